@@ -1,0 +1,31 @@
+"""Compose the configuration, check it, run the task that it names, return the objective."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig
+
+from tagifai import cli
+from tagifai.components import WHITELIST
+from tagifai.schema import check
+
+# The configuration finds the project by it, in the processes of a sweep too.
+os.environ["TAGIFAI_ROOT"] = str(Path(__file__).resolve().parent)
+
+
+@hydra.main(config_path="conf", config_name="config", execution_whitelist=WHITELIST)
+def main(cfg: DictConfig) -> Any:
+    """Run one task and return its objective, if it has one."""
+    with cli.job():
+        config = cli.resolve_paths(check(cfg))
+        return importlib.import_module(f"tagifai.tasks.{config.task.name}").run(config)
+
+
+if __name__ == "__main__":
+    sys.exit(cli.call(main))

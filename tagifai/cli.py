@@ -1,0 +1,197 @@
+"""The command line around Hydra: literal arguments, relative paths, signals and errors."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from tagifai.errors import ConfigError, UserError, nearest
+from tagifai.schema import Config
+
+LITERAL = ("task.text", "task.input", "task.output", "task.data")
+"""Arguments that are taken as they stand, not by Hydra's grammar."""
+
+PATHS = ("task.input", "task.output", "task.data", "data.projects", "data.tags")
+"""Paths: relative to the working directory on the command line, to the root in YAML."""
+
+URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+
+log = logging.getLogger(__name__)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, raised so that `with` and `finally` are honoured; nobody handles it as an error."""
+
+
+def quote(argument: str) -> str:
+    """Return a command-line argument with the value of a literal key quoted for Hydra.
+
+    Args:
+        argument: one argument, such as "task.text=a (b), c".
+    """
+    key, equals, value = argument.partition("=")
+    bare_null = value == "null" and key != "task.text"
+    if not equals or key.lstrip("+") not in LITERAL or bare_null:
+        return argument
+    # What OmegaConf would take for an interpolation or for a missing value is escaped.
+    value = re.sub(r"(\\*)\$\{", lambda match: 2 * match[1] + r"\${", value)
+    if re.fullmatch(r"\\*\?\?\?", value):
+        value = "\\" + value
+    return f"{key}={QuotedString(value, Quote.double).with_quotes()}"
+
+
+def resolve_paths(config: Config) -> Config:
+    """Make relative paths absolute, in place: see `PATHS`.
+
+    Args:
+        config: the checked configuration of the present job.
+    """
+    given = {item.partition("=")[0].lstrip("+") for item in HydraConfig.get().overrides.task}
+    for name in PATHS:
+        group, _, key = name.partition(".")
+        settings = getattr(config, group)
+        value = getattr(settings, key, None)
+        if isinstance(value, str) and value != "-" and not URL.match(value):
+            base = Path.cwd() if name in given else Path(config.paths.root)
+            setattr(settings, key, os.path.normpath(base / Path(value).expanduser()))
+    for key in ("root", "outputs", "stores"):
+        setattr(config.paths, key, str(Path(getattr(config.paths, key)).absolute()))
+    return config
+
+
+class Failed(BaseException):
+    """Carries the error of a single run past Hydra, which would print it in its own form."""
+
+
+@contextmanager
+def job() -> Iterator[None]:
+    """Keep the traceback of a failing job in its log, and nothing of a job that was refused."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, ConfigError):
+            _discard(Path(HydraConfig.get().runtime.output_dir))
+        elif not isinstance(error, UserError):
+            log.info("The job failed.", exc_info=error)
+        if HydraConfig.get().mode == RunMode.RUN:
+            raise Failed(error) from error
+        raise
+
+
+def _discard(output_dir: Path) -> None:
+    """Remove a run folder that has nothing in it but Hydra's record of a refused configuration."""
+    if [entry.name for entry in output_dir.iterdir()] == [".hydra"]:
+        shutil.rmtree(output_dir)
+        if not any(output_dir.parent.iterdir()):
+            output_dir.parent.rmdir()
+
+
+def call(main: Callable[[], Any]) -> int:
+    """Run Hydra's main function on the command line and return the exit code.
+
+    An error is one message on standard error: 2 for what the user can put right, 1 for the rest,
+    130 and 143 after Ctrl-C and SIGTERM. HYDRA_FULL_ERROR=1 shows the traceback.
+    """
+    sys.argv[1:] = [quote(argument) for argument in sys.argv[1:]]
+    traceback_wanted = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    # Hydra would print its errors in a form of its own; with this it raises them.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        main()
+        sys.stdout.flush()
+    except Terminated:
+        return _report("Terminated.", 143)
+    except KeyboardInterrupt:
+        return _report("Interrupted.", 130)
+    except BrokenPipeError:
+        return _reader_gone()
+    except (Exception, Failed) as error:
+        cause = error.args[0] if isinstance(error, Failed) else error
+        if isinstance(cause, BrokenPipeError):
+            return _reader_gone()
+        if traceback_wanted:
+            raise cause from None
+        return _report(*explain(cause))
+    return 0
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _reader_gone() -> int:
+    # Python would complain once more when it flushes at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def _report(message: str, code: int) -> int:
+    sys.stdout.flush()
+    sys.stderr.write((f"Error: {message}" if code in (1, 2) else message) + "\n")
+    return code
+
+
+def explain(error: Exception) -> tuple[str, int]:
+    """Return one message for an error, and the exit code."""
+    if isinstance(error, UserError):
+        return str(error), error.exit_code
+    if isinstance(error, OverrideParseException):
+        reason = str(error).splitlines()[1:2]
+        message = (
+            f"'{error.override}' does not follow Hydra's grammar ({''.join(reason)}). Put values"
+            " with special characters in quotes, which the shell needs quoted again:"
+            " key='\"a, b\"'."
+        )
+        return message, 2
+    if isinstance(error, MissingConfigException) and error.options is not None:
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        known = ", ".join(error.options)
+        close = nearest(option, error.options)
+        return f"{group}={option}: there is no such option.{close} {group} takes: {known}.", 2
+    if isinstance(error, HydraException):
+        return _compact(error), 2
+    if isinstance(error, OmegaConfBaseException):
+        return _of_omegaconf(error), 2
+    if isinstance(error, OSError):
+        return str(error), 1
+    message = (
+        f"{type(error).__name__}: {error}\nThis was not foreseen. The run's log has the traceback;"
+        " HYDRA_FULL_ERROR=1 shows it here."
+    )
+    return message, 1
+
+
+def _compact(error: HydraException) -> str:
+    cause = error.__cause__
+    if isinstance(cause, OmegaConfBaseException):
+        return _of_omegaconf(cause)
+    return " ".join(str(error).split())
+
+
+def _of_omegaconf(error: OmegaConfBaseException) -> str:
+    """Return OmegaConf's message in one line, with the key and what may stand there."""
+    text = str(error.msg or error).splitlines()[0].rstrip(".")
+    key = error.full_key or ""
+    parent = error.parent_node
+    if isinstance(error, ConfigKeyError | ConfigAttributeError) and isinstance(parent, DictConfig):
+        known = [str(name) for name in parent]
+        close = nearest(str(error.key), known)
+        return f"'{key}' is not a key of the configuration.{close} It takes: {', '.join(known)}."
+    return f"{key}: {text}." if key else f"{text}."

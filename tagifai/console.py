@@ -1,0 +1,158 @@
+"""What a person sees: trees, tables and progress on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from tagifai.metrics import Performance, Scores
+
+PLAIN_WIDTH = 100
+"""Columns where there is no terminal to ask."""
+
+
+class Settings(Protocol):
+    """The `console` group."""
+
+    verbosity: str
+    style: str
+    every: int
+
+
+class Display:
+    """Writes to standard output; `quiet` leaves out all but results.
+
+    Args:
+        quiet: results only.
+        plain: no colours, bars or other control characters, even on a terminal.
+        every: epochs between two plain lines.
+    """
+
+    def __init__(self, *, quiet: bool, plain: bool, every: int) -> None:
+        on_terminal = sys.stdout.isatty() and not plain
+        self._quiet = quiet
+        self._every = every
+        self._console = Console(
+            file=sys.stdout,
+            force_terminal=None if on_terminal else False,
+            no_color=None if on_terminal else True,
+            width=None if sys.stdout.isatty() else PLAIN_WIDTH,
+            highlight=False,
+            markup=False,
+            soft_wrap=not on_terminal,
+        )
+        self._live = on_terminal and self._console.is_terminal
+
+    @classmethod
+    def of(cls, settings: Settings) -> Display:
+        """Return the display that the `console` group describes."""
+        quiet, plain = settings.verbosity == "quiet", settings.style == "plain"
+        return cls(quiet=quiet, plain=plain, every=settings.every)
+
+    @property
+    def live(self) -> bool:
+        """Whether bars may be drawn."""
+        return self._live and not self._quiet
+
+    def header(
+        self, title: str, groups: Mapping[str, tuple[str | None, Mapping[str, Any]]]
+    ) -> None:
+        """Show what will run.
+
+        Args:
+            title: the task.
+            groups: by name, the chosen option and its settings.
+        """
+        if self._quiet:
+            return
+        tree = Tree(Text(title, style="bold"), guide_style="dim")
+        for name, (option, settings) in groups.items():
+            label = Text.assemble((name, "cyan"), f" {option}" if option else "")
+            values = ", ".join(f"{k}={_brief(v)}" for k, v in settings.items() if v is not None)
+            if values:
+                label.append(f"  {values}", style="dim")
+            tree.add(label)
+        self._console.print(tree, soft_wrap=False)
+
+    def say(self, text: str, style: str = "") -> None:
+        """Show a line of text."""
+        if not self._quiet:
+            self._console.print(Text(text, style=style))
+
+    def result(self, text: str) -> None:
+        """Show a line of text that is the result."""
+        self._console.print(Text(text))
+
+    @contextmanager
+    def epochs(self, total: int) -> Iterator[Callable[[int, float, float], None]]:
+        """Give a function that is told epoch, train loss and validation loss after each epoch."""
+        if self._quiet:
+            yield lambda epoch, train_loss, val_loss: None
+        elif self._live:
+            with self._bar() as bar:
+                task = bar.add_task("", total=total, losses="")
+                yield lambda epoch, train_loss, val_loss: bar.update(
+                    task, completed=epoch + 1, losses=_losses(train_loss, val_loss)
+                )
+        else:
+            yield self._lines(total)
+
+    def _bar(self) -> Progress:
+        return Progress(
+            TextColumn("Epoch"),
+            MofNCompleteColumn(),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[losses]}"),
+            console=self._console,
+            expand=True,
+        )
+
+    def _lines(self, total: int) -> Callable[[int, float, float], None]:
+        def line(epoch: int, train_loss: float, val_loss: float) -> None:
+            if epoch % self._every == 0 or epoch == total - 1:
+                self.say(f"Epoch {epoch} | {_losses(train_loss, val_loss)}")
+
+        return line
+
+    def scores(self, title: str, performance: Performance) -> None:
+        """Show the scores of all rows, each class and each slice as a table."""
+        table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+        table.add_column("", overflow="fold")
+        for name in ("precision", "recall", "f1", "samples"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for name, scores in performance["class"].items():
+            table.add_row(name, *_row(scores))
+        table.add_section()
+        table.add_row("overall (weighted)", *_row(performance["overall"]), style="bold")
+        if performance["slices"]:
+            table.add_section()
+        for name, scores in performance["slices"].items():
+            table.add_row(f"slice {name}", *_row(scores), style="dim")
+        self._console.print(table, soft_wrap=False)
+
+
+def _row(scores: Scores) -> list[str]:
+    values = [scores["precision"], scores["recall"], scores["f1"]]
+    return [*(f"{value:.4f}" for value in values), str(scores["num_samples"])]
+
+
+def _losses(train_loss: float, val_loss: float) -> str:
+    return f"train_loss {train_loss:.5f} | val_loss {val_loss:.5f}"
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, list | tuple) and len(value) > 6:
+        return f"[{len(value)} items]"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(str, value)) + "]"
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 60 else f"{text[:24]}…{text[-32:]}"

@@ -1,0 +1,52 @@
+"""What can go wrong on the user's side: one sentence each, with the way out and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """Something that the user can put right; the message says what, where and how."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """A configuration value that is refused before anything is loaded."""
+
+
+class DataError(UserError):
+    """Data that are missing, unreadable or not what the configuration says they are."""
+
+
+class BundleError(UserError):
+    """A saved model that is missing, damaged or not to be trusted."""
+
+
+class TrackingError(UserError):
+    """The tracking server or store failed; what was trained is still on disk."""
+
+    exit_code = 1
+
+
+class Refused(ValueError):
+    """A value that breaks a field's rule; the caller knows the group and adds it.
+
+    Args:
+        key: the field.
+        value: what it was given.
+        allowed: what would be accepted, as a phrase.
+    """
+
+    def __init__(self, key: str, value: object, allowed: str) -> None:
+        super().__init__(f"{key} = {value!r} is not allowed: {allowed}")
+        self.key = key
+        self.value = value
+        self.allowed = allowed
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" for the known name closest to this one, or nothing."""
+    match = get_close_matches(name, list(known), n=1)
+    return f" Did you mean '{match[0]}'?" if match else ""

@@ -1,0 +1,90 @@
+"""Labels: which tags are kept under their own name, and how names become indices."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tagifai.errors import DataError
+
+Indices = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+def apply_policy(
+    tags: pd.Series[str], accepted: Collection[str], min_freq: int, other: str
+) -> pd.Series[str]:
+    """Rename the tags that are not accepted, or are too rare, to one common label.
+
+    Args:
+        tags: one tag a row, shape (n,).
+        accepted: tags that may keep their name; empty accepts all.
+        min_freq: rows that a tag needs to keep its name, counted after the first renaming.
+        other: the common label of the rest.
+
+    Returns:
+        The labels, shape (n,), with the index of `tags`.
+    """
+    if accepted:
+        tags = tags.where(tags.isin(list(accepted)), other)
+    return tags.where(tags.map(tags.value_counts()) >= min_freq, other)
+
+
+@dataclass(frozen=True)
+class LabelEncoder:
+    """Label names in alphabetical order; a name's index is its place.
+
+    Args:
+        classes: the names, sorted and unique.
+
+    Raises:
+        DataError: fewer than two classes, or names that are not sorted and unique.
+    """
+
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if list(self.classes) != sorted(set(self.classes)):
+            raise DataError(f"Class names must be sorted and unique, got {list(self.classes)}.")
+        if len(self.classes) < 2:
+            raise DataError(
+                f"A classifier needs at least two classes, and the data have {len(self.classes)}"
+                f" ({', '.join(self.classes) or 'none'}). Lower data.min_freq or accept more tags"
+                " (data.accepted_tags)."
+            )
+
+    @classmethod
+    def fit(cls, labels: Iterable[str]) -> LabelEncoder:
+        """Return the encoder of the distinct labels."""
+        return cls(tuple(sorted(set(labels))))
+
+    def index(self, label: str) -> int:
+        """Return the index of one label.
+
+        Raises:
+            DataError: the label is not one of the classes.
+        """
+        if label not in self.classes:
+            raise DataError(f"Label {label!r} is not one of the classes {list(self.classes)}.")
+        return self.classes.index(label)
+
+    def encode(self, labels: Iterable[str]) -> Indices:
+        """Return the indices of the labels, shape (n,).
+
+        Raises:
+            DataError: a label is not one of the classes.
+        """
+        return np.array([self.index(label) for label in labels], dtype=np.int64)
+
+    def decode(self, indices: Iterable[int]) -> list[str]:
+        """Return the labels of the indices."""
+        return [self.classes[index] for index in indices]
+
+
+def to_known(labels: Sequence[str], classes: Collection[str], other: str) -> list[str]:
+    """Rename labels that the classes do not have to the common label of the rest."""
+    return [label if label in classes else other for label in labels]

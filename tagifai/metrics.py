@@ -1,0 +1,104 @@
+"""Metrics: one scorer for all rows, for each class and for each slice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypedDict
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import precision_recall_fscore_support
+
+from tagifai.labels import Indices, Mask
+from tagifai.thresholds import Probabilities
+
+
+class Scores(TypedDict):
+    """Precision, recall and F1 from 0 to 1, and the rows they were counted on."""
+
+    precision: float
+    recall: float
+    f1: float
+    num_samples: int
+
+
+Performance = TypedDict(
+    "Performance",
+    {"overall": Scores, "class": dict[str, Scores], "slices": dict[str, Scores]},
+)
+
+
+def performance(
+    y_true: Indices,
+    y_pred: Indices,
+    classes: tuple[str, ...],
+    slices: Mapping[str, Mask] | None = None,
+) -> Performance:
+    """Score predictions as a whole (weighted by support), by class and by slice (micro average).
+
+    A score whose denominator is zero is 0; a slice without rows is left out.
+
+    Args:
+        y_true: label indices, shape (n,).
+        y_pred: predicted indices, shape (n,).
+        classes: label names by index.
+        slices: row masks of shape (n,) by slice name.
+    """
+    labels = np.arange(len(classes))
+    by_class = precision_recall_fscore_support(y_true, y_pred, labels=labels, zero_division=0)
+    return {
+        "overall": _average(y_true, y_pred, "weighted"),
+        "class": {
+            name: _scores(*(float(column[i]) for column in by_class[:3]), n=int(by_class[3][i]))
+            for i, name in enumerate(classes)
+        },
+        "slices": {
+            name: _average(y_true[mask], y_pred[mask], "micro")
+            for name, mask in (slices or {}).items()
+            if mask.any()
+        },
+    }
+
+
+def _average(y_true: Indices, y_pred: Indices, average: str) -> Scores:
+    p, r, f1, _ = precision_recall_fscore_support(y_true, y_pred, average=average, zero_division=0)
+    return _scores(float(p), float(r), float(f1), n=len(y_true))
+
+
+def _scores(precision: float, recall: float, f1: float, *, n: int) -> Scores:
+    return {"precision": precision, "recall": recall, "f1": f1, "num_samples": n}
+
+
+def flatten(scored: Performance, prefix: str) -> dict[str, float]:
+    """Return the scores as flat metrics: `val_f1`, `val_class/mlops/f1`, `val_slice/short_text/f1`.
+
+    Args:
+        scored: what `performance` returned.
+        prefix: name of the rows that were scored, such as "val".
+    """
+    flat = _named(scored["overall"], f"{prefix}_")
+    for name, scores in scored["class"].items():
+        flat |= _named(scores, f"{prefix}_class/{name}/")
+    for name, scores in scored["slices"].items():
+        flat |= _named(scores, f"{prefix}_slice/{name}/")
+    return flat
+
+
+def _named(scores: Scores, prefix: str) -> dict[str, float]:
+    return {
+        f"{prefix}precision": scores["precision"],
+        f"{prefix}recall": scores["recall"],
+        f"{prefix}f1": scores["f1"],
+    }
+
+
+def log_loss(y_true: Indices, y_prob: Probabilities) -> float:
+    """Return the mean negative log-likelihood in nats, bit-equal to scikit-learn's `log_loss`.
+
+    Args:
+        y_true: label indices, shape (n,).
+        y_prob: class probabilities, shape (n, classes).
+    """
+    clipped = np.clip(y_prob, np.finfo(y_prob.dtype).eps, 1 - np.finfo(y_prob.dtype).eps)
+    own: npt.NDArray[np.float64] = clipped[np.arange(len(y_true)), y_true]
+    return float(np.mean(-np.log(own)))

@@ -1,0 +1,251 @@
+"""The pipeline: a table in, a fitted tagger with its scores out; nothing here touches the disk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix
+
+from tagifai import metrics, slices, splits
+from tagifai.errors import ConfigError, DataError, nearest
+from tagifai.labels import Indices, LabelEncoder, apply_policy
+from tagifai.metrics import Performance
+from tagifai.sampling import balance
+from tagifai.schema import Data, Preprocessing, Training
+from tagifai.schema import Split as SplitSettings
+from tagifai.splits import Split
+from tagifai.tagger import Tagger
+from tagifai.text import Cleaner
+from tagifai.thresholds import Threshold
+from tagifai.training import Callback, History, Rows, train
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Rows with cleaned texts and labels, and which of them are for what.
+
+    Args:
+        rows: columns id, raw (as given), text (cleaned), tag (label), shape (n, 4).
+        y: label indices, shape (n,).
+        encoder: label names.
+        split: row positions of the parts.
+        cleaning: the cleaner's arguments.
+        other: label of the rest.
+    """
+
+    rows: pd.DataFrame
+    y: Indices
+    encoder: LabelEncoder
+    split: Split
+    cleaning: dict[str, Any]
+    other: str
+
+    def part(self, name: str) -> pd.DataFrame:
+        """Return the rows of "train", "val" or "test"."""
+        found: pd.DataFrame = self.rows.iloc[getattr(self.split, name)]
+        return found
+
+    def labels(self, name: str) -> Indices:
+        """Return the label indices of "train", "val" or "test"."""
+        found: Indices = self.y[getattr(self.split, name)]
+        return found
+
+    def ids(self) -> dict[str, list[str]]:
+        """Return the row ids of each part, which pin the split down for later."""
+        return {name: self.part(name)["id"].tolist() for name in ("train", "val", "test")}
+
+    def counts(self) -> dict[str, int]:
+        """Return rows by label, the most frequent first."""
+        return dict(Counter(self.rows["tag"]).most_common())
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The objects that a run is made of, from the configuration."""
+
+    vectorizer: Any
+    sampler: Any
+    model: Any
+    threshold: Threshold | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """A fitted tagger, how it was trained, and how good it is.
+
+    Args:
+        tagger: ready to predict.
+        history: losses by epoch.
+        epoch: the epoch whose weights the model has.
+        features: columns of the feature matrix.
+        performance: scores by part, "val" and, if it was asked for, "test".
+    """
+
+    tagger: Tagger
+    history: History
+    epoch: int
+    features: int
+    performance: dict[str, Performance]
+
+    def metrics(self) -> dict[str, float]:
+        """Return all scores and the chosen epoch's losses under flat names."""
+        flat = {
+            "train_loss": self.history.train_loss[self.epoch],
+            "val_loss": self.history.val_loss[self.epoch],
+        }
+        for name, scored in self.performance.items():
+            flat |= metrics.flatten(scored, name)
+        if self.tagger.threshold is not None:
+            flat["threshold"] = self.tagger.threshold
+        return flat
+
+    def objective(self, metric: str) -> float:
+        """Return one metric.
+
+        Raises:
+            ConfigError: the run has no metric of this name.
+        """
+        found = self.metrics()
+        if metric not in found:
+            known = [name for name in found if name.startswith("val_")]
+            raise ConfigError(
+                f"objective.metric = {metric!r}: this run has no such metric."
+                f"{nearest(metric, known)} It has: {', '.join(known)}."
+            )
+        return found[metric]
+
+
+def prepare(
+    table: pd.DataFrame,
+    data: Data,
+    preprocessing: Preprocessing,
+    split: SplitSettings,
+    random_state: np.random.RandomState,
+) -> Prepared:
+    """Shuffle, clean, label and split the rows of a table; draws in this order.
+
+    Args:
+        table: columns id, title, description, tag.
+        data: the label policy.
+        preprocessing: the cleaner's arguments.
+        split: sizes, and whether to shuffle.
+        random_state: advanced by the shuffle and the two cuts.
+
+    Raises:
+        DataError: the rows cannot be split, or have fewer than two labels.
+    """
+    if split.shuffle:
+        table = table.sample(frac=1, random_state=random_state)
+    table = table.reset_index(drop=True)
+    cleaning = asdict(preprocessing)
+    raw = table["title"] + " " + table["description"]
+    rows = pd.DataFrame(
+        {
+            "id": table["id"],
+            "raw": raw,
+            "text": [*map(Cleaner(**cleaning), raw)],
+            "tag": apply_policy(table["tag"], data.accepted_tags, data.min_freq, data.other),
+        }
+    )
+    encoder = LabelEncoder.fit(rows["tag"])
+    y = encoder.encode(rows["tag"])
+    parts = splits.stratified(y, encoder, split.train_size, split.val_size, random_state)
+    return Prepared(rows, y, encoder, parts, cleaning, data.other)
+
+
+def fit(
+    prepared: Prepared,
+    parts: Parts,
+    training: Training,
+    callbacks: Sequence[Callback] = (),
+    *,
+    test: bool = True,
+) -> Result:
+    """Fit vectorizer, model and threshold, and score them.
+
+    Args:
+        prepared: the rows.
+        parts: unfitted objects; they are fitted in place.
+        training: epochs and patience.
+        callbacks: told after every epoch.
+        test: score the test rows too; without it they are not even vectorized.
+
+    Raises:
+        DataError: no features are left, or a threshold has no label to fall back to.
+    """
+    if parts.threshold is not None and prepared.other not in prepared.encoder.classes:
+        raise DataError(
+            f"The threshold gives unsure texts the label {prepared.other!r}, which no row has"
+            f" (labels: {', '.join(prepared.encoder.classes)}). Use threshold=none, or choose"
+            " data.accepted_tags and data.min_freq so that some tags are among the rest."
+        )
+    train_rows = _fitted(prepared, parts.vectorizer)
+    val_rows = Rows(
+        parts.vectorizer.transform(prepared.part("val")["text"]), prepared.labels("val")
+    )
+    balanced = Rows(*balance(parts.sampler, train_rows.X, train_rows.y))
+    trained = train(
+        parts.model,
+        balanced,
+        train_rows,
+        val_rows,
+        epochs=training.epochs,
+        patience=training.patience,
+        callbacks=callbacks,
+    )
+    y_prob = trained.model.predict_proba(val_rows.X)
+    threshold = None if parts.threshold is None else parts.threshold.fit(y_prob)
+    tagger = Tagger(
+        prepared.cleaning,
+        parts.vectorizer,
+        trained.model,
+        prepared.encoder,
+        threshold,
+        prepared.other,
+    )
+    performance = {"val": _scored(prepared, "val", tagger, y_prob)}
+    if test:
+        performance["test"] = score(prepared, tagger, "test")
+    features = int(train_rows.X.shape[1])
+    return Result(tagger, trained.history, trained.epoch, features, performance)
+
+
+def _fitted(prepared: Prepared, vectorizer: Any) -> Rows:
+    try:
+        X: csr_matrix = vectorizer.fit_transform(prepared.part("train")["text"])
+    except ValueError as error:
+        raise DataError(
+            f"The vectorizer found no features in the train texts: {error}. Look at"
+            " vectorizer.analyzer, ngram_min, min_df and max_df, and at preprocessing."
+        ) from None
+    return Rows(X, prepared.labels("train"))
+
+
+def score(prepared: Prepared, tagger: Tagger, part: str) -> Performance:
+    """Score a tagger on the rows of one part."""
+    X = tagger.vectorizer.transform(prepared.part(part)["text"])
+    return _scored(prepared, part, tagger, tagger.model.predict_proba(X))
+
+
+def _scored(prepared: Prepared, part: str, tagger: Tagger, y_prob: Any) -> Performance:
+    rows = prepared.part(part)
+    return score_rows(rows["text"].tolist(), prepared.labels(part), tagger, y_prob)
+
+
+def score_rows(texts: Sequence[str], y_true: Indices, tagger: Tagger, y_prob: Any) -> Performance:
+    """Score class probabilities against label indices.
+
+    Args:
+        texts: cleaned, n of them.
+        y_true: label indices, shape (n,).
+        tagger: gives the threshold and the label names.
+        y_prob: class probabilities, shape (n, classes).
+    """
+    rows = pd.DataFrame({"text": texts, "tag": tagger.encoder.decode(y_true)})
+    predicted = tagger.decide(y_prob)
+    return metrics.performance(y_true, predicted, tagger.encoder.classes, slices.masks(rows))

@@ -1,0 +1,53 @@
+"""The Hydra plugin that finds the schemas; loaded before every command, so it imports little."""
+
+from __future__ import annotations
+
+import builtins
+
+from hydra.core.object_type import ObjectType
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from omegaconf import OmegaConf
+
+from tagifai.schema import NODES
+
+
+class SchemaSource(ConfigSource):
+    """Serves `schema/<group>/<name>` to defaults lists and lists none of it.
+
+    In Hydra's own ConfigStore a schema beside its options would be offered by `--help` and
+    completion, and `glob(*)` would run it as one of them.
+    """
+
+    @staticmethod
+    def scheme() -> str:
+        """Return the scheme of this source on the search path."""
+        return "tagifai"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Return the schema at this path as a structured configuration."""
+        return ConfigResult(
+            config=OmegaConf.structured(NODES[_name(config_path)]),
+            path=f"{self.scheme()}://{self.path}",
+            provider=self.provider,
+            header={"package": None},
+        )
+
+    def available(self) -> bool:
+        """Return True: the schemas are part of the package."""
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        """Return False: the groups of schemas are not to be found."""
+        return False
+
+    def is_config(self, config_path: str) -> bool:
+        """Return whether there is a schema at this path."""
+        return config_path.startswith("schema/") and _name(config_path) in NODES
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> builtins.list[str]:
+        """Return nothing."""
+        return []
+
+
+def _name(config_path: str) -> str:
+    return config_path.removeprefix("schema/").removesuffix(".yaml")

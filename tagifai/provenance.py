@@ -1,0 +1,37 @@
+"""Provenance: what code and which libraries a run is made from."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+LIBRARIES = ("scikit-learn", "numpy", "scipy")
+"""Those that a saved estimator depends on."""
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, of this package and of the libraries that matter to it."""
+    named = {name: version(name) for name in ("tagifai", *LIBRARIES)}
+    return {"python": platform.python_version(), **named}
+
+
+def git_state(root: Path) -> dict[str, str]:
+    """Return commit and dirty flag of the project's checkout as MLflow's tags, if it is one."""
+    commit = _git(root, "rev-parse", "HEAD")
+    if commit is None:
+        return {}
+    dirty = bool(_git(root, "status", "--porcelain"))
+    return {"mlflow.source.git.commit": commit, "mlflow.source.git.dirty": str(dirty).lower()}
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", "-C", str(root), *arguments],  # noqa: S607
+            capture_output=True, text=True, timeout=10, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,190 @@
+"""Texts from files and predictions into files, a line at a time."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from tagifai.errors import DataError
+from tagifai.files import replacing
+from tagifai.tagger import Prediction
+
+FIELDS = ("input_text", "predicted_tag", "probability")
+
+
+def texts(source: str) -> Iterator[str]:
+    """Yield the texts of a file, in order, without holding them.
+
+    Args:
+        source: a .txt file (a text a line), a .csv file with a column `text`, or `title` and
+            `description`, a .jsonl file of such objects or of strings, or - for lines on standard
+            input.
+
+    Raises:
+        DataError: no such file, another kind of file, or a line that is not what it should be.
+    """
+    for record in _records(source):
+        yield _text(record, source)
+
+
+def labelled(source: str) -> tuple[list[str], list[str]]:
+    """Return the texts and the tags of a .csv or .jsonl file that has both.
+
+    Raises:
+        DataError: as `texts`, or a row without a tag.
+    """
+    rows = [(_text(record, source), _tag(record, source)) for record in _records(source)]
+    if not rows:
+        raise DataError(f"{source} has no rows.")
+    found, tags = zip(*rows, strict=True)
+    return list(found), list(tags)
+
+
+def batches(items: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Yield lists of at most `size` items."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+Record = tuple[int, Any]
+"""The number of a line, from 1, and what it holds."""
+
+
+def _records(source: str) -> Iterator[Record]:
+    kind = "-" if source == "-" else Path(source).suffix.lower()
+    kinds: dict[str, Callable[[IO[str]], Iterator[Record]]] = {
+        "-": _lines,
+        ".txt": _lines,
+        ".csv": _csv,
+        ".jsonl": _jsonl,
+    }
+    if kind not in kinds:
+        raise DataError(f"{source}: give a .txt, .csv or .jsonl file, or - for standard input.")
+    number = 0
+    try:
+        with _opened(source) as file:
+            for number, content in kinds[kind](file):
+                yield number, content
+    except UnicodeDecodeError as error:
+        raise DataError(f"{source}: not UTF-8 after line {number} ({error}).") from None
+    except csv.Error as error:
+        raise DataError(f"{source}: not a CSV table after line {number} ({error}).") from None
+
+
+@contextmanager
+def _opened(source: str) -> Iterator[IO[str]]:
+    if source == "-":
+        yield sys.stdin
+        return
+    try:
+        is_table = Path(source).suffix.lower() == ".csv"
+        file = Path(source).open(encoding="utf-8-sig", newline="" if is_table else None)  # noqa: SIM115
+    except OSError as error:
+        raise DataError(f"{source} cannot be read: {error.strerror}.") from None
+    with file:
+        yield file
+
+
+def _lines(file: IO[str]) -> Iterator[Record]:
+    for number, line in enumerate(file, start=1):
+        yield number, line.rstrip("\r\n")
+
+
+def _csv(file: IO[str]) -> Iterator[Record]:
+    reader = csv.DictReader(file, strict=True)
+    for row in reader:
+        yield reader.line_num, row
+
+
+def _jsonl(file: IO[str]) -> Iterator[Record]:
+    for number, line in enumerate(file, start=1):
+        if not line.strip():
+            continue
+        try:
+            yield number, json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{file.name}, line {number}: not JSON ({error}).") from None
+
+
+def _text(record: Record, source: str) -> str:
+    number, content = record
+    if isinstance(content, str):
+        return content
+    if isinstance(content, dict):
+        if isinstance(content.get("text"), str):
+            return str(content["text"])
+        parts = [content.get("title"), content.get("description", "")]
+        if all(isinstance(part, str) for part in parts):
+            return " ".join(parts)
+    found = ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__
+    raise DataError(
+        f"{source}, line {number}: there is no text; a row needs a string `text`, or `title` and"
+        f" `description`, and this one has: {found}."
+    )
+
+
+def _tag(record: Record, source: str) -> str:
+    number, content = record
+    tag = content.get("tag") if isinstance(content, dict) else None
+    if not isinstance(tag, str) or not tag.strip():
+        raise DataError(f"{source}, line {number}: there is no tag; a row needs a string `tag`.")
+    return tag
+
+
+@contextmanager
+def writer(target: str | None) -> Iterator[Callable[[list[Prediction]], None]]:
+    """Give a function that writes predictions, batch by batch.
+
+    Args:
+        target: a .json, .jsonl or .csv file, whole or not there at all, or None for JSON on
+            standard output.
+
+    Raises:
+        DataError: another kind of file.
+    """
+    kinds = {".json": _write_json, ".jsonl": _write_jsonl, ".csv": _write_csv}
+    kind = ".json" if target is None else Path(target).suffix.lower()
+    if kind not in kinds:
+        raise DataError(f"{target}: give a .json, .jsonl or .csv file to write to.")
+    if target is None:
+        with kinds[kind](sys.stdout) as write:
+            yield write
+        return
+    with replacing(Path(target)) as file, kinds[kind](file) as write:
+        yield write
+
+
+@contextmanager
+def _write_json(file: IO[str]) -> Iterator[Callable[[list[Prediction]], None]]:
+    written = 0
+
+    def write(predictions: list[Prediction]) -> None:
+        nonlocal written
+        for prediction in predictions:
+            file.write(",\n  " if written else "[\n  ")
+            file.write(json.dumps(prediction, ensure_ascii=False))
+            written += 1
+
+    yield write
+    file.write("\n]\n" if written else "[]\n")
+
+
+@contextmanager
+def _write_jsonl(file: IO[str]) -> Iterator[Callable[[list[Prediction]], None]]:
+    yield lambda predictions: file.writelines(
+        json.dumps(prediction, ensure_ascii=False) + "\n" for prediction in predictions
+    )
+
+
+@contextmanager
+def _write_csv(file: IO[str]) -> Iterator[Callable[[list[Prediction]], None]]:
+    table = csv.DictWriter(file, FIELDS, lineterminator="\n")
+    table.writeheader()
+    yield table.writerows

@@ -1,0 +1,75 @@
+"""Runs by id: where their bundles are, and which one is the latest."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tagifai import artifacts
+from tagifai.errors import BundleError
+from tagifai.files import replacing, write_json
+from tagifai.tagger import Tagger
+
+
+def latest(stores: Path) -> str | None:
+    """Return the id of the latest successful training run, or None if there is none."""
+    try:
+        return (stores / "run_id.txt").read_text(encoding="utf-8").strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def set_latest(stores: Path, run_id: str, performance: Mapping[str, Any]) -> None:
+    """Name the latest successful training run and its scores, each file as a whole."""
+    write_json(stores / "performance.json", performance)
+    with replacing(stores / "run_id.txt") as file:
+        file.write(run_id + "\n")
+
+
+def find(stores: Path, run_id: str | None, uri: str | None) -> tuple[str, Path]:
+    """Return the id and the bundle of a run.
+
+    Args:
+        stores: the folder of stores.
+        run_id: None is the latest run.
+        uri: tracking store to fetch a bundle from that is not on this machine, or None.
+
+    Raises:
+        BundleError: there is no such run, or no run at all.
+    """
+    run_id = run_id or latest(stores)
+    if run_id is None:
+        raise BundleError(f"No run has been trained into {stores} yet. Train one: run.py")
+    path = artifacts.bundle_path(stores, run_id)
+    if not path.is_dir() and not (uri and _fetch(stores, run_id, uri)):
+        known = latest(stores)
+        hint = f" The latest run is {known}." if known else ""
+        raise BundleError(f"There is no run {run_id!r} with a model in {stores}.{hint}")
+    return run_id, path
+
+
+def load(stores: Path, run_id: str | None, uri: str | None) -> tuple[str, Tagger]:
+    """Return the id and the tagger of a run; arguments and errors as in `find`."""
+    found, path = find(stores, run_id, uri)
+    return found, artifacts.load(path)
+
+
+def document(path: Path, name: str) -> Any:
+    """Return a JSON document of a bundle whose manifest has been checked."""
+    return json.loads((path / name).read_text(encoding="utf-8"))
+
+
+def _fetch(stores: Path, run_id: str, uri: str) -> bool:
+    # Late: it imports MLflow, and a run of this machine needs none of it.
+    from tagifai import tracking
+
+    stores.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=stores, prefix=".fetch.") as scratch:
+        bundle = tracking.download_bundle(uri, run_id, Path(scratch))
+        if bundle is None:
+            return False
+        artifacts.publish(bundle, stores, run_id)
+    return True

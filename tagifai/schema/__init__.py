@@ -1,0 +1,21 @@
+"""The schema of the configuration: what each group holds, its types, defaults and ranges.
+
+YAML files state choices; types and defaults stand here. `check` turns a composed configuration
+into these dataclasses, and that is when the ranges are checked.
+"""
+
+from tagifai.schema.config import NODES, Config, check
+from tagifai.schema.experiment import SGD, Data, Preprocessing, Split, Training
+from tagifai.schema.tasks import Predict
+
+__all__ = [
+    "NODES",
+    "SGD",
+    "Config",
+    "Data",
+    "Predict",
+    "Preprocessing",
+    "Split",
+    "Training",
+    "check",
+]

@@ -1,0 +1,123 @@
+"""The whole configuration: its schema, the schemas by name, and the check of a composed one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from tagifai.errors import ConfigError, Refused, nearest
+from tagifai.schema.experiment import (
+    SGD,
+    Data,
+    Fixed,
+    Nothing,
+    Preprocessing,
+    Quantile,
+    RandomOver,
+    Split,
+    Tfidf,
+    Training,
+)
+from tagifai.schema.rules import require
+from tagifai.schema.surroundings import Console, Objective, Paths, Tracking
+from tagifai.schema.tasks import Elt, Evaluate, Info, Predict, Train
+
+
+@dataclass
+class Config:
+    """The whole configuration; fields without a type here take any of their group's schemas."""
+
+    seed: int = 42
+    task: Any = MISSING
+    data: Data = MISSING
+    preprocessing: Preprocessing = MISSING
+    split: Split = MISSING
+    vectorizer: Any = MISSING
+    sampling: Any = MISSING
+    training: Training = field(default_factory=Training)
+    model: Any = MISSING
+    threshold: Any = MISSING
+    objective: Objective = field(default_factory=Objective)
+    tracking: Tracking = MISSING
+    console: Console = MISSING
+    paths: Paths = field(default_factory=Paths)
+
+    def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 2**32 - 1")
+
+
+NODES: dict[str, type] = {
+    "config": Config,
+    "task/elt": Elt,
+    "task/train": Train,
+    "task/evaluate": Evaluate,
+    "task/predict": Predict,
+    "task/info": Info,
+    "data/two_tables": Data,
+    "preprocessing/steps": Preprocessing,
+    "split/stratified": Split,
+    "vectorizer/tfidf": Tfidf,
+    "sampling/random_over": RandomOver,
+    "model/sgd": SGD,
+    "threshold/quantile": Quantile,
+    "threshold/fixed": Fixed,
+    "tracking/mlflow": Tracking,
+    "console/console": Console,
+    "nothing": Nothing,
+}
+
+
+def check(cfg: DictConfig) -> Config:
+    """Convert a composed configuration to its dataclasses, which checks every range.
+
+    Args:
+        cfg: what Hydra composed, without the `hydra` node.
+
+    Returns:
+        The configuration, resolved; a group without a schema is a plain dict.
+
+    Raises:
+        ConfigError: a value is missing, of a wrong type, out of range or unknown.
+    """
+    checked: dict[str, Any] = {}
+    for key in cfg:
+        name = str(key)
+        _refuse_additions(cfg, name)
+        checked[name] = _convert(cfg, name)
+    try:
+        return Config(**checked)
+    except Refused as error:
+        raise ConfigError(str(error)) from None
+
+
+def _refuse_additions(cfg: DictConfig, name: str) -> None:
+    """Refuse keys that "+" added to a group with a schema: nothing would read them."""
+    known = [f.name for f in fields(Config)]
+    if name not in known:
+        raise ConfigError(f"'{name}' is not a key of the configuration.{nearest(name, known)}")
+    group = cfg._get_node(name)
+    schema = OmegaConf.get_type(group) if isinstance(group, DictConfig) else None
+    if not isinstance(group, DictConfig) or schema is None or not hasattr(schema, "__mro__"):
+        return
+    if schema is dict or group._is_missing():
+        return
+    allowed = [f.name for f in fields(schema)]
+    for key in map(str, group):
+        if key not in allowed:
+            raise ConfigError(
+                f"'{name}.{key}' is not a key of {name}.{nearest(key, allowed)}"
+                f" It takes: {', '.join(allowed) or 'nothing'}."
+            )
+
+
+def _convert(cfg: DictConfig, name: str) -> Any:
+    try:
+        node = cfg[name]
+        return OmegaConf.to_object(node) if OmegaConf.is_config(node) else node
+    except Refused as error:
+        raise ConfigError(f"{name}.{error}") from None
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{name}: {error}") from None

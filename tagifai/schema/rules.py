@@ -1,0 +1,39 @@
+"""Rules: what a field may be; a value that breaks one is `Refused`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+
+from tagifai.errors import Refused
+
+
+def require(holds: bool, key: str, value: object, allowed: str) -> None:
+    """Refuse the value of a field unless the rule holds."""
+    if not holds:
+        raise Refused(key, value, allowed)
+
+
+def one_of(key: str, value: object, allowed: Collection[object]) -> None:
+    """Refuse a value that is not among the allowed ones."""
+    require(value in allowed, key, value, "one of " + ", ".join(map(str, allowed)))
+
+
+def positive(key: str, value: float) -> None:
+    """Refuse what is not a finite number above 0."""
+    require(0 < value < math.inf, key, value, "a number above 0")
+
+
+def not_negative(key: str, value: float) -> None:
+    """Refuse what is not a finite number of at least 0."""
+    require(0 <= value < math.inf, key, value, "a number of at least 0")
+
+
+def at_least(key: str, value: int, least: int) -> None:
+    """Refuse a number below the least."""
+    require(value >= least, key, value, f"a whole number of at least {least}")
+
+
+def share(key: str, value: float) -> None:
+    """Refuse what is not strictly between 0 and 1."""
+    require(0 < value < 1, key, value, "a share between 0 and 1, both excluded")

@@ -1,0 +1,72 @@
+"""Schemas of the `task` group: each task and its own parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tagifai.schema.rules import at_least
+
+
+@dataclass
+class Elt:
+    """Fetch, check and join the tables of a data set.
+
+    Args:
+        force: do it again even if nothing has changed.
+    """
+
+    name: str = "elt"
+    force: bool = False
+
+
+@dataclass
+class Train:
+    """Train a model and record the run."""
+
+    name: str = "train"
+
+
+@dataclass
+class Evaluate:
+    """Score a trained model.
+
+    Args:
+        run_id: the run; None is the latest.
+        data: a labelled CSV file; None is the test split of the run.
+        output: a JSON file for the scores; None writes them to the output folder only.
+    """
+
+    name: str = "evaluate"
+    run_id: str | None = None
+    data: str | None = None
+    output: str | None = None
+
+
+@dataclass
+class Predict:
+    """Tag texts with a trained model.
+
+    Args:
+        run_id: the run; None is the latest.
+        text: a text, taken literally.
+        input: a .txt (a text a line), .csv or .jsonl file, or - for lines on standard input.
+        output: a .json, .jsonl or .csv file; None prints JSON to standard output.
+        batch_size: texts that are held in memory at a time.
+    """
+
+    name: str = "predict"
+    run_id: str | None = None
+    text: str | None = None
+    input: str | None = None
+    output: str | None = None
+    batch_size: int = 1000
+
+    def __post_init__(self) -> None:
+        at_least("batch_size", self.batch_size, 1)
+
+
+@dataclass
+class Info:
+    """Say what is installed, which data and runs there are, and where."""
+
+    name: str = "info"

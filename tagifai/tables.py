@@ -1,0 +1,97 @@
+"""Tables: CSV files read as they are, and the rules of their columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from tagifai.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
+
+COLUMNS = {"projects": ("id", "title", "description"), "tags": ("id", "tag")}
+"""Columns that a table must have; projects may have `created_on` and both may have others."""
+
+SHOWN = 5
+"""Rows that an error names."""
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Return a CSV with every field as the string that it is: no text is "NA" by accident.
+
+    Raises:
+        DataError: not UTF-8, or not a table.
+    """
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 ({error}). Convert it first.") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise DataError(f"{path} is not a CSV table with a header line: {error}") from None
+
+
+def validated(name: str, path: Path) -> pd.DataFrame:
+    """Return the table "projects" or "tags" from a file, if it keeps the rules.
+
+    Raises:
+        DataError: a column is missing, ids are blank or occur twice, a date is none, a project
+            has neither title nor description, or a tag is blank; with the first rows that do.
+    """
+    table = read(path)
+    for column in COLUMNS[name]:
+        if column not in table.columns:
+            known = list(map(str, table.columns))
+            raise DataError(
+                f"data.{name}: {path} has no column '{column}'.{nearest(column, known)}"
+                f" It has: {', '.join(known)}."
+            )
+    if table.empty:
+        raise DataError(f"data.{name}: {path} has a header line and no rows.")
+    # Late: pandera takes a quarter of a second, and a stored data set needs none of it.
+    import pandera.pandas as pa
+
+    try:
+        _rules(name).validate(table, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        raise DataError(f"data.{name}: {path}: {_failures(error.failure_cases)}.") from None
+    return table
+
+
+def _rules(name: str) -> pa.DataFrameSchema:
+    import pandera.pandas as pa
+
+    filled = pa.Check(lambda column: column.str.strip() != "", error="blank")
+    identifier = pa.Column(str, checks=filled, unique=True)
+    if name == "tags":
+        return pa.DataFrameSchema({"id": identifier, "tag": pa.Column(str, checks=filled)})
+    texts = ["title", "description"]
+    return pa.DataFrameSchema(
+        {
+            "id": identifier,
+            "created_on": pa.Column(str, pa.Check(_are_dates, error="not a date"), required=False),
+            **{text: pa.Column(str) for text in texts},
+        },
+        checks=pa.Check(
+            lambda table: table[texts].sum(axis=1).str.strip() != "",
+            error="title and description both blank",
+        ),
+    )
+
+
+def _are_dates(column: pd.Series[str]) -> pd.Series[bool]:
+    return pd.to_datetime(column, errors="coerce", format="mixed", utc=True).notna()
+
+
+def _failures(cases: pd.DataFrame) -> str:
+    """Return what broke which rule, and in which rows of the file, counted from 1."""
+    messages = []
+    for (column, check), group in cases.groupby(["column", "check"], dropna=False, sort=False):
+        rule = {"field_uniqueness": "not unique"}.get(str(check), str(check))
+        named = f"{column} {rule}" if column in ("id", "created_on", "tag") else rule
+        rows = sorted({int(row) + 1 for row in group["index"].dropna()})
+        more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+        messages.append(f"{named} in data row {', '.join(map(str, rows[:SHOWN]))}{more}")
+    return "; ".join(messages)

@@ -1,0 +1,89 @@
+"""Cleaning: the one function that training, evaluation and prediction all put a text through."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from string import punctuation
+
+from tagifai.errors import Refused
+
+_LINK = re.compile(r"http\S+")
+_PUNCTUATION = re.compile(f"([{re.escape(punctuation)}])")
+_SPACES = re.compile(" +")
+
+
+class Cleaner:
+    """Clean a text step by step, in the fixed order of the arguments below.
+
+    Args:
+        lower: lower-case the text.
+        stopwords: words to delete, with the white space that follows them, where they stand on
+            word boundaries. Earlier words win, so "you" before "you're" leaves "'re".
+        separate_punctuation: put a space on both sides of every ASCII punctuation character.
+        keep: characters to keep, as the inside of a regular expression's brackets; every run of
+            others becomes one space. None keeps all.
+        remove_links: delete what starts with "http", up to the next white space.
+        stem: reduce every word to its stem (M. F. Porter, 1980, in NLTK's extended version).
+
+    Raises:
+        Refused: `keep` is not the inside of a character class.
+    """
+
+    def __init__(
+        self,
+        lower: bool = True,
+        stopwords: Sequence[str] = (),
+        separate_punctuation: bool = True,
+        keep: str | None = "A-Za-z0-9",
+        remove_links: bool = True,
+        stem: bool = False,
+    ) -> None:
+        self._steps = [
+            *([str.lower] if lower else []),
+            *([_deletion(stopwords)] if stopwords else []),
+            *([_separate_punctuation] if separate_punctuation else []),
+            *([_restriction(keep)] if keep is not None else []),
+            *([_collapse_spaces] if separate_punctuation or keep is not None else []),
+            *([_delete_links] if remove_links else []),
+            *([_stemming()] if stem else []),
+        ]
+
+    def __call__(self, text: str) -> str:
+        """Return the cleaned text; it may be empty."""
+        for step in self._steps:
+            text = step(text)
+        return text
+
+
+def _deletion(words: Sequence[str]) -> Callable[[str], str]:
+    pattern = re.compile(r"\b(" + "|".join(map(re.escape, words)) + r")\b\s*")
+    return lambda text: pattern.sub("", text)
+
+
+def _separate_punctuation(text: str) -> str:
+    return _PUNCTUATION.sub(r" \1 ", text)
+
+
+def _restriction(keep: str) -> Callable[[str], str]:
+    try:
+        pattern = re.compile(f"[^{keep}]+")
+    except re.error as error:
+        raise Refused("keep", keep, f"not the inside of a character class ({error})") from None
+    return lambda text: pattern.sub(" ", text)
+
+
+def _collapse_spaces(text: str) -> str:
+    return _SPACES.sub(" ", text).strip()
+
+
+def _delete_links(text: str) -> str:
+    return _LINK.sub("", text)
+
+
+def _stemming() -> Callable[[str], str]:
+    # Late: nltk takes half a second to import, and only stemming needs it.
+    from nltk.stem.porter import PorterStemmer
+
+    stem = PorterStemmer().stem
+    return lambda text: " ".join(stem(word, to_lowercase=False) for word in text.split(" "))

@@ -1,0 +1,147 @@
+"""The epoch loop, the history that it records, and the protocol of those who listen."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
+
+from tagifai.errors import UserError
+from tagifai.labels import Indices
+from tagifai.metrics import log_loss
+
+
+class Diverged(UserError):
+    """Training left the range of floating-point numbers."""
+
+
+class Pruned(Exception):
+    """Raised by a callback to end a training that is not worth going on with."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Features, shape (n, features), and label indices, shape (n,)."""
+
+    X: Any
+    y: Indices
+
+
+@dataclass
+class History:
+    """Losses by epoch, in nats; the last epoch is the last item."""
+
+    train_loss: list[float] = field(default_factory=list)
+    val_loss: list[float] = field(default_factory=list)
+
+    @property
+    def epoch(self) -> int:
+        """Number of the last recorded epoch, from 0."""
+        return len(self.val_loss) - 1
+
+    @property
+    def best_epoch(self) -> int:
+        """Number of the first epoch with the lowest validation loss."""
+        return int(np.argmin(self.val_loss))
+
+
+class Callback(Protocol):
+    """Told about every epoch, after it was recorded."""
+
+    def on_epoch_end(self, history: History) -> None:
+        """Look at the history so far; raise `Pruned` to stop."""
+        ...
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A fitted model, its history and the epoch whose weights it has."""
+
+    model: Any
+    history: History
+    epoch: int
+
+
+def trains_by_epochs(model: Any) -> bool:
+    """Return whether one call of the model's `partial_fit` is one epoch of several.
+
+    Naive Bayes, for one, has a `partial_fit` too, but there a second pass counts every row twice.
+    """
+    return all(hasattr(model, name) for name in ("partial_fit", "warm_start", "max_iter"))
+
+
+def train(
+    model: Any,
+    balanced: Rows,
+    train_rows: Rows,
+    val_rows: Rows,
+    *,
+    epochs: int,
+    patience: int | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Trained:
+    """Fit the model epoch by epoch, or at once if it does not train by epochs.
+
+    Args:
+        model: a scikit-learn classifier with `predict_proba`; it is fitted in place.
+        balanced: rows to fit on.
+        train_rows: rows of the train loss, before balancing.
+        val_rows: rows of the validation loss.
+        epochs: passes over the balanced rows, for a model that trains by epochs.
+        patience: stop after so many epochs without a lower validation loss, and keep the weights
+            of the best one; None goes through all epochs and keeps the last.
+        callbacks: told after every epoch, in this order.
+
+    Raises:
+        Diverged: the weights left the range of floating-point numbers.
+        Pruned: a callback asked to stop.
+    """
+    history = History()
+    by_epochs = trains_by_epochs(model)
+    if by_epochs:
+        _prepare(model, balanced.y)
+    best = model
+    for epoch in range(epochs if by_epochs else 1):
+        _fit_once(model, balanced, by_epochs, epoch)
+        _record(history, model, train_rows, val_rows)
+        for callback in callbacks:
+            callback.on_epoch_end(history)
+        if patience is None:
+            continue
+        if history.best_epoch == epoch:
+            best = copy.deepcopy(model)
+        elif epoch - history.best_epoch >= patience:
+            break
+    return Trained(best, history, history.epoch if patience is None else history.best_epoch)
+
+
+def _prepare(model: Any, y: Indices) -> None:
+    """Set what `partial_fit` cannot work out from one call."""
+    if getattr(model, "class_weight", None) == "balanced":
+        classes = np.unique(y)
+        weights = compute_class_weight("balanced", classes=classes, y=y)
+        model.set_params(class_weight=dict(zip(classes, weights, strict=True)))
+
+
+def _fit_once(model: Any, rows: Rows, by_epochs: bool, epoch: int) -> None:
+    if not by_epochs:
+        model.fit(rows.X, rows.y)
+        return
+    try:
+        # Not `fit` with a warm start: that restarts the learning-rate schedule in every epoch.
+        model.partial_fit(rows.X, rows.y, classes=np.unique(rows.y))
+    except ValueError as error:
+        if "overflow" not in str(error):
+            raise
+        raise Diverged(
+            f"Training diverged in epoch {epoch}: {error} Lower model.eta0 or raise model.alpha."
+        ) from None
+
+
+def _record(history: History, model: Any, train_rows: Rows, val_rows: Rows) -> None:
+    history.train_loss.append(log_loss(train_rows.y, model.predict_proba(train_rows.X)))
+    history.val_loss.append(log_loss(val_rows.y, model.predict_proba(val_rows.X)))
