@@ -32,5 +32,5 @@ def load(run_id: str | None = None, *, stores: str | Path | None = None) -> Tagg
     """
     from tagifai import runs
 
-    folder = Path(stores) if stores else Path(__file__).resolve().parent.parent / "stores"
+    folder = Path(stores) if stores else Path(__file__).parent.parent / "stores"
     return runs.load(folder, run_id, uri=None)[1]

@@ -10,15 +10,16 @@ model.skops, model.coef_.npy, ...
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import logging
 import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
-import joblib
 import numpy as np
 import skops.io
 
@@ -31,6 +32,9 @@ from tagifai.tagger import Tagger
 FORMAT = 1
 LARGE = 64
 """Arrays and vocabularies with more items are kept beside the estimator, as what they are."""
+
+ADDRESSES = ("_stop_words_id",)
+"""Attributes in which scikit-learn keeps a place in memory, to notice a change; it does without."""
 
 log = logging.getLogger(__name__)
 
@@ -166,7 +170,31 @@ def _save_estimator(folder: Path, name: str, estimator: Any) -> dict[str, str]:
             text = json.dumps(value, ensure_ascii=False, indent=0)
             (folder / f"{key}.json").write_text(text + "\n", encoding="utf-8")
     skops.io.dump(light, folder / f"{name}.skops")
-    return {f"{name}.skops": str(joblib.hash(light, hash_name="sha1"))}
+    return {f"{name}.skops": _digest(light)}
+
+
+def _digest(value: Any) -> str:
+    """Return a sum of a value's content, the same in every process."""
+    return hashlib.sha256(json.dumps(_canonical(value)).encode()).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    """Return a value as JSON that is equal for equal content."""
+    if isinstance(value, type | FunctionType | BuiltinFunctionType):
+        return f"{value.__module__}.{value.__qualname__}"
+    if value is None or isinstance(value, bool | int | float | str):
+        return repr(value)
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        data = hashlib.sha256(value.tobytes()).hexdigest()
+        return [value.dtype.str, list(value.shape), data]
+    if isinstance(value, dict):
+        return sorted(([_canonical(k), _canonical(v)] for k, v in value.items()), key=json.dumps)
+    if isinstance(value, set | frozenset):
+        return sorted(map(_canonical, value), key=json.dumps)
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    # Anything else by what pickling would take it apart into; nothing is pickled.
+    return [_canonical(type(value)), _canonical(value.__reduce_ex__(2)[1:3])]
 
 
 def _detach(estimator: Any, name: str) -> tuple[Any, dict[str, Any]]:
@@ -175,7 +203,9 @@ def _detach(estimator: Any, name: str) -> tuple[Any, dict[str, Any]]:
     large: dict[str, Any] = {}
     for attribute, value in sorted(vars(estimator).items()):
         key = f"{name}.{attribute}"
-        if isinstance(value, np.random.RandomState):
+        if attribute in ADDRESSES:
+            delattr(light, attribute)
+        elif isinstance(value, np.random.RandomState):
             # The state of the run's randomness is no part of the model.
             setattr(light, attribute, None)
         elif hasattr(value, "get_params") and not isinstance(value, type):

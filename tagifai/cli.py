@@ -192,6 +192,8 @@ def _of_omegaconf(error: OmegaConfBaseException) -> str:
     parent = error.parent_node
     if isinstance(error, ConfigKeyError | ConfigAttributeError) and isinstance(parent, DictConfig):
         known = [str(name) for name in parent]
+        if not known:
+            return f"'{key}' is not there yet; to add it, write +{key}=..."
         close = nearest(str(error.key), known)
         return f"'{key}' is not a key of the configuration.{close} It takes: {', '.join(known)}."
     return f"{key}: {text}." if key else f"{text}."

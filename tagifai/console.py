@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich import box
 from rich.console import Console
@@ -14,7 +14,9 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from tagifai.metrics import Performance, Scores
+if TYPE_CHECKING:
+    # For types only: the header is to be there before scikit-learn is.
+    from tagifai.metrics import Performance, Scores
 
 PLAIN_WIDTH = 100
 """Columns where there is no terminal to ask."""

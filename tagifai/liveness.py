@@ -24,13 +24,15 @@ def marked(folder: Path, run_id: str, note: str) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     mark, lock = folder / f"{run_id}.run", folder / f"{run_id}.lock"
-    with FileLock(lock):
-        mark.write_text(note, encoding="utf-8")
-        try:
-            yield
-        finally:
-            mark.unlink(missing_ok=True)
-    lock.unlink(missing_ok=True)
+    try:
+        with FileLock(lock):
+            mark.write_text(note, encoding="utf-8")
+            try:
+                yield
+            finally:
+                mark.unlink(missing_ok=True)
+    finally:
+        lock.unlink(missing_ok=True)
 
 
 def reap(folder: Path, close: Callable[[str, str], bool]) -> list[str]:

@@ -188,7 +188,7 @@ def fit(
     val_rows = Rows(
         parts.vectorizer.transform(prepared.part("val")["text"]), prepared.labels("val")
     )
-    balanced = Rows(*balance(parts.sampler, train_rows.X, train_rows.y))
+    balanced = _balanced(parts.sampler, train_rows)
     trained = train(
         parts.model,
         balanced,
@@ -224,6 +224,13 @@ def _fitted(prepared: Prepared, vectorizer: Any) -> Rows:
             " vectorizer.analyzer, ngram_min, min_df and max_df, and at preprocessing."
         ) from None
     return Rows(X, prepared.labels("train"))
+
+
+def _balanced(sampler: Any, rows: Rows) -> Rows:
+    try:
+        return Rows(*balance(sampler, rows.X, rows.y))
+    except ValueError as error:
+        raise DataError(f"The sampler cannot balance the train rows: {error}") from None
 
 
 def score(prepared: Prepared, tagger: Tagger, part: str) -> Performance:

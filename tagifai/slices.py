@@ -50,6 +50,8 @@ def masks(rows: pd.DataFrame) -> dict[str, Mask]:
         By name, a boolean mask of shape (n,).
     """
     functions = list(_REGISTERED.values())
+    if not functions:
+        return {}
     votes = PandasLFApplier(functions).apply(rows, progress_bar=False)
     return {f.name: votes[:, column] == 1 for column, f in enumerate(functions)}
 

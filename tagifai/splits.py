@@ -42,7 +42,6 @@ def stratified(
     Raises:
         DataError: a class has too few rows to be in all three parts.
     """
-    counts = np.bincount(y, minlength=len(encoder.classes))
     # Rounding keeps 0.15 / (1 - 0.7) at one half, which floats put a hair below it.
     val_share = round(val_size / (1 - train_size), 12)
     try:
@@ -53,11 +52,24 @@ def stratified(
             rest, train_size=val_share, stratify=y[rest], random_state=random_state
         )
     except ValueError as error:
-        named = ", ".join(f"{name} {n}" for name, n in zip(encoder.classes, counts, strict=True))
-        raise DataError(
-            f"These rows cannot be split into {train_size:g} train, {val_size:g} validation and the"
-            f" rest test with every class in each part (rows by class: {named}). scikit-learn says:"
-            f" {error} Raise data.min_freq so that rare tags join the rest, add rows, or change"
-            " split.train_size and split.val_size."
-        ) from None
-    return Split(train, val, test)
+        raise _impossible(y, encoder, train_size, val_size, str(error)) from None
+    split = Split(train, val, test)
+    for name in ("train", "val", "test"):
+        absent = np.setdiff1d(y, y[getattr(split, name)])
+        if absent.size:
+            reason = f"{name} would have no row of {', '.join(encoder.decode(absent))}."
+            raise _impossible(y, encoder, train_size, val_size, reason)
+    return split
+
+
+def _impossible(
+    y: Indices, encoder: LabelEncoder, train_size: float, val_size: float, reason: str
+) -> DataError:
+    counts = np.bincount(y, minlength=len(encoder.classes))
+    named = ", ".join(f"{name} {n}" for name, n in zip(encoder.classes, counts, strict=True))
+    return DataError(
+        f"These rows cannot be split into {train_size:g} train, {val_size:g} validation and the"
+        f" rest test with every class in each part: {reason} Rows by class: {named}. Raise"
+        " data.min_freq so that rare tags join the rest, add rows, or change split.train_size and"
+        " split.val_size."
+    )

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 
-from tagifai.errors import UserError
+from tagifai.errors import ConfigError, UserError
 from tagifai.labels import Indices
 from tagifai.metrics import log_loss
 
@@ -120,7 +120,16 @@ def train(
 
 
 def _prepare(model: Any, y: Indices) -> None:
-    """Set what `partial_fit` cannot work out from one call."""
+    """Set what `partial_fit` cannot work out from one call.
+
+    Raises:
+        ConfigError: the model would stop early by itself.
+    """
+    if getattr(model, "early_stopping", False):
+        raise ConfigError(
+            "model.early_stopping is not for a model that is trained epoch by epoch from outside;"
+            " set training.patience instead."
+        )
     if getattr(model, "class_weight", None) == "balanced":
         classes = np.unique(y)
         weights = compute_class_weight("balanced", classes=classes, y=y)
@@ -137,11 +146,23 @@ def _fit_once(model: Any, rows: Rows, by_epochs: bool, epoch: int) -> None:
     except ValueError as error:
         if "overflow" not in str(error):
             raise
-        raise Diverged(
-            f"Training diverged in epoch {epoch}: {error} Lower model.eta0 or raise model.alpha."
-        ) from None
+        raise _diverged(model, epoch, str(error)) from None
 
 
 def _record(history: History, model: Any, train_rows: Rows, val_rows: Rows) -> None:
-    history.train_loss.append(log_loss(train_rows.y, model.predict_proba(train_rows.X)))
-    history.val_loss.append(log_loss(val_rows.y, model.predict_proba(val_rows.X)))
+    try:
+        with np.errstate(over="raise", invalid="raise"):
+            losses = [
+                log_loss(rows.y, model.predict_proba(rows.X)) for rows in (train_rows, val_rows)
+            ]
+    except FloatingPointError as error:
+        raise _diverged(model, history.epoch + 1, f"{error}.") from None
+    if not np.isfinite(losses).all():
+        raise _diverged(model, history.epoch + 1, "the loss is not a number any more.")
+    for recorded, loss in zip((history.train_loss, history.val_loss), losses, strict=True):
+        recorded.append(loss)
+
+
+def _diverged(model: Any, epoch: int, reason: str) -> Diverged:
+    advice = " Lower model.eta0 or raise model.alpha." if hasattr(model, "eta0") else ""
+    return Diverged(f"Training diverged in epoch {epoch}: {reason}{advice}")

@@ -4,11 +4,12 @@ YAML files state choices; types and defaults stand here. `check` turns a compose
 into these dataclasses, and that is when the ranges are checked.
 """
 
-from tagifai.schema.config import NODES, Config, check
+from tagifai.schema.config import EXPERIMENT, NODES, Config, check
 from tagifai.schema.experiment import SGD, Data, Preprocessing, Split, Training
 from tagifai.schema.tasks import Predict
 
 __all__ = [
+    "EXPERIMENT",
     "NODES",
     "SGD",
     "Config",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from tagifai.errors import ConfigError, Refused, nearest
 from tagifai.schema.experiment import (
@@ -48,6 +48,17 @@ class Config:
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 2**32 - 1")
 
+
+EXPERIMENT = (
+    "data",
+    "preprocessing",
+    "split",
+    "vectorizer",
+    "sampling",
+    "model",
+    "threshold",
+)
+"""The groups that make a run what it is."""
 
 NODES: dict[str, type] = {
     "config": Config,
@@ -119,5 +130,7 @@ def _convert(cfg: DictConfig, name: str) -> Any:
         return OmegaConf.to_object(node) if OmegaConf.is_config(node) else node
     except Refused as error:
         raise ConfigError(f"{name}.{error}") from None
+    except MissingMandatoryValue as error:
+        raise ConfigError(f"{error.full_key or name} is not set; give it a value.") from None
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{name}: {error}") from None
+        raise ConfigError(f"{name}: {str(error).splitlines()[0]}") from None

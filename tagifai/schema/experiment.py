@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from dataclasses import dataclass, field
 
 from omegaconf import MISSING
@@ -64,11 +65,14 @@ class Preprocessing:
         require(all(self.stopwords), "stopwords", "", "words that are not empty")
         if self.keep is None:
             return
+        allowed = "the inside of a regular expression's brackets, such as A-Za-z0-9"
+        closes_early = re.search(r"(?<!\\)]", self.keep[1:]) is not None
+        require(not closes_early, "keep", self.keep, allowed)
         try:
-            re.compile(f"[^{self.keep}]+")
-        except re.error as error:
-            allowed = f"the inside of a regular expression's brackets, such as A-Za-z0-9 ({error})"
-            raise Refused("keep", self.keep, allowed) from None
+            with warnings.catch_warnings(action="error"):
+                re.compile(f"[^{self.keep}]+")
+        except (re.error, FutureWarning) as error:
+            raise Refused("keep", self.keep, f"{allowed} ({error})") from None
 
 
 @dataclass

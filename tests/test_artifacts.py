@@ -1,0 +1,327 @@
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skops.io
+from numpy.random import RandomState
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import SGDClassifier
+
+from tagifai import artifacts
+from tagifai.errors import BundleError
+from tagifai.files import sha256
+from tagifai.tagger import Tagger
+from tests.conftest import TEXTS, fitted
+
+PARTS = {
+    "config.yaml",
+    "model.coef_.npy",
+    "model.skops",
+    "tagger.json",
+    "vectorizer._tfidf.idf_.npy",
+    "vectorizer.skops",
+    "vectorizer.vocabulary_.json",
+}
+ANY_TEXTS = [*TEXTS[:3], "", "unseen: Ünïcode", "x" * 1000]
+
+SAVE = """
+import json, sys
+from pathlib import Path
+from tagifai import artifacts
+from tests.conftest import fitted
+
+print(json.dumps(artifacts.save(Path(sys.argv[1]), fitted(), {"a.txt": "a"})))
+"""
+
+
+class Unknown:
+    """A type that nobody trusts."""
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, tagger: Tagger) -> Path:
+    path = tmp_path / "bundle"
+    artifacts.save(path, tagger, {"config.yaml": "seed: 42\n"})
+    return path
+
+
+def change_manifest(bundle: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    file = bundle / "manifest.json"
+    manifest = json.loads(file.read_text())
+    change(manifest)
+    file.write_text(json.dumps(manifest))
+
+
+def refusal(bundle: Path) -> str:
+    with pytest.raises(BundleError) as caught:
+        artifacts.load(bundle)
+    assert str(bundle) in str(caught.value)
+    return str(caught.value)
+
+
+# --- round trip --------------------------------------------------------------------------------
+
+
+def test_a_loaded_tagger_predicts_the_same_as_the_saved_one(bundle: Path, tagger: Tagger) -> None:
+    loaded = artifacts.load(bundle)
+    assert loaded.predict(ANY_TEXTS) == tagger.predict(ANY_TEXTS)
+    np.testing.assert_array_equal(loaded.predict_proba(ANY_TEXTS), tagger.predict_proba(ANY_TEXTS))
+    settings = ("cleaning", "encoder", "threshold", "other")
+    assert all(getattr(loaded, name) == getattr(tagger, name) for name in settings)
+
+
+def test_saving_leaves_the_tagger_as_it_was(tmp_path: Path, tagger: Tagger) -> None:
+    before = tagger.predict(ANY_TEXTS)
+    artifacts.save(tmp_path / "bundle", tagger, {})
+    assert tagger.predict(ANY_TEXTS) == before
+    assert isinstance(tagger.model.random_state, RandomState)
+
+
+def test_a_tagger_without_a_threshold_stays_without(tmp_path: Path, tagger: Tagger) -> None:
+    bare = replace(tagger, threshold=None)
+    artifacts.save(tmp_path / "bundle", bare, {})
+    assert artifacts.load(tmp_path / "bundle").threshold is None
+
+
+def test_the_parts_are_there_with_the_sums_of_their_files(bundle: Path) -> None:
+    manifest = artifacts.read_manifest(bundle)
+    assert manifest["format"] == 1
+    assert set(manifest["parts"]) == PARTS
+    assert {file.name for file in bundle.iterdir()} == PARTS | {"manifest.json"}
+    for name, sums in manifest["parts"].items():
+        assert sums["sha256"] == sha256(bundle / name)
+    assert (bundle / "config.yaml").read_text() == "seed: 42\n"
+
+
+def test_vocabulary_and_weights_are_what_anyone_can_read(bundle: Path, tagger: Tagger) -> None:
+    terms = json.loads((bundle / "vectorizer.vocabulary_.json").read_text())
+    assert terms == tagger.vectorizer.get_feature_names_out().tolist()
+    weights = np.load(bundle / "model.coef_.npy", allow_pickle=False)
+    np.testing.assert_array_equal(weights, tagger.model.coef_)
+
+
+@pytest.mark.parametrize(("features", "beside"), [(64, set()), (65, {"model.coef_.npy"})])
+def test_arrays_of_more_than_64_items_are_kept_beside_the_estimator(
+    tmp_path: Path, tagger: Tagger, features: int, beside: set[str]
+) -> None:
+    model = SGDClassifier().fit(np.eye(2, features), [0, 1])
+    parts = artifacts.save(tmp_path / "bundle", replace(tagger, model=model), {})
+    assert {name for name in parts if name.startswith("model.coef")} == beside
+    loaded = artifacts.load(tmp_path / "bundle").model
+    np.testing.assert_array_equal(loaded.coef_, model.coef_)
+
+
+def test_the_state_of_the_randomness_is_not_saved(bundle: Path) -> None:
+    assert artifacts.load(bundle).model.random_state is None
+
+
+def test_nothing_is_pickled(bundle: Path) -> None:
+    found: dict[str, bytes] = {}
+    for file in bundle.iterdir():
+        if file.suffix != ".skops":
+            found[file.name] = file.read_bytes()
+            continue
+        with zipfile.ZipFile(file) as archive:
+            found |= {f"{file.name}/{name}": archive.read(name) for name in archive.namelist()}
+    assert {Path(name).suffix for name in found} == {".json", ".npy", ".yaml"}
+    for name, content in found.items():
+        if name.endswith(".npy"):
+            # An array of objects says so in its header, and would be a pickle.
+            assert content.startswith(b"\x93NUMPY")
+            assert b"'|O'" not in content[:128]
+        else:
+            content.decode("utf-8")
+
+
+def test_the_sums_of_content_are_equal_in_two_processes(tmp_path: Path, tagger: Tagger) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SAVE, str(tmp_path / "there")],
+        cwd=Path(__file__).parent.parent,
+        env=os.environ | {"PYTHONHASHSEED": "1"},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    here = artifacts.save(tmp_path / "here", tagger, {"a.txt": "a"})
+    assert here == json.loads(done.stdout)
+    other = artifacts.save(tmp_path / "other", fitted(seed=1), {"a.txt": "a"})
+    changed = {name for name in here if here[name] != other[name]}
+    assert changed == {"model.coef_.npy", "model.skops"}
+
+
+def content(tmp_path: Path, tagger: Tagger, vectorizer: object) -> str:
+    made = artifacts.save(tmp_path / "bundle", replace(tagger, vectorizer=vectorizer), {})
+    return made["vectorizer.skops"]
+
+
+def test_use_does_not_change_the_sum_of_content(tmp_path: Path, tagger: Tagger) -> None:
+    def fitted_on_words() -> CountVectorizer:
+        return CountVectorizer(stop_words=["of", "a"], lowercase=False).fit(TEXTS)
+
+    used = fitted_on_words()
+    used.transform(TEXTS)
+    assert content(tmp_path, tagger, used) == content(tmp_path, tagger, fitted_on_words())
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "equal"),
+    [
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, True),
+        ({"a": 1}, {"a": 2}, False),
+        ({"x", "y"}, {"y", "x"}, True),
+        ([1, 2], [2, 1], False),
+        (1, 1.0, False),
+        (1, "1", False),
+        (None, "None", False),
+        (np.arange(4), np.arange(8)[::2] // 2, True),
+        (np.arange(4), np.arange(4).reshape(2, 2), False),
+        (np.arange(4), np.arange(4, dtype=np.int32), False),
+        (slice(1, 2), slice(1, 2), True),
+        (slice(1, 2), slice(1, 3), False),
+        (len, len, True),
+        (len, sorted, False),
+    ],
+)
+def test_the_sum_of_content_is_equal_for_equal_content_only(
+    first: object, second: object, equal: bool
+) -> None:
+    assert (artifacts._digest(first) == artifacts._digest(second)) is equal
+
+
+def test_publishing_copies_a_bundle_to_the_run_and_replaces_what_is_there(
+    bundle: Path, tmp_path: Path
+) -> None:
+    stores = tmp_path / "stores"
+    for _ in range(2):
+        path = artifacts.publish(bundle, stores, "abc")
+        assert path == artifacts.bundle_path(stores, "abc")
+        assert path == stores / "artifacts" / "abc" / "artifacts" / "bundle"
+        assert artifacts.read_manifest(path) == artifacts.read_manifest(bundle)
+
+
+# --- failing saves -----------------------------------------------------------------------------
+
+
+def test_a_failing_save_leaves_nothing(tmp_path: Path, tagger: Tagger) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        artifacts.save(tmp_path / "bundle", tagger, {"config.yaml": "\ud800"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failing_save_leaves_the_old_bundle(bundle: Path, tagger: Tagger) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        artifacts.save(bundle, tagger, {"config.yaml": "\ud800"})
+    assert [path.name for path in bundle.parent.iterdir()] == ["bundle"]
+    assert artifacts.load(bundle).predict(ANY_TEXTS) == tagger.predict(ANY_TEXTS)
+
+
+# --- refused bundles ---------------------------------------------------------------------------
+
+
+def test_a_bundle_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "nowhere").startswith("There is no model at ")
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "{}", '{"format": "x", "parts": {}}', '{"format": 1, "parts": 3}']
+)
+def test_a_manifest_that_cannot_be_read_is_refused(bundle: Path, content: str) -> None:
+    (bundle / "manifest.json").write_text(content)
+    assert "the manifest cannot be read (" in refusal(bundle)
+
+
+def test_a_newer_format_is_refused_with_what_this_version_reads(bundle: Path) -> None:
+    change_manifest(bundle, lambda manifest: manifest.update(format=2))
+    assert "has format 2, and this version of tagifai reads up to 1" in refusal(bundle)
+
+
+@pytest.mark.parametrize("name", sorted(PARTS))
+def test_a_changed_part_is_refused(bundle: Path, name: str) -> None:
+    content = bytearray((bundle / name).read_bytes())
+    content[-1] ^= 1
+    (bundle / name).write_bytes(content)
+    assert refusal(bundle).endswith(f": the part {name} is not the one that was saved.")
+
+
+@pytest.mark.parametrize("name", sorted(PARTS))
+def test_a_missing_part_is_refused(bundle: Path, name: str) -> None:
+    (bundle / name).unlink()
+    assert f"the part {name} is missing or not a plain file" in refusal(bundle)
+
+
+def test_a_link_in_place_of_a_part_is_refused_although_its_content_is_right(bundle: Path) -> None:
+    shutil.move(bundle / "tagger.json", bundle.parent / "tagger.json")
+    (bundle / "tagger.json").symlink_to(bundle.parent / "tagger.json")
+    assert "the part tagger.json is missing or not a plain file" in refusal(bundle)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/b", ".hidden", "..", "", "a b"])
+def test_a_bad_name_of_a_part_is_refused(bundle: Path, name: str) -> None:
+    change_manifest(bundle, lambda manifest: manifest["parts"].update({name: {}}))
+    assert f"{name!r} is not the name of a part" in refusal(bundle)
+
+
+@pytest.mark.parametrize("sums", [None, {}, "x", {"sha256": None}])
+def test_a_part_without_a_sum_is_refused(bundle: Path, sums: object) -> None:
+    change_manifest(bundle, lambda manifest: manifest["parts"].update({"tagger.json": sums}))
+    assert "the part tagger.json is not the one that was saved" in refusal(bundle)
+
+
+@pytest.mark.parametrize("name", ["tagger.json", "vectorizer.skops", "model.skops"])
+def test_a_manifest_without_a_needed_part_is_refused(bundle: Path, name: str) -> None:
+    change_manifest(bundle, lambda manifest: manifest["parts"].pop(name))
+    assert f"the manifest has no part {name}" in refusal(bundle)
+
+
+def test_a_type_that_is_not_trusted_is_refused_even_under_the_right_sum(bundle: Path) -> None:
+    file = bundle / "model.skops"
+    skops.io.dump(Unknown(), file)
+    sums = {"model.skops": {"sha256": sha256(file)}}
+    change_manifest(bundle, lambda manifest: manifest["parts"].update(sums))
+    message = refusal(bundle)
+    assert re.search(r"model\.skops holds types that are not trusted: .*Unknown\.$", message)
+
+
+@pytest.mark.parametrize("run_id", ["", "..", "a/b", "../x", "a b", "a.b", "x" * 65, "a\n", "é"])
+def test_a_bad_run_id_is_refused(tmp_path: Path, run_id: str) -> None:
+    with pytest.raises(BundleError, match="is not a run id: those have letters, digits"):
+        artifacts.bundle_path(tmp_path, run_id)
+
+
+def test_a_run_id_of_letters_digits_dashes_and_underscores_is_accepted(tmp_path: Path) -> None:
+    for run_id in ("a", "A-b_9", "x" * 64):
+        assert run_id in artifacts.bundle_path(tmp_path, run_id).parts
+
+
+# --- versions ----------------------------------------------------------------------------------
+
+
+def test_the_same_versions_are_no_reason_to_warn(
+    bundle: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    artifacts.load(bundle)
+    assert caplog.records == []
+
+
+def test_another_version_of_a_library_is_a_warning_with_both(
+    bundle: Path, caplog: pytest.LogCaptureFixture, tagger: Tagger
+) -> None:
+    change_manifest(bundle, lambda manifest: manifest["versions"].update(numpy="1.0", python="2"))
+    assert artifacts.load(bundle).predict(ANY_TEXTS) == tagger.predict(ANY_TEXTS)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert f"was saved with numpy 1.0 and is loaded with {np.__version__}" in record.message

@@ -1,0 +1,470 @@
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from tagifai import cli
+from tagifai.errors import BundleError, ConfigError, DataError, TrackingError
+from tagifai.schema import Config, Predict, check
+from tests.conftest import Compose
+
+RUN = Path(__file__).parent.parent / "run.py"
+
+ANY = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+WORDS = ["???", "${", "null", "oc.env:HOME", "choice(1,2)"]
+TEXTS = ANY | st.lists(st.sampled_from([*"\\\"'$}{\n\t\r,[]():=~+a é#*", *WORDS])).map("".join)
+
+PIPE = """
+import sys
+from tagifai import cli
+
+def main():
+    try:
+        while True:
+            print("x" * 1000)
+    except BrokenPipeError as error:
+        raise cli.Failed(error) if "carried" in sys.argv else error
+
+sys.exit(cli.call(main))
+"""
+
+
+def through(argument: str) -> str | None:
+    """Return task.text after Hydra's parser and OmegaConf have had the argument."""
+    override = OverridesParser.create().parse_override(argument)
+    assert not override.is_sweep_override()
+    cfg = OmegaConf.create({"task": OmegaConf.structured(Predict)})
+    OmegaConf.update(cfg, override.key_or_group, override.value())
+    task = OmegaConf.to_object(cfg.task)
+    assert isinstance(task, Predict)
+    return task.text
+
+
+# --- literal arguments -------------------------------------------------------------------------
+
+
+@settings(max_examples=200)
+@given(TEXTS)
+@example("???")
+@example("\\???")
+@example("\\\\???")
+@example("${oc.env:HOME}")
+@example("\\${a}\\")
+@example('say "a, (b)" \\"')
+@example("null")
+@example("")
+@example("a=b\nc: {d}")
+def test_any_text_comes_through_unchanged(text: str) -> None:
+    assert through(cli.quote(f"task.text={text}")) == text
+
+
+@settings(max_examples=100)
+@given(TEXTS)
+@example("\\'\"")
+def test_any_text_comes_through_a_sweep_unchanged(text: str) -> None:
+    override = OverridesParser.create().parse_override(cli.quote(f"task.text={text}"))
+    # What Hydra hands to the jobs of a sweep is written anew.
+    again = f"{override.get_key_element()}={override.get_value_element_as_str()}"
+    assert through(again) == text
+
+
+@pytest.mark.parametrize("text", ["a, b", "${task.name} ???", "???", 'it\'s "x" \\', "{a: 1}\n"])
+def test_a_text_is_composed_as_it_stands(composed: Compose, text: str) -> None:
+    cfg = composed("task=predict", "preprocessing=none", cli.quote(f"task.text={text}"))
+    assert check(cfg).task.text == text
+
+
+@pytest.mark.parametrize("key", ["task.input", "task.output", "task.data", "+task.x.task.text"])
+def test_only_whole_keys_are_literal(key: str) -> None:
+    is_literal = key in cli.LITERAL
+    assert (cli.quote(f"{key}=a, b") == f'{key}="a, b"') is is_literal
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["model=sgd", "model.alpha=1,2", "-m", "task.text", "task.textual=a b", "~task.text=a", "",
+     "task.input=null", "task.output=null", "task.data=null", "--cfg"],
+)  # fmt: skip
+def test_other_arguments_and_a_bare_null_are_left_alone(argument: str) -> None:
+    assert cli.quote(argument) == argument
+
+
+def test_a_text_may_be_the_word_null() -> None:
+    assert cli.quote("task.text=null") == 'task.text="null"'
+
+
+@pytest.mark.parametrize("plus", ["+", "++"])
+def test_an_added_key_is_literal_too(plus: str) -> None:
+    assert cli.quote(f"{plus}task.text=a, b") == f'{plus}task.text="a, b"'
+
+
+# --- paths -------------------------------------------------------------------------------------
+
+
+def resolved(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, cwd: Path, *overrides: str
+) -> Config:
+    cwd.mkdir(exist_ok=True)
+    monkeypatch.chdir(cwd)
+    hydra = SimpleNamespace(overrides=SimpleNamespace(task=list(overrides)))
+    monkeypatch.setattr(HydraConfig, "get", lambda: hydra)
+    return cli.resolve_paths(check(composed("preprocessing=none", *overrides)))
+
+
+Resolve = Callable[..., Config]
+
+
+@pytest.fixture
+def resolve(composed: Compose, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Resolve:
+    return lambda *overrides: resolved(composed, monkeypatch, tmp_path / "cwd", *overrides)
+
+
+def test_relative_paths_in_yaml_start_at_the_project_s_root(
+    resolve: Resolve, tmp_path: Path
+) -> None:
+    data = resolve().data
+    assert data.projects == f"{tmp_path}/tagifai/sample/projects.csv"
+    assert data.tags == f"{tmp_path}/tagifai/sample/tags.csv"
+
+
+@pytest.mark.parametrize("plus", ["", "++"])
+def test_relative_paths_on_the_command_line_start_at_the_working_directory(
+    resolve: Resolve, tmp_path: Path, plus: str
+) -> None:
+    data = resolve(f"{plus}data.projects=p.csv").data
+    assert data.projects == f"{tmp_path}/cwd/p.csv"
+    assert data.tags == f"{tmp_path}/tagifai/sample/tags.csv"
+
+
+@pytest.mark.parametrize(
+    ("given_path", "found"),
+    [
+        ("../a.csv", "{tmp}/a.csv"),
+        ("./b//c/../a.csv", "{tmp}/cwd/b/a.csv"),
+        ("/abs/a.csv", "/abs/a.csv"),
+        ("~/a.csv", "{tmp}/home/a.csv"),
+        ("-", "-"),
+    ],
+)
+def test_paths_of_a_task_are_made_absolute(
+    resolve: Resolve,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    given_path: str,
+    found: str,
+) -> None:
+    monkeypatch.setenv("HOME", f"{tmp_path}/home")
+    task = resolve("task=predict", cli.quote(f"task.input={given_path}")).task
+    assert task.input == found.format(tmp=tmp_path)
+    assert task.output is None
+
+
+@pytest.mark.parametrize("url", ["https://host/p.csv", "HTTP://host/../p.csv", "s3://b/p.csv"])
+def test_urls_are_left_as_they_are(resolve: Resolve, url: str) -> None:
+    assert resolve(f'data.projects="{url}"').data.projects == url
+
+
+def test_folders_are_made_absolute(resolve: Resolve, tmp_path: Path) -> None:
+    paths = resolve("paths.outputs=out", "paths.stores=/abs/stores").paths
+    assert (paths.root, paths.outputs) == (str(tmp_path), f"{tmp_path}/cwd/out")
+    assert paths.stores == "/abs/stores"
+
+
+# --- messages ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("model=sdg", ["model=sdg: there is no such option.", "Did you mean 'sgd'?",
+                       "model takes: custom, sgd, sgd_elasticnet, sgd_huber."]),
+        ("model.alhpa=1", ["'model.alhpa' is not a key of the configuration.",
+                           "Did you mean 'alpha'?", "l1_ratio"]),
+        ("sed=1", ["'sed' is not a key of the configuration.", "Did you mean 'seed'?", "model"]),
+        ("seed=abc", ["seed: Value 'abc' of type 'str' could not be converted to Integer."]),
+        ("seed=null", ["seed: field 'seed' is not Optional."]),
+        (
+            "tracking.tags={team: x}",
+            ["'tracking.tags.team' is not there yet; to add it, write +tracking.tags.team=..."],
+        ),
+        ("~nope", ["Could not delete from config. 'nope' does not exist."]),
+        ("model@other=sgd", ["Could not override 'model@other'. Did you mean to override model?"]),
+    ],
+)  # fmt: skip
+def test_what_hydra_refuses_is_one_line_with_the_key_and_what_may_stand_there(
+    composed: Compose, override: str, parts: list[str]
+) -> None:
+    with pytest.raises(HydraException) as caught:
+        composed("preprocessing=none", override)
+    message, code = cli.explain(caught.value)
+    assert code == 2
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize("argument", ["a b", "model.loss=[a,b", "model.loss=a(b"])
+def test_a_break_of_hydra_s_grammar_is_told_with_the_argument_and_how_to_quote(
+    argument: str,
+) -> None:
+    with pytest.raises(OverrideParseException) as caught:
+        OverridesParser.create().parse_overrides([argument])
+    message, code = cli.explain(caught.value)
+    assert code == 2
+    assert message.startswith(f"'{argument}' does not follow Hydra's grammar (")
+    assert "key='\"a, b\"'" in message
+
+
+def test_a_missing_configuration_without_options_is_told_in_hydra_s_words() -> None:
+    error = MissingConfigException("Cannot find\n  primary config 'x'", "x")
+    assert cli.explain(error) == ("Cannot find primary config 'x'", 2)
+
+
+def test_what_omegaconf_refuses_is_one_line() -> None:
+    cfg = OmegaConf.create({"a": {"b": "${nowhere}"}, "c": "???", "d": "${no_such:1}"})
+    for key, essentials in [("a.b", "nowhere"), ("c", "c: Missing mandatory"), ("d", "no_such")]:
+        with pytest.raises(OmegaConfBaseException) as caught:
+            OmegaConf.select(cfg, key, throw_on_missing=True)
+        message, code = cli.explain(caught.value)
+        assert (code, message.count("\n")) == (2, 0)
+        assert essentials in message
+        assert not message.endswith("..")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(ConfigError("a"), 2), (DataError("a"), 2), (BundleError("a"), 2), (TrackingError("a"), 1)],
+)
+def test_errors_of_our_own_are_told_as_they_are(error: Exception, code: int) -> None:
+    assert cli.explain(error) == ("a", code)
+
+
+def test_an_error_of_the_system_names_the_file() -> None:
+    with pytest.raises(OSError, match="nowhere") as caught:
+        Path("/nowhere/file").read_text()
+    message, code = cli.explain(caught.value)
+    assert code == 1
+    assert "'/nowhere/file'" in message
+
+
+def test_an_unforeseen_error_says_where_the_traceback_is() -> None:
+    message, code = cli.explain(KeyError("x"))
+    assert code == 1
+    assert message.startswith("KeyError: 'x'\n")
+    assert "HYDRA_FULL_ERROR=1" in message
+
+
+# --- exit codes --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def command_line(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The process's command line, environment and signals, put back afterwards."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    monkeypatch.setattr(sys, "argv", ["run.py"])
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def failing(error: BaseException) -> Callable[[], None]:
+    def main() -> None:
+        raise error
+
+    return main
+
+
+@pytest.mark.usefixtures("command_line")
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (ConfigError("seed is bad"), 2, "Error: seed is bad\n"),
+        (TrackingError("gone"), 1, "Error: gone\n"),
+        (cli.Failed(DataError("no rows")), 2, "Error: no rows\n"),
+        (KeyboardInterrupt(), 130, "Interrupted.\n"),
+        (cli.Terminated(), 143, "Terminated.\n"),
+    ],
+)
+def test_an_error_is_one_message_on_standard_error_and_an_exit_code(
+    capsys: pytest.CaptureFixture[str], error: BaseException, code: int, message: str
+) -> None:
+    assert cli.call(failing(error)) == code
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", message)
+
+
+@pytest.mark.usefixtures("command_line")
+def test_success_says_nothing_and_exits_with_zero(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.call(lambda: None) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("command_line")
+@pytest.mark.parametrize("wrap", [False, True])
+def test_the_traceback_is_shown_to_who_wants_it(
+    monkeypatch: pytest.MonkeyPatch, wrap: bool
+) -> None:
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    error = DataError("no rows")
+    with pytest.raises(DataError, match="no rows"):
+        cli.call(failing(cli.Failed(error) if wrap else error))
+
+
+@pytest.mark.usefixtures("command_line")
+def test_a_polite_kill_unwinds_the_stack_and_exits_with_143() -> None:
+    left: list[str] = []
+
+    def main() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            left.append("cleaned up")
+
+    assert cli.call(main) == 143
+    assert left == ["cleaned up"]
+
+
+@pytest.mark.usefixtures("command_line")
+def test_the_main_function_sees_quoted_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(sys, "argv", ["run.py", "task=predict", "task.text=a, b"])
+    assert cli.call(lambda: seen.extend(sys.argv)) == 0
+    assert seen == ["run.py", "task=predict", 'task.text="a, b"']
+
+
+@pytest.mark.parametrize("how", ["as it is", "carried"])
+def test_a_reader_that_goes_away_is_no_reason_to_complain(how: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PIPE, how], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            process.stdout.readline()
+            process.stdout.close()
+            assert process.wait(timeout=30) == 1
+        finally:
+            process.kill()
+        assert process.stderr.read() == b""
+
+
+# --- jobs --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The output folder of a single run, with Hydra's record."""
+    folder = tmp_path / "day" / "run"
+    (folder / ".hydra").mkdir(parents=True)
+    job_of(monkeypatch, folder, RunMode.RUN)
+    return folder
+
+
+def job_of(monkeypatch: pytest.MonkeyPatch, folder: Path, mode: RunMode) -> None:
+    hydra = SimpleNamespace(runtime=SimpleNamespace(output_dir=str(folder)), mode=mode)
+    monkeypatch.setattr(HydraConfig, "get", lambda: hydra)
+
+
+def fail(error: Exception) -> None:
+    with cli.job():
+        raise error
+
+
+def test_a_job_that_succeeds_is_left_alone(output: Path) -> None:
+    with cli.job():
+        pass
+    assert (output / ".hydra").is_dir()
+
+
+def test_the_error_of_a_single_run_is_carried_past_hydra(output: Path) -> None:
+    error = DataError("no rows")
+    with pytest.raises(cli.Failed) as caught:
+        fail(error)
+    assert caught.value.args == (error,)
+    assert not isinstance(caught.value, Exception)
+    assert (output / ".hydra").is_dir()
+
+
+def test_the_error_of_a_sweep_s_job_is_left_to_the_launcher(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_of(monkeypatch, output, RunMode.MULTIRUN)
+    with pytest.raises(DataError, match="no rows"):
+        fail(DataError("no rows"))
+
+
+def test_a_refused_configuration_leaves_no_folder(output: Path) -> None:
+    with pytest.raises(cli.Failed):
+        fail(ConfigError("bad"))
+    assert not output.parent.exists()
+
+
+def test_the_folders_of_other_runs_and_a_folder_with_results_are_kept(output: Path) -> None:
+    (output.parent / "other").mkdir()
+    with pytest.raises(cli.Failed):
+        fail(ConfigError("bad"))
+    assert [path.name for path in output.parent.iterdir()] == ["other"]
+    (output / ".hydra").mkdir(parents=True)
+    (output / "run.log").touch()
+    with pytest.raises(cli.Failed):
+        fail(ConfigError("bad"))
+    assert (output / "run.log").exists()
+
+
+@pytest.mark.usefixtures("output")
+@pytest.mark.parametrize(("error", "logged"), [(KeyError("x"), True), (DataError("x"), False)])
+def test_the_log_has_the_traceback_of_what_was_not_foreseen(
+    caplog: pytest.LogCaptureFixture, error: Exception, logged: bool
+) -> None:
+    with caplog.at_level(logging.INFO, "tagifai"), pytest.raises(cli.Failed):
+        fail(error)
+    assert ("Traceback" in caplog.text) is logged
+
+
+# --- as a person does --------------------------------------------------------------------------
+
+
+def run(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(RUN), f"paths.outputs={cwd}/o", f"paths.stores={cwd}/s", *arguments],
+        cwd=cwd,
+        env={name: value for name, value in os.environ.items() if "HYDRA" not in name},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_misspelt_key_in_a_file_of_the_user_s_own_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "own" / "model").mkdir(parents=True)
+    (tmp_path / "own" / "model" / "mine.yaml").write_text("defaults:\n  - sgd\n\nalhpa: 1\n")
+    done = run(tmp_path, "--config-dir", "own", "model=mine")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: ")
+    assert "alhpa" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["own"]
+
+
+def test_a_value_out_of_range_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    done = run(tmp_path, "model.alpha=-1")
+    message = "Error: model.alpha = -1.0 is not allowed: a number of at least 0\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import sklearn.metrics
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tagifai.labels import Indices
+from tagifai.metrics import flatten, log_loss, performance
+from tagifai.thresholds import Probabilities
+
+quick = settings(max_examples=60)
+
+CLASSES = ("cv", "nlp", "other")
+# cv: precision 2/2, recall 2/3; nlp: precision 1/2, recall 1/1; other has no rows.
+Y_TRUE = np.array([0, 0, 0, 1])
+Y_PRED = np.array([0, 0, 1, 1])
+
+
+@st.composite
+def labelled(draw: st.DrawFn) -> tuple[Indices, Probabilities]:
+    """Labels of three classes and their probabilities, some of them exactly 0 and 1."""
+    n = draw(st.integers(1, 40))
+    weight = st.floats(1e-6, 1) | st.just(0.0)
+    row = st.lists(weight, min_size=3, max_size=3).filter(lambda weights: sum(weights) > 0)
+    weights = np.array(draw(st.lists(row, min_size=n, max_size=n)))
+    y = draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))
+    return np.array(y), weights / weights.sum(axis=1, keepdims=True)
+
+
+# Scores
+
+
+def test_each_class_has_its_own_precision_recall_and_f1() -> None:
+    by_class = performance(Y_TRUE, Y_PRED, CLASSES)["class"]
+    assert by_class["cv"] == {
+        "precision": 1.0,
+        "recall": pytest.approx(2 / 3),
+        "f1": pytest.approx(0.8),
+        "num_samples": 3,
+    }
+    assert by_class["nlp"] == {
+        "precision": 0.5,
+        "recall": 1.0,
+        "f1": pytest.approx(2 / 3),
+        "num_samples": 1,
+    }
+
+
+def test_the_overall_scores_weigh_the_classes_by_their_rows() -> None:
+    overall = performance(Y_TRUE, Y_PRED, CLASSES)["overall"]
+    assert overall == {
+        "precision": pytest.approx(0.75 * 1 + 0.25 * 0.5),
+        "recall": pytest.approx(0.75 * 2 / 3 + 0.25 * 1),
+        "f1": pytest.approx(0.75 * 0.8 + 0.25 * 2 / 3),
+        "num_samples": 4,
+    }
+
+
+def test_a_class_without_rows_and_predictions_scores_0_and_weighs_nothing() -> None:
+    scored = performance(Y_TRUE, Y_PRED, CLASSES)
+    assert list(scored["class"]) == list(CLASSES)
+    assert scored["class"]["other"] == {"precision": 0, "recall": 0, "f1": 0, "num_samples": 0}
+    assert performance(Y_TRUE, Y_PRED, CLASSES[:2])["overall"] == scored["overall"]
+
+
+def test_a_class_that_is_predicted_without_having_rows_has_precision_0() -> None:
+    scored = performance(np.array([0, 0]), np.array([0, 2]), CLASSES)
+    assert scored["class"]["other"]["precision"] == 0
+    assert scored["overall"]["recall"] == 0.5
+
+
+def test_a_slice_is_scored_on_its_rows_only_by_micro_average() -> None:
+    masks = {"first": np.array([True, False, True, False]), "last": np.arange(4) == 3}
+    scored = performance(Y_TRUE, Y_PRED, CLASSES, masks)["slices"]
+    assert scored["first"] == {"precision": 0.5, "recall": 0.5, "f1": 0.5, "num_samples": 2}
+    assert scored["last"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0, "num_samples": 1}
+
+
+def test_a_micro_average_does_not_weigh_by_class() -> None:
+    # Macro recall would be (2/3 + 1) / 2, weighted precision 0.875; three of four are right.
+    masks = {"all": np.ones(4, dtype=np.bool_)}
+    scored = performance(Y_TRUE, Y_PRED, CLASSES, masks)["slices"]["all"]
+    assert (scored["precision"], scored["recall"], scored["f1"]) == (0.75, 0.75, 0.75)
+
+
+def test_a_slice_without_rows_is_left_out() -> None:
+    masks = {"empty": np.zeros(4, dtype=np.bool_), "all": np.ones(4, dtype=np.bool_)}
+    assert list(performance(Y_TRUE, Y_PRED, CLASSES, masks)["slices"]) == ["all"]
+
+
+def test_without_slices_there_are_no_slice_scores() -> None:
+    assert performance(Y_TRUE, Y_PRED, CLASSES)["slices"] == {}
+
+
+def test_scores_are_plain_numbers() -> None:
+    scored = performance(Y_TRUE, Y_PRED, CLASSES, {"all": np.ones(4, dtype=np.bool_)})
+    for scores in (scored["overall"], scored["class"]["cv"], scored["slices"]["all"]):
+        assert [type(scores["f1"]), type(scores["num_samples"])] == [float, int]
+
+
+@quick
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=30))
+def test_weighted_recall_and_every_micro_score_are_the_share_of_right_predictions(
+    pairs: list[tuple[int, int]],
+) -> None:
+    y_true, y_pred = np.array(pairs).T
+    masks = {"all": np.ones(len(pairs), dtype=np.bool_)}
+    scored = performance(y_true, y_pred, CLASSES, masks)
+    right = sum(a == b for a, b in pairs) / len(pairs)
+    assert scored["overall"]["recall"] == pytest.approx(right)
+    for score in ("precision", "recall", "f1"):
+        assert scored["slices"]["all"][score] == pytest.approx(right)
+    assert sum(scores["num_samples"] for scores in scored["class"].values()) == len(pairs)
+
+
+# Flat names
+
+
+def test_flat_names_say_the_part_the_class_and_the_slice() -> None:
+    masks = {"short_text": np.ones(4, dtype=np.bool_)}
+    flat = flatten(performance(Y_TRUE, Y_PRED, CLASSES[:2], masks), "val")
+    assert set(flat) == {
+        f"val_{of}{score}"
+        for of in ("", "class/cv/", "class/nlp/", "slice/short_text/")
+        for score in ("precision", "recall", "f1")
+    }
+
+
+def test_flat_metrics_have_the_scores_of_their_names() -> None:
+    masks = {"short_text": np.arange(4) == 2}
+    flat = flatten(performance(Y_TRUE, Y_PRED, CLASSES, masks), "test")
+    assert flat["test_precision"] == pytest.approx(0.875)
+    assert flat["test_class/cv/recall"] == pytest.approx(2 / 3)
+    assert flat["test_class/nlp/precision"] == 0.5
+    assert flat["test_slice/short_text/f1"] == 0.0
+
+
+# The loss
+
+
+def test_the_loss_is_the_mean_negative_log_likelihood() -> None:
+    y_prob = np.array([[0.5, 0.5], [0.75, 0.25]])
+    assert log_loss(np.array([0, 1]), y_prob) == pytest.approx((math.log(2) + math.log(4)) / 2)
+
+
+def test_a_certain_and_right_prediction_costs_next_to_nothing() -> None:
+    assert log_loss(np.array([1]), np.array([[0.0, 1.0]])) == 2.0**-52
+
+
+def test_a_certain_and_wrong_prediction_costs_much_but_not_infinity() -> None:
+    loss = log_loss(np.array([0]), np.array([[0.0, 1.0]]))
+    assert loss == pytest.approx(52 * math.log(2))
+
+
+def test_a_nan_probability_is_a_nan_loss() -> None:
+    y_prob = np.array([[np.nan, np.nan], [0.5, 0.5]])
+    assert math.isnan(log_loss(np.array([0, 1]), y_prob))
+
+
+def test_the_loss_is_a_plain_float() -> None:
+    assert type(log_loss(np.array([0]), np.array([[0.5, 0.5]]))) is float
+
+
+@quick
+@given(labelled())
+@example((np.array([0, 2]), np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])))
+@example((np.array([1]), np.array([[0.0, 1.0, 0.0]])))
+def test_the_loss_is_bit_equal_to_scikit_learns(
+    rows: tuple[Indices, Probabilities],
+) -> None:
+    y_true, y_prob = rows
+    assert log_loss(y_true, y_prob) == sklearn.metrics.log_loss(y_true, y_prob, labels=[0, 1, 2])
+
+
+@quick
+@given(st.integers(0, 2**32 - 1))
+def test_the_loss_of_many_rows_is_bit_equal_to_scikit_learns(seed: int) -> None:
+    source = np.random.default_rng(seed)
+    y_true, y_prob = source.integers(0, 4, 500), source.dirichlet(np.ones(4), 500)
+    expected = sklearn.metrics.log_loss(y_true, y_prob, labels=range(4))
+    assert log_loss(y_true, y_prob) == expected

@@ -1,0 +1,412 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from imblearn.over_sampling import RandomOverSampler
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.linear_model import SGDClassifier
+
+from tagifai.errors import ConfigError, DataError
+from tagifai.labels import Indices, LabelEncoder
+from tagifai.pipeline import Parts, Prepared, Result, fit, prepare, score, score_rows
+from tagifai.schema import Data, Preprocessing, Split, Training
+from tagifai.tagger import Tagger
+from tagifai.thresholds import Fixed, Quantile, Threshold
+from tagifai.training import History, Pruned
+
+quick = settings(max_examples=10)
+
+WORDS = {"cv": "image pixel", "nlp": "word grammar", "rl": "agent reward"}
+
+
+def make_table(cv: int = 20, nlp: int = 14, rl: int = 6) -> pd.DataFrame:
+    """Return so many rows of each tag; the description of each row is a word of its own."""
+    tags = ["cv"] * cv + ["nlp"] * nlp + ["rl"] * rl
+    return pd.DataFrame(
+        {
+            "id": [f"id{i}" for i in range(len(tags))],
+            "title": [f"The {WORDS[tag]}" for tag in tags],
+            "description": [f"Row{i}!" for i in range(len(tags))],
+            "tag": tags,
+        }
+    )
+
+
+def prepared(
+    table: pd.DataFrame | None = None,
+    *,
+    seed: int = 0,
+    shuffle: bool = True,
+    accepted: Sequence[str] = ("cv", "nlp"),
+    min_freq: int = 1,
+    sizes: tuple[float, float] = (0.7, 0.15),
+    **cleaning: Any,
+) -> Prepared:
+    return prepare(
+        make_table() if table is None else table,
+        Data(name="tiny", projects="p", tags="t", accepted_tags=list(accepted), min_freq=min_freq),
+        Preprocessing(**cleaning),
+        Split(shuffle, *sizes),
+        np.random.RandomState(seed),
+    )
+
+
+class Spy(CountVectorizer):  # type: ignore[misc]
+    """Remembers the texts that it is fitted on and those that it is given afterwards."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fitted: list[str] = []
+        self.seen: list[str] = []
+
+    def fit_transform(self, raw_documents: Iterable[str], y: Any = None) -> Any:
+        self.fitted.extend(raw_documents)
+        return super().fit_transform(raw_documents)
+
+    def transform(self, raw_documents: Iterable[str]) -> Any:
+        self.seen.extend(raw_documents)
+        return super().transform(raw_documents)
+
+
+def parts(
+    *,
+    vectorizer: Any = None,
+    sampler: Any = None,
+    threshold: Threshold | None = None,
+    seed: int = 0,
+    **model: Any,
+) -> Parts:
+    source = np.random.RandomState(seed)
+    rate = {"learning_rate": "constant", "eta0": 0.1, **model}
+    return Parts(
+        vectorizer or TfidfVectorizer(),
+        sampler,
+        SGDClassifier(loss="log_loss", random_state=source, **rate),
+        threshold,
+    )
+
+
+def run(seed: int = 0, *, test: bool = True, patience: int | None = None) -> Result:
+    made = parts(threshold=Quantile(0.25), seed=seed)
+    return fit(prepared(seed=seed), made, Training(5, patience), test=test)
+
+
+# Preparing
+
+
+def test_the_raw_text_is_title_space_description_and_the_text_is_it_cleaned() -> None:
+    rows = prepared(shuffle=False, stopwords=["the"]).rows
+    assert rows.columns.tolist() == ["id", "raw", "text", "tag"]
+    first = rows.iloc[0]
+    assert first.tolist() == ["id0", "The image pixel Row0!", "image pixel row0", "cv"]
+
+
+def test_labels_follow_the_policy_and_indices_the_alphabet() -> None:
+    ready = prepared(shuffle=False, accepted=["rl", "nlp"], min_freq=7)
+    assert ready.encoder.classes == ("nlp", "other")
+    assert ready.y.tolist() == [1] * 20 + [0] * 14 + [1] * 6
+    assert ready.other == "other"
+
+
+def test_labels_are_counted_with_the_most_frequent_first() -> None:
+    assert list(prepared().counts().items()) == [("cv", 20), ("nlp", 14), ("other", 6)]
+
+
+def test_the_ids_of_each_part_are_those_of_its_rows() -> None:
+    ready = prepared()
+    ids = ready.ids()
+    assert [len(ids[name]) for name in ("train", "val", "test")] == [28, 6, 6]
+    assert sorted(ids["train"] + ids["val"] + ids["test"]) == sorted(make_table()["id"])
+    assert ids["val"] == ready.rows["id"].iloc[ready.split.val].tolist()
+
+
+def test_a_parts_labels_are_those_of_its_rows() -> None:
+    ready = prepared()
+    for name in ("train", "val", "test"):
+        tags = ready.part(name)["tag"].tolist()
+        assert ready.encoder.decode(ready.labels(name)) == tags
+
+
+def test_without_shuffling_rows_keep_their_order() -> None:
+    assert prepared(shuffle=False).rows["id"].tolist() == make_table()["id"].tolist()
+
+
+def test_the_shuffle_is_drawn_before_the_split_from_the_same_source() -> None:
+    source = np.random.RandomState(3)
+    shuffled = make_table().sample(frac=1, random_state=source).reset_index(drop=True)
+    again = prepare(
+        shuffled,
+        Data(name="tiny", accepted_tags=["cv", "nlp"]),
+        Preprocessing(),
+        Split(shuffle=False),
+        source,
+    )
+    assert prepared(seed=3).ids() == again.ids()
+    assert prepared(seed=3).rows["id"].tolist() == shuffled["id"].tolist()
+
+
+def test_rows_are_numbered_anew() -> None:
+    table = make_table().set_index(pd.Index(range(100, 140)))
+    assert prepared(table).rows.index.tolist() == list(range(40))
+    assert prepared(table, shuffle=False).rows.index.tolist() == list(range(40))
+
+
+def test_the_table_handed_in_stays_as_it_is() -> None:
+    table = make_table()
+    prepared(table)
+    pd.testing.assert_frame_equal(table, make_table())
+
+
+def test_the_cleaners_arguments_are_kept_for_prediction() -> None:
+    assert prepared(stopwords=["the"], stem=True).cleaning == {
+        "lower": True,
+        "stopwords": ["the"],
+        "separate_punctuation": True,
+        "keep": "A-Za-z0-9",
+        "remove_links": True,
+        "stem": True,
+    }
+
+
+def test_one_label_for_all_rows_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"the data have 1 \(other\)"):
+        prepared(min_freq=100)
+
+
+def test_rows_that_cannot_be_split_are_an_error() -> None:
+    with pytest.raises(DataError, match="Rows by class: cv 20, nlp 14, other 1"):
+        prepared(make_table(rl=1))
+
+
+@quick
+@given(st.integers(0, 2**32 - 1))
+def test_the_same_seed_prepares_the_same_rows(seed: int) -> None:
+    one, two = prepared(seed=seed), prepared(seed=seed)
+    pd.testing.assert_frame_equal(one.rows, two.rows)
+    assert one.ids() == two.ids()
+
+
+# What is fitted on what
+
+
+def test_without_the_test_score_no_test_row_is_vectorized() -> None:
+    ready, spy = prepared(), Spy()
+    result = fit(ready, parts(vectorizer=spy), Training(2), test=False)
+    assert spy.fitted == ready.part("train")["text"].tolist()
+    assert spy.seen == ready.part("val")["text"].tolist()
+    assert not set(ready.part("test")["text"]) & {*spy.fitted, *spy.seen}
+    assert list(result.performance) == ["val"]
+    assert not [name for name in result.metrics() if name.startswith("test")]
+
+
+def test_with_the_test_score_test_rows_are_vectorized_last_and_never_fitted_on() -> None:
+    ready, spy = prepared(), Spy()
+    result = fit(ready, parts(vectorizer=spy), Training(2), test=True)
+    assert spy.fitted == ready.part("train")["text"].tolist()
+    assert spy.seen == [*ready.part("val")["text"], *ready.part("test")["text"]]
+    assert list(result.performance) == ["val", "test"]
+
+
+def test_scoring_the_test_rows_changes_nothing_else() -> None:
+    with_test, without = run(test=True), run(test=False)
+    assert with_test.history == without.history
+    assert with_test.tagger.threshold == without.tagger.threshold
+    assert with_test.performance["val"] == without.performance["val"]
+
+
+def test_only_train_rows_are_balanced_and_the_train_loss_is_of_unbalanced_rows() -> None:
+    class Watched(RandomOverSampler):  # type: ignore[misc]
+        def fit_resample(self, X: Any, y: Indices, **params: Any) -> Any:
+            given_rows.append(len(y))
+            features, labels = super().fit_resample(X, y, **params)
+            balanced_counts.append(np.bincount(labels).tolist())
+            return features, labels
+
+    given_rows: list[int] = []
+    balanced_counts: list[list[int]] = []
+    ready = prepared()
+    sampler = Watched(random_state=np.random.RandomState(0))
+    result = fit(ready, parts(sampler=sampler), Training(3))
+    assert given_rows == [28]
+    assert balanced_counts == [[14, 14, 14]]
+    texts = ready.part("train")["raw"].tolist()
+    own = result.tagger.predict_proba(texts)[np.arange(28), ready.labels("train")]
+    assert result.history.train_loss[-1] == pytest.approx(-np.log(own).mean())
+
+
+def test_the_threshold_is_found_on_validation_rows() -> None:
+    ready = prepared()
+    result = fit(ready, parts(threshold=Quantile(0.25)), Training(3))
+    y_prob = result.tagger.predict_proba(ready.part("val")["raw"].tolist())
+    assert result.tagger.threshold == np.quantile(y_prob.max(axis=1), 0.25)
+    assert result.metrics()["threshold"] == result.tagger.threshold
+
+
+def test_a_threshold_that_no_prediction_reaches_gives_all_rows_the_rest_label() -> None:
+    result = fit(prepared(), parts(threshold=Fixed(0.999)), Training(1))
+    scored = result.performance["test"]
+    assert scored["class"]["cv"]["recall"] == 0
+    assert scored["class"]["nlp"]["recall"] == 0
+    assert scored["class"]["other"]["recall"] == 1
+
+
+def test_without_a_threshold_none_is_reported() -> None:
+    result = fit(prepared(), parts(), Training(1))
+    assert result.tagger.threshold is None
+    assert "threshold" not in result.metrics()
+
+
+def test_without_a_threshold_no_row_needs_the_rest_label() -> None:
+    result = fit(prepared(accepted=[]), parts(), Training(30))
+    assert result.tagger.encoder.classes == ("cv", "nlp", "rl")
+    assert result.performance["val"]["overall"]["f1"] == 1.0
+
+
+def test_features_are_the_columns_of_the_matrix() -> None:
+    ready = prepared(shuffle=False)
+    result = fit(ready, parts(vectorizer=CountVectorizer(analyzer="char")), Training(1))
+    assert result.features == len(set("".join(ready.part("train")["text"])))
+
+
+# Results
+
+
+@quick
+@given(st.integers(0, 2**32 - 1))
+def test_the_same_seed_gives_identical_results(seed: int) -> None:
+    one, two = run(seed), run(seed)
+    assert one.metrics() == two.metrics()
+    assert one.history == two.history
+    assert np.array_equal(one.tagger.model.coef_, two.tagger.model.coef_)
+
+
+def test_another_seed_gives_another_result() -> None:
+    assert run(1).history != run(2).history
+
+
+def test_the_tagger_that_comes_out_predicts_and_scores_like_the_run() -> None:
+    ready = prepared()
+    result = fit(ready, parts(), Training(20))
+    predicted = result.tagger.predict(["A WORD of grammar", "image: pixel"])
+    assert [p["predicted_tag"] for p in predicted] == ["nlp", "cv"]
+    assert score(ready, result.tagger, "test") == result.performance["test"]
+    assert score(ready, result.tagger, "val") == result.performance["val"]
+
+
+def test_metrics_are_losses_threshold_and_the_flat_scores_of_each_part() -> None:
+    found = run().metrics()
+    for part in ("val", "test"):
+        for name in ("f1", "class/cv/recall", "class/other/precision", "slice/short_text/f1"):
+            assert f"{part}_{name}" in found
+    assert {"train_loss", "val_loss", "threshold"} <= set(found)
+
+
+def test_the_losses_reported_are_those_of_the_epoch_that_is_kept() -> None:
+    ready = prepared()
+    swapped = np.where(ready.y == 0, 1, np.where(ready.y == 1, 0, ready.y))
+    swapped[ready.split.train] = ready.y[ready.split.train]
+    worsening = Prepared(
+        ready.rows, swapped, ready.encoder, ready.split, ready.cleaning, ready.other
+    )
+    result = fit(worsening, parts(), Training(20, patience=2))
+    assert result.epoch == result.history.best_epoch < result.history.epoch
+    assert result.metrics()["val_loss"] == min(result.history.val_loss)
+    assert result.metrics()["train_loss"] == result.history.train_loss[result.epoch]
+
+
+def test_the_objective_is_one_of_the_metrics() -> None:
+    result = run()
+    assert result.objective("val_f1") == result.performance["val"]["overall"]["f1"]
+    assert result.objective("val_loss") == result.history.val_loss[-1]
+
+
+def test_an_unknown_objective_names_the_nearest_and_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"objective\.metric = 'val_los'") as error:
+        run().objective("val_los")
+    message = str(error.value)
+    assert "Did you mean 'val_loss'?" in message
+    for known in ("val_f1", "val_precision", "val_class/cv/f1"):
+        assert known in message
+    assert "test_" not in message
+
+
+def test_the_test_score_is_no_objective_of_a_run_that_has_none() -> None:
+    with pytest.raises(ConfigError, match="'test_f1': this run has no such metric"):
+        run(test=False).objective("test_f1")
+
+
+def test_callbacks_hear_of_every_epoch_and_can_prune() -> None:
+    class PruneSecond:
+        def on_epoch_end(self, history: History) -> None:
+            epochs.append(history.epoch)
+            if history.epoch == 1:
+                raise Pruned
+
+    epochs: list[int] = []
+    spy = Spy()
+    with pytest.raises(Pruned):
+        fit(prepared(), parts(vectorizer=spy), Training(5), [PruneSecond()])
+    assert epochs == [0, 1]
+    assert not set(prepared().part("test")["text"]) & set(spy.seen)
+
+
+# Scoring
+
+
+def test_given_probabilities_are_scored_with_threshold_classes_and_slices() -> None:
+    encoder = LabelEncoder(("natural-language-processing", "other"))
+    tagger = Tagger({}, None, None, encoder, 0.6, "other")
+    texts = ["cnn for words", "a b c d e f g h", "short"]
+    y_prob = np.array([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]])  # other, nlp, other
+    scored = score_rows(texts, np.array([0, 0, 1]), tagger, y_prob)
+    assert scored["class"]["natural-language-processing"]["recall"] == 0.5
+    assert scored["class"]["other"]["precision"] == 0.5
+    assert scored["slices"]["nlp_cnn"]["num_samples"] == 1
+    assert scored["slices"]["nlp_cnn"]["recall"] == 0
+    assert scored["slices"]["short_text"]["num_samples"] == 2
+    assert scored["slices"]["short_text"]["f1"] == 0.5
+
+
+# Refusals
+
+
+def test_a_threshold_without_the_rest_label_is_refused_before_anything_is_fitted() -> None:
+    spy = Spy()
+    with pytest.raises(DataError, match="'other', which no row has") as error:
+        fit(prepared(accepted=[]), parts(vectorizer=spy, threshold=Fixed(0.5)), Training(1))
+    message = str(error.value)
+    assert "labels: cv, nlp, rl" in message
+    assert "threshold=none" in message
+    assert "data.accepted_tags" in message
+    assert "data.min_freq" in message
+    assert spy.fitted == []
+
+
+@pytest.mark.parametrize("vectorizer", [TfidfVectorizer(), TfidfVectorizer(analyzer="char")])
+def test_cleaning_that_empties_all_texts_is_an_error_with_the_way_out(vectorizer: Any) -> None:
+    ready = prepared(keep="é")
+    assert Counter(ready.rows["text"]) == {"": 40}
+    with pytest.raises(DataError, match="no features in the train texts") as error:
+        fit(ready, parts(vectorizer=vectorizer), Training(1))
+    message = str(error.value)
+    assert "empty vocabulary" in message
+    assert "vectorizer.analyzer" in message
+    assert "preprocessing" in message
+
+
+def test_pruning_all_terms_is_the_vectorizers_error_too() -> None:
+    vectorizer = TfidfVectorizer(min_df=29)
+    with pytest.raises(DataError, match="min_df"):
+        fit(prepared(), parts(vectorizer=vectorizer), Training(1))
+
+
+def test_a_class_that_is_not_among_the_train_rows_is_an_error() -> None:
+    with pytest.raises(DataError):
+        fit(prepared(make_table(10, 7, 2), sizes=(0.3, 0.3)), parts(), Training(1))

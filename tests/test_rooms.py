@@ -1,0 +1,247 @@
+"""The arrows between the modules, read from the source and not from what happens to be loaded."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "tagifai"
+
+GROUND = ("errors", "files", "provenance", "liveness")
+"""What every room may stand on; none of them knows another."""
+
+PURE = (
+    "text",
+    "labels",
+    "splits",
+    "features",
+    "sampling",
+    "thresholds",
+    "slices",
+    "metrics",
+    "training",
+    "tagger",
+)
+"""Arrays and frames in and out; each may import those before it."""
+
+EDGES = ("components", "datasets", "tables", "readers", "artifacts", "tracking", "console")
+TASKS = ("elt", "train", "evaluate", "predict", "info")
+
+ARROWS: dict[str, set[str]] = {
+    **{name: set() for name in GROUND},
+    "schema": {"errors"},
+    **{name: {"errors", *PURE[:place]} for place, name in enumerate(PURE)},
+    # Edges: one outside thing each, and none of another's.
+    "components": {"errors"},
+    "tables": {"errors"},
+    "datasets": {"errors", "files", "tables"},
+    "readers": {"errors", "files", "tagger"},
+    "artifacts": {"errors", "files", "provenance", "labels", "tagger"},
+    "tracking": {"errors", "liveness"},
+    "console": {"metrics"},
+    # Assembly.
+    "pipeline": {"errors", "schema", *PURE},
+    "callbacks": {"training"},
+    "runs": {"errors", "files", "artifacts", "tracking", "tagger"},
+    "recording": {
+        *("errors", "files", "provenance", "schema"),
+        *("artifacts", "datasets", "tracking", "pipeline", "callbacks"),
+    },
+    **{
+        f"tasks.{name}": {
+            *GROUND,
+            "schema",
+            *PURE,
+            *EDGES,
+            "pipeline",
+            "callbacks",
+            "runs",
+            "recording",
+        }
+        for name in TASKS
+    },
+    "tasks": set(),
+    # Top.
+    "plugins": {"schema"},
+    "cli": {"errors", "schema"},
+    "run": {"cli", "components", "schema"},
+    "tagifai": {"runs", "tagger"},
+}
+
+ONLY_IN: dict[str, set[str]] = {
+    "mlflow": {"tracking"},
+    "optuna": set(),
+    "hydra": {"components", "plugins", "cli", "run", "recording", "tasks.train", "tasks.evaluate"},
+    "omegaconf": {"schema", "plugins", "cli", "run", "recording", "tasks.train", "tasks.evaluate"},
+    "filelock": {"liveness", "tracking"},
+    "imblearn": set(),
+    "joblib": set(),
+    "nltk": {"text"},
+    "pandera": {"tables"},
+    "pooch": {"datasets"},
+    "requests": {"datasets"},
+    "rich": {"console"},
+    "skops": {"artifacts"},
+    "snorkel": {"slices"},
+    "subprocess": {"provenance"},
+    "tempfile": {"files", "runs"},
+}
+"""Libraries and the modules that may know them."""
+
+DISK = {"os", "io", "pathlib", "shutil", "tempfile", "glob", "subprocess", "sqlite3", "socket"}
+
+HEAVY = ["pandas", "sklearn", "mlflow", "optuna", "matplotlib"]
+
+
+def sources() -> dict[str, list[Path]]:
+    """Return the files of each room; a package whose parts belong together is one room."""
+    found: dict[str, list[Path]] = {"run": [ROOT / "run.py"]}
+    for file in sorted(PACKAGE.rglob("*.py")):
+        found.setdefault(room(module_of(file)), []).append(file)
+    return found
+
+
+def module_of(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def room(module: str) -> str:
+    """Return "schema" for "tagifai.schema.rules", "tasks.train" for "tagifai.tasks.train"."""
+    name = module.removeprefix("tagifai.")
+    return name if name.startswith("tasks.") else name.partition(".")[0]
+
+
+@cache
+def imports(file: Path) -> frozenset[str]:
+    """Return the full names of what a file imports, anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} has a relative import"
+            module = str(node.module)
+            inside = module == "tagifai" or module == "tagifai.tasks"
+            names |= {f"{module}.{alias.name}" for alias in node.names} if inside else {module}
+    return frozenset(names)
+
+
+def imported_by(name: str) -> set[str]:
+    return {found for file in sources()[name] for found in imports(file)}
+
+
+def arrows(name: str) -> set[str]:
+    found = imported_by(name)
+    return {room(module) for module in found if module.split(".")[0] == "tagifai"} - {name}
+
+
+# --- arrows ------------------------------------------------------------------------------------
+
+
+def test_every_module_has_a_room() -> None:
+    assert set(sources()) == set(ARROWS)
+
+
+@pytest.mark.parametrize("name", sorted(ARROWS))
+def test_a_module_imports_only_from_the_rooms_above_its_own(name: str) -> None:
+    assert arrows(name) <= ARROWS[name]
+
+
+def test_the_rooms_allow_no_circle() -> None:
+    left = {name: set(allowed) for name, allowed in ARROWS.items()}
+    while free := {name for name, allowed in left.items() if not allowed & set(left)}:
+        left = {name: allowed for name, allowed in left.items() if name not in free}
+    assert left == {}
+
+
+def test_no_task_imports_another() -> None:
+    for name in TASKS:
+        assert not {other for other in arrows(f"tasks.{name}") if other.startswith("tasks")}
+
+
+def test_tasks_and_the_entry_are_imported_by_nobody() -> None:
+    for name in ARROWS:
+        found = imported_by(name)
+        assert "run" not in found
+        assert not {module for module in found if module.startswith("tagifai.tasks")}
+
+
+def test_a_task_has_a_module_of_its_name_and_every_module_is_a_task() -> None:
+    tasks = {file.stem for file in (ROOT / "conf" / "task").glob("*.yaml")}
+    assert tasks == set(TASKS)
+    assert tasks == {file.stem for file in (PACKAGE / "tasks").glob("*.py")} - {"__init__"}
+
+
+# --- libraries ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("library", sorted(ONLY_IN))
+def test_a_library_is_known_only_where_it_belongs(library: str) -> None:
+    knowing = {
+        name
+        for name in ARROWS
+        if any(module.split(".")[0] == library for module in imported_by(name))
+    }
+    assert knowing <= ONLY_IN[library]
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_a_pure_module_knows_neither_frameworks_nor_the_disk(name: str) -> None:
+    known = {module.split(".")[0] for module in imported_by(name)}
+    assert not known & ({"hydra", "omegaconf", "mlflow", "optuna", "rich"} | DISK)
+
+
+def test_metrics_and_slices_do_not_know_each_other() -> None:
+    assert "metrics" not in arrows("slices")
+    assert "slices" not in arrows("metrics")
+
+
+def test_the_ground_knows_no_library_but_the_lock() -> None:
+    known = {module.split(".")[0] for name in GROUND for module in imported_by(name)}
+    assert known - sys.stdlib_module_names == {"filelock"}
+
+
+def test_the_entry_is_at_most_forty_lines() -> None:
+    assert len((ROOT / "run.py").read_text(encoding="utf-8").splitlines()) <= 40
+
+
+# --- what importing does -----------------------------------------------------------------------
+
+
+def run(code: str, cwd: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=cwd,
+        env={name: value for name, value in os.environ.items() if "MLFLOW" not in name},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize("module", ["tagifai", "tagifai.schema", "tagifai.plugins", "tagifai.cli"])
+def test_what_every_command_imports_loads_no_heavy_library(module: str, tmp_path: Path) -> None:
+    code = f"import sys, {module}; print(*(name for name in {HEAVY} if name in sys.modules))"
+    assert run(code, tmp_path).split() == []
+
+
+def test_importing_every_module_makes_no_file_and_changes_no_environment(tmp_path: Path) -> None:
+    modules = [module_of(file) for file in sorted(PACKAGE.rglob("*.py"))]
+    code = (
+        "import importlib, json, os; before = dict(os.environ);"
+        f"[importlib.import_module(name) for name in {modules}];"
+        "new = {name for name, value in os.environ.items() if before.get(name) != value};"
+        "print(*(name for name in new if name.startswith(('MLFLOW', 'TAGIFAI', 'HYDRA'))))"
+    )
+    assert run(code, tmp_path).split() == []
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import tagifai
+from tagifai import artifacts, runs, tracking
+from tagifai.errors import BundleError
+from tagifai.tagger import Tagger
+
+TEXT = ["Images with convolutions"]
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, tagger: Tagger) -> Path:
+    artifacts.save(tmp_path / "made" / "bundle", tagger, {"performance.json": '{"f1": 0.5}'})
+    return tmp_path / "made" / "bundle"
+
+
+def test_without_a_run_there_is_no_latest(tmp_path: Path) -> None:
+    assert runs.latest(tmp_path) is None
+    (tmp_path / "run_id.txt").write_text("\n")
+    assert runs.latest(tmp_path) is None
+
+
+def test_the_latest_run_is_the_one_that_was_set_last_with_its_scores(tmp_path: Path) -> None:
+    for run_id, f1 in (("a", 0.25), ("b", 0.5)):
+        runs.set_latest(tmp_path / "stores", run_id, {"f1": f1})
+    assert runs.latest(tmp_path / "stores") == "b"
+    assert (tmp_path / "stores" / "run_id.txt").read_text() == "b\n"
+    assert json.loads((tmp_path / "stores" / "performance.json").read_text()) == {"f1": 0.5}
+
+
+def test_scores_that_cannot_be_written_leave_the_latest_run_as_it_was(tmp_path: Path) -> None:
+    runs.set_latest(tmp_path, "a", {"f1": 0.25})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        runs.set_latest(tmp_path, "b", {"f1": float("nan")})
+    assert runs.latest(tmp_path) == "a"
+
+
+def test_a_run_is_found_by_its_id_and_the_latest_without_one(tmp_path: Path, bundle: Path) -> None:
+    for run_id in ("a", "b"):
+        artifacts.publish(bundle, tmp_path, run_id)
+    runs.set_latest(tmp_path, "b", {})
+    assert runs.find(tmp_path, "a", None) == ("a", artifacts.bundle_path(tmp_path, "a"))
+    assert runs.find(tmp_path, None, None) == ("b", artifacts.bundle_path(tmp_path, "b"))
+
+
+def test_before_the_first_training_the_error_says_how_to_train(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"No run has been trained into .* yet.*run\.py"):
+        runs.find(tmp_path, None, None)
+
+
+def test_an_unknown_run_is_refused_with_the_latest_one(tmp_path: Path) -> None:
+    with pytest.raises(BundleError) as caught:
+        runs.find(tmp_path, "x", None)
+    assert str(caught.value) == f"There is no run 'x' with a model in {tmp_path}."
+    runs.set_latest(tmp_path, "a", {})
+    with pytest.raises(BundleError, match=r"The latest run is a\.$"):
+        runs.find(tmp_path, "x", None)
+
+
+def test_what_is_no_run_id_is_refused_before_any_path_is_looked_at(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"'\.\./\.\./x' is not a run id"):
+        runs.find(tmp_path, "../../x", None)
+
+
+def test_a_loaded_run_predicts_as_it_did_when_it_was_saved(
+    tmp_path: Path, bundle: Path, tagger: Tagger
+) -> None:
+    path = artifacts.publish(bundle, tmp_path, "a")
+    run_id, loaded = runs.load(tmp_path, "a", None)
+    assert run_id == "a"
+    assert loaded.predict(TEXT) == tagger.predict(TEXT)
+    assert runs.document(path, "performance.json") == {"f1": 0.5}
+
+
+def test_the_package_loads_the_latest_run_of_a_store(
+    tmp_path: Path, bundle: Path, tagger: Tagger
+) -> None:
+    artifacts.publish(bundle, tmp_path, "a")
+    runs.set_latest(tmp_path, "a", {})
+    assert tagifai.load(stores=tmp_path).predict(TEXT) == tagger.predict(TEXT)
+    assert tagifai.load("a", stores=str(tmp_path)).predict(TEXT) == tagger.predict(TEXT)
+    with pytest.raises(BundleError, match="There is no run 'b'"):
+        tagifai.load("b", stores=tmp_path)
+
+
+def test_a_bundle_that_is_not_here_is_fetched_from_the_tracking_store_and_kept(
+    tracked_stores: Path, tmp_path: Path, bundle: Path, tagger: Tagger
+) -> None:
+    uri = f"sqlite:///{tracked_stores}/mlflow.db"
+    with tracking.start(
+        enabled=True, uri=uri, experiment="e", run_name=None,
+        stores=tracked_stores, log_file=tmp_path / "run.log",
+    ) as run:  # fmt: skip
+        run.log_bundle(bundle)
+    here = tmp_path / "another machine"
+    run_id, loaded = runs.load(here, run.id, uri)
+    assert loaded.predict(TEXT) == tagger.predict(TEXT)
+    assert runs.find(here, run_id, None)[1].is_dir()
+    assert [path.name for path in here.iterdir()] == ["artifacts"]
+
+
+def test_a_run_that_the_tracking_store_has_not_either_is_refused(
+    tracked_stores: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(BundleError, match="There is no run 'abc' with a model"):
+        runs.find(tmp_path / "here", "abc", f"sqlite:///{tracked_stores}/mlflow.db")
+    assert list((tmp_path / "here").iterdir()) == []

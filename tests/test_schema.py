@@ -1,0 +1,364 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import MISSING as NO_DEFAULT
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from tagifai.errors import ConfigError, Refused
+from tagifai.schema import NODES, Config, check, rules
+from tagifai.schema.experiment import (
+    SGD,
+    Data,
+    Fixed,
+    Nothing,
+    Preprocessing,
+    Quantile,
+    RandomOver,
+    Split,
+    Tfidf,
+    Training,
+)
+from tagifai.schema.surroundings import Console, Objective, Paths, Tracking
+from tagifai.schema.tasks import Elt, Evaluate, Info, Predict, Train
+
+SUM = "0123456789abcdef" * 4
+TABLES: dict[str, Any] = {"name": "mine", "projects": "p.csv", "tags": "t.csv"}
+
+ACCEPTED: list[tuple[type, dict[str, Any]]] = [
+    (Config, {"seed": 0}),
+    (Config, {"seed": 2**32 - 1}),
+    (Data, {"name": "a"}),
+    (Data, {"name": "_a.B-9"}),
+    (Data, {"projects_sha256": SUM, "tags_sha256": None}),
+    (Data, {"min_freq": 1}),
+    (Data, {"other": " x "}),
+    (Preprocessing, {"stopwords": []}),
+    (Preprocessing, {"keep": None}),
+    (Preprocessing, {"keep": "a-z"}),
+    (Preprocessing, {"keep": r"\w"}),
+    (Split, {"train_size": 0.001, "val_size": 0.998}),
+    (Split, {"train_size": 0.5, "val_size": 0.4999}),
+    *[(Tfidf, {"analyzer": name}) for name in ("char", "char_wb", "word")],
+    (Tfidf, {"ngram_min": 1, "ngram_max": 1}),
+    *[(Tfidf, {"strip_accents": name}) for name in (None, "ascii", "unicode")],
+    *[(Tfidf, {"norm": name}) for name in ("l1", "l2")],
+    *[(Tfidf, {key: value}) for key in ("min_df", "max_df") for value in (1, 7, 0.0, 0.5, 1.0)],
+    *[(Tfidf, {"max_features": number}) for number in (None, 1)],
+    *[
+        (RandomOver, {"sampling_strategy": name})
+        for name in ("all", "auto", "minority", "not minority", "not majority")
+    ],
+    *[(Training, {"epochs": 1, "patience": number}) for number in (None, 1)],
+    *[(SGD, {"loss": name}) for name in ("log_loss", "modified_huber")],
+    *[(SGD, {"penalty": name}) for name in ("l2", "l1", "elasticnet")],
+    *[(SGD, {"alpha": number}) for number in (0.0, 1e-300, 1e300)],
+    *[(SGD, {"l1_ratio": number}) for number in (None, 0.0, 1.0)],
+    *[(SGD, {"learning_rate": name}) for name in ("constant", "optimal", "invscaling")],
+    (SGD, {"learning_rate": "optimal", "alpha": 5e-324}),
+    (SGD, {"eta0": 5e-324}),
+    *[(SGD, {"power_t": number}) for number in (None, 0.0, -1.0, 1.0)],
+    *[(SGD, {"class_weight": name}) for name in (None, "balanced")],
+    *[(Quantile, {"q": number}) for number in (0.0, 1.0)],
+    *[(Fixed, {"value": number}) for number in (0.0, math.nextafter(1, 0))],
+    (Tracking, {"experiment": "x"}),
+    *[(Console, {"verbosity": name}) for name in ("normal", "quiet")],
+    *[(Console, {"style": name}) for name in ("auto", "plain")],
+    (Console, {"every": 1}),
+    *[(Objective, {"metric": f"val_{name}"}) for name in ("loss", "f1", "precision", "recall")],
+    *[
+        (Objective, {"metric": name})
+        for name in ("val_class/a b/c/f1", "val_slice/short_text/recall")
+    ],
+    *[(Objective, {"direction": name}) for name in ("maximize", "minimize")],
+    (Predict, {"batch_size": 1}),
+]
+
+NAN, INFINITY = math.nan, math.inf
+
+REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
+    *[
+        (Config, {"seed": number}, "seed", "a whole number from 0 to 2**32 - 1")
+        for number in (-1, 2**32)
+    ],
+    *[
+        (Data, {"name": name}, "name", "letters, digits")
+        for name in ("", "..", ".a", "a/b", "a b", "-a", "a\n")
+    ],
+    *[
+        (Data, {key: value}, key, "64 lower-case hexadecimal digits, or null")
+        for key in ("projects_sha256", "tags_sha256")
+        for value in ("", SUM[1:], SUM + "0", SUM.upper(), "g" * 64)
+    ],
+    (Data, {"min_freq": 0}, "min_freq", "at least 1"),
+    *[(Data, {"other": name}, "other", "not blank") for name in ("", " ")],
+    (Preprocessing, {"stopwords": ["a", ""]}, "stopwords", "words that are not empty"),
+    *[
+        (Preprocessing, {"keep": inside}, "keep", "the inside of a regular expression's brackets")
+        for inside in ("", "z-a", "\\")
+    ],
+    *[
+        (Split, {key: value}, key, "a share between 0 and 1, both excluded")
+        for key in ("train_size", "val_size")
+        for value in (0.0, 1.0, -0.1, 1.1, NAN, INFINITY)
+    ],
+    (Split, {"train_size": 0.75, "val_size": 0.25}, "val_size", "less than 1 - train_size = 0.25"),
+    (Split, {"train_size": 0.9, "val_size": 0.9}, "val_size", "so that test rows remain"),
+    *[(Tfidf, {"analyzer": name}, "analyzer", "char, char_wb, word") for name in ("", "chars")],
+    (Tfidf, {"ngram_min": 0}, "ngram_min", "at least 1"),
+    (Tfidf, {"ngram_min": 3, "ngram_max": 2}, "ngram_max", "at least ngram_min = 3"),
+    (Tfidf, {"strip_accents": "x"}, "strip_accents", "one of None, ascii, unicode"),
+    (Tfidf, {"norm": "max"}, "norm", "l1, l2"),
+    *[
+        (Tfidf, {key: value}, key, "a count of texts (1 or more) or a share (0.0 to 1.0)")
+        for key in ("min_df", "max_df")
+        for value in (0, -1, -0.1, 1.1, 2.0, NAN)
+    ],
+    (Tfidf, {"max_features": 0}, "max_features", "at least 1"),
+    (RandomOver, {"sampling_strategy": "some"}, "sampling_strategy", "one of all, auto, minority"),
+    (Training, {"epochs": 0}, "epochs", "at least 1"),
+    (Training, {"patience": 0}, "patience", "at least 1"),
+    *[
+        (SGD, {"loss": name}, "loss", "one of log_loss, modified_huber")
+        for name in ("hinge", "squared_error", "log")
+    ],
+    (SGD, {"penalty": "l0"}, "penalty", "one of l2, l1, elasticnet"),
+    *[
+        (SGD, {"alpha": number}, "alpha", "a number of at least 0")
+        for number in (-5e-324, NAN, INFINITY)
+    ],
+    *[
+        (SGD, {"l1_ratio": number}, "l1_ratio", "a share from 0 to 1")
+        for number in (-0.1, math.nextafter(1, 2), NAN)
+    ],
+    *[
+        (SGD, {"learning_rate": name}, "learning_rate", "one of constant, optimal, invscaling")
+        for name in ("adaptive", "")
+    ],
+    (SGD, {"learning_rate": "optimal", "alpha": 0.0}, "alpha", "learning_rate=optimal divides"),
+    *[(SGD, {"eta0": number}, "eta0", "a number above 0") for number in (0.0, -1.0, NAN, INFINITY)],
+    *[(SGD, {"power_t": number}, "power_t", "finite") for number in (NAN, INFINITY, -INFINITY)],
+    (SGD, {"class_weight": "even"}, "class_weight", "one of None, balanced"),
+    *[
+        (Quantile, {"q": number}, "q", "a share from 0 to 1")
+        for number in (-0.1, math.nextafter(1, 2), NAN)
+    ],
+    *[(Fixed, {"value": number}, "value", "at least 0 and below 1") for number in (-0.1, 1.0, NAN)],
+    *[(Tracking, {"experiment": name}, "experiment", "not blank") for name in ("", " ")],
+    (Console, {"verbosity": "loud"}, "verbosity", "one of normal, quiet"),
+    (Console, {"style": "rich"}, "style", "one of auto, plain"),
+    (Console, {"every": 0}, "every", "at least 1"),
+    *[
+        (Objective, {"metric": name}, "metric", "test metrics are not for choosing")
+        for name in ("test_f1", "f1", "val_", "val_f1 ", "val_class//f1", "val_class/a/loss")
+    ],
+    (Objective, {"direction": "max"}, "direction", "one of maximize, minimize"),
+    (Predict, {"batch_size": 0}, "batch_size", "at least 1"),
+]
+
+
+def made(schema: type, values: dict[str, Any]) -> Any:
+    needed = TABLES if schema is Data else {}
+    return schema(**{**needed, **values})
+
+
+def composed(**changed: Any) -> DictConfig:
+    """Return a whole configuration, as Hydra would compose it."""
+    groups: dict[str, Any] = {
+        "task": Train,
+        "data": Data(**TABLES),
+        "preprocessing": Preprocessing,
+        "split": Split,
+        "vectorizer": Tfidf,
+        "sampling": Nothing,
+        "model": SGD,
+        "threshold": Quantile,
+        "tracking": Tracking,
+        "console": Console,
+        "paths": Paths("/root", "/root/outputs", "/root/stores"),
+        **changed,
+    }
+    cfg: DictConfig = OmegaConf.structured(Config)
+    for name, group in groups.items():
+        is_schema = isinstance(group, type) or hasattr(group, "__dataclass_fields__")
+        cfg[name] = OmegaConf.structured(group) if is_schema else group
+    return cfg
+
+
+# --- ranges ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("schema", "values"), ACCEPTED)
+def test_a_value_at_the_edge_is_accepted(schema: type, values: dict[str, Any]) -> None:
+    settings = made(schema, values)
+    assert {key: getattr(settings, key) for key in values} == values
+
+
+@pytest.mark.parametrize(("schema", "values", "key", "allowed"), REFUSED)
+def test_a_value_beyond_the_edge_is_refused_with_the_rule(
+    schema: type, values: dict[str, Any], key: str, allowed: str
+) -> None:
+    with pytest.raises(Refused) as caught:
+        made(schema, values)
+    assert caught.value.key == key
+    assert allowed in caught.value.allowed
+    if key != "stopwords":
+        assert str(caught.value).startswith(f"{key} = {values[key]!r} is not allowed: ")
+
+
+def test_every_schema_with_rules_is_among_the_tested_ones() -> None:
+    with_rules = {schema for schema in NODES.values() if "__post_init__" in vars(schema)}
+    nested = {Training, Objective}
+    assert {schema for schema, *_ in ACCEPTED} == with_rules | nested
+    assert {schema for schema, *_ in REFUSED} == with_rules | nested
+
+
+@pytest.mark.parametrize("schema", [schema for schema in NODES.values() if schema is not Data])
+def test_defaults_keep_the_rules(schema: type) -> None:
+    assert isinstance(schema(), schema)
+
+
+def test_what_every_data_set_must_say_for_itself_has_no_default() -> None:
+    assert (Data.name, Data.projects, Data.tags) == (MISSING,) * 3
+
+
+def test_no_two_schemas_share_a_mutable_default() -> None:
+    assert Preprocessing().stopwords is not Preprocessing().stopwords
+    assert Tracking().tags is not Tracking().tags
+
+
+def test_the_name_of_a_task_is_its_option() -> None:
+    named = {name.removeprefix("task/"): node for name, node in NODES.items() if "task/" in name}
+    assert set(named.values()) == {Elt, Train, Evaluate, Predict, Info}
+    assert {name: node().name for name, node in named.items()} == {name: name for name in named}
+
+
+def test_every_field_of_a_schema_has_a_default_so_that_options_may_leave_it_out() -> None:
+    for schema in NODES.values():
+        for field in fields(schema):
+            assert field.default is not NO_DEFAULT or field.default_factory is not NO_DEFAULT
+
+
+# --- rules -------------------------------------------------------------------------------------
+
+
+@given(st.floats())
+def test_numeric_rules_accept_finite_numbers_of_their_range_only(number: float) -> None:
+    def accepts(rule: Callable[[str, float], None]) -> bool:
+        try:
+            rule("key", number)
+        except Refused:
+            return False
+        return True
+
+    finite = math.isfinite(number)
+    assert accepts(rules.positive) is (finite and number > 0)
+    assert accepts(rules.not_negative) is (finite and number >= 0)
+    assert accepts(rules.share) is (finite and 0 < number < 1)
+
+
+# --- parameters without effect -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "ignored"),
+    [
+        ({}, {"power_t", "l1_ratio"}),
+        ({"learning_rate": "optimal"}, {"eta0", "power_t", "l1_ratio"}),
+        ({"learning_rate": "invscaling"}, {"l1_ratio"}),
+        ({"learning_rate": "invscaling", "penalty": "elasticnet"}, set()),
+    ],
+)
+def test_parameters_without_effect_are_named(values: dict[str, str], ignored: set[str]) -> None:
+    assert set(SGD(**values).ignored()) == ignored  # type: ignore[arg-type]
+
+
+def test_a_parameter_without_effect_comes_with_the_reason() -> None:
+    assert SGD(learning_rate="optimal").ignored() == {
+        "eta0": "under model.learning_rate=optimal",
+        "power_t": "under model.learning_rate=optimal",
+        "l1_ratio": "with model.penalty=l2",
+    }
+
+
+# --- check -------------------------------------------------------------------------------------
+
+
+def test_a_composed_configuration_becomes_its_dataclasses_resolved() -> None:
+    config = check(composed())
+    assert isinstance(config, Config)
+    assert (config.seed, config.task, config.sampling) == (42, Train(), Nothing())
+    assert config.tracking.uri == "sqlite:////root/stores/mlflow.db"
+    assert config.objective == Objective("val_f1", "maximize")
+
+
+def test_a_group_without_a_schema_becomes_a_plain_dict() -> None:
+    config = check(composed(model={"_target_": "sklearn.x", "C": [1, 2]}))
+    assert config.model == {"_target_": "sklearn.x", "C": [1, 2]}
+    assert type(config.model) is dict
+    assert type(config.model["C"]) is list
+
+
+def test_a_refused_value_is_named_with_its_group() -> None:
+    cfg = composed()
+    cfg.model.alpha = -1.0
+    with pytest.raises(ConfigError, match=r"^model\.alpha = -1\.0 is not allowed: a number of"):
+        check(cfg)
+
+
+def test_a_refused_value_of_no_group_is_named_alone() -> None:
+    cfg = composed()
+    cfg.seed = -1
+    with pytest.raises(ConfigError, match=r"^seed = -1 is not allowed: a whole number from 0"):
+        check(cfg)
+
+
+def test_a_missing_value_and_a_missing_group_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"^model\._target_\b"):
+        check(composed(model={"_target_": MISSING}))
+    with pytest.raises(ConfigError, match=r"^data\.name\b"):
+        check(composed(data=Data))
+    with pytest.raises(ConfigError, match=r"^threshold\b"):
+        check(composed(threshold=MISSING))
+
+
+def test_an_interpolation_that_leads_nowhere_is_named() -> None:
+    cfg = composed()
+    cfg.tracking.uri = "${paths.nowhere}/x"
+    with pytest.raises(ConfigError, match=r"tracking: .*paths\.nowhere"):
+        check(cfg)
+
+
+def test_an_added_key_is_refused_with_the_nearest_and_all_that_there_are() -> None:
+    cfg = composed()
+    OmegaConf.update(cfg, "model.alhpa", 1, force_add=True)
+    with pytest.raises(ConfigError, match=r"'model\.alhpa' is not a key of model") as caught:
+        check(cfg)
+    assert "Did you mean 'alpha'?" in str(caught.value)
+    assert "l1_ratio" in str(caught.value)
+
+
+def test_an_added_key_of_an_option_without_parameters_is_refused() -> None:
+    cfg = composed()
+    OmegaConf.update(cfg, "sampling.x", 1, force_add=True)
+    with pytest.raises(ConfigError, match=r"'sampling\.x' is not a key of .* It takes: nothing\."):
+        check(cfg)
+
+
+def test_an_added_group_is_refused_with_the_nearest() -> None:
+    cfg = composed()
+    OmegaConf.update(cfg, "modell", 1, force_add=True)
+    with pytest.raises(ConfigError, match=r"'modell' is not a key .* Did you mean 'model'\?"):
+        check(cfg)
+
+
+def test_tags_of_a_run_may_be_added() -> None:
+    cfg = composed()
+    OmegaConf.update(cfg, "tracking.tags.team", "x", force_add=True)
+    assert check(cfg).tracking.tags == {"team": "x"}

@@ -1,0 +1,498 @@
+"""The tasks end to end, by what they leave behind."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+import tagifai
+from tests.app import ROOT, SMALL, App
+
+TEXTS = ["Transfer learning with transformers for text", "A GAN (with CNNs) & more: $5, a=b"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> App:
+    """An application with one finished, tracked run; tests read it only."""
+    app = App(tmp_path_factory.mktemp("trained"))
+    app.ok(*SMALL, "+tracking.tags.purpose=test", "model.alpha=2e-4")
+    return app
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> App:
+    return App(tmp_path)
+
+
+def mlflow_runs(app: App) -> list[Run]:
+    client = MlflowClient(f"sqlite:///{app.stores}/mlflow.db")
+    experiment = client.get_experiment_by_name("tagifai")
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id]))
+
+
+def predictions(output: str) -> list[dict[str, object]]:
+    found = json.loads(output)
+    assert isinstance(found, list)
+    return found
+
+
+# --- elt -------------------------------------------------------------------------------------
+
+
+def test_elt_leaves_a_joined_table_and_does_nothing_the_second_time(app: App) -> None:
+    first = app.ok("task=elt")
+    folder = app.stores / "data" / "sample"
+    with (folder / "labeled.csv").open(encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert "made" in first
+    assert list(table[0]) == ["id", "created_on", "title", "description", "tag"]
+    assert len(table) == manifest["rows"] == sum(manifest["tag_counts"].values())
+
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert "nothing to do" in app.ok("task=elt")
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+# --- train -----------------------------------------------------------------------------------
+
+
+def test_a_run_says_what_it_does_in_plain_lines_without_a_terminal(app: App) -> None:
+    output = app.ok(*SMALL, "tracking=none")
+
+    assert re.search(
+        r"^Data: \d+ rows, 4 classes \(.*\); train \d+, val \d+, test \d+$", output, re.M
+    )
+    assert re.search(r"^Epoch 0 \| train_loss \d\.\d{5} \| val_loss \d\.\d{5}$", output, re.M)
+    assert re.search(r"^ +overall \(weighted\)( +0\.\d{4}){3} +\d+ *$", output, re.M)
+    assert "model sgd" in output
+    assert 'task=predict task.text="..."' in output
+    assert [c for c in output if ord(c) < 32 and c != "\n"] == []
+
+
+def test_a_quiet_run_prints_the_scores_only(app: App) -> None:
+    output = app.ok(*SMALL, "tracking=none", "console=quiet")
+
+    assert output.lstrip().startswith("Test, threshold")
+    assert "overall (weighted)" in output
+    for word in ("Epoch", "Data:", "Run ", "Predict"):
+        assert word not in output
+
+
+def test_a_run_leaves_its_record_in_mlflow(trained: App) -> None:
+    (run,) = mlflow_runs(trained)
+    performance = json.loads((trained.stores / "performance.json").read_text())
+    client = MlflowClient(f"sqlite:///{trained.stores}/mlflow.db")
+
+    assert (run.info.run_id, run.info.status) == (trained.run_id(), "FINISHED")
+    assert run.data.params["model.alpha"] == "0.0002"
+    assert run.data.params["vectorizer.analyzer"] == "word"
+    assert run.data.metrics["test_f1"] == performance["test"]["overall"]["f1"]
+    assert run.data.metrics["val_class/mlops/f1"] == performance["val"]["class"]["mlops"]["f1"]
+    assert "test_slice/short_text/recall" in run.data.metrics
+    history = client.get_metric_history(run.info.run_id, "val_loss")
+    assert [point.step for point in history] == [0, 1, 2]
+    tags = run.data.tags
+    assert "model.alpha=2e-4" in tags["overrides"]
+    assert "vectorizer=tfidf_word" in tags["command"]
+    assert (tags["seed"], tags["purpose"]) == ("42", "test")
+    assert Path(tags["output_dir"]).is_dir()
+    assert tags["option.vectorizer"] == "tfidf_word"
+    assert tags["version.scikit-learn"]
+    assert tags["content.model.skops"]
+    assert "mlflow.source.git.dirty" in tags or not (ROOT / ".git").exists()
+    assert run.inputs is not None
+    (data,) = run.inputs.dataset_inputs
+    manifest = json.loads((trained.stores / "data" / "sample" / "manifest.json").read_text())
+    assert data.dataset.digest == manifest["labeled_sha256"][:36]
+    names = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert {"bundle", "config.yaml", "overrides.yaml", "performance.json", "run.log"} <= names
+
+
+def test_two_runs_of_one_configuration_are_equal_byte_by_byte(trained: App, app: App) -> None:
+    app.ok(*SMALL, "tracking=none", "model.alpha=2e-4")
+
+    for name in ("performance.json", "splits.json", "tagger.json"):
+        assert (app.bundle() / name).read_bytes() == (trained.bundle() / name).read_bytes()
+    sums = [
+        {name: part["content"] for name, part in json.loads(text)["parts"].items()}
+        for text in ((a.bundle() / "manifest.json").read_text() for a in (app, trained))
+    ]
+    for one in sums:
+        del one["config.yaml"]  # it has the folders and the tracking in it
+    assert sums[0] == sums[1]
+    predict = ("task=predict", f"task.text={TEXTS[0]}")
+    assert app.ok(*predict) == trained.ok(*predict)
+
+
+def test_another_seed_is_another_run(trained: App, app: App) -> None:
+    app.ok(*SMALL, "tracking=none", "model.alpha=2e-4", "seed=1")
+
+    assert (app.bundle() / "splits.json").read_bytes() != (
+        trained.bundle() / "splits.json"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "estimator"),
+    [
+        (("model=sgd_huber",), "SGDClassifier"),
+        (("model=sgd_elasticnet",), "SGDClassifier"),
+        (
+            (
+                "model=custom",
+                "model._target_=sklearn.linear_model.LogisticRegression",
+                "+model.C=10",
+            ),
+            "LogisticRegression",
+        ),
+        (
+            (
+                "vectorizer=custom",
+                "vectorizer._target_=sklearn.feature_extraction.text.CountVectorizer",
+                "+vectorizer.binary=true",
+                "model=custom",
+                "model._target_=sklearn.naive_bayes.MultinomialNB",
+                "sampling=none",
+                "threshold=none",
+            ),
+            "MultinomialNB",
+        ),
+    ],
+)
+def test_other_models_train_and_predict(
+    app: App, arguments: tuple[str, ...], estimator: str
+) -> None:
+    vectorizer = () if arguments[0] == "vectorizer=custom" else ("vectorizer=tfidf_word",)
+    app.ok("tracking=none", *vectorizer, *arguments)
+
+    (made,) = predictions(app.ok("task=predict", f"task.text={TEXTS[0]}"))
+    assert made["predicted_tag"] == "natural-language-processing"
+    tagger = tagifai.load(stores=app.stores)
+    assert type(tagger.model).__name__ == estimator
+
+
+def test_patience_ends_a_training_early_with_the_best_weights(app: App) -> None:
+    app.ok("vectorizer=tfidf_word", "tracking=none", "model.eta0=5", "training.patience=2")
+
+    (log,) = app.outputs.glob("*/*/run.log")
+    losses = [float(x) for x in re.findall(r"Epoch \d+ .* val_loss ([\d.]+)", log.read_text())]
+    assert len(losses) < 100
+    assert losses.index(min(losses)) == len(losses) - 3
+
+
+# --- failures and interrupts -------------------------------------------------------------------
+
+
+def wait_for(log: Path, app: App, text: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for found in app.outputs.glob(str(log)):
+            if text in found.read_text():
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"{text} did not come up in {log}")
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "status"),
+    [
+        (signal.SIGINT, 130, "KILLED"),
+        (signal.SIGTERM, 143, "KILLED"),
+        (signal.SIGKILL, -9, "FAILED"),
+    ],
+)
+def test_an_interrupted_run_is_closed_and_the_latest_run_stays(
+    tmp_path: Path, trained: App, number: signal.Signals, code: int, status: str
+) -> None:
+    app = App(tmp_path)
+    subprocess.run(["cp", "-r", str(trained.stores), str(app.stores)], check=True)
+    latest = {name: (app.stores / name).read_bytes() for name in ("run_id.txt", "performance.json")}
+    process = app.start("vectorizer=tfidf_word", "training.epochs=100000")
+    try:
+        wait_for(Path("*/*/run.log"), app, "Epoch 20")
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+
+    assert process.returncode == code
+    assert "Traceback" not in errors
+    if status == "FAILED":
+        # Nobody was left to close it; the next command does, whatever it is.
+        assert [run.info.status for run in mlflow_runs(app)].count("RUNNING") == 1
+        assert "Closed as failed" in app.ok("task=info")
+    (run,) = [run for run in mlflow_runs(app) if run.info.run_id != trained.run_id()]
+    assert run.info.status == status
+    assert run.data.tags["error"]
+    if status == "KILLED":
+        assert run.data.metrics["val_loss"] > 0
+    assert {name: (app.stores / name).read_bytes() for name in latest} == latest
+    assert not list((app.stores / "running").iterdir())
+
+
+def test_a_run_that_raises_is_failed_with_the_reason(app: App) -> None:
+    app.ok(*SMALL, "tracking=none")
+    latest = app.run_id()
+    done = app.run("vectorizer=tfidf_word", "model=sgd_huber", "model.eta0=1e308")
+
+    assert done.returncode == 2
+    assert "diverged in epoch 0" in done.stderr
+    assert "Lower model.eta0" in done.stderr
+    assert "Traceback" not in done.stderr
+    (run,) = mlflow_runs(app)
+    assert run.info.status == "FAILED"
+    assert "diverged" in run.data.tags["error"]
+    assert app.run_id() == latest
+
+
+def test_a_tracking_server_out_of_reach_is_said_before_anything_is_trained(app: App) -> None:
+    done = app.run(*SMALL, env={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})
+
+    assert done.returncode == 1
+    assert "Tracking failed" in done.stderr
+    assert "tracking=none" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (app.stores / "run_id.txt").exists()
+
+
+REFUSED = [
+    (("model.alhpa=1",), ["'model.alhpa'", "Did you mean 'alpha'?", "eta0"]),
+    (("+model.alhpa=1",), ["'model.alhpa'", "Did you mean 'alpha'?"]),
+    (("modle=sgd",), ["'modle'", "Did you mean 'model'?"]),
+    (("model=sgdx",), ["model=sgdx", "sgd_huber", "sgd_elasticnet"]),
+    (("model.alpha=-1",), ["model.alpha", "-1", "at least 0"]),
+    (("model.alpha=abc",), ["model.alpha", "abc", "Float"]),
+    (("model.alpha=nan",), ["model.alpha", "nan", "at least 0"]),
+    (("split.train_size=1.2",), ["split.train_size", "1.2", "between 0 and 1"]),
+    (("vectorizer.ngram_max=1",), ["vectorizer.ngram_max", "1", "ngram_min = 2"]),
+    (("vectorizer.analyzer=letter",), ["vectorizer.analyzer", "letter", "char_wb"]),
+    (("objective.metric=test_f1",), ["objective.metric", "test_f1", "validation"]),
+    (("seed=[",), ["'seed=['", "grammar"]),
+    (("model=custom",), ["model._target_"]),
+    (("model=custom", "model._target_=os.system"), ["'os.system'", "sklearn.*"]),
+    (("model._target_=sklearn.svm.SVC",), ["sklearn.svm.SVC", "loss", "model=custom"]),
+    (
+        ("model=custom", "model._target_=sklearn.svm.LinearSVC"),
+        ["LinearSVC", "predict_proba"],
+    ),
+    (("task=predict",), ["task.text", "task.input"]),
+    (("task=predict", "task.text="), ["task.text is blank"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "parts"), REFUSED)
+def test_a_wrong_configuration_is_refused_in_one_message(
+    app: App, arguments: tuple[str, ...], parts: list[str]
+) -> None:
+    done = app.run(*arguments)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("Error: ")
+    assert [part for part in parts if part not in done.stderr] == []
+    left = [path for path in app.folder.rglob("*") if path.is_file()]
+    assert left == []
+
+
+def test_an_ignored_parameter_is_said_only_where_somebody_sets_it(app: App) -> None:
+    said = app.ok(*SMALL, "tracking=none", "model.power_t=0.2")
+    assert said.count("model.power_t has no effect under model.learning_rate=constant") == 1
+    assert "has no effect" not in app.ok(*SMALL, "tracking=none")
+
+
+# --- evaluate --------------------------------------------------------------------------------
+
+
+def test_evaluating_a_run_gives_its_own_test_scores_again(trained: App) -> None:
+    trained.ok("task=evaluate", "task.output=again.json")
+
+    stored = json.loads((trained.stores / "performance.json").read_text())["test"]
+    assert json.loads((trained.cwd / "again.json").read_text()) == stored
+
+
+def test_a_labelled_file_of_ones_own_is_scored(trained: App) -> None:
+    with (trained.cwd / "mine.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["text", "tag"])
+        table.writerow([TEXTS[0], "natural-language-processing"])
+        table.writerow(["object detection in images", "natural-language-processing"])
+        table.writerow(["a robot learns by rewards", "reinforcement-learning"])
+    trained.ok("task=evaluate", "task.data=mine.csv", "task.output=mine.json", "console=quiet")
+
+    scored = json.loads((trained.cwd / "mine.json").read_text())
+    assert scored["overall"]["num_samples"] == 3
+    assert scored["class"]["natural-language-processing"]["recall"] == 0.5
+    # A tag that the run does not know counts as the rest.
+    assert scored["class"]["other"]["num_samples"] == 1
+
+
+# --- predict ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *TEXTS,
+        "commas, (parentheses), [brackets], {braces}, 'quotes' and \"quotes\"",
+        "cost: ${price} & a=b \\ back\\slash ??? 100% #tag ~x; !y",
+        "???",
+        "null",
+        "line one\nline two",
+        "naïve 模型 🤖",
+    ],
+)
+def test_a_text_is_taken_literally(trained: App, text: str) -> None:
+    (made,) = predictions(trained.ok("task=predict", f"task.text={text}"))
+
+    assert made["input_text"] == text
+    assert list(made) == ["input_text", "predicted_tag", "probability"]
+    assert made == tagifai.load(stores=trained.stores).predict([text])[0]
+
+
+def test_prediction_cleans_as_training_did(trained: App) -> None:
+    plain, shouted = predictions(
+        trained.ok(
+            "task=predict",
+            "task.input=-",
+            stdin="transfer learning transformers\nTRANSFER, the Learning (with) Transformers!\n",
+        )
+    )
+
+    assert plain["probability"] == shouted["probability"]
+    assert plain["predicted_tag"] == shouted["predicted_tag"]
+
+
+@pytest.mark.parametrize("kind", ["txt", "csv", "jsonl"])
+def test_files_are_tagged_in_order(trained: App, kind: str) -> None:
+    path = trained.cwd / f"in.{kind}"
+    if kind == "txt":
+        path.write_text("\n".join(TEXTS))
+    elif kind == "csv":
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([["n", "text"], *enumerate(TEXTS)])
+    else:
+        path.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
+    assert trained.ok("task=predict", f"task.input=in.{kind}", f"task.output={kind}.json") == ""
+
+    made = predictions((trained.cwd / f"{kind}.json").read_text())
+    assert made == [*tagifai.load(stores=trained.stores).predict(TEXTS)]
+
+
+def test_a_failing_prediction_leaves_no_output(trained: App) -> None:
+    (trained.cwd / "broken.jsonl").write_text('{"text": "fine"}\nnot json\n')
+    done = trained.run("task=predict", "task.input=broken.jsonl", "task.output=broken.json")
+
+    assert done.returncode == 2
+    assert "line 2" in done.stderr
+    assert not list(trained.cwd.glob("*broken.json*")) or not (trained.cwd / "broken.json").exists()
+
+
+def test_prediction_before_any_training_says_what_to_do(app: App) -> None:
+    done = app.run("task=predict", f"task.text={TEXTS[0]}")
+
+    assert done.returncode == 2
+    assert "No run has been trained" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_run_id_cannot_leave_the_store(trained: App) -> None:
+    for run_id in ("../../etc", "/etc", "a/b"):
+        done = trained.run("task=predict", f"task.text={TEXTS[0]}", f"task.run_id={run_id}")
+        assert done.returncode == 2
+        assert "not a run id" in done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error_message(trained: App) -> None:
+    (trained.cwd / "many.txt").write_text("some text\n" * 20_000)
+    process = trained.start("task=predict", "task.input=many.txt")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=60) == 1
+    assert errors == ""
+
+
+# --- info, sweeps, places ----------------------------------------------------------------------
+
+
+def test_info_names_what_there_is(trained: App) -> None:
+    output = trained.ok("task=info")
+
+    assert trained.run_id() in output
+    assert re.search(r"^Data sets +sample: \d+ rows$", output, re.M)
+    assert str(trained.stores) in output
+    assert "scikit-learn" in output
+
+
+def test_a_multirun_runs_every_combination_below_outputs(app: App) -> None:
+    done = app.run("-m", *SMALL, "tracking=none", "threshold=glob(*,exclude=fixed)", "seed=1,2")
+
+    assert done.returncode == 0, done.stderr
+    saved = sorted(app.outputs.glob("*/*-multirun/*/performance.json"))
+    assert [path.parent.name for path in saved] == ["0", "1", "2", "3"]
+    assert len(list(app.stores.glob("artifacts/*/artifacts/bundle"))) == 4
+
+
+def test_a_run_can_be_run_again_from_its_folder(app: App) -> None:
+    app.ok(*SMALL, "tracking=none", "seed=3")
+    first = (app.stores / "performance.json").read_bytes()
+    (folder,) = app.outputs.glob("*/*-train")
+    app.ok("--experimental-rerun", str(folder), f"hydra.run.dir={app.outputs}/again")
+
+    assert (app.stores / "performance.json").read_bytes() == first
+    assert (app.outputs / "again" / "performance.json").read_bytes() == first
+
+
+def test_relative_paths_on_the_command_line_start_at_the_working_directory(app: App) -> None:
+    (app.cwd / "p.csv").write_text("id,title,description\n1,a,b\n2,c,d\n")
+    (app.cwd / "t.csv").write_text("id,tag\n1,x\n2,y\n3,z\n")
+    app.ok("task=elt", "data.name=mine", "data.projects=p.csv", "data.tags=./t.csv")
+
+    manifest = json.loads((app.stores / "data" / "mine" / "manifest.json").read_text())
+    assert manifest["tables"]["projects"]["source"] == str(app.cwd / "p.csv")
+    assert (manifest["rows"], manifest["tags_without_project"]) == (2, 1)
+
+
+def test_help_is_a_page_of_tasks_groups_and_examples(app: App) -> None:
+    output = app.ok("--help")
+
+    for task in ("train", "predict", "evaluate", "elt", "info"):
+        assert re.search(rf"^  {task}  +\w", output, re.M)
+    for group in sorted(path.name for path in (ROOT / "conf").iterdir() if path.is_dir()):
+        options = sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
+        if options and group != "hydra":
+            assert f"{group}: {', '.join(options)}" in output
+    assert output.count("\n  python run.py ") == 6
+    assert "schema" not in output
+    assert max(map(len, output.splitlines())) <= 100
+
+
+def test_help_and_configuration_load_nothing_heavy(app: App) -> None:
+    for arguments in (("--help",), ("--cfg", "job")):
+        done = subprocess.run(
+            [app.command()[0], "-X", "importtime", str(ROOT / "run.py"), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=app.cwd,
+            env=dict(os.environ),
+        )
+        loaded = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+        heavy = {"numpy", "pandas", "sklearn", "mlflow", "optuna", "matplotlib", "rich", "pandera"}
+        assert loaded & heavy == set()

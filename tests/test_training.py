@@ -1,0 +1,393 @@
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.naive_bayes import MultinomialNB
+from sklearn.neural_network import MLPClassifier
+
+from tagifai.errors import UserError
+from tagifai.labels import Indices
+from tagifai.thresholds import Probabilities
+from tagifai.training import Diverged, History, Pruned, Rows, train, trains_by_epochs
+
+quick = settings(max_examples=12)
+
+X = np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [0, 1, 1], [1, 0, 1], [2, 0, 1]])
+Y = np.array([0, 1, 2, 0, 1, 2, 0])
+ROWS = Rows(X, Y)
+VAL = Rows(X * 0.5 + 0.1, Y)
+
+
+class Scripted:
+    """Gives the right class a probability that is written down for each epoch.
+
+    Feature matrices are names: "train" and "val" choose the script.
+    """
+
+    warm_start = True
+    max_iter = 1
+
+    def __init__(self, val: list[float], train: list[float] | None = None) -> None:
+        self.scripts = {"val": val, "train": train or [0.5] * len(val)}
+        self.fitted_on: list[str] = []
+
+    def partial_fit(self, X: str, y: Indices, classes: Indices) -> None:
+        self.fitted_on.append(X)
+
+    def predict_proba(self, X: str) -> Probabilities:
+        p = self.scripts[X][len(self.fitted_on) - 1]
+        return np.array([[p, 1 - p]])
+
+
+def scripted(model: Scripted, **arguments: Any) -> Any:
+    zero = np.array([0])
+    rows = Rows("balanced", zero), Rows("train", zero), Rows("val", zero)
+    return train(model, *rows, **{"epochs": len(model.scripts["val"]), **arguments})
+
+
+def sgd(**arguments: Any) -> SGDClassifier:
+    settings = {"loss": "log_loss", "learning_rate": "constant", "eta0": 0.1, "random_state": 0}
+    return SGDClassifier(**{**settings, **arguments})
+
+
+class Listener:
+    """Remembers who was told what."""
+
+    def __init__(self, name: str, told: list[tuple[str, int, float]]) -> None:
+        self.name = name
+        self.told = told
+
+    def on_epoch_end(self, history: History) -> None:
+        self.told.append((self.name, history.epoch, history.val_loss[-1]))
+
+
+class PruneAt:
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_epoch_end(self, history: History) -> None:
+        if history.epoch == self.epoch:
+            raise Pruned(f"not worth it after epoch {self.epoch}")
+
+
+# The history
+
+
+def test_epochs_are_counted_from_0() -> None:
+    assert History([1.0], [1.0]).epoch == 0
+    assert History([1.0, 0.5], [1.0, 0.5]).epoch == 1
+
+
+def test_a_history_without_epochs_is_before_epoch_0() -> None:
+    assert History().epoch == -1
+
+
+def test_the_best_epoch_has_the_lowest_validation_loss() -> None:
+    assert History(train_loss=[0.3, 0.2, 0.1], val_loss=[0.9, 0.5, 0.7]).best_epoch == 1
+
+
+def test_of_equally_good_epochs_the_first_is_the_best() -> None:
+    assert History(val_loss=[0.9, 0.5, 0.5]).best_epoch == 1
+
+
+def test_two_histories_do_not_share_their_losses() -> None:
+    one, two = History(), History()
+    one.val_loss.append(1.0)
+    assert two.val_loss == []
+
+
+# What trains by epochs
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (sgd(), True),
+        (MLPClassifier(), True),
+        (MultinomialNB(), False),
+        (LogisticRegression(), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_model_trains_by_epochs_if_a_second_pass_goes_on_from_the_first(
+    model: Any, expected: bool
+) -> None:
+    assert trains_by_epochs(model) is expected
+
+
+@pytest.mark.parametrize("missing", ["partial_fit", "warm_start", "max_iter"])
+def test_a_model_that_lacks_one_of_the_three_does_not_train_by_epochs(missing: str) -> None:
+    model = SimpleNamespace(partial_fit=None, warm_start=True, max_iter=1)
+    assert trains_by_epochs(model)
+    delattr(model, missing)
+    assert not trains_by_epochs(model)
+
+
+# The loop
+
+
+def test_each_epoch_is_one_pass_over_the_balanced_rows() -> None:
+    model = Scripted(val=[0.5, 0.5, 0.5])
+    scripted(model)
+    assert model.fitted_on == ["balanced"] * 3
+
+
+def test_losses_are_recorded_on_unbalanced_train_rows_and_on_validation_rows() -> None:
+    history = scripted(Scripted(train=[0.5, 0.75], val=[0.25, 0.5])).history
+    assert history.train_loss == pytest.approx([math.log(2), -math.log(0.75)])
+    assert history.val_loss == pytest.approx([math.log(4), math.log(2)])
+
+
+def test_without_patience_the_last_epoch_is_kept_even_if_it_is_worse() -> None:
+    model = Scripted(val=[0.5, 0.9, 0.2])
+    trained = scripted(model)
+    assert trained.epoch == 2
+    assert trained.model is model
+
+
+def test_the_number_of_epochs_is_the_one_asked_for() -> None:
+    assert scripted(Scripted(val=[0.5] * 5), epochs=2).history.epoch == 1
+
+
+def reference_fit(model: SGDClassifier, epochs: int) -> SGDClassifier:
+    """Fit with a warm start, once an epoch, which is how the reference figures were made."""
+    model.set_params(warm_start=True, max_iter=1, tol=None)
+    for _ in range(epochs):
+        model.fit(X, Y)
+    return model
+
+
+@quick
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["l2", "l1", "elasticnet"]),
+    st.sampled_from(["log_loss", "modified_huber"]),
+    st.integers(1, 8),
+)
+def test_under_a_constant_rate_epochs_are_bit_equal_to_fits_with_a_warm_start(
+    seed: int, penalty: str, loss: str, epochs: int
+) -> None:
+    def fresh() -> SGDClassifier:
+        # One source of randomness that every epoch draws from, as in a run.
+        return sgd(penalty=penalty, loss=loss, random_state=np.random.RandomState(seed))
+
+    model = train(fresh(), ROWS, ROWS, VAL, epochs=epochs).model
+    reference = reference_fit(fresh(), epochs)
+    assert np.array_equal(model.coef_, reference.coef_)
+    assert np.array_equal(model.intercept_, reference.intercept_)
+    assert np.array_equal(model.predict_proba(X), reference.predict_proba(X))
+
+
+def test_a_falling_rate_goes_on_falling_from_epoch_to_epoch() -> None:
+    settings: dict[str, Any] = {"learning_rate": "invscaling", "power_t": 0.5, "shuffle": False}
+    model = train(sgd(**settings), ROWS, ROWS, VAL, epochs=5).model
+    at_once = sgd(**settings, max_iter=5, tol=None).fit(X, Y)
+    restarted = reference_fit(sgd(**settings), 5)
+    assert np.allclose(model.coef_, at_once.coef_, rtol=1e-12)
+    assert not np.allclose(model.coef_, restarted.coef_, rtol=1e-2)
+
+
+def test_the_loss_falls_on_rows_that_can_be_told_apart() -> None:
+    history = train(sgd(), ROWS, ROWS, VAL, epochs=20).history
+    assert len(history.train_loss) == len(history.val_loss) == 20
+    assert history.train_loss[-1] < history.train_loss[0]
+
+
+# Patience
+
+
+def test_patience_stops_after_so_many_epochs_without_a_lower_loss() -> None:
+    model = Scripted(val=[0.3, 0.5, 0.4, 0.4, 0.9])
+    trained = scripted(model, patience=2)
+    assert len(model.fitted_on) == 4
+    assert trained.history.epoch == 3
+
+
+def test_patience_keeps_the_weights_of_the_best_epoch() -> None:
+    trained = scripted(Scripted(val=[0.3, 0.5, 0.4, 0.4, 0.9]), patience=2)
+    assert trained.epoch == 1
+    assert len(trained.model.fitted_on) == 2
+
+
+def test_more_patience_reaches_a_later_better_epoch() -> None:
+    trained = scripted(Scripted(val=[0.3, 0.5, 0.4, 0.4, 0.9]), patience=3)
+    assert trained.epoch == 4
+    assert len(trained.model.fitted_on) == 5
+
+
+def test_an_equal_loss_is_not_a_lower_one() -> None:
+    trained = scripted(Scripted(val=[0.5, 0.5, 0.5]), patience=1)
+    assert (trained.epoch, trained.history.epoch) == (0, 1)
+    assert len(trained.model.fitted_on) == 1
+
+
+def test_patience_that_is_never_lost_still_keeps_the_best_epoch() -> None:
+    trained = scripted(Scripted(val=[0.3, 0.5, 0.4]), patience=10)
+    assert (trained.epoch, trained.history.epoch) == (1, 2)
+    assert len(trained.model.fitted_on) == 2
+
+
+def test_the_best_epochs_weights_are_bit_equal_to_training_that_long() -> None:
+    val = Rows(X, np.array([1, 2, 0, 1, 2, 0, 1]))  # wrong labels: it only gets worse
+    trained = train(sgd(), ROWS, ROWS, val, epochs=10, patience=3)
+    assert (trained.epoch, trained.history.epoch) == (0, 3)
+    one_epoch = train(sgd(), ROWS, ROWS, val, epochs=1).model
+    assert np.array_equal(trained.model.coef_, one_epoch.coef_)
+
+
+# Callbacks
+
+
+def test_callbacks_are_told_in_their_order_after_every_epoch() -> None:
+    told: list[tuple[str, int, float]] = []
+    listeners = [Listener("first", told), Listener("second", told)]
+    scripted(Scripted(val=[0.5, 0.25]), callbacks=listeners)
+    assert [(name, epoch) for name, epoch, _ in told] == [
+        ("first", 0),
+        ("second", 0),
+        ("first", 1),
+        ("second", 1),
+    ]
+    assert [loss for *_, loss in told[::2]] == pytest.approx([math.log(2), math.log(4)])
+
+
+def test_callbacks_are_told_of_the_epoch_at_which_patience_ends() -> None:
+    told: list[tuple[str, int, float]] = []
+    scripted(Scripted(val=[0.5, 0.4, 0.9]), patience=1, callbacks=[Listener("only", told)])
+    assert [epoch for _, epoch, _ in told] == [0, 1]
+
+
+def test_pruning_ends_the_training_there_and_reaches_the_caller() -> None:
+    told: list[tuple[str, int, float]] = []
+    model = Scripted(val=[0.5] * 5)
+    with pytest.raises(Pruned, match="after epoch 1"):
+        scripted(model, callbacks=[Listener("a", told), PruneAt(1), Listener("b", told)])
+    assert len(model.fitted_on) == 2
+    assert [(name, epoch) for name, epoch, _ in told] == [("a", 0), ("b", 0), ("a", 1)]
+
+
+def test_being_pruned_is_not_the_users_error() -> None:
+    assert not issubclass(Pruned, UserError)
+
+
+# Models that do not train by epochs
+
+
+@pytest.mark.parametrize("model", [LogisticRegression(), MultinomialNB()])
+@pytest.mark.parametrize("patience", [None, 2])
+def test_a_model_that_does_not_train_by_epochs_is_fitted_and_reported_once(
+    model: Any, patience: int | None
+) -> None:
+    told: list[tuple[str, int, float]] = []
+    listeners = [Listener("only", told)]
+    trained = train(model, ROWS, ROWS, VAL, epochs=5, patience=patience, callbacks=listeners)
+    assert len(told) == len(trained.history.train_loss) == len(trained.history.val_loss) == 1
+    assert trained.epoch == 0
+    fitted_once = type(model)().fit(X, Y)
+    assert np.array_equal(trained.model.predict_proba(X), fitted_once.predict_proba(X))
+
+
+def test_naive_bayes_does_not_count_a_row_twice() -> None:
+    trained = train(MultinomialNB(), ROWS, ROWS, VAL, epochs=3)
+    assert trained.model.class_count_.tolist() == [3, 2, 2]
+
+
+# Class weights
+
+
+def test_balanced_class_weights_count_a_rare_class_as_much_as_a_frequent_one() -> None:
+    y = np.array([0, 0, 0, 0, 1, 1, 2])
+    model = train(sgd(class_weight="balanced"), Rows(X, y), ROWS, VAL, epochs=1).model
+    # n / (classes * rows of the class)
+    assert model.class_weight == pytest.approx({0: 7 / 12, 1: 7 / 6, 2: 7 / 3})
+
+
+def test_balanced_class_weights_are_bit_equal_to_those_of_fit() -> None:
+    model = train(sgd(class_weight="balanced"), ROWS, ROWS, VAL, epochs=4).model
+    reference = reference_fit(sgd(class_weight="balanced"), 4)
+    assert np.array_equal(model.coef_, reference.coef_)
+    plain = train(sgd(), ROWS, ROWS, VAL, epochs=4).model
+    assert not np.array_equal(model.coef_, plain.coef_)
+
+
+def test_other_class_weights_are_left_as_they_are() -> None:
+    weights = {0: 1.0, 1: 5.0, 2: 1.0}
+    assert train(sgd(class_weight=weights), ROWS, ROWS, VAL, epochs=1).model.class_weight == weights
+    assert train(sgd(), ROWS, ROWS, VAL, epochs=1).model.class_weight is None
+
+
+def test_a_model_that_knows_balanced_weights_itself_keeps_its_word_for_them() -> None:
+    model = LogisticRegression(class_weight="balanced")
+    trained = train(model, ROWS, ROWS, VAL, epochs=1).model
+    assert trained.class_weight == "balanced"
+
+
+# Errors
+
+
+def test_weights_out_of_range_are_a_divergence_with_epoch_cause_and_way_out() -> None:
+    with pytest.raises(Diverged, match="diverged in epoch 0") as diverged:
+        train(sgd(alpha=0.0, eta0=1.7e308), Rows(X * 1e5, Y), ROWS, VAL, epochs=3)
+    message = str(diverged.value)
+    assert "under-/overflow" in message
+    assert "Lower model.eta0 or raise model.alpha" in message
+    assert isinstance(diverged.value, UserError)
+    assert diverged.value.exit_code == 2
+
+
+@pytest.mark.parametrize("scripts", [{"val": [0.5, math.nan]}, {"train": [0.5, math.nan]}])
+@pytest.mark.parametrize("patience", [None, 5])
+def test_a_loss_that_is_nan_is_a_divergence_that_no_callback_is_told_of(
+    scripts: dict[str, list[float]], patience: int | None
+) -> None:
+    told: list[tuple[str, int, float]] = []
+    model = Scripted(**{"val": [0.5, 0.5], **scripts})
+    with pytest.raises(Diverged, match=r"epoch 1: .*not a number"):
+        scripted(model, patience=patience, callbacks=[Listener("only", told)])
+    assert [(epoch, math.isfinite(loss)) for _, epoch, loss in told] == [(0, True)]
+
+
+class Failing(Scripted):
+    """Fails in its third epoch."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(val=[0.5] * 5)
+        self.message = message
+
+    def partial_fit(self, X: str, y: Indices, classes: Indices) -> None:
+        if len(self.fitted_on) == 2:
+            raise ValueError(self.message)
+        super().partial_fit(X, y, classes)
+
+
+def test_a_divergence_says_the_epoch_that_it_happened_in() -> None:
+    with pytest.raises(Diverged, match="epoch 2: overflow in the weights"):
+        scripted(Failing("overflow in the weights"))
+
+
+def test_any_other_error_of_the_model_is_passed_on() -> None:
+    with pytest.raises(ValueError, match=r"^no such loss$") as error:
+        scripted(Failing("no such loss"))
+    assert not isinstance(error.value, UserError)
+
+
+def test_all_classes_are_made_known_in_the_first_epoch() -> None:
+    known: list[npt.NDArray[np.int64]] = []
+
+    class Asking(Scripted):
+        def partial_fit(self, X: str, y: Indices, classes: Indices) -> None:
+            known.append(classes)
+            super().partial_fit(X, y, classes)
+
+    rows = Rows("balanced", np.array([2, 0, 2, 1]))
+    zero = np.array([0])
+    train(Asking(val=[0.5]), rows, Rows("train", zero), Rows("val", zero), epochs=1)
+    assert known[0].tolist() == [0, 1, 2]
