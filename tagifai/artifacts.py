@@ -9,20 +9,15 @@ model.skops, model.coef_.npy, ...
 
 from __future__ import annotations
 
-import copy
-import hashlib
 import json
 import logging
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
-import numpy as np
-import skops.io
-
+from tagifai import estimators
 from tagifai.errors import BundleError
 from tagifai.files import replacing_folder, sha256, to_json
 from tagifai.labels import LabelEncoder
@@ -30,11 +25,15 @@ from tagifai.provenance import LIBRARIES, versions
 from tagifai.tagger import Tagger
 
 FORMAT = 1
-LARGE = 64
-"""Arrays and vocabularies with more items are kept beside the estimator, as what they are."""
-
-ADDRESSES = ("_stop_words_id",)
-"""Attributes in which scikit-learn keeps a place in memory, to notice a change; it does without."""
+REQUIRED = (
+    "config.yaml",
+    "model.skops",
+    "performance.json",
+    "splits.json",
+    "tagger.json",
+    "vectorizer.skops",
+)
+"""Parts that every bundle has."""
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ def save(path: Path, tagger: Tagger, documents: Mapping[str, str]) -> dict[str, 
     with replacing_folder(path) as folder:
         content: dict[str, str] = {}
         for name in ("vectorizer", "model"):
-            content |= _save_estimator(folder, name, getattr(tagger, name))
+            content |= estimators.save(folder, name, getattr(tagger, name))
         texts = {"tagger.json": to_json(_settings(tagger)), **documents}
         for name, text in texts.items():
             (folder / name).write_text(text, encoding="utf-8")
@@ -90,27 +89,44 @@ def load(path: Path) -> Tagger:
     """Read a bundle, after every part of it has been checked.
 
     Raises:
-        BundleError: something is missing, changed, of a newer format, or of a type that is not
-            trusted.
+        BundleError: something is missing, changed, of a newer format, of a type that is not
+            trusted, or does not make a working model.
     """
     manifest = read_manifest(path)
-    settings = json.loads((path / "tagger.json").read_text(encoding="utf-8"))
     _warn_of_versions(path, manifest)
-    return Tagger(
-        cleaning=settings["cleaning"],
-        vectorizer=_load_estimator(path, "vectorizer", manifest["parts"]),
-        model=_load_estimator(path, "model", manifest["parts"]),
-        encoder=LabelEncoder(tuple(settings["classes"])),
-        threshold=settings["threshold"],
-        other=settings["other"],
-    )
+    try:
+        settings = document(path, "tagger.json")
+        tagger = Tagger(
+            cleaning=settings["cleaning"],
+            vectorizer=estimators.load(path, "vectorizer", manifest["parts"]),
+            model=estimators.load(path, "model", manifest["parts"]),
+            encoder=LabelEncoder(tuple(settings["classes"])),
+            threshold=settings["threshold"],
+            other=settings["other"],
+        )
+        # Parts that do not belong together are found out now and not in the middle of a file.
+        tagger.predict(["model"])
+    except BundleError:
+        raise
+    except Exception as error:
+        raise BundleError(
+            f"{path}: the parts do not make a working model ({type(error).__name__}: {error})."
+        ) from error
+    return tagger
+
+
+def document(path: Path, name: str) -> Any:
+    """Return a JSON document of a bundle whose manifest has been checked."""
+    return json.loads((path / name).read_text(encoding="utf-8"))
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """Return a bundle's manifest, having compared each part with its sum."""
     try:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-        newest, parts = int(manifest["format"]), dict(manifest["parts"])
+        newest, parts = manifest["format"], dict(manifest["parts"])
+        if not isinstance(newest, int) or newest < 1 or not isinstance(manifest["versions"], dict):
+            raise ValueError("a format from 1 on and versions by name are expected")
     except FileNotFoundError:
         raise BundleError(f"There is no model at {path}.") from None
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -122,14 +138,14 @@ def read_manifest(path: Path) -> dict[str, Any]:
         )
     for name, sums in parts.items():
         _check_part(path, name, sums)
-    for name in ("tagger.json", "vectorizer.skops", "model.skops"):
+    for name in REQUIRED:
         if name not in parts:
             raise BundleError(f"{path}: the manifest has no part {name}.")
     return dict(manifest)
 
 
 def _check_part(path: Path, name: str, sums: Any) -> None:
-    if not re.fullmatch(r"[\w][\w.-]*", name):
+    if not re.fullmatch(r"[A-Za-z]\w*([.-]\w+)*", name) or "__" in name:
         raise BundleError(f"{path}: {name!r} is not the name of a part.")
     file = path / name
     if file.is_symlink() or not file.is_file():
@@ -155,102 +171,3 @@ def _settings(tagger: Tagger) -> dict[str, Any]:
         "threshold": tagger.threshold,
         "other": tagger.other,
     }
-
-
-# --- estimators ----------------------------------------------------------------------------
-
-
-def _save_estimator(folder: Path, name: str, estimator: Any) -> dict[str, str]:
-    """Write an estimator and its large parts; return the content's sum of the file from skops."""
-    light, large = _detach(estimator, name)
-    for key, value in large.items():
-        if isinstance(value, np.ndarray):
-            np.save(folder / f"{key}.npy", value, allow_pickle=False)
-        else:
-            text = json.dumps(value, ensure_ascii=False, indent=0)
-            (folder / f"{key}.json").write_text(text + "\n", encoding="utf-8")
-    skops.io.dump(light, folder / f"{name}.skops")
-    return {f"{name}.skops": _digest(light)}
-
-
-def _digest(value: Any) -> str:
-    """Return a sum of a value's content, the same in every process."""
-    return hashlib.sha256(json.dumps(_canonical(value)).encode()).hexdigest()
-
-
-def _canonical(value: Any) -> Any:
-    """Return a value as JSON that is equal for equal content."""
-    if isinstance(value, type | FunctionType | BuiltinFunctionType):
-        return f"{value.__module__}.{value.__qualname__}"
-    if value is None or isinstance(value, bool | int | float | str):
-        return repr(value)
-    if isinstance(value, np.ndarray) and value.dtype != object:
-        data = hashlib.sha256(value.tobytes()).hexdigest()
-        return [value.dtype.str, list(value.shape), data]
-    if isinstance(value, dict):
-        return sorted(([_canonical(k), _canonical(v)] for k, v in value.items()), key=json.dumps)
-    if isinstance(value, set | frozenset):
-        return sorted(map(_canonical, value), key=json.dumps)
-    if isinstance(value, list | tuple):
-        return [_canonical(item) for item in value]
-    # Anything else by what pickling would take it apart into; nothing is pickled.
-    return [_canonical(type(value)), _canonical(value.__reduce_ex__(2)[1:3])]
-
-
-def _detach(estimator: Any, name: str) -> tuple[Any, dict[str, Any]]:
-    """Return a copy without large arrays and vocabularies, and these by dotted name."""
-    light = copy.copy(estimator)
-    large: dict[str, Any] = {}
-    for attribute, value in sorted(vars(estimator).items()):
-        key = f"{name}.{attribute}"
-        if attribute in ADDRESSES:
-            delattr(light, attribute)
-        elif isinstance(value, np.random.RandomState):
-            # The state of the run's randomness is no part of the model.
-            setattr(light, attribute, None)
-        elif hasattr(value, "get_params") and not isinstance(value, type):
-            inner, found = _detach(value, key)
-            setattr(light, attribute, inner)
-            large |= found
-        elif _is_large(value):
-            large[key] = _terms(value) if isinstance(value, dict) else value
-            delattr(light, attribute)
-    return light, large
-
-
-def _is_large(value: Any) -> bool:
-    if isinstance(value, np.ndarray):
-        return value.size > LARGE and value.dtype != object
-    if not isinstance(value, dict) or len(value) <= LARGE:
-        return False
-    return all(isinstance(k, str) for k in value) and set(value.values()) == set(range(len(value)))
-
-
-def _terms(vocabulary: dict[str, int]) -> list[str]:
-    return sorted(vocabulary, key=vocabulary.__getitem__)
-
-
-def _load_estimator(path: Path, name: str, parts: dict[str, Any]) -> Any:
-    file = path / f"{name}.skops"
-    unknown = skops.io.get_untrusted_types(file=file)
-    if unknown:
-        raise BundleError(f"{file} holds types that are not trusted: {', '.join(unknown)}.")
-    estimator = skops.io.load(file, trusted=[])
-    for key, value in _large_parts(path, name, parts):
-        *inner, attribute = key.split(".")[1:]
-        owner = estimator
-        for step in inner:
-            owner = getattr(owner, step)
-        setattr(owner, attribute, value)
-    return estimator
-
-
-def _large_parts(path: Path, name: str, parts: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    for part in parts:
-        if not part.startswith(f"{name}."):
-            continue
-        if part.endswith(".npy"):
-            yield part.removesuffix(".npy"), np.load(path / part, allow_pickle=False)
-        elif part.endswith(".json"):
-            terms = json.loads((path / part).read_text(encoding="utf-8"))
-            yield part.removesuffix(".json"), {term: i for i, term in enumerate(terms)}

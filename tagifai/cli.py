@@ -18,17 +18,22 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from tagifai.errors import ConfigError, UserError, nearest
 from tagifai.schema import Config
 
-LITERAL = ("task.text", "task.input", "task.output", "task.data")
-"""Arguments that are taken as they stand, not by Hydra's grammar."""
+LITERAL = "task.text"
+"""The argument that is taken as it stands, not by Hydra's grammar."""
 
 PATHS = ("task.input", "task.output", "task.data", "data.projects", "data.tags")
 """Paths: relative to the working directory on the command line, to the root in YAML."""
+
+FOLDERS = ("paths.root", "paths.outputs", "paths.stores")
+
+PLAIN = re.compile(r"""[\w./:@%+~$\\-]*|(['"]).*\1|.*\$\{.*""", re.DOTALL)
+"""Paths that Hydra's grammar takes as they are: plain ones, quoted ones, interpolations."""
 
 URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
@@ -40,19 +45,26 @@ class Terminated(KeyboardInterrupt):
 
 
 def quote(argument: str) -> str:
-    """Return a command-line argument with the value of a literal key quoted for Hydra.
+    """Return a command-line argument, quoted for Hydra where it is not to be read by its grammar.
+
+    That is the whole of `task.text`, and paths with spaces, parentheses and the like.
 
     Args:
         argument: one argument, such as "task.text=a (b), c".
+
+    Raises:
+        ConfigError: a folder that is blank, which would become the root of the file system.
     """
     key, equals, value = argument.partition("=")
-    bare_null = value == "null" and key != "task.text"
-    if not equals or key.lstrip("+") not in LITERAL or bare_null:
+    name = key.lstrip("+")
+    if equals and name in FOLDERS and not value.strip():
+        raise ConfigError(f"{name} is blank; give a folder.")
+    if equals and name == LITERAL:
+        # What OmegaConf would take for an interpolation or for a missing value is escaped.
+        value = re.sub(r"(\\*)\$\{", lambda match: 2 * match[1] + r"\${", value)
+        value = "\\" + value if re.fullmatch(r"\\*\?\?\?", value) else value
+    elif not equals or name not in (*PATHS, *FOLDERS) or PLAIN.fullmatch(value):
         return argument
-    # What OmegaConf would take for an interpolation or for a missing value is escaped.
-    value = re.sub(r"(\\*)\$\{", lambda match: 2 * match[1] + r"\${", value)
-    if re.fullmatch(r"\\*\?\?\?", value):
-        value = "\\" + value
     return f"{key}={QuotedString(value, Quote.double).with_quotes()}"
 
 
@@ -95,8 +107,12 @@ def job() -> Iterator[None]:
 
 
 def _discard(output_dir: Path) -> None:
-    """Remove a run folder that has nothing in it but Hydra's record of a refused configuration."""
-    if [entry.name for entry in output_dir.iterdir()] == [".hydra"]:
+    """Remove the folder of a refused job, which has nothing in it but Hydra's record of it.
+
+    Only a folder that was named for this run: one that the user chose may have been there before.
+    """
+    chosen = any(item.startswith("hydra.") for item in HydraConfig.get().overrides.hydra)
+    if not chosen and [entry.name for entry in output_dir.iterdir()] == [".hydra"]:
         shutil.rmtree(output_dir)
         if not any(output_dir.parent.iterdir()):
             output_dir.parent.rmdir()
@@ -108,12 +124,13 @@ def call(main: Callable[[], Any]) -> int:
     An error is one message on standard error: 2 for what the user can put right, 1 for the rest,
     130 and 143 after Ctrl-C and SIGTERM. HYDRA_FULL_ERROR=1 shows the traceback.
     """
-    sys.argv[1:] = [quote(argument) for argument in sys.argv[1:]]
+    _open_missing_streams()
     traceback_wanted = os.environ.get("HYDRA_FULL_ERROR") == "1"
     # Hydra would print its errors in a form of its own; with this it raises them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        sys.argv[1:] = [quote(argument) for argument in sys.argv[1:]]
         main()
         sys.stdout.flush()
     except Terminated:
@@ -142,6 +159,14 @@ def _reader_gone() -> int:
     return 1
 
 
+def _open_missing_streams() -> None:
+    """Give output somewhere to go where the shell closed it (`>&-`)."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+
+
 def _report(message: str, code: int) -> int:
     sys.stdout.flush()
     sys.stderr.write((f"Error: {message}" if code in (1, 2) else message) + "\n")
@@ -164,13 +189,17 @@ def explain(error: Exception) -> tuple[str, int]:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         known = ", ".join(error.options)
         close = nearest(option, error.options)
-        return f"{group}={option}: there is no such option.{close} {group} takes: {known}.", 2
+        takes = f"{group} takes: {known}" if known else f"{group} has no options yet"
+        return f"{group}={option}: there is no such option.{close} {takes}.", 2
     if isinstance(error, HydraException):
         return _compact(error), 2
     if isinstance(error, OmegaConfBaseException):
         return _of_omegaconf(error), 2
     if isinstance(error, OSError):
-        return str(error), 1
+        user_can_help = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
+        return str(error), 2 if isinstance(error, user_can_help) else 1
+    if isinstance(error, ValueError) and "Config group override" in str(error):
+        return f"A group takes the name of an option, as in sampling=none. ({error})", 2
     message = (
         f"{type(error).__name__}: {error}\nThis was not foreseen. The run's log has the traceback;"
         " HYDRA_FULL_ERROR=1 shows it here."
@@ -192,8 +221,9 @@ def _of_omegaconf(error: OmegaConfBaseException) -> str:
     parent = error.parent_node
     if isinstance(error, ConfigKeyError | ConfigAttributeError) and isinstance(parent, DictConfig):
         known = [str(name) for name in parent]
-        if not known:
+        if OmegaConf.get_type(parent) is dict:
             return f"'{key}' is not there yet; to add it, write +{key}=..."
         close = nearest(str(error.key), known)
-        return f"'{key}' is not a key of the configuration.{close} It takes: {', '.join(known)}."
+        takes = ", ".join(known) or "nothing"
+        return f"'{key}' is not a key of the configuration.{close} It takes: {takes}."
     return f"{key}: {text}." if key else f"{text}."

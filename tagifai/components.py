@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from pydoc import ErrorDuringImport, locate
 from typing import TYPE_CHECKING, Any
 
-from hydra.errors import InstantiationException
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 
 from tagifai.errors import ConfigError, nearest
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 WHITELIST = ("sklearn.*", "imblearn.*", "tagifai.*")
 """What `_target_` may name, in a configuration from wherever."""
+
+FUNCTIONS = ("tagifai.features.tfidf",)
+"""What `_target_` may name beside classes: a function is run before its result can be judged."""
 
 ROLES = {
     "vectorizer": ("fit_transform", "transform"),
@@ -38,25 +41,62 @@ def build(group: str, settings: Any, random_state: RandomState) -> Any:
         ConfigError: the target is not allowed, does not exist, does not take the arguments, or
             makes something of another kind.
     """
+    if settings is None:
+        return None
     arguments = dict(settings) if isinstance(settings, dict) else _given(settings)
-    target = arguments.get("_target_")
     if not arguments:
         return None
-    _check_target(group, target)
-    takes = _check_arguments(group, str(target), arguments)
-    seeded = "random_state" in takes and "random_state" not in arguments
-    handed: dict[str, Any] = {"random_state": random_state} if seeded else {}
+    target = _checked(group, arguments)
     try:
-        made = instantiate(arguments, _execution_whitelist_=WHITELIST, _convert_="all", **handed)
-    except InstantiationException as error:
-        reason = error.__cause__ or error
+        made = instantiate(
+            arguments, _execution_whitelist_=WHITELIST, _convert_="all", _partial_=True
+        )(**_tuples(locate(target), arguments))
+        if hasattr(made, "_validate_params"):
+            # scikit-learn's own ranges, which it would look at only when fitting.
+            made._validate_params()
+    except Exception as error:
+        reason = " ".join(str(error.__cause__ or error).split())
         raise ConfigError(f"{group}: {target} cannot be made: {reason}") from None
+    # Again: some methods depend on the arguments, as probabilities do on a loss.
     _check_role(group, target, made)
+    _seed(made, random_state)
     return made
 
 
+def _seed(made: Any, random_state: RandomState) -> None:
+    """Hand the run's randomness to the object, and to those inside it, where none was given."""
+    if not hasattr(made, "get_params"):
+        return
+    for name, value in made.get_params(deep=True).items():
+        if value is None and name.rpartition("__")[2] == "random_state":
+            made.set_params(**{name: random_state})
+
+
 def _given(settings: Any) -> dict[str, Any]:
-    return {key: value for key, value in asdict(settings).items() if value is not None}
+    """Return the arguments of a schema, without those that it leaves to the library."""
+    unset = {field.name for field in fields(settings) if field.default is None}
+    given = asdict(settings)
+    return {k: v for k, v in given.items() if v is not None or k not in unset}
+
+
+def _checked(group: str, arguments: dict[str, Any]) -> str:
+    """Return the target, having refused what may not be made, here and in the arguments.
+
+    Args:
+        group: where the arguments are, for errors.
+        arguments: with `_target_`.
+    """
+    target = arguments.get("_target_")
+    _check_target(group, target)
+    callee = _found(group, str(target))
+    _check_arguments(group, str(target), callee, arguments)
+    if inspect.isclass(callee):
+        _check_role(group, str(target), callee)
+    for name, value in arguments.items():
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, dict) and "_target_" in inner:
+                _checked(f"{group}.{name}", inner)
+    return str(target)
 
 
 def _check_target(group: str, target: object) -> None:
@@ -69,31 +109,57 @@ def _check_target(group: str, target: object) -> None:
         raise ConfigError(f"{group}._target_ = {target!r} is not allowed: only {allowed} are.")
 
 
-def _check_arguments(group: str, target: str, arguments: dict[str, Any]) -> list[str]:
-    """Refuse arguments that the target does not take; return the names of those that it does."""
+def _check_role(group: str, target: str, callee: Any) -> None:
+    for method in ROLES.get(group, ()):
+        if not hasattr(callee, method):
+            raise ConfigError(
+                f"{group}._target_ = {target!r} cannot be used as the {group}: it has no"
+                f" {method}(), or not with these arguments."
+            )
+
+
+def _found(group: str, target: str) -> Any:
+    """Return the class, or the function on our list, that a target names."""
     try:
-        callee = get_object(target)
-    except Exception as error:
-        raise ConfigError(f"{group}._target_ = {target!r} cannot be found: {error}") from None
-    if not callable(callee):
-        raise ConfigError(f"{group}._target_ = {target!r} is not a class or a function.")
+        # Not Hydra's look-up, which writes a line of its own about what it does not find.
+        callee = locate(target)
+    except ErrorDuringImport as error:
+        raise ConfigError(f"{group}._target_ = {target!r} cannot be imported: {error}") from None
+    if callee is None:
+        module, _, name = target.rpartition(".")
+        close = nearest(name, dir(locate(module)))
+        raise ConfigError(f"{group}._target_ = {target!r} cannot be found.{close}")
+    if not inspect.isclass(callee) and target not in FUNCTIONS:
+        raise ConfigError(f"{group}._target_ = {target!r} is not a class.")
+    return callee
+
+
+def _check_arguments(group: str, target: str, callee: Any, arguments: dict[str, Any]) -> None:
+    """Refuse arguments that the target does not take."""
     parameters = inspect.signature(callee).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return list(parameters)
+        return
     for name in arguments:
         if name not in parameters and not name.startswith("_"):
             raise ConfigError(
                 f"{group}.{name}: {target} takes no such argument.{nearest(name, parameters)}"
-                f" It takes: {', '.join(parameters)}. For another class than the option's own,"
-                f" start from {group}=custom."
+                f" It takes: {', '.join(parameters)}.{_way_out(group)}"
             )
-    return list(parameters)
 
 
-def _check_role(group: str, target: object, made: object) -> None:
-    for method in ROLES[group]:
-        if not callable(getattr(made, method, None)):
-            raise ConfigError(
-                f"{group}._target_ = {target!r} cannot be used as the {group}: it makes a"
-                f" {type(made).__name__}, which has no {method}()."
-            )
+def _way_out(group: str) -> str:
+    if group not in ("model", "vectorizer"):
+        return ""
+    return f" For another class than the option's own, start from {group}=custom."
+
+
+def _tuples(callee: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the lists that the callee wants as tuples, which YAML does not have."""
+    parameters = inspect.signature(callee).parameters
+    return {
+        name: tuple(value)
+        for name, value in arguments.items()
+        if isinstance(value, list)
+        and name in parameters
+        and isinstance(parameters[name].default, tuple)
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -43,7 +44,7 @@ class Display:
         on_terminal = sys.stdout.isatty() and not plain
         self._quiet = quiet
         self._every = every
-        self._console = Console(
+        self._console = _Console(
             file=sys.stdout,
             force_terminal=None if on_terminal else False,
             no_color=None if on_terminal else True,
@@ -106,7 +107,9 @@ class Display:
                     task, completed=epoch + 1, losses=_losses(train_loss, val_loss)
                 )
         else:
-            yield self._lines(total)
+            lines = _Lines(self.say, self._every)
+            yield lines.tell
+            lines.finish()
 
     def _bar(self) -> Progress:
         return Progress(
@@ -117,13 +120,6 @@ class Display:
             console=self._console,
             expand=True,
         )
-
-    def _lines(self, total: int) -> Callable[[int, float, float], None]:
-        def line(epoch: int, train_loss: float, val_loss: float) -> None:
-            if epoch % self._every == 0 or epoch == total - 1:
-                self.say(f"Epoch {epoch} | {_losses(train_loss, val_loss)}")
-
-        return line
 
     def scores(self, title: str, performance: Performance) -> None:
         """Show the scores of all rows, each class and each slice as a table."""
@@ -142,6 +138,33 @@ class Display:
         self._console.print(table, soft_wrap=False)
 
 
+class _Lines:
+    """Says every so many epochs, and the last one, wherever training ends."""
+
+    def __init__(self, say: Callable[[str], None], every: int) -> None:
+        self._say = say
+        self._every = every
+        self._unsaid: str | None = None
+
+    def tell(self, epoch: int, train_loss: float, val_loss: float) -> None:
+        self._unsaid = f"Epoch {epoch} | {_losses(train_loss, val_loss)}"
+        if epoch % self._every == 0:
+            self.finish()
+
+    def finish(self) -> None:
+        if self._unsaid is not None:
+            self._say(self._unsaid)
+        self._unsaid = None
+
+
+class _Console(Console):
+    """Goes silent when its reader has gone: nobody reading is no reason to end a training."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _row(scores: Scores) -> list[str]:
     values = [scores["precision"], scores["recall"], scores["f1"]]
     return [*(f"{value:.4f}" for value in values), str(scores["num_samples"])]
@@ -156,5 +179,5 @@ def _brief(value: Any) -> str:
         return f"[{len(value)} items]"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(str, value)) + "]"
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    text = str(value)
     return text if len(text) <= 60 else f"{text[:24]}…{text[-32:]}"

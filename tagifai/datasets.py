@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import logging
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,16 +12,20 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
+from filelock import FileLock
 
-from tagifai import tables
+from tagifai import downloads, tables
 from tagifai.errors import DataError
 from tagifai.files import replacing, sha256, write_json
 
 FORMAT = 1
 TABLES = ("projects", "tags")
-TIMEOUT_SECONDS = (5, 30)
-"""To connect, and between two packets."""
-RETRIES = 2
+COLUMNS = ("id", "created_on", "title", "description")
+"""Of the projects; what else there is in the file is left out."""
+
+KEYS = ("name", "tables", "rows", "projects_without_tag", "tags_without_project", "tag_counts")
+"""Of a manifest, without which it is none."""
+
 
 log = logging.getLogger(__name__)
 
@@ -85,13 +89,44 @@ def load(source: Source, stores: Path, *, force: bool = False, progress: bool = 
     }
     projects = tables.validated("projects", paths["projects"])
     tags = tables.validated("tags", paths["tags"])
-    table = projects.merge(tags, on="id", validate="one_to_one")
+    kept_columns = [column for column in COLUMNS if column in projects.columns]
+    table = projects[kept_columns].merge(tags[["id", "tag"]], on="id", validate="one_to_one")
     manifest = _manifest(source, paths, projects, tags, table)
-    with replacing(folder / "labeled.csv") as file:
-        table.to_csv(file, index=False, lineterminator="\n")
-    manifest["labeled_sha256"] = sha256(folder / "labeled.csv")
-    write_json(folder / "manifest.json", manifest)
-    return Dataset(table, manifest, folder / "labeled.csv", fresh=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    # One process at a time, so that table and manifest are of one piece.
+    with FileLock(folder / ".lock"):
+        with replacing(folder / "labeled.csv") as file:
+            # All is quoted: a lone carriage return would end an unquoted field.
+            table.to_csv(file, index=False, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        manifest["labeled_sha256"] = sha256(folder / "labeled.csv")
+        write_json(folder / "manifest.json", manifest)
+    # Read back, so that the first run sees what all later ones do.
+    return Dataset(
+        tables.read(folder / "labeled.csv"), manifest, folder / "labeled.csv", fresh=True
+    )
+
+
+def stored(name: str, digest: str, stores: Path) -> pd.DataFrame:
+    """Return a joined table from the store, and from nowhere else.
+
+    Args:
+        name: of the data set.
+        digest: SHA-256 that the table must have.
+        stores: the folder of stores.
+
+    Raises:
+        DataError: it is not there, or is another one by now.
+    """
+    path = stores / "data" / name / "labeled.csv"
+    found = sha256(path) if path.is_file() else None
+    if found != digest:
+        state = "is gone" if found is None else f"has SHA-256 {found[:12]}… by now"
+        raise DataError(
+            f"The data set {name!r} that the run was trained with (SHA-256 {digest[:12]}…) {state}:"
+            f" {path}. Make it again from the old files with task=elt, or score other rows with"
+            " task.data=labelled.csv."
+        )
+    return tables.read(path)
 
 
 def present(stores: Path) -> list[dict[str, Any]]:
@@ -106,7 +141,7 @@ def _read_manifest(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     is_ours = isinstance(manifest, dict) and manifest.get("format") == FORMAT
-    return manifest if is_ours else None
+    return manifest if is_ours and set(KEYS) | {"labeled_sha256"} <= set(manifest) else None
 
 
 def _kept(folder: Path, source: Source) -> Dataset | None:
@@ -153,45 +188,7 @@ def _fetch(name: str, source: Source, cache: Path, progress: bool) -> Path:
     if not is_url(where):
         _verified(name, Path(where), expected)
         return Path(where)
-    return _download(name, where, expected, cache, progress)
-
-
-def _download(name: str, url: str, expected: str | None, cache: Path, progress: bool) -> Path:
-    # Late: only downloads need them.
-    import hashlib
-
-    import pooch
-    import requests
-
-    # Without a sum there is no telling whether a file in the cache is still what the URL has.
-    file = f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{name}.csv"
-    if expected is None:
-        (cache / file).unlink(missing_ok=True)
-    pooch.get_logger().setLevel(logging.WARNING)
-    fetcher = pooch.create(
-        path=cache,
-        base_url="",
-        registry={file: f"sha256:{expected}" if expected else None},
-        urls={file: url},
-        retry_if_failed=RETRIES,
-    )
-    bar = progress and sys.stderr.isatty()
-    downloader = pooch.HTTPDownloader(timeout=TIMEOUT_SECONDS, progressbar=bar)
-    try:
-        return Path(fetcher.fetch(file, downloader=downloader))
-    except (requests.RequestException, ValueError, OSError) as error:
-        raise DataError(
-            f"data.{name}: {url} could not be fetched in {RETRIES + 1} tries ({_reason(error)})."
-            " With the files at hand, give their paths:"
-            " data.projects=/path/projects.csv data.tags=/path/tags.csv"
-            " (the same sums are checked)."
-        ) from None
-
-
-def _reason(error: Exception) -> str:
-    """Return the first sentence of an error and its kind; connection errors nest a long chain."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:160]}{'…' if len(text) > 160 else ''}"
+    return downloads.download(name, where, expected, cache, progress)
 
 
 def _manifest(

@@ -30,7 +30,7 @@ def replacing(path: Path) -> Iterator[IO[str]]:
         Path(name).chmod(0o666 & ~_umask())
         Path(name).replace(path)
     except BaseException:
-        Path(name).unlink()
+        Path(name).unlink(missing_ok=True)
         raise
 
 
@@ -42,9 +42,11 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     try:
         yield made
         made.chmod(0o777 & ~_umask())
+        old = made.with_name(f"{made.name}.old")
         if path.exists():
-            shutil.rmtree(path)
-        made.replace(path)
+            path.rename(old)
+        made.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise

@@ -14,8 +14,10 @@ from filelock import FileLock, Timeout
 
 
 @contextmanager
-def marked(folder: Path, run_id: str, note: str) -> Iterator[None]:
-    """Mark a run as under way for a block.
+def marked(folder: Path, run_id: str, note: str) -> Iterator[Callable[[], None]]:
+    """Mark a run as under way for a block, and give a function that takes the mark away.
+
+    The block calls it when the run is closed. A mark that is left is found by `reap`.
 
     Args:
         folder: where marks are kept; made if it is missing.
@@ -26,11 +28,9 @@ def marked(folder: Path, run_id: str, note: str) -> Iterator[None]:
     mark, lock = folder / f"{run_id}.run", folder / f"{run_id}.lock"
     try:
         with FileLock(lock):
+            mark.touch(mode=0o600)  # the note may hold a password
             mark.write_text(note, encoding="utf-8")
-            try:
-                yield
-            finally:
-                mark.unlink(missing_ok=True)
+            yield lambda: mark.unlink(missing_ok=True)
     finally:
         lock.unlink(missing_ok=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -63,6 +64,21 @@ class Prepared:
         """Return rows by label, the most frequent first."""
         return dict(Counter(self.rows["tag"]).most_common())
 
+    def check_objective(self, metric: str) -> None:
+        """Refuse, before anything is fitted, a metric that a run on these rows will not have.
+
+        Raises:
+            ConfigError: no such metric; with those that there are.
+        """
+        val, y = self.part("val"), self.labels("val")
+        scored = metrics.performance(y, y, self.encoder.classes, slices.masks(val))
+        known = ["val_loss", *metrics.flatten(scored, "val")]
+        if metric not in known:
+            raise ConfigError(
+                f"objective.metric = {metric!r}: a run on these data has no such metric."
+                f"{nearest(metric, known)} It has: {', '.join(known)}."
+            )
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -103,21 +119,6 @@ class Result:
         if self.tagger.threshold is not None:
             flat["threshold"] = self.tagger.threshold
         return flat
-
-    def objective(self, metric: str) -> float:
-        """Return one metric.
-
-        Raises:
-            ConfigError: the run has no metric of this name.
-        """
-        found = self.metrics()
-        if metric not in found:
-            known = [name for name in found if name.startswith("val_")]
-            raise ConfigError(
-                f"objective.metric = {metric!r}: this run has no such metric."
-                f"{nearest(metric, known)} It has: {', '.join(known)}."
-            )
-        return found[metric]
 
 
 def prepare(
@@ -218,11 +219,12 @@ def fit(
 def _fitted(prepared: Prepared, vectorizer: Any) -> Rows:
     try:
         X: csr_matrix = vectorizer.fit_transform(prepared.part("train")["text"])
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError, re.error) as error:
         raise DataError(
-            f"The vectorizer found no features in the train texts: {error}. Look at"
-            " vectorizer.analyzer, ngram_min, min_df and max_df, and at preprocessing."
-        ) from None
+            f"The vectorizer cannot be fitted to the train texts: {str(error).rstrip('.')}. Look at"
+            " the arguments of the vectorizer (analyzer, ngram_min, min_df, max_df) and at"
+            " preprocessing."
+        ) from error
     return Rows(X, prepared.labels("train"))
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 LIBRARIES = ("scikit-learn", "numpy", "scipy")
 """Those that a saved estimator depends on."""
 
+ALL_LIBRARIES = (*LIBRARIES, "pandas", "imbalanced-learn", "nltk", "snorkel")
+"""Those that decide what a training gives."""
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python, of this package and of the libraries that matter to it."""
-    named = {name: version(name) for name in ("tagifai", *LIBRARIES)}
+
+def versions(libraries: Sequence[str] = LIBRARIES) -> dict[str, str]:
+    """Return the versions of Python, of this package and of the libraries."""
+    named = {name: version(name) for name in ("tagifai", *libraries)}
     return {"python": platform.python_version(), **named}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -31,6 +32,19 @@ def texts(source: str) -> Iterator[str]:
     """
     for record in _records(source):
         yield _text(record, source)
+
+
+def valid(text: str, where: str) -> str:
+    """Return a text that can be written as UTF-8.
+
+    Raises:
+        DataError: it has half of a surrogate pair, or bytes that were not UTF-8.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(f"{where}: the text is not valid Unicode ({error.reason}).") from None
+    return text
 
 
 def labelled(source: str) -> tuple[list[str], list[str]]:
@@ -81,6 +95,10 @@ def _records(source: str) -> Iterator[Record]:
 @contextmanager
 def _opened(source: str) -> Iterator[IO[str]]:
     if source == "-":
+        if sys.stdin is None:
+            raise DataError("There is no standard input to read from.")
+        # Not as the locale has it: what is not UTF-8 is to be found out here too.
+        _as_utf8(sys.stdin)
         yield sys.stdin
         return
     try:
@@ -92,6 +110,11 @@ def _opened(source: str) -> Iterator[IO[str]]:
         yield file
 
 
+def _as_utf8(stream: IO[str]) -> None:
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(encoding="utf-8", errors="strict")
+
+
 def _lines(file: IO[str]) -> Iterator[Record]:
     for number, line in enumerate(file, start=1):
         yield number, line.rstrip("\r\n")
@@ -99,6 +122,8 @@ def _lines(file: IO[str]) -> Iterator[Record]:
 
 def _csv(file: IO[str]) -> Iterator[Record]:
     reader = csv.DictReader(file, strict=True)
+    if reader.fieldnames is None:
+        raise DataError(f"{file.name} is empty; a CSV table has a header line.")
     for row in reader:
         yield reader.line_num, row
 
@@ -109,23 +134,24 @@ def _jsonl(file: IO[str]) -> Iterator[Record]:
             continue
         try:
             yield number, json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{file.name}, line {number}: not JSON ({error}).") from None
 
 
 def _text(record: Record, source: str) -> str:
     number, content = record
+    where = f"{source}, line {number}"
     if isinstance(content, str):
-        return content
+        return valid(content, where)
     if isinstance(content, dict):
         if isinstance(content.get("text"), str):
-            return str(content["text"])
+            return valid(content["text"], where)
         parts = [content.get("title"), content.get("description", "")]
         if all(isinstance(part, str) for part in parts):
-            return " ".join(parts)
+            return valid(" ".join(parts), where)
     found = ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__
     raise DataError(
-        f"{source}, line {number}: there is no text; a row needs a string `text`, or `title` and"
+        f"{where}: there is no text; a row needs a string `text`, or `title` and"
         f" `description`, and this one has: {found}."
     )
 
@@ -154,11 +180,38 @@ def writer(target: str | None) -> Iterator[Callable[[list[Prediction]], None]]:
     if kind not in kinds:
         raise DataError(f"{target}: give a .json, .jsonl or .csv file to write to.")
     if target is None:
+        _as_utf8(sys.stdout)
         with kinds[kind](sys.stdout) as write:
             yield write
         return
-    with replacing(Path(target)) as file, kinds[kind](file) as write:
+    with written(Path(target)) as file, kinds[kind](file) as write:
         yield write
+
+
+@contextmanager
+def written(path: Path) -> Iterator[IO[str]]:
+    """Open a file that a person asked for; it is there as a whole or not at all.
+
+    Raises:
+        DataError: it cannot be written there.
+    """
+    try:
+        with replacing(path) as file:
+            yield file
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def refuse_overwriting(source: str | None, target: str | None) -> None:
+    """Refuse to write the output over the input.
+
+    Raises:
+        DataError: both are the same file.
+    """
+    if source is None or target is None or not Path(target).exists() or source == "-":
+        return
+    if Path(source).exists() and Path(source).samefile(target):
+        raise DataError(f"{target} is the input too; task.output needs another name.")
 
 
 @contextmanager

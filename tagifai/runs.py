@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from tagifai import artifacts
 from tagifai.errors import BundleError
@@ -24,9 +25,11 @@ def latest(stores: Path) -> str | None:
 
 def set_latest(stores: Path, run_id: str, performance: Mapping[str, Any]) -> None:
     """Name the latest successful training run and its scores, each file as a whole."""
-    write_json(stores / "performance.json", performance)
-    with replacing(stores / "run_id.txt") as file:
-        file.write(run_id + "\n")
+    # One process at a time, so that both files are of the same run.
+    with FileLock(stores / ".latest.lock"):
+        write_json(stores / "performance.json", performance)
+        with replacing(stores / "run_id.txt") as file:
+            file.write(run_id + "\n")
 
 
 def find(stores: Path, run_id: str | None, uri: str | None) -> tuple[str, Path]:
@@ -39,6 +42,7 @@ def find(stores: Path, run_id: str | None, uri: str | None) -> tuple[str, Path]:
 
     Raises:
         BundleError: there is no such run, or no run at all.
+        TrackingError: it is not on this machine, and the tracking store does not answer.
     """
     run_id = run_id or latest(stores)
     if run_id is None:
@@ -46,7 +50,7 @@ def find(stores: Path, run_id: str | None, uri: str | None) -> tuple[str, Path]:
     path = artifacts.bundle_path(stores, run_id)
     if not path.is_dir() and not (uri and _fetch(stores, run_id, uri)):
         known = latest(stores)
-        hint = f" The latest run is {known}." if known else ""
+        hint = f" The latest run is {known}." if known and known != run_id else ""
         raise BundleError(f"There is no run {run_id!r} with a model in {stores}.{hint}")
     return run_id, path
 
@@ -57,19 +61,15 @@ def load(stores: Path, run_id: str | None, uri: str | None) -> tuple[str, Tagger
     return found, artifacts.load(path)
 
 
-def document(path: Path, name: str) -> Any:
-    """Return a JSON document of a bundle whose manifest has been checked."""
-    return json.loads((path / name).read_text(encoding="utf-8"))
-
-
 def _fetch(stores: Path, run_id: str, uri: str) -> bool:
     # Late: it imports MLflow, and a run of this machine needs none of it.
-    from tagifai import tracking
+    from tagifai import store
 
     stores.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=stores, prefix=".fetch.") as scratch:
-        bundle = tracking.download_bundle(uri, run_id, Path(scratch))
+        bundle = store.download_bundle(uri, run_id, Path(scratch))
         if bundle is None:
             return False
+        artifacts.read_manifest(bundle)
         artifacts.publish(bundle, stores, run_id)
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 COLUMNS = {"projects": ("id", "title", "description"), "tags": ("id", "tag")}
 """Columns that a table must have; projects may have `created_on` and both may have others."""
 
+BOTH_BLANK = "title and description both blank"
+
 SHOWN = 5
 """Rows that an error names."""
 
@@ -26,10 +29,14 @@ def read(path: Path) -> pd.DataFrame:
         DataError: not UTF-8, or not a table.
     """
     try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        # Without index_col=False a row with too many fields would shift all columns.
+        with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
+            return pd.read_csv(
+                path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
+            )
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 ({error}). Convert it first.") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
         raise DataError(f"{path} is not a CSV table with a header line: {error}") from None
 
 
@@ -76,7 +83,7 @@ def _rules(name: str) -> pa.DataFrameSchema:
         },
         checks=pa.Check(
             lambda table: table[texts].sum(axis=1).str.strip() != "",
-            error="title and description both blank",
+            error=BOTH_BLANK,
         ),
     )
 
@@ -87,11 +94,15 @@ def _are_dates(column: pd.Series[str]) -> pd.Series[bool]:
 
 def _failures(cases: pd.DataFrame) -> str:
     """Return what broke which rule, and in which rows of the file, counted from 1."""
-    messages = []
-    for (column, check), group in cases.groupby(["column", "check"], dropna=False, sort=False):
+    rows: dict[str, set[int]] = {}
+    for column, check, row in zip(cases["column"], cases["check"], cases["index"], strict=True):
         rule = {"field_uniqueness": "not unique"}.get(str(check), str(check))
-        named = f"{column} {rule}" if column in ("id", "created_on", "tag") else rule
-        rows = sorted({int(row) + 1 for row in group["index"].dropna()})
-        more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-        messages.append(f"{named} in data row {', '.join(map(str, rows[:SHOWN]))}{more}")
-    return "; ".join(messages)
+        # A rule of the whole row is listed once for every column.
+        named = rule if rule == BOTH_BLANK else f"{column} {rule}"
+        rows.setdefault(named, set()).add(int(row) + 1)
+    return "; ".join(f"{named} in data row {_shown(sorted(at))}" for named, at in rows.items())
+
+
+def _shown(rows: list[int]) -> str:
+    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+    return ", ".join(map(str, rows[:SHOWN])) + more

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import json
 import logging
-import os
+import posixpath
 import re
+import signal
+import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from filelock import FileLock
 
-from tagifai import liveness
-from tagifai.errors import TrackingError
+from tagifai import liveness, store
+from tagifai.errors import TrackingError, UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 METRICS_A_BATCH = 1000
 PARAMS_A_BATCH = 100
 PARAM_LENGTH = 6000
+NAME_LENGTH = 250
 TAG_LENGTH = 5000
 DIGEST_LENGTH = 36
 
@@ -57,7 +61,7 @@ class Run:
         from mlflow.entities import Param
 
         kept = [Param(key, str(value)[:PARAM_LENGTH]) for key, value in params.items()]
-        with _guarded():
+        with store.guarded():
             for batch in _batches(kept, PARAMS_A_BATCH):
                 self._client.log_batch(self.id, params=batch)
 
@@ -68,7 +72,7 @@ class Run:
         from mlflow.entities import RunTag
 
         kept = [RunTag(key, str(value)[:TAG_LENGTH]) for key, value in tags.items()]
-        with _guarded():
+        with store.guarded():
             self._client.log_batch(self.id, tags=kept)
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
@@ -82,12 +86,13 @@ class Run:
         from mlflow.entities import Metric
 
         now = time.time_ns() // 1_000_000
+        accepted = _metric_names(losses)
         points = [
-            Metric(_metric_name(name), value, now, step)
+            Metric(accepted[name], value, now, step)
             for name, values in losses.items()
             for step, value in enumerate(values)
         ]
-        with _guarded():
+        with store.guarded():
             for batch in _batches(points, METRICS_A_BATCH):
                 self._client.log_batch(self.id, metrics=batch)
 
@@ -113,20 +118,20 @@ class Run:
             profile=json.dumps(profile),
         )
         tags = [InputTag(MLFLOW_DATASET_CONTEXT, "training")]
-        with _guarded():
+        with store.guarded():
             self._client.log_inputs(self.id, [DatasetInput(dataset, tags)])
 
     def log_file(self, path: Path) -> None:
         """Keep a file with the run; one that does not exist is passed over."""
         if self._client is not None and path.is_file():
-            with _guarded():
+            with store.guarded():
                 self._client.log_artifact(self.id, str(path))
 
     def log_bundle(self, path: Path) -> None:
         """Keep the folder of the model with the run, unless it is there already."""
         is_there = self._artifacts.removeprefix("file://") == str(path.parent)
         if self._client is not None and not is_there:
-            with _guarded():
+            with store.guarded():
                 self._client.log_artifacts(self.id, str(path), path.name)
 
     def end(self, status: str, reason: str = "") -> None:
@@ -135,7 +140,7 @@ class Run:
             return
         if reason:
             self.log_tags({"error": reason})
-        with _guarded():
+        with store.guarded():
             self._client.set_terminated(self.id, status)
 
 
@@ -162,71 +167,80 @@ def start(
     Raises:
         TrackingError: the store cannot be used.
     """
+    folder = stores / "running"
+    if enabled:
+        folder.mkdir(parents=True, exist_ok=True)
     run = _create(uri, experiment, run_name, stores) if enabled else Run(uuid.uuid4().hex)
-    mark = liveness.marked(stores / "running", run.id, uri) if enabled else nullcontext()
-    with mark:
+    with liveness.marked(folder, run.id, uri) if enabled else nullcontext(_nothing) as unmark:
         try:
             yield run
+            run.log_file(log_file)
+            run.end("FINISHED")
         except BaseException as error:
-            killed = isinstance(error, KeyboardInterrupt)
-            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            log.info("The run %s: %s", "was interrupted" if killed else "failed", reason)
-            _end_after_error(run, "KILLED" if killed else "FAILED", reason, log_file)
+            with _uninterrupted():
+                if _close_after_error(run, error, log_file):
+                    unmark()
             raise
-        run.log_file(log_file)
-        run.end("FINISHED")
+        unmark()
 
 
-def _end_after_error(run: Run, status: str, reason: str, log_file: Path) -> None:
-    """Close a run, but never let a failing store hide the first error."""
+def _nothing() -> None:
+    """Stand in for a mark where there is none."""
+
+
+def _close_after_error(run: Run, error: BaseException, log_file: Path) -> bool:
+    """Close a run as KILLED or FAILED, but never let a failing store hide the first error.
+
+    Returns:
+        Whether the run is closed.
+    """
+    killed = isinstance(error, KeyboardInterrupt)
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    reason = "Interrupted." if killed else text
+    traceback = None if killed or isinstance(error, UserError) else error
+    log.info("The run %s: %s", "was killed" if killed else "failed", reason, exc_info=traceback)
+    status = "KILLED" if killed else "FAILED"
+    closed = _tried(run, lambda: run.end(status, reason))
+    if closed:
+        _tried(run, lambda: run.log_file(log_file))
+    return closed
+
+
+def _tried(run: Run, step: Callable[[], None]) -> bool:
     try:
-        run.log_file(log_file)
-        run.end(status, reason)
+        step()
     except TrackingError as error:
-        log.warning("The run could not be closed as %s: %s", status, error)
+        log.info("Closing run %s: %s", run.id, error)
+        return False
+    return True
 
 
-def tracking_uri(configured: str) -> str:
-    """Return the URI of the tracking store: MLFLOW_TRACKING_URI wins over the configured one."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or configured
-
-
-def connect(uri: str) -> MlflowClient:
-    """Return a client of a tracking store; MLflow is imported here."""
-    # Telemetry is off unless the user turns it on; a server that is gone is found out in seconds.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-    with _guarded():
-        import mlflow
-
-        return mlflow.MlflowClient(uri)
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold off further signals while a run is closed; an impatient second Ctrl-C is common."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _create(uri: str, experiment: str, run_name: str | None, stores: Path) -> Run:
     stores.mkdir(parents=True, exist_ok=True)
-    # One process at a time: the first one creates the database, and migrations race.
-    with FileLock(stores / ".tracking.lock"), _guarded():
-        client = connect(uri)
+    with FileLock(stores / ".tracking.lock"), store.guarded():
+        store.make_database(uri)
+        client = store.connect(uri)
         made = client.create_run(
-            _experiment_id(client, experiment, uri, stores), tags=_source_tags(), run_name=run_name
+            store.experiment_id(client, experiment, uri, stores),
+            tags=_source_tags(),
+            run_name=run_name,
         )
     return Run(made.info.run_id, client, made.info.artifact_uri)
-
-
-def _experiment_id(client: MlflowClient, name: str, uri: str, stores: Path) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        if found.lifecycle_stage != "active":
-            raise TrackingError(
-                f"tracking.experiment = {name!r} was deleted in {uri}. Restore it"
-                f" (mlflow experiments restore -x {found.experiment_id}) or use another name."
-            )
-        return str(found.experiment_id)
-    is_local = uri.startswith("sqlite:")
-    where = str(stores / "artifacts") if is_local else None
-    return str(client.create_experiment(name, artifact_location=where))
 
 
 def _source_tags() -> dict[str, str]:
@@ -239,28 +253,24 @@ def _source_tags() -> dict[str, str]:
     }
 
 
-@contextmanager
-def _guarded() -> Iterator[None]:
-    """Turn whatever a tracking store raises into a `TrackingError` with its first line."""
-    try:
-        yield
-    except TrackingError:
-        raise
-    except Exception as error:
-        text = " ".join(str(error).split())
-        raise TrackingError(
-            f"Tracking failed: {type(error).__name__}: {text[:300]}. Check"
-            " tracking.uri and MLFLOW_TRACKING_URI, or run with tracking=none."
-        ) from error
-
-
 def _batches(items: list[T], size: int) -> Iterator[list[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def _metric_name(name: str) -> str:
-    """Return a name that MLflow accepts; class names may have any characters."""
-    return re.sub(r"[^\w .:/-]", "_", name, flags=re.ASCII)
+def _metric_names(names: Iterable[str]) -> dict[str, str]:
+    """Return for each name one that MLflow accepts and that no other name has.
+
+    Class names may have any characters, and be long.
+    """
+    accepted: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"[^\w .:/-]", "_", name)
+        is_path = posixpath.normpath(plain) == plain and not plain.startswith("..")
+        if not is_path or len(plain) > NAME_LENGTH or plain in accepted.values():
+            digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+            plain = re.sub(r"[^\w -]", "_", plain)[: NAME_LENGTH - len(digest) - 1] + "-" + digest
+        accepted[name] = plain
+    return accepted
 
 
 def close_abandoned(stores: Path) -> list[str]:
@@ -272,30 +282,16 @@ def close_abandoned(stores: Path) -> list[str]:
 
 
 def _close(run_id: str, uri: str) -> bool:
+    """Close one run; return whether it is done with, also because there is no such run."""
+    reason = "The process ended without a word (killed, or the machine went down)."
+    path = Path(uri.removeprefix("sqlite:///"))
+    if uri.startswith("sqlite:///") and not path.exists():
+        return True
+    if not store.answers(uri):
+        return False
     try:
-        Run(run_id, connect(uri)).end(
-            "FAILED", "The process ended without a word (killed, or the machine went down)."
-        )
+        Run(run_id, store.connect(uri)).end("FAILED", reason)
     except TrackingError as error:
         log.info("The abandoned run %s could not be closed: %s", run_id, error)
-        return False
+        return "RESOURCE_DOES_NOT_EXIST" in str(error) or "not found" in str(error)
     return True
-
-
-def download_bundle(uri: str, run_id: str, scratch: Path) -> Path | None:
-    """Fetch the bundle of a run from its tracking store.
-
-    Args:
-        uri: of the store.
-        run_id: the run.
-        scratch: an empty folder to fetch into.
-
-    Returns:
-        The bundle's folder, or None if the store has no such run, or no bundle of it.
-    """
-    try:
-        with _guarded():
-            return Path(connect(uri).download_artifacts(run_id, "bundle", str(scratch)))
-    except TrackingError as error:
-        log.info("No bundle of run %s in %s: %s", run_id, uri, error)
-        return None

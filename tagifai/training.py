@@ -19,6 +19,10 @@ class Diverged(UserError):
     """Training left the range of floating-point numbers."""
 
 
+class CannotFit(UserError):
+    """The model does not take these features or these arguments."""
+
+
 class Pruned(Exception):
     """Raised by a callback to end a training that is not worth going on with."""
 
@@ -98,6 +102,7 @@ def train(
 
     Raises:
         Diverged: the weights left the range of floating-point numbers.
+        CannotFit: the model refuses the features or its arguments.
         Pruned: a callback asked to stop.
     """
     history = History()
@@ -137,16 +142,19 @@ def _prepare(model: Any, y: Indices) -> None:
 
 
 def _fit_once(model: Any, rows: Rows, by_epochs: bool, epoch: int) -> None:
-    if not by_epochs:
-        model.fit(rows.X, rows.y)
-        return
     try:
-        # Not `fit` with a warm start: that restarts the learning-rate schedule in every epoch.
-        model.partial_fit(rows.X, rows.y, classes=np.unique(rows.y))
-    except ValueError as error:
-        if "overflow" not in str(error):
-            raise
-        raise _diverged(model, epoch, str(error)) from None
+        if by_epochs:
+            # Not `fit` with a warm start: that restarts the learning-rate schedule in every epoch.
+            model.partial_fit(rows.X, rows.y, classes=np.unique(rows.y))
+        else:
+            model.fit(rows.X, rows.y)
+    except (ValueError, TypeError) as error:
+        if "overflow" in str(error):
+            raise _diverged(model, epoch, str(error)) from None
+        raise CannotFit(
+            f"{type(model).__name__} cannot be fitted to these features"
+            f" ({rows.X.shape[0]} rows, {rows.X.shape[1]} columns): {error}"
+        ) from error
 
 
 def _record(history: History, model: Any, train_rows: Rows, val_rows: Rows) -> None:

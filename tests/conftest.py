@@ -50,10 +50,10 @@ def tagger() -> Tagger:
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tracking database without experiments of ours; making one takes seconds."""
-    from tagifai import tracking
+    from tagifai import store, tracking
 
     path = tmp_path_factory.mktemp("tracking") / "mlflow.db"
-    tracking.connect(f"sqlite:///{path}").search_experiments()
+    store.connect(f"sqlite:///{path}").search_experiments()
     return path
 
 

@@ -74,7 +74,7 @@ def test_a_loaded_run_predicts_as_it_did_when_it_was_saved(
     run_id, loaded = runs.load(tmp_path, "a", None)
     assert run_id == "a"
     assert loaded.predict(TEXT) == tagger.predict(TEXT)
-    assert runs.document(path, "performance.json") == {"f1": 0.5}
+    assert artifacts.document(path, "performance.json") == {"f1": 0.5}
 
 
 def test_the_package_loads_the_latest_run_of_a_store(

@@ -20,14 +20,14 @@ from mlflow.entities import DatasetInput
 from mlflow.entities import Run as Recorded
 from mlflow.utils.validation import _validate_metric_name
 
-from tagifai import tracking
+from tagifai import store, tracking
 from tagifai.errors import TrackingError
 from tagifai.tracking import Run
 
 ABANDONED = """
 import sys
 from pathlib import Path
-from tagifai import tracking
+from tagifai import store, tracking
 
 stores = Path(sys.argv[1])
 with tracking.start(
@@ -362,23 +362,23 @@ def test_an_address_that_is_none_is_a_tracking_error(
 
 def test_the_environment_s_address_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://there")
-    assert tracking.tracking_uri("sqlite:///here") == "http://there"
+    assert store.tracking_uri("sqlite:///here") == "http://there"
     for unset in ("", None):
         if unset is None:
             monkeypatch.delenv("MLFLOW_TRACKING_URI")
         else:
             monkeypatch.setenv("MLFLOW_TRACKING_URI", unset)
-        assert tracking.tracking_uri("sqlite:///here") == "sqlite:///here"
+        assert store.tracking_uri("sqlite:///here") == "sqlite:///here"
 
 
 def test_telemetry_is_off_unless_the_user_turns_it_on(
     stores: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY", raising=False)
-    tracking.connect(uri(stores))
+    store.connect(uri(stores))
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
-    tracking.connect(uri(stores))
+    store.connect(uri(stores))
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "false"
 
 
@@ -428,7 +428,7 @@ def test_a_bundle_is_fetched_from_the_store(stores: Path, tmp_path: Path) -> Non
     (tmp_path / "scratch").mkdir()
     with started(stores) as run:
         run.log_bundle(tmp_path / "bundle")
-    fetched = tracking.download_bundle(uri(stores), run.id, tmp_path / "scratch")
+    fetched = store.download_bundle(uri(stores), run.id, tmp_path / "scratch")
     assert fetched == tmp_path / "scratch" / "bundle"
     assert (fetched / "part").read_text() == "a"
 
@@ -437,4 +437,4 @@ def test_an_unknown_run_and_one_without_a_bundle_have_none(stores: Path, tmp_pat
     with started(stores) as run:
         pass
     for run_id in (run.id, "f" * 32):
-        assert tracking.download_bundle(uri(stores), run_id, tmp_path) is None
+        assert store.download_bundle(uri(stores), run_id, tmp_path) is None

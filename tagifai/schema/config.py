@@ -60,6 +60,9 @@ EXPERIMENT = (
 )
 """The groups that make a run what it is."""
 
+OPTIONAL = frozenset({"sampling", "threshold"})
+"""The groups that may be null, which is the same as none."""
+
 NODES: dict[str, type] = {
     "config": Config,
     "task/elt": Elt,
@@ -98,10 +101,23 @@ def check(cfg: DictConfig) -> Config:
         name = str(key)
         _refuse_additions(cfg, name)
         checked[name] = _convert(cfg, name)
+    for name in ("task", *EXPERIMENT, "tracking", "console"):
+        if checked.get(name) is None and name not in OPTIONAL:
+            raise ConfigError(f"{name} is not set. It is a group; choose an option: {name}=...")
+    _check_task(checked["task"])
     try:
         return Config(**checked)
     except Refused as error:
         raise ConfigError(str(error)) from None
+
+
+def _check_task(task: Any) -> None:
+    """Refuse a name that is not the option's own: it chooses the code that is run."""
+    if type(task) is not NODES.get(f"task/{getattr(task, 'name', None)}"):
+        raise ConfigError(
+            "task.name belongs to the option and cannot be changed by itself. Choose a task:"
+            " task=..."
+        )
 
 
 def _refuse_additions(cfg: DictConfig, name: str) -> None:

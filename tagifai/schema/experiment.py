@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from omegaconf import MISSING
 
 from tagifai.errors import Refused
-from tagifai.schema.rules import at_least, not_negative, one_of, positive, require, share
+from tagifai.schema.rules import at_least, filled, not_negative, one_of, positive, require, share
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -42,12 +42,13 @@ class Data:
     def __post_init__(self) -> None:
         plain = re.fullmatch(r"[\w][\w.-]*", self.name) is not None
         require(plain, "name", self.name, "letters, digits, '.', '_' and '-'")
+        for key in ("projects", "tags", "other"):
+            filled(key, getattr(self, key))
         for key in ("projects_sha256", "tags_sha256"):
             value = getattr(self, key)
             known = value is None or SHA256.fullmatch(value) is not None
             require(known, key, value, "64 lower-case hexadecimal digits, or null")
         at_least("min_freq", self.min_freq, 1)
-        require(bool(self.other.strip()), "other", self.other, "a name that is not blank")
 
 
 @dataclass

@@ -16,7 +16,8 @@ def require(holds: bool, key: str, value: object, allowed: str) -> None:
 
 def one_of(key: str, value: object, allowed: Collection[object]) -> None:
     """Refuse a value that is not among the allowed ones."""
-    require(value in allowed, key, value, "one of " + ", ".join(map(str, allowed)))
+    shown = ", ".join("null" if item is None else str(item) for item in allowed)
+    require(value in allowed, key, value, f"one of {shown}")
 
 
 def positive(key: str, value: float) -> None:
@@ -37,3 +38,8 @@ def at_least(key: str, value: int, least: int) -> None:
 def share(key: str, value: float) -> None:
     """Refuse what is not strictly between 0 and 1."""
     require(0 < value < 1, key, value, "a share between 0 and 1, both excluded")
+
+
+def filled(key: str, value: str | None) -> None:
+    """Refuse a blank string; None is something else."""
+    require(value is None or bool(value.strip()), key, value, "something that is not blank")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
-from tagifai.schema.rules import at_least, one_of, require
+from tagifai.schema.rules import at_least, filled, one_of, require
 
 
 @dataclass
@@ -29,8 +29,11 @@ class Tracking:
     tags: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        filled = bool(self.experiment.strip())
-        require(filled, "experiment", self.experiment, "a name that is not blank")
+        for key in ("uri", "experiment", "run_name"):
+            filled(key, getattr(self, key))
+        for key in self.tags:
+            named = re.fullmatch(r"[\w ./:-]+", key) is not None
+            require(named, "tags", key, "names of letters, digits, spaces and _ . / : -")
 
 
 @dataclass
@@ -85,3 +88,7 @@ class Paths:
     root: str = MISSING
     outputs: str = MISSING
     stores: str = MISSING
+
+    def __post_init__(self) -> None:
+        for key in ("root", "outputs", "stores"):
+            filled(key, getattr(self, key))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tagifai.schema.rules import at_least
+from tagifai.schema.rules import at_least, filled
 
 
 @dataclass
@@ -41,6 +41,10 @@ class Evaluate:
     data: str | None = None
     output: str | None = None
 
+    def __post_init__(self) -> None:
+        for key in ("run_id", "data", "output"):
+            filled(key, getattr(self, key))
+
 
 @dataclass
 class Predict:
@@ -62,6 +66,8 @@ class Predict:
     batch_size: int = 1000
 
     def __post_init__(self) -> None:
+        for key in ("run_id", "text", "input", "output"):
+            filled(key, getattr(self, key))
         at_least("batch_size", self.batch_size, 1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from tagifai import datasets
+from tagifai import datasets, tracking
 from tagifai.console import Display
 from tagifai.schema import Config
 
@@ -16,6 +16,7 @@ def run(config: Config) -> None:
     """Fetch, check and join the tables, and say what is in them."""
     display = Display.of(config.console)
     stores = Path(config.paths.stores)
+    tracking.close_abandoned(stores)
     dataset = datasets.load(
         config.data, stores, force=config.task.force, progress=config.console.verbosity == "normal"
     )

@@ -4,38 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import OmegaConf
 
-from tagifai import artifacts, datasets, pipeline, readers, runs, tracking
+from tagifai import artifacts, datasets, pipeline, readers, runs, store, tracking
 from tagifai.console import Display
 from tagifai.errors import DataError
-from tagifai.files import write_json
+from tagifai.files import to_json
 from tagifai.labels import apply_policy, to_known
 from tagifai.metrics import Performance
-from tagifai.schema import Config, Data
+from tagifai.schema import Config
 from tagifai.tagger import Tagger
 
 
 def run(config: Config) -> float:
     """Score a trained model, show the table, write the scores; return the weighted F1."""
     display = Display.of(config.console)
+    task = config.task
+    if task.output is not None and Path(task.output).suffix.lower() != ".json":
+        raise DataError(f"task.output = {task.output!r}: the scores are JSON; give a .json file.")
+    readers.refuse_overwriting(task.data, task.output)
     stores = Path(config.paths.stores)
     tracking.close_abandoned(stores)
-    uri = tracking.tracking_uri(config.tracking.uri) if config.tracking.enabled else None
-    run_id, path = runs.find(stores, config.task.run_id, uri)
+    uri = store.tracking_uri(config.tracking.uri) if config.tracking.enabled else None
+    run_id, path = runs.find(stores, task.run_id, uri)
     tagger = artifacts.load(path)
-    if config.task.data is None:
+    if task.data is None:
         texts, tags = _test_rows(path, stores)
         title = f"Run {run_id} on its test rows"
     else:
-        texts, tags = readers.labelled(config.task.data)
-        title = f"Run {run_id} on {config.task.data}"
+        texts, tags = readers.labelled(task.data)
+        title = f"Run {run_id} on {task.data}"
     performance = score(tagger, texts, tags)
-    output = config.task.output or HydraConfig.get().runtime.output_dir + "/performance.json"
-    write_json(Path(output), performance)
+    output = Path(task.output or HydraConfig.get().runtime.output_dir + "/performance.json")
+    with readers.written(output) as file:
+        file.write(to_json(performance))
     display.scores(title, performance)
     display.say(f"Scores written to {output}")
     return performance["overall"]["f1"]
@@ -54,25 +57,8 @@ def score(tagger: Tagger, texts: Sequence[str], tags: Sequence[str]) -> Performa
 
 def _test_rows(path: Path, stores: Path) -> tuple[list[str], list[str]]:
     """Return texts and labels of the rows that the run was tested on, in their order."""
-    splits = runs.document(path, "splits.json")
-    recorded = OmegaConf.load(path / "config.yaml").data
-    dataset = datasets.load(_as_data(recorded), stores)
-    if dataset.digest != splits["data_digest"]:
-        raise DataError(
-            f"The data set {recorded.name} is not the one that the run was trained with (SHA-256"
-            f" {dataset.digest[:12]}… now, {splits['data_digest'][:12]}… then). Bring the old files"
-            " back and run task=elt, or score other rows with task.data=labelled.csv."
-        )
-    table = dataset.table.set_index("id").loc[splits["test"]]
-    labels = apply_policy(
-        dataset.table.set_index("id")["tag"],
-        recorded.accepted_tags,
-        recorded.min_freq,
-        recorded.other,
-    )
-    texts = (table["title"] + " " + table["description"]).tolist()
-    return texts, labels.loc[splits["test"]].tolist()
-
-
-def _as_data(recorded: Any) -> Data:
-    return cast(Data, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Data), recorded)))
+    splits = artifacts.document(path, "splits.json")
+    table = datasets.stored(splits["data"]["name"], splits["data"]["digest"], stores)
+    table["label"] = apply_policy(table["tag"], **splits["policy"])
+    rows = table.set_index("id").loc[splits["test"]]
+    return (rows["title"] + " " + rows["description"]).tolist(), rows["label"].tolist()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 
-from tagifai import artifacts, datasets, provenance, runs, tracking
+from tagifai import artifacts, datasets, provenance, runs, store, tracking
 from tagifai.console import Display
+from tagifai.errors import BundleError
 from tagifai.schema import Config
 
-LIBRARIES = ("hydra-core", "omegaconf", "optuna", "mlflow", "pandas", "imbalanced-learn", "nltk")
+LIBRARIES = ("hydra-core", "omegaconf", "optuna", "mlflow")
 
 
 def run(config: Config) -> None:
@@ -17,8 +17,8 @@ def run(config: Config) -> None:
     display = Display.of(config.console)
     stores = Path(config.paths.stores)
     closed = tracking.close_abandoned(stores)
-    versions = provenance.versions() | {name: version(name) for name in LIBRARIES}
-    uri = tracking.tracking_uri(config.tracking.uri) if config.tracking.enabled else "off"
+    versions = provenance.versions((*provenance.ALL_LIBRARIES, *LIBRARIES))
+    uri = store.tracking_uri(config.tracking.uri) if config.tracking.enabled else "off"
     rows = {
         "Versions": [f"{name} {found}" for name, found in versions.items()],
         "Root": [config.paths.root],
@@ -41,5 +41,11 @@ def _latest(stores: Path) -> list[str]:
     path = artifacts.bundle_path(stores, run_id)
     if not path.is_dir():
         return [f"{run_id} (its model is gone from {path})"]
-    scored = runs.document(path, "performance.json")["test"]["overall"]
-    return [run_id, f"test f1 {scored['f1']:.4f} on {scored['num_samples']} rows", str(path)]
+    try:
+        artifacts.read_manifest(path)
+        scored = artifacts.document(path, "performance.json")["test"]["overall"]
+        line = f"test f1 {scored['f1']:.4f} on {scored['num_samples']} rows"
+    except (BundleError, ValueError, KeyError) as error:
+        # This task is for finding out what is wrong; it does not fail of it.
+        line = f"not usable: {error}"
+    return [run_id, line, str(path)]

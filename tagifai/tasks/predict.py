@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from tagifai import readers, runs, tracking
+from tagifai import readers, runs, store, tracking
 from tagifai.errors import ConfigError
 from tagifai.schema import Config, Predict
 
@@ -16,9 +16,10 @@ log = logging.getLogger(__name__)
 def run(config: Config) -> None:
     """Write a prediction for each text to `task.output` or to standard output, and nothing else."""
     texts = _texts(config.task)
+    readers.refuse_overwriting(config.task.input, config.task.output)
     stores = Path(config.paths.stores)
     tracking.close_abandoned(stores)
-    uri = tracking.tracking_uri(config.tracking.uri) if config.tracking.enabled else None
+    uri = store.tracking_uri(config.tracking.uri) if config.tracking.enabled else None
     run_id, tagger = runs.load(stores, config.task.run_id, uri)
     log.info("Predicting with run %s", run_id)
     with readers.writer(config.task.output) as write:
@@ -28,9 +29,7 @@ def run(config: Config) -> None:
 
 def _texts(task: Predict) -> Iterable[str]:
     if task.text is not None and task.input is None:
-        if not task.text.strip():
-            raise ConfigError("task.text is blank; give a text to tag.")
-        return [task.text]
+        return [readers.valid(task.text, "task.text")]
     if task.input is None or task.text is not None:
         raise ConfigError(
             'task=predict needs one of task.text="..." and task.input=FILE'

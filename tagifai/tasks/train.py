@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
+import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,37 +32,39 @@ def run(config: Config) -> float:
     # From here on half of the scientific stack is imported, which takes longer than the header.
     from numpy.random import RandomState
 
-    from tagifai import datasets, pipeline, recording, runs, tracking
+    from tagifai import datasets, pipeline, recording, runs, store, tracking
     from tagifai.callbacks import Progress
+    from tagifai.training import trains_by_epochs
 
     stores, output = Path(config.paths.stores), Path(HydraConfig.get().runtime.output_dir)
     random_state = RandomState(config.seed)
     parts = _parts(config, random_state)
     tracking.close_abandoned(stores)
     dataset = datasets.load(config.data, stores, progress=display.live)
-    with tracking.start(
+    opened = tracking.start(
         enabled=config.tracking.enabled,
-        uri=tracking.tracking_uri(config.tracking.uri),
+        uri=store.tracking_uri(config.tracking.uri),
         experiment=config.tracking.experiment,
         run_name=config.tracking.run_name,
         stores=stores,
         log_file=output / "run.log",
-    ) as tracked:
+    )
+    with recording.naming_the_model(output), opened as tracked:
         log.info("Run %s in %s", tracked.id, output)
         recording.log_inputs(tracked, config, dataset, output)
         prepared = pipeline.prepare(
             dataset.table, config.data, config.preprocessing, config.split, random_state
         )
+        prepared.check_objective(config.objective.metric)
         _show_data(display, prepared)
-        total = config.training.epochs
-        with recording.epochs_logged(tracked) as keep, display.epochs(total) as show:
+        epochs = config.training.epochs if trains_by_epochs(parts.model) else 1
+        with recording.epochs_kept(tracked) as keep, display.epochs(epochs) as show:
             listeners = (keep, Progress(show), Progress(_log_epoch))
             result = pipeline.fit(prepared, parts, config.training, listeners)
-        objective = result.objective(config.objective.metric)
         recording.keep_model(tracked, config, output, prepared, result, dataset.digest)
     runs.set_latest(stores, tracked.id, result.performance)
     _show_result(display, config, tracked.id, result, time.monotonic() - started)
-    return objective
+    return result.metrics()[config.objective.metric]
 
 
 def _parts(config: Config, random_state: RandomState) -> pipeline.Parts:
@@ -106,11 +110,11 @@ def _ignored(config: Config) -> dict[str, str]:
     if not isinstance(config.model, SGD):
         return {}
     given = [item.partition("=")[0] for item in HydraConfig.get().overrides.task]
-    # Only eta0 has a value unless somebody sets one.
+    unasked = {field.name: field.default for field in fields(SGD)}
     return {
         key: reason
         for key, reason in config.model.ignored().items()
-        if f"model.{key}" in given or (key != "eta0" and getattr(config.model, key) is not None)
+        if f"model.{key}" in given or getattr(config.model, key) != unasked[key]
     }
 
 
@@ -130,18 +134,25 @@ def _show_result(
     display: Display, config: Config, run_id: str, result: pipeline.Result, seconds: float
 ) -> None:
     threshold = result.tagger.threshold
-    at = "" if threshold is None else f", threshold {threshold:.4f}"
-    display.scores(f"Test{at}", result.performance["test"])
-    metrics = result.metrics()
+    at = "" if threshold is None else f" at threshold {threshold:.4f}"
+    display.scores(f"Run {run_id}: test{at}", result.performance["test"])
     name = config.objective.metric
-    log.info("Objective %s = %r", name, metrics[name])
-    display.say(f"Objective {name} = {metrics[name]:.4f} (validation rows)")
-    display.say(
-        f"Run {run_id} took {seconds:.1f} s; files in {HydraConfig.get().runtime.output_dir}"
-    )
-    display.say('Predict:  python run.py task=predict task.text="..."')
-    if config.tracking.enabled:
-        from tagifai import tracking
+    display.say(f"Objective {name} = {result.metrics()[name]:.4f} (validation rows)")
+    display.say(f"It took {seconds:.1f} s; files in {HydraConfig.get().runtime.output_dir}")
+    for line in _ways_on(config):
+        display.say(line)
 
-        uri = tracking.tracking_uri(config.tracking.uri)
-        display.say(f"Look at:  mlflow ui --backend-store-uri {shlex.quote(uri)}")
+
+def _ways_on(config: Config) -> list[str]:
+    """Return the commands to go on with, as they would be typed here."""
+    from tagifai import store
+
+    prefix = "uv run " if "UV" in os.environ else ""
+    paths = [item for item in HydraConfig.get().overrides.task if item.startswith("paths.")]
+    program = shlex.join([sys.argv[0], "task=predict", *paths])
+    lines = [f'Predict:  {prefix or "python "}{program} task.text="..."']
+    uri = store.masked(store.tracking_uri(config.tracking.uri))
+    if config.tracking.enabled:
+        shown = f"{prefix}mlflow ui --backend-store-uri {shlex.quote(uri)}"
+        lines.append(f"Look at:  {uri if uri.startswith('http') else shown}")
+    return lines

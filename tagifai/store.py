@@ -1,0 +1,144 @@
+"""The tracking store: where it is, how it is made and reached, and what it says when it fails."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from tagifai.errors import TrackingError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+log = logging.getLogger(__name__)
+
+
+def tracking_uri(configured: str) -> str:
+    """Return the URI of the tracking store: MLFLOW_TRACKING_URI wins over the configured one."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or configured
+
+
+def masked(uri: str) -> str:
+    """Return a URI without the password in it."""
+    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", uri)
+
+
+def connect(uri: str) -> MlflowClient:
+    """Return a client of a tracking store; MLflow is imported here."""
+    # Telemetry is off unless the user turns it on; a server that is gone is found out in seconds.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    with guarded():
+        import mlflow
+
+        return mlflow.MlflowClient(uri)
+
+
+def make_database(uri: str) -> None:
+    """Make a missing SQLite database under another name first.
+
+    MLflow's migrations cannot be taken up again after a kill in the middle of them.
+    """
+    path = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    connect(f"sqlite:///{draft}").search_experiments(max_results=1)
+    draft.rename(path)
+
+
+def experiment_id(client: MlflowClient, name: str, uri: str, stores: Path) -> str:
+    """Return the id of an experiment, made if there is none of this name.
+
+    Args:
+        client: of the store.
+        name: of the experiment.
+        uri: of the store.
+        stores: the folder of stores, for the artifacts.
+
+    Raises:
+        TrackingError: the experiment was deleted, or its folder of artifacts has moved.
+    """
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        # A server of its own knows where to put artifacts; a database does not.
+        where = None if uri.startswith("http") else str(stores / "artifacts")
+        return str(client.create_experiment(name, artifact_location=where))
+    if found.lifecycle_stage != "active":
+        raise TrackingError(
+            f"tracking.experiment = {name!r} was deleted in {masked(uri)}. Restore it"
+            f" (mlflow experiments restore -x {found.experiment_id}) or use another name."
+        )
+    where = found.artifact_location.removeprefix("file://")
+    is_ours = "://" in where or Path(where) == stores / "artifacts"
+    if uri.startswith("sqlite:") and not is_ours and not Path(where).is_dir():
+        # MLflow would make the old folder again, wherever that was.
+        raise TrackingError(
+            f"tracking.experiment = {name!r} keeps its artifacts in {where}, which is not there"
+            " any more. Bring it back, or use another tracking.experiment."
+        )
+    return str(found.experiment_id)
+
+
+def answers(uri: str) -> bool:
+    """Return whether a server is there to talk to, without waiting for retries."""
+    server = urlsplit(uri)
+    if not server.scheme.startswith("http") or server.hostname is None:
+        return True
+    port = server.port or (443 if server.scheme == "https" else 80)
+    try:
+        socket.create_connection((server.hostname, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Turn whatever a tracking store raises into a `TrackingError` with its first line."""
+    try:
+        yield
+    except TrackingError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise TrackingError(
+            f"Tracking failed: {type(error).__name__}: {text[:300]}. Check"
+            " tracking.uri and MLFLOW_TRACKING_URI, or run with tracking=none."
+        ) from error
+
+
+def download_bundle(uri: str, run_id: str, scratch: Path) -> Path | None:
+    """Fetch the bundle of a run from its tracking store.
+
+    Args:
+        uri: of the store.
+        run_id: the run.
+        scratch: an empty folder to fetch into.
+
+    Returns:
+        The bundle's folder, or None if the store has no such run, or no bundle of it.
+    """
+    if not answers(uri):
+        raise TrackingError(
+            f"Run {run_id} has no model on this machine, and {masked(uri)} does not answer. Check"
+            " tracking.uri and MLFLOW_TRACKING_URI."
+        )
+    try:
+        with guarded():
+            return Path(connect(uri).download_artifacts(run_id, "bundle", str(scratch)))
+    except TrackingError as error:
+        log.info("No bundle of run %s in %s: %s", run_id, masked(uri), error)
+        return None
