@@ -32,8 +32,10 @@ PATHS = ("task.input", "task.output", "task.data", "data.projects", "data.tags")
 
 FOLDERS = ("paths.root", "paths.outputs", "paths.stores")
 
-PLAIN = re.compile(r"""[\w./:@%+~$\\-]*|(['"]).*\1|.*\$\{.*""", re.DOTALL)
-"""Paths that Hydra's grammar takes as they are: plain ones, quoted ones, interpolations."""
+READ_BY_HYDRA = re.compile(
+    r"""(?=.*[./])([A-Za-z/]|\.\.?/)[A-Za-z0-9_./:@%+-]*|-|null|(['"]).*\2|.*\$\{.*""", re.DOTALL
+)
+"""Paths that Hydra's grammar takes as they are: plain ones, quoted ones, interpolations, none."""
 
 URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
@@ -47,7 +49,7 @@ class Terminated(KeyboardInterrupt):
 def quote(argument: str) -> str:
     """Return a command-line argument, quoted for Hydra where it is not to be read by its grammar.
 
-    That is the whole of `task.text`, and paths with spaces, parentheses and the like.
+    That is `task.text`, whatever it is, and paths with spaces, parentheses and the like.
 
     Args:
         argument: one argument, such as "task.text=a (b), c".
@@ -63,7 +65,7 @@ def quote(argument: str) -> str:
         # What OmegaConf would take for an interpolation or for a missing value is escaped.
         value = re.sub(r"(\\*)\$\{", lambda match: 2 * match[1] + r"\${", value)
         value = "\\" + value if re.fullmatch(r"\\*\?\?\?", value) else value
-    elif not equals or name not in (*PATHS, *FOLDERS) or PLAIN.fullmatch(value):
+    elif not equals or name not in (*PATHS, *FOLDERS) or READ_BY_HYDRA.fullmatch(value):
         return argument
     return f"{key}={QuotedString(value, Quote.double).with_quotes()}"
 

@@ -93,10 +93,20 @@ def _checked(group: str, arguments: dict[str, Any]) -> str:
     if inspect.isclass(callee):
         _check_role(group, str(target), callee)
     for name, value in arguments.items():
-        for inner in value if isinstance(value, list) else [value]:
-            if isinstance(inner, dict) and "_target_" in inner:
-                _checked(f"{group}.{name}", inner)
+        _check_inside(f"{group}.{name}", value)
     return str(target)
+
+
+def _check_inside(where: str, value: Any) -> None:
+    """Refuse what may not be made anywhere inside an argument."""
+    if isinstance(value, dict) and "_target_" in value:
+        _checked(where, value)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            _check_inside(f"{where}.{name}", item)
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value):
+            _check_inside(f"{where}.{number}", item)
 
 
 def _check_target(group: str, target: object) -> None:
@@ -127,7 +137,8 @@ def _found(group: str, target: str) -> Any:
         raise ConfigError(f"{group}._target_ = {target!r} cannot be imported: {error}") from None
     if callee is None:
         module, _, name = target.rpartition(".")
-        close = nearest(name, dir(locate(module)))
+        found = locate(module)
+        close = "" if found is None else nearest(name, dir(found))
         raise ConfigError(f"{group}._target_ = {target!r} cannot be found.{close}")
     if not inspect.isclass(callee) and target not in FUNCTIONS:
         raise ConfigError(f"{group}._target_ = {target!r} is not a class.")
@@ -136,7 +147,10 @@ def _found(group: str, target: str) -> Any:
 
 def _check_arguments(group: str, target: str, callee: Any, arguments: dict[str, Any]) -> None:
     """Refuse arguments that the target does not take."""
-    parameters = inspect.signature(callee).parameters
+    try:
+        parameters = inspect.signature(callee).parameters
+    except ValueError:
+        raise ConfigError(f"{group}._target_ = {target!r} does not say what it takes.") from None
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     for name in arguments:

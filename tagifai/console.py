@@ -108,8 +108,10 @@ class Display:
                 )
         else:
             lines = _Lines(self.say, self._every)
-            yield lines.tell
-            lines.finish()
+            try:
+                yield lines.tell
+            finally:
+                lines.finish()
 
     def _bar(self) -> Progress:
         return Progress(

@@ -150,7 +150,11 @@ def _kept(folder: Path, source: Source) -> Dataset | None:
     path = folder / "labeled.csv"
     if manifest is None or not path.is_file():
         return None
-    if any(_changed(manifest["tables"][name], name, source) for name in TABLES):
+    try:
+        changed = any(_changed(manifest["tables"][name], name, source) for name in TABLES)
+    except (KeyError, TypeError):
+        return None
+    if changed:
         return None
     if sha256(path) != manifest["labeled_sha256"]:
         log.info("%s is not what its manifest says; it is made again.", path)

@@ -137,25 +137,39 @@ def load(path: Path, name: str, parts: dict[str, Any]) -> Any:
     return estimator
 
 
-def _check_trees(value: Any, file: Path) -> None:
-    """Refuse decision trees whose nodes point outside of the tree: walking one is not checked."""
+def _check_trees(value: Any, file: Path, features: int | None = None) -> None:
+    """Refuse decision trees whose nodes point outside of them: walking one is not checked.
+
+    Args:
+        value: anything with trees in it.
+        file: for the error.
+        features: those that the tree's own estimator lets through.
+    """
     if isinstance(value, Tree):
-        nodes = np.arange(value.node_count)
-        for child in (value.children_left, value.children_right):
-            if not (((child > nodes) & (child < value.node_count)) | (child == -1)).all():
-                raise BundleError(f"{file} holds a decision tree that is not one.")
-        tested = value.feature[value.children_left != -1]
-        if ((tested < 0) | (tested >= value.n_features)).any():
-            raise BundleError(f"{file} holds a decision tree over features that it does not have.")
+        _check_tree(value, file, value.n_features if features is None else features)
     elif isinstance(value, dict):
-        _check_trees(list(value.values()), file)
-    elif isinstance(value, list | tuple) or (
-        isinstance(value, np.ndarray) and value.dtype.hasobject
-    ):
+        _check_trees(list(value.values()), file, features)
+    elif isinstance(value, list | tuple) or _holds_objects(value):
         for item in value:
-            _check_trees(item, file)
+            _check_trees(item, file, features)
     elif hasattr(value, "__dict__") and not isinstance(value, type):
-        _check_trees(vars(value), file)
+        _check_trees(vars(value), file, getattr(value, "n_features_in_", features))
+
+
+def _check_tree(tree: Any, file: Path, features: int) -> None:
+    left, right, nodes = tree.children_left, tree.children_right, np.arange(tree.node_count)
+    for child in (left, right):
+        if not (((child > nodes) & (child < tree.node_count)) | (child == -1)).all():
+            raise BundleError(f"{file} holds a decision tree that is not one.")
+    if ((left == -1) != (right == -1)).any():
+        raise BundleError(f"{file} holds a decision tree with half a node.")
+    tested = tree.feature[left != -1]
+    if tree.n_features != features or ((tested < 0) | (tested >= features)).any():
+        raise BundleError(f"{file} holds a decision tree over features that it does not have.")
+
+
+def _holds_objects(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.hasobject
 
 
 def refuse_untrusted(file: Path) -> None:

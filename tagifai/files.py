@@ -39,15 +39,17 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """Give a new folder that takes the place of `path` when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    old = made.with_name(f"{made.name}.old")
     try:
         yield made
         made.chmod(0o777 & ~_umask())
-        old = made.with_name(f"{made.name}.old")
         if path.exists():
             path.rename(old)
         made.rename(path)
         shutil.rmtree(old, ignore_errors=True)
     except BaseException:
+        if old.exists() and not path.exists():
+            old.rename(path)
         shutil.rmtree(made, ignore_errors=True)
         raise
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from tagifai.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Indices = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

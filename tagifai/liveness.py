@@ -48,13 +48,16 @@ def reap(folder: Path, close: Callable[[str, str], bool]) -> list[str]:
     closed = []
     for mark in sorted(folder.glob("*.run")):
         lock = mark.with_suffix(".lock")
+        held = FileLock(lock, timeout=0)
         try:
-            with FileLock(lock, timeout=0):
-                if not mark.exists() or not close(mark.stem, mark.read_text(encoding="utf-8")):
-                    continue
-                mark.unlink()
-                closed.append(mark.stem)
+            held.acquire()
         except Timeout:
             continue
-        lock.unlink(missing_ok=True)
+        try:
+            if mark.exists() and close(mark.stem, mark.read_text(encoding="utf-8")):
+                mark.unlink()
+                closed.append(mark.stem)
+        finally:
+            lock.unlink(missing_ok=True)
+            held.release()
     return closed

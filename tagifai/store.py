@@ -27,7 +27,9 @@ def tracking_uri(configured: str) -> str:
 
 def masked(uri: str) -> str:
     """Return a URI without the password in it."""
-    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", uri)
+    # A server's path may have an @ in it, and a database's password a slash.
+    secret = r"[^/]*" if uri.startswith("http") else ".*"
+    return re.sub(rf"(://[^:/]*):{secret}@", r"\1:***@", uri)
 
 
 def connect(uri: str) -> MlflowClient:
@@ -97,10 +99,10 @@ def answers(uri: str) -> bool:
     server = urlsplit(uri)
     if not server.scheme.startswith("http") or server.hostname is None:
         return True
-    port = server.port or (443 if server.scheme == "https" else 80)
     try:
+        port = server.port or (443 if server.scheme == "https" else 80)
         socket.create_connection((server.hostname, port), timeout=1).close()
-    except OSError:
+    except (OSError, ValueError):
         return False
     return True
 
@@ -115,9 +117,13 @@ def guarded() -> Iterator[None]:
     except Exception as error:
         text = " ".join(str(error).split())
         raise TrackingError(
-            f"Tracking failed: {type(error).__name__}: {text[:300]}. Check"
+            f"Tracking failed: {type(error).__name__}: {_shortened(text)}. Check"
             " tracking.uri and MLFLOW_TRACKING_URI, or run with tracking=none."
         ) from error
+
+
+def _shortened(text: str, length: int = 300) -> str:
+    return text.rstrip(".") if len(text) <= length else f"{text[:length]}…"
 
 
 def download_bundle(uri: str, run_id: str, scratch: Path) -> Path | None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -23,6 +27,13 @@ CONF = Path(__file__).parent.parent / "conf"
 
 TEXTS = ("Images with convolutions", "A graph of nodes", "The words of a language") * 4
 TAGS = ("cv", "graph", "nlp") * 4
+
+DOCUMENTS = {
+    "config.yaml": "seed: 42\n",
+    "performance.json": '{"f1": 0.5}\n',
+    "splits.json": "{}\n",
+}
+"""The text files that every bundle has."""
 
 
 def fitted(seed: int = 0) -> Tagger:
@@ -50,10 +61,10 @@ def tagger() -> Tagger:
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tracking database without experiments of ours; making one takes seconds."""
-    from tagifai import store, tracking
+    from tagifai import store
 
     path = tmp_path_factory.mktemp("tracking") / "mlflow.db"
-    store.connect(f"sqlite:///{path}").search_experiments()
+    store.make_database(f"sqlite:///{path}")
     return path
 
 
@@ -70,6 +81,64 @@ def tracked_stores(
     yield stores
     for name in os.environ.keys() - before.keys():
         del os.environ[name]
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """The address of a port that is taken and not listened on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@dataclass
+class Site:
+    """A web server on the loopback device, what it has, and what it was asked for."""
+
+    server: ThreadingHTTPServer
+    files: dict[str, bytes] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}/{name}"
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 10
+
+        def do_GET(self) -> None:
+            name = self.path.removeprefix("/")
+            made.asked.append(name)
+            content = made.files.get(name)
+            self.send_response(200 if content is not None else 404)
+            self.send_header("Content-Length", str(len(content or b"")))
+            self.end_headers()
+            self.wfile.write(content or b"")
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    made = Site(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+    thread = threading.Thread(target=made.server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield made
+    made.stop()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def one_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the seconds that are waited between tries of a download."""
+    from tagifai import downloads
+
+    monkeypatch.setattr(downloads, "RETRIES", 0)
 
 
 @pytest.fixture

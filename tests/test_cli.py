@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tagifai import cli
-from tagifai.errors import BundleError, ConfigError, DataError, TrackingError
+from tagifai.errors import BundleError, ConfigError, DataError, Refused, TrackingError
 from tagifai.schema import Config, Predict, check
 from tests.conftest import Compose
 
@@ -29,6 +29,25 @@ RUN = Path(__file__).parent.parent / "run.py"
 ANY = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 WORDS = ["???", "${", "null", "oc.env:HOME", "choice(1,2)"]
 TEXTS = ANY | st.lists(st.sampled_from([*"\\\"'$}{\n\t\r,[]():=~+a é#*", *WORDS])).map("".join)
+NOT_BLANK = TEXTS.filter(lambda text: bool(text.strip()))
+
+PATHS = ["task.input", "task.output", "task.data", "data.projects", "data.tags",
+         "paths.root", "paths.outputs", "paths.stores"]  # fmt: skip
+FILES = st.text(st.characters(codec="ascii", exclude_characters="\0\\~")).map("/{}".format)
+
+STREAMS = """
+import sys
+from tagifai import cli
+from tagifai.errors import ConfigError
+
+def main():
+    print("to standard output")
+    sys.stderr.write("to standard error\\n")
+    if "fail" in sys.argv:
+        raise ConfigError("seed is bad")
+
+sys.exit(cli.call(main))
+"""
 
 PIPE = """
 import sys
@@ -56,11 +75,16 @@ def through(argument: str) -> str | None:
     return task.text
 
 
+def parsed(argument: str) -> object:
+    """Return the value that Hydra's parser reads in an argument."""
+    return OverridesParser.create().parse_override(argument).value()
+
+
 # --- literal arguments -------------------------------------------------------------------------
 
 
 @settings(max_examples=200)
-@given(TEXTS)
+@given(NOT_BLANK)
 @example("???")
 @example("\\???")
 @example("\\\\???")
@@ -68,14 +92,13 @@ def through(argument: str) -> str | None:
 @example("\\${a}\\")
 @example('say "a, (b)" \\"')
 @example("null")
-@example("")
 @example("a=b\nc: {d}")
 def test_any_text_comes_through_unchanged(text: str) -> None:
     assert through(cli.quote(f"task.text={text}")) == text
 
 
 @settings(max_examples=100)
-@given(TEXTS)
+@given(NOT_BLANK)
 @example("\\'\"")
 def test_any_text_comes_through_a_sweep_unchanged(text: str) -> None:
     override = OverridesParser.create().parse_override(cli.quote(f"task.text={text}"))
@@ -90,10 +113,70 @@ def test_a_text_is_composed_as_it_stands(composed: Compose, text: str) -> None:
     assert check(cfg).task.text == text
 
 
-@pytest.mark.parametrize("key", ["task.input", "task.output", "task.data", "+task.x.task.text"])
+@pytest.mark.parametrize("text", ["", " ", "\n\t"])
+def test_a_blank_text_is_refused_and_nothing_else(text: str) -> None:
+    with pytest.raises(Refused, match=r"^text = .* is not allowed: something that is not blank"):
+        through(cli.quote(f"task.text={text}"))
+
+
+@pytest.mark.parametrize("key", ["+task.x.task.text", "task.text.x", "text", "model.loss"])
 def test_only_whole_keys_are_literal(key: str) -> None:
-    is_literal = key in cli.LITERAL
-    assert (cli.quote(f"{key}=a, b") == f'{key}="a, b"') is is_literal
+    assert cli.quote(f"{key}=a, b") == f"{key}=a, b"
+
+
+@pytest.mark.parametrize("key", PATHS)
+@pytest.mark.parametrize(
+    ("path", "quoted"),
+    [
+        ("my files/a.csv", '"my files/a.csv"'),
+        ("a (1).csv", '"a (1).csv"'),
+        ("a,b.csv", '"a,b.csv"'),
+        ("[a]=b", '"[a]=b"'),
+        ("it's.csv", '"it\'s.csv"'),
+        ('a "b".csv', '"a \\"b\\".csv"'),
+        ("a b\\", '"a b\\\\"'),
+    ],
+)
+def test_a_path_that_hydra_s_grammar_would_not_take_is_quoted(
+    key: str, path: str, quoted: str
+) -> None:
+    assert cli.quote(f"{key}={path}") == f"{key}={quoted}"
+    assert parsed(f"{key}={quoted}") == path
+
+
+@pytest.mark.parametrize("key", [*PATHS, "+task.input", "++paths.root"])
+@pytest.mark.parametrize(
+    "path",
+    ["a.csv", "../a-b_c/d.csv", "/a/b:c@d%e+f", "https://host/p.csv", "-", "'a b'",
+     '"a, (b)"', "${paths.root}/a b", "a/${oc.env:HOME}"],
+)  # fmt: skip
+def test_plain_and_quoted_paths_and_interpolations_are_left_alone(key: str, path: str) -> None:
+    assert cli.quote(f"{key}={path}") == f"{key}={path}"
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(PATHS), FILES.filter(lambda path: "${" not in path))
+@example("task.input", "/a b (1), [c] {d}=#;&|<>*?!^`'\"")
+def test_any_path_of_ascii_comes_through_unchanged(key: str, path: str) -> None:
+    quoted = cli.quote(f"{key}={path}")
+    assert parsed(quoted) == path
+    assert cli.quote(quoted) == quoted
+
+
+@pytest.mark.parametrize("path", ["~/a.csv", "a~b.csv", "Übung/é.csv", "a\\\\b"])
+def test_a_path_with_a_tilde_or_an_accent_comes_through_unchanged(path: str) -> None:
+    try:
+        found = parsed(cli.quote(f"task.input={path}"))
+    except OverrideParseException as error:
+        found = error
+    assert found == path
+
+
+@pytest.mark.parametrize("key", ["paths.root", "paths.outputs", "+paths.stores", "++paths.root"])
+@pytest.mark.parametrize("blank", ["", " ", "\t\n"])
+def test_a_blank_folder_is_refused(key: str, blank: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{key.lstrip('+')} is blank; give a folder\.$"):
+        cli.quote(f"{key}={blank}")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +241,8 @@ def test_relative_paths_on_the_command_line_start_at_the_working_directory(
         ("../a.csv", "{tmp}/a.csv"),
         ("./b//c/../a.csv", "{tmp}/cwd/b/a.csv"),
         ("/abs/a.csv", "/abs/a.csv"),
-        ("~/a.csv", "{tmp}/home/a.csv"),
+        ('"~/a.csv"', "{tmp}/home/a.csv"),
+        ("b (1), c.csv", "{tmp}/cwd/b (1), c.csv"),
         ("-", "-"),
     ],
 )
@@ -204,6 +288,8 @@ def test_folders_are_made_absolute(resolve: Resolve, tmp_path: Path) -> None:
             ["'tracking.tags.team' is not there yet; to add it, write +tracking.tags.team=..."],
         ),
         ("~nope", ["Could not delete from config. 'nope' does not exist."]),
+        ("sweep=x", ["sweep=x: there is no such option. sweep has no options yet."]),
+        ("experiment=refrence", ["Did you mean 'reference'?", "experiment takes: reference."]),
         ("model@other=sgd", ["Could not override 'model@other'. Did you mean to override model?"]),
     ],
 )  # fmt: skip
@@ -217,6 +303,36 @@ def test_what_hydra_refuses_is_one_line_with_the_key_and_what_may_stand_there(
     assert "\n" not in message
     for part in parts:
         assert part in message
+
+
+@pytest.mark.parametrize("value", ["null", "1", "true"])
+def test_what_is_no_name_of_an_option_is_refused_for_a_group(composed: Compose, value: str) -> None:
+    with pytest.raises(ValueError, match="Config group override") as caught:
+        composed(f"model={value}")
+    message, code = cli.explain(caught.value)
+    assert code == 2
+    assert message.startswith("A group takes the name of an option, as in sampling=none. (")
+
+
+def test_another_value_error_is_unforeseen() -> None:
+    message, code = cli.explain(ValueError("x"))
+    assert (code, message.splitlines()[0]) == (1, "ValueError: x")
+
+
+def test_a_new_key_of_an_open_group_is_to_be_added_with_a_plus(composed: Compose) -> None:
+    with pytest.raises(HydraException) as caught:
+        composed("model=custom", "model._target_=sklearn.x", "model.C=1")
+    message = "'model.C' is not there yet; to add it, write +model.C=..."
+    assert cli.explain(caught.value) == (message, 2)
+
+
+@pytest.mark.parametrize("override", ["sampling.x=1", "threshold.x=1"])
+def test_an_option_without_parameters_takes_nothing(composed: Compose, override: str) -> None:
+    with pytest.raises(HydraException) as caught:
+        composed("sampling=none", "threshold=none", override)
+    key = override.partition("=")[0]
+    message = f"'{key}' is not a key of the configuration. It takes: nothing."
+    assert cli.explain(caught.value) == (message, 2)
 
 
 @pytest.mark.parametrize("argument", ["a b", "model.loss=[a,b", "model.loss=a(b"])
@@ -255,12 +371,22 @@ def test_errors_of_our_own_are_told_as_they_are(error: Exception, code: int) -> 
     assert cli.explain(error) == ("a", code)
 
 
-def test_an_error_of_the_system_names_the_file() -> None:
-    with pytest.raises(OSError, match="nowhere") as caught:
-        Path("/nowhere/file").read_text()
-    message, code = cli.explain(caught.value)
-    assert code == 1
-    assert "'/nowhere/file'" in message
+def test_a_missing_file_is_named_and_for_the_user_to_put_right(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "nowhere", tmp_path, tmp_path / "file" / "x"):
+        with pytest.raises(OSError, match="Errno") as caught:
+            path.read_text()
+        message, code = cli.explain(caught.value)
+        assert code == 2
+        assert f"'{path}'" in message
+    with pytest.raises(FileExistsError) as there:
+        tmp_path.mkdir()
+    assert cli.explain(there.value)[1] == 2
+
+
+def test_another_error_of_the_system_names_the_file_and_is_not_the_user_s() -> None:
+    error = OSError(28, "No space left on device", "/full/file")
+    assert cli.explain(error) == ("[Errno 28] No space left on device: '/full/file'", 1)
 
 
 def test_an_unforeseen_error_says_where_the_traceback_is() -> None:
@@ -348,6 +474,32 @@ def test_the_main_function_sees_quoted_arguments(monkeypatch: pytest.MonkeyPatch
     assert seen == ["run.py", "task=predict", 'task.text="a, b"']
 
 
+@pytest.mark.usefixtures("command_line")
+def test_a_blank_folder_is_refused_before_anything_is_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["run.py", "paths.outputs="])
+    assert cli.call(failing(AssertionError("it was run"))) == 2
+    assert capsys.readouterr() == ("", "Error: paths.outputs is blank; give a folder.\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(("how", "code"), [("well", 0), ("fail", 2)])
+def test_closed_streams_change_no_exit_code(closed: str, how: str, code: int) -> None:
+    shell = ["/bin/sh", "-c", f'exec "$@" {closed}', "sh"]
+    done = subprocess.run(
+        [*shell, sys.executable, "-c", STREAMS, how],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == code
+    assert done.stdout == ("" if " >&-" in f" {closed}" else "to standard output\n")
+    message = "Error: seed is bad\n" if how == "fail" else ""
+    assert done.stderr == ("" if "2>&-" in closed else f"to standard error\n{message}")
+
+
 @pytest.mark.parametrize("how", ["as it is", "carried"])
 def test_a_reader_that_goes_away_is_no_reason_to_complain(how: str) -> None:
     with subprocess.Popen(
@@ -376,8 +528,12 @@ def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def job_of(monkeypatch: pytest.MonkeyPatch, folder: Path, mode: RunMode) -> None:
-    hydra = SimpleNamespace(runtime=SimpleNamespace(output_dir=str(folder)), mode=mode)
+def job_of(monkeypatch: pytest.MonkeyPatch, folder: Path, mode: RunMode, *overrides: str) -> None:
+    hydra = SimpleNamespace(
+        runtime=SimpleNamespace(output_dir=str(folder)),
+        mode=mode,
+        overrides=SimpleNamespace(hydra=list(overrides), task=[]),
+    )
     monkeypatch.setattr(HydraConfig, "get", lambda: hydra)
 
 
@@ -427,6 +583,22 @@ def test_the_folders_of_other_runs_and_a_folder_with_results_are_kept(output: Pa
     assert (output / "run.log").exists()
 
 
+def test_a_folder_that_the_user_chose_is_kept(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_of(monkeypatch, output, RunMode.RUN, f"hydra.run.dir={output}")
+    with pytest.raises(cli.Failed):
+        fail(ConfigError("bad"))
+    assert (output / ".hydra").is_dir()
+
+
+@pytest.mark.parametrize("error", [DataError("x"), BundleError("x"), KeyError("x")])
+def test_the_folder_of_a_job_that_failed_later_is_kept(output: Path, error: Exception) -> None:
+    with pytest.raises(cli.Failed):
+        fail(error)
+    assert (output / ".hydra").is_dir()
+
+
 @pytest.mark.usefixtures("output")
 @pytest.mark.parametrize(("error", "logged"), [(KeyError("x"), True), (DataError("x"), False)])
 def test_the_log_has_the_traceback_of_what_was_not_foreseen(
@@ -468,3 +640,11 @@ def test_a_value_out_of_range_is_refused_and_leaves_nothing(tmp_path: Path) -> N
     message = "Error: model.alpha = -1.0 is not allowed: a number of at least 0\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_chosen_folder_of_a_refused_run_is_kept_with_what_was_there(tmp_path: Path) -> None:
+    chosen = tmp_path / "my runs"
+    done = run(tmp_path, "model.alpha=-1", f"hydra.run.dir='{chosen}'")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["my runs"]
+    assert (chosen / ".hydra" / "overrides.yaml").is_file()

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from imblearn.over_sampling import RandomOverSampler
 from numpy.random import RandomState
@@ -15,6 +18,9 @@ from tagifai.errors import ConfigError
 from tagifai.schema.experiment import SGD, Fixed, Nothing, Quantile, RandomOver, Tfidf
 
 SKLEARN_SGD = "sklearn.linear_model.SGDClassifier"
+LOGISTIC = "sklearn.linear_model.LogisticRegression"
+CALIBRATED = "sklearn.calibration.CalibratedClassifierCV"
+VOTING = "sklearn.ensemble.VotingClassifier"
 
 
 def build(group: str, settings: object, random_state: RandomState | None = None) -> Any:
@@ -45,7 +51,7 @@ def test_none_leaves_the_library_s_default() -> None:
     assert build("vectorizer", Tfidf()).token_pattern == TfidfVectorizer().token_pattern
 
 
-@pytest.mark.parametrize("settings", [Nothing(), {}])
+@pytest.mark.parametrize("settings", [None, Nothing(), {}])
 def test_a_group_that_is_switched_off_makes_nothing(settings: object) -> None:
     assert build("sampling", settings) is None
     assert build("threshold", settings) is None
@@ -91,30 +97,113 @@ def test_a_target_outside_the_allowed_packages_is_refused(target: str) -> None:
     assert message.startswith(f"model._target_ = {target!r} is not allowed: only sklearn.*")
 
 
+CLEAR = "sklearn.datasets.clear_data_home"
+"""A function of an allowed package that removes the folder that it is given."""
+
+
+@pytest.fixture
+def precious(tmp_path: Path) -> Path:
+    """A folder that is gone once the function above has been called on it."""
+    (tmp_path / "precious").mkdir()
+    return tmp_path / "precious"
+
+
+def clearing(folder: Path) -> dict[str, Any]:
+    return {"_target_": CLEAR, "data_home": str(folder)}
+
+
+@pytest.mark.parametrize("group", ["vectorizer", "sampling", "model", "threshold"])
+def test_a_function_is_refused_before_it_is_called(group: str, precious: Path) -> None:
+    assert refusal(group, clearing(precious)) == f"{group}._target_ = {CLEAR!r} is not a class."
+    assert precious.is_dir()
+
+
+@pytest.mark.parametrize("name", ["C", "class_weight"])
+def test_a_function_inside_an_argument_is_refused_before_it_is_called(
+    precious: Path, name: str
+) -> None:
+    message = refusal("model", {"_target_": LOGISTIC, name: clearing(precious)})
+    assert message == f"model.{name}._target_ = {CLEAR!r} is not a class."
+    assert precious.is_dir()
+
+
+def test_a_function_inside_a_list_or_inside_an_inner_object_is_refused_before_it_is_called(
+    precious: Path,
+) -> None:
+    inner = {"_target_": LOGISTIC, "C": clearing(precious)}
+    message = refusal("model", {"_target_": CALIBRATED, "estimator": inner})
+    assert message == f"model.estimator.C._target_ = {CLEAR!r} is not a class."
+    message = refusal("model", {"_target_": CALIBRATED, "cv": [clearing(precious)]})
+    assert message == f"model.cv.0._target_ = {CLEAR!r} is not a class."
+    assert precious.is_dir()
+
+
+@pytest.mark.parametrize("deeper", ["lists", "mapping"])
+def test_a_function_at_any_depth_is_refused_before_it_is_called(
+    precious: Path, deeper: str
+) -> None:
+    settings = {
+        "lists": {"_target_": VOTING, "estimators": [["a", clearing(precious)]]},
+        "mapping": {"_target_": LOGISTIC, "class_weight": {"a": clearing(precious)}},
+    }[deeper]
+    with suppress(ConfigError):
+        build("model", settings)
+    assert precious.is_dir()
+
+
 @pytest.mark.parametrize(
-    "target", ["tagifai.files.os.getcwd", "tagifai.provenance.subprocess.check_output"]
-)
-def test_an_allowed_package_is_no_way_round_to_another(target: str) -> None:
-    message = refusal("model", {"_target_": target})
-    assert "cannot be made" in message
+    "target", ["tagifai.files.os.getcwd", "tagifai.provenance.subprocess.check_output",
+               "sklearn.linear_model", "sklearn.linear_model.SGDClassifier.fit",
+               "sklearn.base.clone", "tagifai.features.TfidfVectorizer.fit", "sklearn.__version__"]
+)  # fmt: skip
+def test_what_is_not_a_class_is_refused(target: str) -> None:
+    assert refusal("model", {"_target_": target}) == f"model._target_ = {target!r} is not a class."
+
+
+@pytest.mark.parametrize("target", ["tagifai.provenance.subprocess.Popen", "tagifai.files.Path"])
+def test_an_allowed_package_is_no_way_round_to_the_classes_of_another(target: str) -> None:
+    inner = {"_target_": target}
+    message = refusal("model", {"_target_": LOGISTIC, "C": inner})
+    assert message.startswith(f"model: {LOGISTIC} cannot be made: Target ")
     assert "Hydra execution whitelist" in message
 
 
-def test_a_target_inside_an_argument_is_held_to_the_same_packages() -> None:
-    inner = {"_target_": "os.getcwd"}
-    message = refusal("model", {"_target_": "sklearn.linear_model.LogisticRegression", "C": inner})
-    assert "'os.getcwd' is not in the Hydra execution whitelist" in message
+@pytest.mark.parametrize("inner", ["os.getcwd", "builtins.eval", "sklearnx.Model", 7, None])
+def test_a_target_inside_an_argument_is_held_to_the_same_packages(inner: object) -> None:
+    message = refusal("model", {"_target_": LOGISTIC, "C": {"_target_": inner}})
+    assert message.startswith("model.C._target_ ")
+    assert "sklearn.*, imblearn.*, tagifai.*" in message
 
 
-@pytest.mark.parametrize("target", ["sklearn.nowhere.Model", "sklearn.linear_model.Nothing"])
-def test_a_target_that_does_not_exist_is_refused(target: str) -> None:
+def test_an_unknown_argument_of_an_inner_object_is_refused_with_where_it_is() -> None:
+    inner = {"_target_": SKLEARN_SGD, "alhpa": 1}
+    message = refusal("model", {"_target_": CALIBRATED, "estimator": inner})
+    assert message.startswith(f"model.estimator.alhpa: {SKLEARN_SGD} takes no such argument.")
+    assert "Did you mean 'alpha'?" in message
+
+
+@pytest.mark.parametrize(
+    ("target", "hint"),
+    [
+        ("sklearn.nowhere.Model", ""),
+        ("sklearn.linear_model.Nothing", ""),
+        ("sklearn.linear_model.SGDClasifier", " Did you mean 'SGDClassifier'?"),
+        ("sklearn.naive_bayes.MultinomalNB", " Did you mean 'MultinomialNB'?"),
+        ("tagifai.features.tfidff", " Did you mean 'tfidf'?"),
+    ],
+)
+def test_a_target_that_does_not_exist_is_refused_with_the_nearest(target: str, hint: str) -> None:
     message = refusal("model", {"_target_": target})
-    assert message.startswith(f"model._target_ = {target!r} cannot be found: ")
+    assert message == f"model._target_ = {target!r} cannot be found.{hint}"
 
 
-def test_a_target_that_cannot_be_called_is_refused() -> None:
-    message = refusal("model", {"_target_": "sklearn.linear_model"})
-    assert message == "model._target_ = 'sklearn.linear_model' is not a class or a function."
+def test_nothing_is_near_in_a_module_that_does_not_exist() -> None:
+    target = "sklearn.nowhere.bool"
+    assert refusal("model", {"_target_": target}).endswith("cannot be found.")
+
+
+def test_a_class_without_a_signature_is_refused() -> None:
+    assert "sklearn.tree._tree.Tree" in refusal("model", {"_target_": "sklearn.tree._tree.Tree"})
 
 
 def test_an_unknown_argument_is_refused_with_the_nearest_and_all_that_there_are() -> None:
@@ -128,20 +217,124 @@ def test_an_unknown_argument_is_refused_with_the_nearest_and_all_that_there_are(
 @pytest.mark.parametrize(
     ("group", "target", "lacks"),
     [
-        ("model", "sklearn.svm.LinearSVC", "a LinearSVC, which has no predict_proba()"),
-        ("model", "sklearn.preprocessing.Normalizer", "a Normalizer, which has no predict_proba"),
-        ("vectorizer", SKLEARN_SGD, "a SGDClassifier, which has no fit_transform()"),
-        ("sampling", SKLEARN_SGD, "a SGDClassifier, which has no fit_resample()"),
-        ("threshold", "tagifai.training.History", "a History, which has no fit()"),
+        ("model", "sklearn.svm.LinearSVC", "predict_proba"),
+        ("model", "sklearn.preprocessing.Normalizer", "predict_proba"),
+        ("model", "tagifai.thresholds.Fixed", "predict_proba"),
+        ("vectorizer", SKLEARN_SGD, "fit_transform"),
+        ("vectorizer", "imblearn.over_sampling.SMOTE", "fit_transform"),
+        ("sampling", SKLEARN_SGD, "fit_resample"),
+        ("threshold", "tagifai.training.History", "fit"),
     ],
 )
-def test_an_object_of_another_kind_is_refused_with_the_method_that_it_lacks(
+def test_a_class_of_another_kind_is_refused_with_the_method_that_it_lacks(
     group: str, target: str, lacks: str
 ) -> None:
     message = refusal(group, {"_target_": target})
-    assert f"cannot be used as the {group}: it makes {lacks}" in message
+    assert message == (
+        f"{group}._target_ = {target!r} cannot be used as the {group}: it has no {lacks}(), or not"
+        " with these arguments."
+    )
 
 
-def test_a_loss_without_probabilities_is_refused() -> None:
-    message = refusal("model", {"_target_": SKLEARN_SGD, "loss": "hinge"})
-    assert "which has no predict_proba()" in message
+@pytest.mark.parametrize("loss", ["hinge", "squared_error"])
+def test_a_loss_without_probabilities_is_refused(loss: str) -> None:
+    message = refusal("model", {"_target_": SKLEARN_SGD, "loss": loss})
+    assert message.endswith("it has no predict_proba(), or not with these arguments.")
+
+
+def test_an_object_of_another_kind_from_a_function_is_refused() -> None:
+    settings = {"_target_": "tagifai.features.tfidf", "ngram_min": 1, "ngram_max": 1}
+    message = refusal("model", settings)
+    assert "cannot be used as the model: it has no predict_proba()" in message
+
+
+# --- arguments ---------------------------------------------------------------------------------
+
+
+def test_no_norm_is_no_norm() -> None:
+    assert build("vectorizer", Tfidf(norm=None)).norm is None
+    assert build("vectorizer", Tfidf()).norm == "l2"
+    found = build("vectorizer", Tfidf(norm=None, use_idf=False)).fit_transform(["aaa", "ab"])
+    # "aa" is twice in "aaa", and once "aaa"; a norm would make them shares.
+    assert sorted(found.toarray()[0].tolist()) == [0.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("group", "target", "argument", "value"),
+    [
+        ("model", LOGISTIC, "C", -1),
+        ("model", LOGISTIC, "solver", "newton"),
+        ("model", SKLEARN_SGD, "alpha", "much"),
+        ("vectorizer", "sklearn.feature_extraction.text.CountVectorizer", "analyzer", "chars"),
+        ("vectorizer", "sklearn.feature_extraction.text.TfidfVectorizer", "max_df", 1.5),
+    ],
+)
+def test_a_value_out_of_scikit_learn_s_own_range_is_refused_when_it_is_made(
+    group: str, target: str, argument: str, value: object
+) -> None:
+    message = refusal(group, {"_target_": target, argument: value})
+    assert message.startswith(f"{group}: {target} cannot be made: The '{argument}' parameter of ")
+    assert f"Got {value!r} instead." in message
+
+
+@pytest.mark.parametrize(
+    ("group", "settings", "reason"),
+    [
+        ("model", {"_target_": VOTING}, "missing 1 required positional argument: 'estimators'"),
+        ("vectorizer", {"_target_": "tagifai.features.tfidf", "ngram_max": 2},
+         "missing 1 required positional argument: 'ngram_min'"),
+        ("model", {"_target_": LOGISTIC, "_bogus_": 1}, "unexpected keyword argument '_bogus_'"),
+    ],
+)  # fmt: skip
+def test_what_a_constructor_refuses_is_an_error_of_the_configuration(
+    group: str, settings: dict[str, Any], reason: str
+) -> None:
+    message = refusal(group, settings)
+    assert message.startswith(f"{group}: {settings['_target_']} cannot be made: ")
+    assert reason in message
+    assert "\n" not in message
+
+
+def test_a_list_becomes_a_tuple_where_the_default_is_one() -> None:
+    target = "sklearn.feature_extraction.text.CountVectorizer"
+    settings = {"_target_": target, "ngram_range": [1, 2], "stop_words": ["the"]}
+    vectorizer = build("vectorizer", settings)
+    assert (vectorizer.ngram_range, vectorizer.stop_words) == ((1, 2), ["the"])
+    vectorizer.fit(["the red car"])
+    assert sorted(vectorizer.vocabulary_) == ["car", "red", "red car"]
+    assert settings["ngram_range"] == [1, 2]
+
+
+# --- randomness of inner objects ---------------------------------------------------------------
+
+
+def calibrated(seed: int, **inner: Any) -> Any:
+    estimator = {"_target_": SKLEARN_SGD, "max_iter": 3, "tol": None, **inner}
+    settings = {"_target_": CALIBRATED, "estimator": estimator, "cv": 2}
+    return build("model", settings, RandomState(seed))
+
+
+def probabilities(model: Any) -> Any:
+    X = np.random.RandomState(0).normal(size=(40, 5))
+    return model.fit(X, np.arange(40) % 2).predict_proba(X)
+
+
+def test_inner_objects_get_the_run_s_randomness() -> None:
+    assert isinstance(calibrated(1).estimator.random_state, RandomState)
+    one, two, other = (probabilities(calibrated(seed)) for seed in (1, 1, 2))
+    assert np.array_equal(one, two)
+    assert not np.array_equal(one, other)
+
+
+def test_an_inner_object_keeps_the_seed_that_it_was_given() -> None:
+    assert calibrated(1, random_state=3).estimator.random_state == 3
+    one, two = (probabilities(calibrated(seed, random_state=3)) for seed in (1, 2))
+    assert np.array_equal(one, two)
+
+
+def test_estimators_in_a_list_get_the_run_s_randomness() -> None:
+    inner = {"_target_": SKLEARN_SGD, "loss": "log_loss"}
+    settings = {"_target_": VOTING, "voting": "soft", "estimators": [["a", inner], ["b", inner]]}
+    random_state = RandomState(0)
+    model = build("model", settings, random_state)
+    assert [made.random_state for _, made in model.estimators] == [random_state, random_state]

@@ -268,3 +268,53 @@ def test_a_file_of_the_user_s_own_is_an_option_like_any_other(
     (tmp_path / "own" / "model" / "mine.yaml").write_text(content)
     where = f"hydra.searchpath=[file://{tmp_path}/own,tagifai://schemas]"
     assert configured(composed, "model=mine", where).model.alpha == 0.25
+
+
+def preset(folder: Path, content: str) -> list[str]:
+    """Return what chooses a preset with this content."""
+    (folder / "own" / "experiment").mkdir(parents=True)
+    (folder / "own" / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{content}\n")
+    return [f"hydra.searchpath=[file://{folder}/own,tagifai://schemas]", "experiment=mine"]
+
+
+@pytest.mark.parametrize("group", ["sampling", "threshold"])
+def test_sampling_and_threshold_may_be_null_in_a_file(
+    composed: Compose, tmp_path: Path, group: str
+) -> None:
+    assert getattr(configured(composed, *preset(tmp_path, f"{group}: null")), group) is None
+
+
+@pytest.mark.parametrize("group", ["model", "vectorizer", "task"])
+def test_no_other_group_may_be_null_in_a_file(
+    composed: Compose, tmp_path: Path, group: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"^{group} is not set\. It is a group; choose an"):
+        configured(composed, *preset(tmp_path, f"{group}: null"))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("task.name=predict", "task.name belongs to the option and cannot be changed by itself."),
+        ("data.projects=' '", "data.projects = ' ' is not allowed: something that is not blank"),
+        ("tracking.uri=", "tracking.uri = '' is not allowed: something that is not blank"),
+        ("tracking.run_name=' '", "tracking.run_name = ' ' is not allowed: something that is not"),
+        ("paths.stores=", "paths.stores = '' is not allowed: something that is not blank"),
+        ("preprocessing.keep='a]b'", "preprocessing.keep = 'a]b' is not allowed: the inside of a"),
+        ("preprocessing.keep='a--b'", "preprocessing.keep = 'a--b' is not allowed: the inside of"),
+        ("vectorizer.norm=max", "vectorizer.norm = 'max' is not allowed: one of null, l1, l2"),
+        ("+task.x=1", "'task.x' is not a key of task. It takes: name."),
+    ],
+)
+def test_a_value_that_breaks_a_rule_is_refused_with_its_key(
+    composed: Compose, override: str, message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        configured(composed, override)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("key", ["run_id", "text", "input", "output"])
+def test_a_blank_argument_of_a_task_is_refused(composed: Compose, key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^task\.{key} = '' is not allowed: something that is"):
+        configured(composed, "task=predict", f"task.{key}=")

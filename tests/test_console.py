@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -8,6 +10,24 @@ import pytest
 
 from tagifai.console import Display
 from tagifai.metrics import Performance, Scores
+
+LISTENED_TO = """
+import sys
+from tagifai.console import Display
+
+shown = Display(quiet=False, plain=True, every=1)
+with shown.epochs(10) as show:
+    show(0, 1.0, 2.0)
+    sys.stdout.flush()
+    sys.stdin.readline()
+    for epoch in range(1, 10):
+        show(epoch, 1.0, 2.0)
+shown.scores("Test", {"overall": dict.fromkeys(("precision", "recall", "f1", "num_samples"), 1),
+                      "class": {}, "slices": {}})
+shown.result("x" * 100_000)
+sys.stdout.flush()
+sys.stderr.write("trained")
+"""
 
 
 class Terminal(io.StringIO):
@@ -138,6 +158,59 @@ def test_plain_lines_come_every_so_many_epochs_and_after_the_last(
             show(epoch, 0.123456, 2.0)
     lines = capsys.readouterr().out.splitlines()
     assert lines == [f"Epoch {epoch} | train_loss 0.12346 | val_loss 2.00000" for epoch in told]
+
+
+@pytest.mark.parametrize(
+    ("every", "ends_after", "told"), [(10, 13, [0, 10, 12]), (10, 11, [0, 10]), (3, 3, [0, 2])]
+)
+def test_the_last_epoch_is_told_wherever_patience_ends_the_training(
+    capsys: pytest.CaptureFixture[str], every: int, ends_after: int, told: list[int]
+) -> None:
+    with display(every=every).epochs(100) as show:
+        for epoch in range(ends_after):
+            show(epoch, 1.0, 2.0)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"Epoch {epoch} | train_loss 1.00000 | val_loss 2.00000" for epoch in told]
+
+
+def test_a_training_without_epochs_tells_of_none(capsys: pytest.CaptureFixture[str]) -> None:
+    with display().epochs(3):
+        pass
+    assert capsys.readouterr().out == ""
+
+
+def test_a_reader_that_goes_away_does_not_end_a_training() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", LISTENED_TO],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            assert process.stdout.readline().startswith("Epoch 0 |")
+            process.stdout.close()
+            process.stdin.write("\n")
+            process.stdin.flush()
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
+        assert process.stderr.read() == "trained"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1.0, "1.0"), (1, "1"), (1e-5, "1e-05"), (0.1 + 0.2, "0.30000000000000004"), (0.0, "0.0"),
+     (100000.0, "100000.0"), (True, "True"), ([1.0, 2], "[1.0, 2]"), ((1, 1.5), "[1, 1.5]")],
+)  # fmt: skip
+def test_values_are_shown_as_they_are(
+    capsys: pytest.CaptureFixture[str], value: object, shown: str
+) -> None:
+    display().header("t", {"vectorizer": (None, {"max_df": value})})
+    assert capsys.readouterr().out.splitlines()[1].endswith(f"vectorizer  max_df={shown}")
 
 
 def test_the_header_names_groups_options_and_values_and_leaves_out_none(

@@ -2,24 +2,23 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tagifai import datasets
 from tagifai.errors import DataError
+from tests.conftest import Site
 
 PROJECTS = "id,created_on,title,description\n1,2020-01-01,A,a\n2,2020-01-02,B,b\n3,2020-01-03,C,\n"
 TAGS = "id,tag\n3,nlp\n1,cv\n2,nlp\n9,cv\n"
 JOINED = (
-    "id,created_on,title,description,tag\n"
-    "1,2020-01-01,A,a,cv\n2,2020-01-02,B,b,nlp\n3,2020-01-03,C,,nlp\n"
+    '"id","created_on","title","description","tag"\n'
+    '"1","2020-01-01","A","a","cv"\n'
+    '"2","2020-01-02","B","b","nlp"\n'
+    '"3","2020-01-03","C","","nlp"\n'
 )
 
 
@@ -49,59 +48,17 @@ def stores(tmp_path: Path) -> Path:
     return tmp_path / "stores"
 
 
-@dataclass
-class Site:
-    """A web server on the loopback device, and what it was asked for."""
-
-    server: ThreadingHTTPServer
-    files: dict[str, bytes]
-    asked: list[str] = field(default_factory=list)
-
-    @property
-    def source(self) -> Source:
-        url = f"http://127.0.0.1:{self.server.server_port}"
-        return Source("web", f"{url}/projects.csv", f"{url}/tags.csv", digest(PROJECTS))
-
-    def stop(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-
 @pytest.fixture
-def site() -> Iterator[Site]:
-    class Handler(BaseHTTPRequestHandler):
-        timeout = 10
-
-        def do_GET(self) -> None:
-            name = self.path.removeprefix("/")
-            made.asked.append(name)
-            content = made.files.get(name)
-            self.send_response(200 if content is not None else 404)
-            self.send_header("Content-Length", str(len(content or b"")))
-            self.end_headers()
-            self.wfile.write(content or b"")
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    files = {"projects.csv": PROJECTS.encode(), "tags.csv": TAGS.encode()}
-    made = Site(ThreadingHTTPServer(("127.0.0.1", 0), Handler), files)
-    thread = threading.Thread(target=made.server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield made
-    made.stop()
-    thread.join(timeout=10)
-    assert not thread.is_alive()
-
-
-@pytest.fixture
-def one_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the seconds that are waited between tries."""
-    monkeypatch.setattr(datasets, "RETRIES", 0)
+def web(site: Site) -> Source:
+    """The same tables on a site, the projects with their sum."""
+    site.files.update({"projects.csv": PROJECTS.encode(), "tags.csv": TAGS.encode()})
+    return Source("web", site.url("projects.csv"), site.url("tags.csv"), digest(PROJECTS))
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+    """Return the names of the files, without the lock that stays with a data set."""
+    found = {path.name for path in folder.rglob("*") if path.is_file()}
+    return sorted(found - {".lock"})
 
 
 # --- join and manifest -------------------------------------------------------------------------
@@ -137,6 +94,41 @@ def test_the_manifest_has_sources_sums_and_counts(local: Source, stores: Path) -
         "labeled_sha256": digest(JOINED),
     }
     assert dataset.digest == digest(JOINED)
+
+
+def test_extra_and_doubled_columns_do_not_reach_the_joined_table(
+    local: Source, stores: Path
+) -> None:
+    Path(local.projects).write_text(
+        "id,tag,title,description,created_on,title,notes\n1,x,A,a,2020-01-01,Z,n\n"
+    )
+    Path(local.tags).write_text("id,title,tag,tag\n1,T,cv,nlp\n")
+    dataset = datasets.load(local, stores)
+    columns = ["id", "created_on", "title", "description", "tag"]
+    assert list(dataset.table.columns) == columns
+    assert dataset.table.to_numpy().tolist() == [["1", "2020-01-01", "A", "a", "cv"]]
+
+
+def test_without_dates_the_joined_table_has_none(local: Source, stores: Path) -> None:
+    Path(local.projects).write_text("id,title,description\n1,A,a\n")
+    table = datasets.load(local, stores).table
+    assert list(table.columns) == ["id", "title", "description", "tag"]
+
+
+def test_line_ends_in_fields_survive_the_first_run_and_all_later_ones(
+    local: Source, stores: Path
+) -> None:
+    texts = ["a\rb", "a\r\nb", "a\nb", '"\r"', "\r"]
+    rows = (f'{i},A,"{text.replace(chr(34), chr(34) * 2)}"\n' for i, text in enumerate(texts))
+    Path(local.projects).write_bytes(f"id,title,description\n{''.join(rows)}".encode())
+    Path(local.tags).write_bytes(b'id,tag\n0,"c\rv"\n1,b\n2,b\n3,b\n4,b\n')
+    first = datasets.load(local, stores)
+    assert first.table["description"].tolist() == texts
+    assert first.table["tag"].tolist() == ["c\rv", "b", "b", "b", "b"]
+    later = datasets.load(local, stores)
+    assert (first.fresh, later.fresh) == (True, False)
+    assert later.table.equals(first.table)
+    assert datasets.stored("mine", first.digest, stores).equals(first.table)
 
 
 def test_tables_without_a_common_id_are_refused_and_nothing_is_stored(
@@ -249,6 +241,26 @@ def test_a_manifest_that_is_not_ours_is_made_again(
     assert datasets.load(local, stores).fresh
 
 
+@pytest.mark.parametrize("key", ["format", "labeled_sha256", *datasets.KEYS])
+def test_a_manifest_with_a_missing_key_is_made_again(local: Source, stores: Path, key: str) -> None:
+    first = datasets.load(local, stores)
+    path = first.path.parent / "manifest.json"
+    path.write_text(json.dumps({k: v for k, v in first.manifest.items() if k != key}))
+    assert datasets.present(stores) == []
+    assert datasets.load(local, stores).fresh
+    assert json.loads(path.read_text()).keys() == first.manifest.keys()
+
+
+@pytest.mark.parametrize("tables", [{}, None, {"projects": {}, "tags": {}}])
+def test_a_manifest_without_the_sums_of_its_tables_is_made_again(
+    local: Source, stores: Path, tables: object
+) -> None:
+    first = datasets.load(local, stores)
+    path = first.path.parent / "manifest.json"
+    path.write_text(json.dumps({**first.manifest, "tables": tables}))
+    assert datasets.load(local, stores).fresh
+
+
 def test_a_failure_leaves_the_data_set_that_was_there(local: Source, stores: Path) -> None:
     path = datasets.load(local, stores).path
     Path(local.projects).write_text("id,title\n")
@@ -265,6 +277,46 @@ def test_the_data_sets_of_a_store_are_listed_by_name(local: Source, stores: Path
     assert [(m["name"], m["rows"]) for m in datasets.present(stores)] == [("a", 3), ("b", 3)]
 
 
+# --- the table of a run ------------------------------------------------------------------------
+
+
+def test_the_stored_table_of_the_right_digest_is_returned_and_nothing_is_fetched(
+    site: Site, web: Source, stores: Path
+) -> None:
+    dataset = datasets.load(web, stores)
+    site.asked.clear()
+    before = files(stores)
+    assert datasets.stored("web", dataset.digest, stores).equals(dataset.table)
+    (dataset.path.parent / "manifest.json").unlink()
+    assert datasets.stored("web", digest(JOINED), stores).equals(dataset.table)
+    assert site.asked == []
+    assert files(stores) == [name for name in before if name != "manifest.json"]
+
+
+def test_a_stored_table_of_another_digest_is_refused_and_not_made_again(
+    site: Site, web: Source, stores: Path
+) -> None:
+    path = datasets.load(web, stores).path
+    site.asked.clear()
+    path.write_text("changed")
+    with pytest.raises(DataError) as caught:
+        datasets.stored("web", digest(JOINED), stores)
+    for part in (
+        f"'web' that the run was trained with (SHA-256 {digest(JOINED)[:12]}…)",
+        f"has SHA-256 {digest('changed')[:12]}… by now: {path}.",
+        "task.data=labelled.csv",
+    ):
+        assert part in str(caught.value)
+    assert path.read_text() == "changed"
+    assert site.asked == []
+
+
+def test_a_stored_table_that_is_gone_is_refused_and_nothing_is_made(stores: Path) -> None:
+    with pytest.raises(DataError, match=r"'web' .* is gone: .*labeled\.csv\."):
+        datasets.stored("web", digest(JOINED), stores)
+    assert not stores.exists()
+
+
 # --- download ----------------------------------------------------------------------------------
 
 
@@ -276,105 +328,65 @@ def test_a_url_is_what_has_a_scheme(source: str, is_one: bool) -> None:
     assert datasets.is_url(source) is is_one
 
 
-def test_tables_are_fetched_and_joined(site: Site, stores: Path) -> None:
-    dataset = datasets.load(site.source, stores)
+def test_tables_are_fetched_and_joined(site: Site, web: Source, stores: Path) -> None:
+    dataset = datasets.load(web, stores)
     assert dataset.path.read_text() == JOINED
     assert site.asked == ["projects.csv", "tags.csv"]
-    assert dataset.manifest["tables"]["tags"]["source"] == site.source.tags
+    assert dataset.manifest["tables"]["tags"]["source"] == site.url("tags.csv")
     assert dataset.manifest["tables"]["tags"]["sha256"] == digest(TAGS)
 
 
 def test_the_second_time_nothing_is_fetched_and_the_site_may_be_gone(
-    site: Site, stores: Path
+    site: Site, web: Source, stores: Path
 ) -> None:
-    datasets.load(site.source, stores)
+    datasets.load(web, stores)
     site.stop()
-    assert not datasets.load(site.source, stores).fresh
+    assert not datasets.load(web, stores).fresh
 
 
-def test_another_url_or_another_sum_is_noticed(site: Site, stores: Path) -> None:
-    datasets.load(site.source, stores)
+def test_another_url_or_another_sum_is_noticed(site: Site, web: Source, stores: Path) -> None:
+    datasets.load(web, stores)
     site.files["other.csv"] = TAGS.replace("1,cv", "1,nlp").encode()
-    other = replace(site.source, tags=site.source.tags.replace("tags", "other"))
+    other = replace(web, tags=site.url("other.csv"))
     assert datasets.load(other, stores).manifest["tag_counts"] == {"nlp": 3}
     known = replace(other, tags_sha256=digest(TAGS.replace("1,cv", "1,nlp")))
     assert not datasets.load(known, stores).fresh
-    assert datasets.load(replace(site.source, tags_sha256=digest(TAGS)), stores).fresh
+    assert datasets.load(replace(web, tags_sha256=digest(TAGS)), stores).fresh
 
 
 def test_made_again_a_table_with_a_sum_comes_from_the_cache_and_one_without_from_the_site(
-    site: Site, stores: Path
+    site: Site, web: Source, stores: Path
 ) -> None:
-    datasets.load(site.source, stores)
+    datasets.load(web, stores)
     site.asked.clear()
     site.files["tags.csv"] = b"id,tag\n1,new\n"
-    again = datasets.load(site.source, stores, force=True)
+    again = datasets.load(web, stores, force=True)
     assert site.asked == ["tags.csv"]
     assert again.manifest["tag_counts"] == {"new": 1}
 
 
 @pytest.mark.usefixtures("one_try")
-def test_a_wrong_sum_is_refused_and_nothing_is_stored(site: Site, stores: Path) -> None:
-    with pytest.raises(DataError, match=r"data\.projects: http://.*does not match") as caught:
-        datasets.load(replace(site.source, projects_sha256="0" * 64), stores)
-    assert "data.projects=/path/projects.csv" in str(caught.value)
+def test_a_wrong_sum_is_refused_and_nothing_is_stored(web: Source, stores: Path) -> None:
+    with pytest.raises(DataError, match=r"data\.projects: http://.* does not have the SHA-256"):
+        datasets.load(replace(web, projects_sha256="0" * 64), stores)
     assert files(stores) == []
 
 
 @pytest.mark.usefixtures("one_try")
-def test_a_damaged_file_in_the_cache_is_fetched_again(site: Site, stores: Path) -> None:
-    datasets.load(site.source, stores)
-    (cached,) = (stores / "cache").rglob("*-projects.csv")
-    cached.write_text("damaged")
-    assert datasets.load(site.source, stores, force=True).path.read_text() == JOINED
-    assert cached.read_text() == PROJECTS
-
-
-@pytest.mark.usefixtures("one_try")
-def test_a_site_that_is_gone_is_told_with_what_was_tried_and_the_way_out(
-    site: Site, stores: Path
+def test_a_failure_on_the_second_table_stores_no_data_set(
+    site: Site, web: Source, stores: Path
 ) -> None:
-    source = site.source
-    site.stop()
-    with pytest.raises(DataError) as caught:
-        datasets.load(source, stores)
-    message = str(caught.value)
-    assert message.startswith(f"data.projects: {source.projects} could not be fetched in 1 tries")
-    assert "ConnectionError" in message
-    assert "data.projects=/path/projects.csv data.tags=/path/tags.csv" in message
-    assert len(message) < 600
-    assert files(stores) == []
-
-
-def test_a_failing_site_is_asked_three_times(
-    site: Site, stores: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pooch.core.time.sleep", lambda _seconds: None)
-    del site.files["projects.csv"]
-    with pytest.raises(DataError, match=r"could not be fetched in 3 tries \(HTTPError: 404"):
-        datasets.load(site.source, stores)
-    assert site.asked == ["projects.csv"] * 3
-
-
-@pytest.mark.usefixtures("one_try")
-def test_a_failure_on_the_second_table_stores_no_data_set(site: Site, stores: Path) -> None:
     del site.files["tags.csv"]
     with pytest.raises(DataError, match=r"data\.tags: .*404"):
-        datasets.load(site.source, stores)
+        datasets.load(web, stores)
     assert not (stores / "data").exists()
     assert [name.partition("-")[2] for name in files(stores)] == ["projects.csv"]
 
 
-@pytest.mark.usefixtures("one_try")
-def test_a_scheme_that_is_not_supported_is_refused(local: Source, stores: Path) -> None:
-    with pytest.raises(DataError, match=r"data\.tags: gopher://x/y could not be fetched"):
-        datasets.load(replace(local, tags="gopher://x/y"), stores)
-
-
 def test_files_at_hand_take_the_place_of_urls_under_the_same_sums(
-    site: Site, local: Source, stores: Path
+    site: Site, web: Source, local: Source, stores: Path
 ) -> None:
     datasets.load(replace(local, name="web", projects_sha256=digest(PROJECTS)), stores)
-    mixed = replace(site.source, tags=local.tags, tags_sha256=digest(TAGS))
+    mixed = replace(web, tags=local.tags, tags_sha256=digest(TAGS))
     assert not datasets.load(mixed, stores).fresh
     assert site.asked == []

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -137,6 +137,43 @@ def test_a_failing_block_leaves_the_old_folder_and_no_other(
         fail_after((folder / "new").write_text(""), error)
     assert names(path) == ["old"]
     assert names(tmp_path) == ["folder"]
+
+
+def test_until_the_block_ends_a_reader_sees_the_old_folder(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    path.mkdir()
+    (path / "old").touch()
+    with replacing_folder(path) as folder:
+        (folder / "new").touch()
+        assert names(path) == ["old"]
+    assert names(path) == ["new"]
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_folder_that_cannot_take_its_place_leaves_the_old_one_there(
+    tmp_path: Path, error: type[BaseException], step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "folder"
+    path.mkdir()
+    (path / "old").touch()
+    calls: list[str] = []
+
+    def failing(how: Callable[[Path, Path], Path]) -> Callable[[Path, Path], Path]:
+        def move(self: Path, target: Path) -> Path:
+            calls.append(target.name)
+            if len(calls) == step:
+                raise error
+            return how(self, target)
+
+        return move
+
+    for how in ("rename", "replace"):
+        monkeypatch.setattr(Path, how, failing(getattr(Path, how)))
+    with pytest.raises(error), replacing_folder(path) as folder:
+        (folder / "new").touch()
+    assert names(tmp_path) == ["folder"]
+    assert names(path) == ["old"]
 
 
 def test_json_keeps_the_order_of_keys_and_the_characters(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -36,24 +37,44 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_mark_stands_while_the_block_runs_and_no_longer(tmp_path: Path) -> None:
+def test_a_mark_stands_until_it_is_taken_away(tmp_path: Path) -> None:
     folder = tmp_path / "running"
-    with marked(folder, "abc", "where"):
+    with marked(folder, "abc", "where") as unmark:
         assert (folder / "abc.run").read_text() == "where"
+        unmark()
+        assert names(folder) == ["abc.lock"]
     assert names(folder) == []
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_failing_block_takes_its_mark_with_it(tmp_path: Path, error: type[BaseException]) -> None:
-    with pytest.raises(error), marked(tmp_path, "abc", ""):
+def test_a_mark_that_a_failing_block_leaves_stays_for_reap_and_its_lock_does_not(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    close = Closer()
+    with pytest.raises(error), marked(tmp_path, "abc", "where"):
         raise error
+    assert names(tmp_path) == ["abc.run"]
+    assert reap(tmp_path, close) == ["abc"]
+    assert close.asked == [("abc", "where")]
     assert names(tmp_path) == []
 
 
-def test_a_mark_that_was_taken_away_is_no_error(tmp_path: Path) -> None:
+def test_a_mark_that_was_not_taken_away_stays_after_the_block(tmp_path: Path) -> None:
     with marked(tmp_path, "abc", ""):
-        (tmp_path / "abc.run").unlink()
+        pass
+    assert names(tmp_path) == ["abc.run"]
+
+
+def test_taking_a_mark_away_twice_is_no_error(tmp_path: Path) -> None:
+    with marked(tmp_path, "abc", "") as unmark:
+        unmark()
+        unmark()
     assert names(tmp_path) == []
+
+
+def test_a_mark_is_for_its_owner_s_eyes_only(tmp_path: Path) -> None:
+    with marked(tmp_path, "abc", "postgresql://me:secret@host/db"):
+        assert stat.S_IMODE((tmp_path / "abc.run").stat().st_mode) == 0o600
 
 
 def test_without_marks_or_without_a_folder_there_is_nothing_to_close(tmp_path: Path) -> None:
@@ -77,6 +98,23 @@ def test_a_mark_that_cannot_be_closed_is_left_for_later(tmp_path: Path) -> None:
     assert reap(tmp_path, Closer(answer=False)) == []
     assert (tmp_path / "a.run").exists()
     assert reap(tmp_path, Closer()) == ["a"]
+    assert names(tmp_path) == []
+
+
+def test_the_lock_of_a_mark_that_cannot_be_closed_does_not_stay(tmp_path: Path) -> None:
+    (tmp_path / "a.run").write_text("here")
+    reap(tmp_path, Closer(answer=False))
+    assert names(tmp_path) == ["a.run"]
+
+
+def test_the_lock_of_a_mark_whose_closing_fails_does_not_stay(tmp_path: Path) -> None:
+    def broken(_run_id: str, _note: str) -> bool:
+        raise ValueError("no")
+
+    (tmp_path / "a.run").write_text("here")
+    with pytest.raises(ValueError, match="no"):
+        reap(tmp_path, broken)
+    assert names(tmp_path) == ["a.run"]
 
 
 def test_a_mark_is_closed_under_its_lock(tmp_path: Path) -> None:

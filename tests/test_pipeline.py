@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from imblearn.over_sampling import RandomOverSampler
-from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from imblearn.over_sampling import SMOTE, RandomOverSampler
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
+from sklearn.naive_bayes import GaussianNB, MultinomialNB
 
 from tagifai.errors import ConfigError, DataError
 from tagifai.labels import Indices, LabelEncoder
@@ -19,7 +20,7 @@ from tagifai.pipeline import Parts, Prepared, Result, fit, prepare, score, score
 from tagifai.schema import Data, Preprocessing, Split, Training
 from tagifai.tagger import Tagger
 from tagifai.thresholds import Fixed, Quantile, Threshold
-from tagifai.training import History, Pruned
+from tagifai.training import CannotFit, History, Pruned
 
 quick = settings(max_examples=10)
 
@@ -321,25 +322,52 @@ def test_the_losses_reported_are_those_of_the_epoch_that_is_kept() -> None:
     assert result.metrics()["train_loss"] == result.history.train_loss[result.epoch]
 
 
-def test_the_objective_is_one_of_the_metrics() -> None:
-    result = run()
-    assert result.objective("val_f1") == result.performance["val"]["overall"]["f1"]
-    assert result.objective("val_loss") == result.history.val_loss[-1]
+def refused_objective(ready: Prepared, metric: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        ready.check_objective(metric)
+    return str(caught.value)
 
 
-def test_an_unknown_objective_names_the_nearest_and_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"objective\.metric = 'val_los'") as error:
-        run().objective("val_los")
-    message = str(error.value)
-    assert "Did you mean 'val_loss'?" in message
-    for known in ("val_f1", "val_precision", "val_class/cv/f1"):
-        assert known in message
-    assert "test_" not in message
+def test_every_validation_metric_of_a_run_may_be_its_objective_and_nothing_else() -> None:
+    ready, found = prepared(), run().metrics()
+    known = [name for name in found if name.startswith("val_")]
+    assert {"val_loss", "val_f1", "val_class/other/f1", "val_slice/short_text/recall"} <= {*known}
+    for name in known:
+        ready.check_objective(name)
+    listed = refused_objective(ready, "x").partition(" It has: ")[2].rstrip(".").split(", ")
+    assert sorted(listed) == sorted(known)
 
 
-def test_the_test_score_is_no_objective_of_a_run_that_has_none() -> None:
-    with pytest.raises(ConfigError, match="'test_f1': this run has no such metric"):
-        run(test=False).objective("test_f1")
+@pytest.mark.parametrize(
+    ("metric", "near"),
+    [
+        ("val_los", "val_loss"),
+        ("val_class/cvv/f1", "val_class/cv/f1"),
+        ("val_class/nlp/f2", "val_class/nlp/f1"),
+        ("val_slice/short_texts/f1", "val_slice/short_text/f1"),
+        ("val_slice/nlp_cnn/f1", None),
+        ("test_f1", None),
+        ("train_loss", "val_loss"),
+        ("threshold", None),
+    ],
+)
+def test_an_objective_that_a_run_will_not_have_is_refused_with_the_known_ones(
+    metric: str, near: str | None
+) -> None:
+    message = refused_objective(prepared(), metric)
+    assert message.startswith(
+        f"objective.metric = {metric!r}: a run on these data has no such metric."
+    )
+    if near is not None:
+        assert f" Did you mean {near!r}?" in message
+    for known in ("val_loss", "val_f1", "val_class/cv/f1", "val_slice/short_text/precision"):
+        assert known in message.partition(" It has: ")[2]
+    assert "test_" not in message.partition(" It has: ")[2]
+
+
+def test_classes_that_the_policy_leaves_out_are_no_objective() -> None:
+    prepared(accepted=[]).check_objective("val_class/rl/f1")
+    assert "val_class/other/f1" in refused_objective(prepared(), "val_class/rl/f1")
 
 
 def test_callbacks_hear_of_every_epoch_and_can_prune() -> None:
@@ -393,11 +421,11 @@ def test_a_threshold_without_the_rest_label_is_refused_before_anything_is_fitted
 def test_cleaning_that_empties_all_texts_is_an_error_with_the_way_out(vectorizer: Any) -> None:
     ready = prepared(keep="é")
     assert Counter(ready.rows["text"]) == {"": 40}
-    with pytest.raises(DataError, match="no features in the train texts") as error:
+    with pytest.raises(DataError, match=r"^The vectorizer cannot be fitted to the train") as error:
         fit(ready, parts(vectorizer=vectorizer), Training(1))
     message = str(error.value)
     assert "empty vocabulary" in message
-    assert "vectorizer.analyzer" in message
+    assert "analyzer" in message
     assert "preprocessing" in message
 
 
@@ -410,3 +438,53 @@ def test_pruning_all_terms_is_the_vectorizers_error_too() -> None:
 def test_a_class_that_is_not_among_the_train_rows_is_an_error() -> None:
     with pytest.raises(DataError):
         fit(prepared(make_table(10, 7, 2), sizes=(0.3, 0.3)), parts(), Training(1))
+
+
+@pytest.mark.parametrize(
+    ("vectorizer", "reason"),
+    [
+        (CountVectorizer(token_pattern="("), "missing ), unterminated subpattern"),
+        (CountVectorizer(ngram_range=(2, 1)), "Invalid value for ngram_range"),
+        (CountVectorizer(analyzer="chars"), "'analyzer' parameter"),
+        (CountVectorizer(vocabulary=[]), "empty vocabulary"),
+    ],
+)
+def test_whatever_the_vectorizer_refuses_is_one_error_with_its_reason(
+    vectorizer: Any, reason: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        fit(prepared(), parts(vectorizer=vectorizer), Training(1))
+    message = str(caught.value)
+    assert message.startswith("The vectorizer cannot be fitted to the train texts: ")
+    assert reason in message
+    assert ".." not in message
+    assert caught.value.__cause__ is not None
+
+
+def test_a_sampler_that_a_class_is_too_small_for_is_one_error_with_its_reason() -> None:
+    ready = prepared()
+    assert np.bincount(ready.labels("train")).tolist() == [14, 10, 4]
+    sampler = SMOTE(k_neighbors=4, random_state=0)
+    with pytest.raises(DataError, match=r"^The sampler cannot balance the train rows: ") as caught:
+        fit(ready, parts(sampler=sampler), Training(1))
+    assert "n_neighbors = 5" in str(caught.value)
+    fit(ready, parts(sampler=SMOTE(k_neighbors=3, random_state=0)), Training(1))
+
+
+@pytest.mark.parametrize(
+    ("vectorizer", "model", "reason"),
+    [
+        (TfidfVectorizer(), GaussianNB(), "GaussianNB cannot be .* dense data is required"),
+        (HashingVectorizer(n_features=64), MultinomialNB(), "MultinomialNB cannot be .* Negative"),
+    ],
+)
+def test_a_model_that_refuses_the_features_is_one_error_with_its_reason(
+    vectorizer: Any, model: Any, reason: str
+) -> None:
+    with pytest.raises(CannotFit, match=reason):
+        fit(prepared(), Parts(vectorizer, None, model, None), Training(1))
+
+
+def test_a_model_that_would_stop_by_itself_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"model\.early_stopping"):
+        fit(prepared(), parts(early_stopping=True), Training(1))

@@ -38,6 +38,14 @@ def test_versions_are_those_that_are_installed() -> None:
     assert found["numpy"] == version("numpy")
 
 
+def test_versions_of_all_that_decides_a_training_are_told_on_request() -> None:
+    found = provenance.versions(provenance.ALL_LIBRARIES)
+    assert found.items() > provenance.versions().items()
+    more = ["pandas", "imbalanced-learn", "nltk", "snorkel"]
+    assert list(found) == [*provenance.versions(), *more]
+    assert found["nltk"] == version("nltk")
+
+
 def test_a_clean_checkout_has_its_commit_and_is_not_dirty(checkout: Path) -> None:
     commit = git(checkout, "rev-parse", "HEAD").strip()
     assert len(commit) == 40

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tagifai.errors import DataError
-from tagifai.readers import batches, labelled, texts, writer
+from tagifai.readers import batches, labelled, refuse_overwriting, texts, valid, writer, written
 from tagifai.tagger import Prediction
 
 ENCODABLE = st.text(st.characters(exclude_categories=["Cs"]))
@@ -36,7 +36,7 @@ def test_a_text_file_has_a_text_a_line(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_has_no_texts(tmp_path: Path) -> None:
-    for name in ("a.txt", "a.csv", "a.jsonl"):
+    for name in ("a.txt", "a.jsonl"):
         assert list(texts(file(tmp_path, name, ""))) == []
     assert list(texts(file(tmp_path, "b.csv", "text\n"))) == []
 
@@ -44,6 +44,83 @@ def test_an_empty_file_has_no_texts(tmp_path: Path) -> None:
 def test_standard_input_has_a_text_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("one\ntwo"))
     assert list(texts("-")) == ["one", "two"]
+
+
+class Stdin(io.TextIOWrapper):
+    """Standard input as Python opens it under another locale."""
+
+    def __init__(self, content: bytes, encoding: str, errors: str) -> None:
+        super().__init__(io.BytesIO(content), encoding=encoding, errors=errors)
+
+
+LOCALES = [("utf-8", "strict"), ("utf-8", "surrogateescape"), ("latin-1", "strict"),
+           ("ascii", "surrogateescape")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("encoding", "errors"), LOCALES)
+def test_standard_input_is_utf_8_whatever_the_locale(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, errors: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Stdin("é\n名\n".encode(), encoding, errors))
+    assert list(texts("-")) == ["é", "名"]
+
+
+@pytest.mark.parametrize(("encoding", "errors"), LOCALES)
+def test_standard_input_that_is_not_utf_8_is_refused_whatever_the_locale(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, errors: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Stdin(b"caf\xe9\n", encoding, errors))
+    with pytest.raises(DataError, match=r"^-: not UTF-8 after line 0"):
+        list(texts("-"))
+
+
+def test_without_a_standard_input_there_is_nothing_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(DataError, match=r"^There is no standard input to read from\.$"):
+        list(texts("-"))
+
+
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf"])
+def test_a_table_without_a_header_is_refused(tmp_path: Path, content: bytes) -> None:
+    source = file(tmp_path, "a.csv", content)
+    for read in (texts, labelled):
+        with pytest.raises(DataError) as caught:
+            list(read(source))
+        assert str(caught.value) == f"{source} is empty; a CSV table has a header line."
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('{"text": "\\ud800"}', "the text is not valid Unicode (surrogates not allowed)."),
+        ('"a \\udfff b"', "the text is not valid Unicode (surrogates not allowed)."),
+        ('{"title": "t", "description": "\\ud83d"}', "the text is not valid Unicode (surrogates"),
+        ("[" * 200_000, "not JSON (maximum recursion depth exceeded"),
+        ("{]", "not JSON ("),
+        ("1" * 5000, "not JSON (Exceeds the limit"),
+    ],
+    ids=["surrogate", "in a string", "in a description", "deep", "broken", "long number"],
+)
+def test_a_line_that_is_no_text_is_refused_with_its_number(
+    tmp_path: Path, line: str, reason: str
+) -> None:
+    source = file(tmp_path, "a.jsonl", f'"ok"\n\n{line}\n')
+    with pytest.raises(DataError) as caught:
+        list(texts(source))
+    assert str(caught.value).startswith(f"{source}, line 3: {reason}")
+
+
+def test_a_pair_of_surrogates_is_the_character_that_it_stands_for(tmp_path: Path) -> None:
+    assert list(texts(file(tmp_path, "a.jsonl", '"\\ud83d\\ude00"'))) == ["\U0001f600"]
+
+
+@given(st.text(st.characters()))
+def test_a_text_is_valid_if_it_has_no_half_of_a_surrogate_pair(text: str) -> None:
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        with pytest.raises(DataError, match=r"^here: the text is not valid Unicode"):
+            valid(text, "here")
+    else:
+        assert valid(text, "here") == text
 
 
 @pytest.mark.parametrize(
@@ -236,6 +313,70 @@ def test_a_failure_half_way_leaves_the_old_file(tmp_path: Path, name: str) -> No
         list(map(put, broken()))
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("file/a.json", "File exists"), ("folder.json", "Is a directory")],
+)
+def test_an_output_that_cannot_be_written_is_named_with_the_system_s_reason(
+    tmp_path: Path, name: str, reason: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.json").mkdir()
+    target = tmp_path / name
+    with pytest.raises(DataError) as caught:
+        write(target, [prediction("a")])
+    assert str(caught.value) == f"{target} cannot be written: {reason}."
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.json"]
+
+
+def test_a_full_disk_is_named_too_and_the_old_file_is_kept(tmp_path: Path) -> None:
+    def put(_predictions: list[Prediction]) -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "a.json").write_text("old")
+    with (
+        pytest.raises(DataError, match=r"a\.json cannot be written: No space left on device\."),
+        written(tmp_path / "a.json"),
+    ):
+        put([prediction("new")])
+    assert (tmp_path / "a.json").read_text() == "old"
+
+
+def test_another_error_is_not_taken_for_one_of_writing(tmp_path: Path) -> None:
+    with pytest.raises(LookupError, match="x"), written(tmp_path / "a.json"):
+        raise LookupError("x")
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- the input is kept -------------------------------------------------------------------------
+
+
+def test_the_output_over_the_input_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = file(tmp_path, "a.csv", "text\na\n")
+    (tmp_path / "link.csv").symlink_to(source)
+    (tmp_path / "hard.csv").hardlink_to(source)
+    (tmp_path / "sub").mkdir()
+    for target in (source, "a.csv", "sub/../a.csv", "link.csv", "hard.csv"):
+        for pair in ((source, target), (target, source)):
+            with pytest.raises(DataError) as caught:
+                refuse_overwriting(*pair)
+            message = f"{pair[1]} is the input too; task.output needs another name."
+            assert str(caught.value) == message
+
+
+def test_other_outputs_are_not_refused(tmp_path: Path) -> None:
+    source, same = (file(tmp_path, name, "text\na\n") for name in ("a.csv", "b.csv"))
+    dangling = tmp_path / "dangling.csv"
+    dangling.symlink_to(tmp_path / "nowhere.csv")
+    for target in (same, str(tmp_path / "new.csv"), str(dangling), None):
+        refuse_overwriting(source, target)
+    for nothing in (None, "-", str(tmp_path / "nowhere.csv")):
+        refuse_overwriting(nothing, same)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)

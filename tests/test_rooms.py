@@ -31,28 +31,50 @@ PURE = (
 )
 """Arrays and frames in and out; each may import those before it."""
 
-EDGES = ("components", "datasets", "tables", "readers", "artifacts", "tracking", "console")
+EDGES = (
+    "components",
+    "datasets",
+    "downloads",
+    "tables",
+    "readers",
+    "artifacts",
+    "estimators",
+    "tracking",
+    "store",
+    "console",
+)
+BETWEEN_EDGES = {
+    ("datasets", "downloads"),
+    ("datasets", "tables"),
+    ("artifacts", "estimators"),
+    ("tracking", "store"),
+}
+"""The only edges that know another: the part of their own work that was given a room."""
+
 TASKS = ("elt", "train", "evaluate", "predict", "info")
 
 ARROWS: dict[str, set[str]] = {
     **{name: set() for name in GROUND},
     "schema": {"errors"},
     **{name: {"errors", *PURE[:place]} for place, name in enumerate(PURE)},
-    # Edges: one outside thing each, and none of another's.
+    # Edges: one outside thing each.
     "components": {"errors"},
     "tables": {"errors"},
-    "datasets": {"errors", "files", "tables"},
+    "downloads": {"errors"},
+    "datasets": {"errors", "files", "tables", "downloads"},
     "readers": {"errors", "files", "tagger"},
-    "artifacts": {"errors", "files", "provenance", "labels", "tagger"},
-    "tracking": {"errors", "liveness"},
+    "estimators": {"errors"},
+    "artifacts": {"errors", "files", "provenance", "labels", "tagger", "estimators"},
+    "store": {"errors"},
+    "tracking": {"errors", "liveness", "store"},
     "console": {"metrics"},
     # Assembly.
     "pipeline": {"errors", "schema", *PURE},
     "callbacks": {"training"},
-    "runs": {"errors", "files", "artifacts", "tracking", "tagger"},
+    "runs": {"errors", "files", "artifacts", "store", "tagger"},
     "recording": {
         *("errors", "files", "provenance", "schema"),
-        *("artifacts", "datasets", "tracking", "pipeline", "callbacks"),
+        *("artifacts", "datasets", "tracking", "pipeline", "callbacks", "training"),
     },
     **{
         f"tasks.{name}": {
@@ -76,19 +98,19 @@ ARROWS: dict[str, set[str]] = {
 }
 
 ONLY_IN: dict[str, set[str]] = {
-    "mlflow": {"tracking"},
+    "mlflow": {"tracking", "store"},
     "optuna": set(),
     "hydra": {"components", "plugins", "cli", "run", "recording", "tasks.train", "tasks.evaluate"},
     "omegaconf": {"schema", "plugins", "cli", "run", "recording", "tasks.train", "tasks.evaluate"},
-    "filelock": {"liveness", "tracking"},
+    "filelock": {"liveness", "tracking", "datasets", "runs"},
     "imblearn": set(),
     "joblib": set(),
     "nltk": {"text"},
     "pandera": {"tables"},
-    "pooch": {"datasets"},
-    "requests": {"datasets"},
+    "pooch": {"downloads"},
+    "requests": {"downloads"},
     "rich": {"console"},
-    "skops": {"artifacts"},
+    "skops": {"estimators"},
     "snorkel": {"slices"},
     "subprocess": {"provenance"},
     "tempfile": {"files", "runs"},
@@ -160,6 +182,11 @@ def test_the_rooms_allow_no_circle() -> None:
     while free := {name for name, allowed in left.items() if not allowed & set(left)}:
         left = {name: allowed for name, allowed in left.items() if name not in free}
     assert left == {}
+
+
+def test_edges_import_no_other_edges_than_those_of_the_list() -> None:
+    found = {(name, other) for name in EDGES for other in arrows(name) & set(EDGES)}
+    assert found == BETWEEN_EDGES
 
 
 def test_no_task_imports_another() -> None:

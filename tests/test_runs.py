@@ -1,21 +1,42 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 import tagifai
 from tagifai import artifacts, runs, tracking
-from tagifai.errors import BundleError
+from tagifai.errors import BundleError, TrackingError
 from tagifai.tagger import Tagger
+from tests.conftest import DOCUMENTS
 
 TEXT = ["Images with convolutions"]
+
+SET_LATEST = """
+import sys
+from pathlib import Path
+from tagifai import runs
+
+def slow(path):
+    print("between", flush=True)
+    sys.stdin.read()
+    return replacing(path)
+
+replacing = runs.replacing
+runs.replacing = slow
+runs.set_latest(Path(sys.argv[1]), "a", {"run": "a"})
+"""
+"""Waits after the scores have been written, and before the run is named."""
 
 
 @pytest.fixture
 def bundle(tmp_path: Path, tagger: Tagger) -> Path:
-    artifacts.save(tmp_path / "made" / "bundle", tagger, {"performance.json": '{"f1": 0.5}'})
+    artifacts.save(tmp_path / "made" / "bundle", tagger, DOCUMENTS)
     return tmp_path / "made" / "bundle"
 
 
@@ -31,6 +52,30 @@ def test_the_latest_run_is_the_one_that_was_set_last_with_its_scores(tmp_path: P
     assert runs.latest(tmp_path / "stores") == "b"
     assert (tmp_path / "stores" / "run_id.txt").read_text() == "b\n"
     assert json.loads((tmp_path / "stores" / "performance.json").read_text()) == {"f1": 0.5}
+
+
+def test_of_two_processes_that_set_the_latest_run_both_files_are_of_one(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SET_LATEST, str(tmp_path)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "between\n"
+            arguments = (tmp_path, "b", {"run": "b"})
+            thread = threading.Thread(target=runs.set_latest, args=arguments, daemon=True)
+            thread.start()
+            thread.join(timeout=0.3)
+            waits = thread.is_alive()
+            assert process.communicate(timeout=30)[0] == ""
+            assert process.returncode == 0
+        finally:
+            process.kill()
+            process.wait(timeout=30)
+    thread.join(timeout=30)
+    assert waits
+    assert runs.latest(tmp_path) == "b"
+    assert json.loads((tmp_path / "performance.json").read_text()) == {"run": "b"}
 
 
 def test_scores_that_cannot_be_written_leave_the_latest_run_as_it_was(tmp_path: Path) -> None:
@@ -60,6 +105,13 @@ def test_an_unknown_run_is_refused_with_the_latest_one(tmp_path: Path) -> None:
     runs.set_latest(tmp_path, "a", {})
     with pytest.raises(BundleError, match=r"The latest run is a\.$"):
         runs.find(tmp_path, "x", None)
+
+
+def test_a_latest_run_whose_model_is_gone_is_not_offered_instead_of_itself(tmp_path: Path) -> None:
+    runs.set_latest(tmp_path, "a", {})
+    with pytest.raises(BundleError) as caught:
+        runs.find(tmp_path, None, None)
+    assert str(caught.value) == f"There is no run 'a' with a model in {tmp_path}."
 
 
 def test_what_is_no_run_id_is_refused_before_any_path_is_looked_at(tmp_path: Path) -> None:
@@ -110,3 +162,26 @@ def test_a_run_that_the_tracking_store_has_not_either_is_refused(
     with pytest.raises(BundleError, match="There is no run 'abc' with a model"):
         runs.find(tmp_path / "here", "abc", f"sqlite:///{tracked_stores}/mlflow.db")
     assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_a_changed_bundle_of_the_tracking_store_is_refused_and_not_kept(
+    tracked_stores: Path, tmp_path: Path, bundle: Path
+) -> None:
+    (bundle / "tagger.json").write_text("{}")
+    uri = f"sqlite:///{tracked_stores}/mlflow.db"
+    with tracking.start(
+        enabled=True, uri=uri, experiment="e", run_name=None,
+        stores=tracked_stores, log_file=tmp_path / "run.log",
+    ) as run:  # fmt: skip
+        run.log_bundle(bundle)
+    with pytest.raises(BundleError, match=r"tagger\.json is not the one that was saved"):
+        runs.find(tmp_path / "here", run.id, uri)
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_a_tracking_store_that_does_not_answer_is_told_at_once(tmp_path: Path, nobody: str) -> None:
+    begun = time.monotonic()
+    with pytest.raises(TrackingError, match="Run abc has no model on this machine, and http"):
+        runs.find(tmp_path, "abc", nobody)
+    assert time.monotonic() - begun < 3
+    assert list(tmp_path.iterdir()) == []

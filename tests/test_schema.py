@@ -43,12 +43,13 @@ ACCEPTED: list[tuple[type, dict[str, Any]]] = [
     (Preprocessing, {"keep": None}),
     (Preprocessing, {"keep": "a-z"}),
     (Preprocessing, {"keep": r"\w"}),
+    *[(Preprocessing, {"keep": inside}) for inside in ("]a", r"a\]b", "[a", "a-", " ")],
     (Split, {"train_size": 0.001, "val_size": 0.998}),
     (Split, {"train_size": 0.5, "val_size": 0.4999}),
     *[(Tfidf, {"analyzer": name}) for name in ("char", "char_wb", "word")],
     (Tfidf, {"ngram_min": 1, "ngram_max": 1}),
     *[(Tfidf, {"strip_accents": name}) for name in (None, "ascii", "unicode")],
-    *[(Tfidf, {"norm": name}) for name in ("l1", "l2")],
+    *[(Tfidf, {"norm": name}) for name in (None, "l1", "l2")],
     *[(Tfidf, {key: value}) for key in ("min_df", "max_df") for value in (1, 7, 0.0, 0.5, 1.0)],
     *[(Tfidf, {"max_features": number}) for number in (None, 1)],
     *[
@@ -68,6 +69,8 @@ ACCEPTED: list[tuple[type, dict[str, Any]]] = [
     *[(Quantile, {"q": number}) for number in (0.0, 1.0)],
     *[(Fixed, {"value": number}) for number in (0.0, math.nextafter(1, 0))],
     (Tracking, {"experiment": "x"}),
+    *[(Tracking, {"run_name": name}) for name in (None, "x")],
+    (Tracking, {"tags": {"a b_c./:-9": ""}}),
     *[(Console, {"verbosity": name}) for name in ("normal", "quiet")],
     *[(Console, {"style": name}) for name in ("auto", "plain")],
     (Console, {"every": 1}),
@@ -78,9 +81,24 @@ ACCEPTED: list[tuple[type, dict[str, Any]]] = [
     ],
     *[(Objective, {"direction": name}) for name in ("maximize", "minimize")],
     (Predict, {"batch_size": 1}),
+    *[
+        (Predict, {key: value})
+        for key in ("run_id", "text", "input", "output")
+        for value in (None, " x ")
+    ],
+    *[(Evaluate, {key: value}) for key in ("run_id", "data", "output") for value in (None, "x")],
+    (Paths, {"root": MISSING, "outputs": "o", "stores": "/s"}),
 ]
 
 NAN, INFINITY = math.nan, math.inf
+
+NOT_BLANK: list[tuple[type, str]] = [
+    *[(Data, key) for key in ("projects", "tags", "other")],
+    *[(Tracking, key) for key in ("uri", "experiment", "run_name")],
+    *[(Evaluate, key) for key in ("run_id", "data", "output")],
+    *[(Predict, key) for key in ("run_id", "text", "input", "output")],
+    *[(Paths, key) for key in ("root", "outputs", "stores")],
+]
 
 REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
     *[
@@ -97,11 +115,21 @@ REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
         for value in ("", SUM[1:], SUM + "0", SUM.upper(), "g" * 64)
     ],
     (Data, {"min_freq": 0}, "min_freq", "at least 1"),
-    *[(Data, {"other": name}, "other", "not blank") for name in ("", " ")],
     (Preprocessing, {"stopwords": ["a", ""]}, "stopwords", "words that are not empty"),
     *[
         (Preprocessing, {"keep": inside}, "keep", "the inside of a regular expression's brackets")
-        for inside in ("", "z-a", "\\")
+        for inside in (
+            "",
+            "z-a",
+            "\\",
+            "a]b",
+            "]]",
+            "a-z][",
+            "a--b",
+            "a&&b",
+            "a||b",
+            "a~~b",
+        )
     ],
     *[
         (Split, {key: value}, key, "a share between 0 and 1, both excluded")
@@ -113,8 +141,8 @@ REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
     *[(Tfidf, {"analyzer": name}, "analyzer", "char, char_wb, word") for name in ("", "chars")],
     (Tfidf, {"ngram_min": 0}, "ngram_min", "at least 1"),
     (Tfidf, {"ngram_min": 3, "ngram_max": 2}, "ngram_max", "at least ngram_min = 3"),
-    (Tfidf, {"strip_accents": "x"}, "strip_accents", "one of None, ascii, unicode"),
-    (Tfidf, {"norm": "max"}, "norm", "l1, l2"),
+    (Tfidf, {"strip_accents": "x"}, "strip_accents", "one of null, ascii, unicode"),
+    (Tfidf, {"norm": "max"}, "norm", "one of null, l1, l2"),
     *[
         (Tfidf, {key: value}, key, "a count of texts (1 or more) or a share (0.0 to 1.0)")
         for key in ("min_df", "max_df")
@@ -144,13 +172,21 @@ REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
     (SGD, {"learning_rate": "optimal", "alpha": 0.0}, "alpha", "learning_rate=optimal divides"),
     *[(SGD, {"eta0": number}, "eta0", "a number above 0") for number in (0.0, -1.0, NAN, INFINITY)],
     *[(SGD, {"power_t": number}, "power_t", "finite") for number in (NAN, INFINITY, -INFINITY)],
-    (SGD, {"class_weight": "even"}, "class_weight", "one of None, balanced"),
+    (SGD, {"class_weight": "even"}, "class_weight", "one of null, balanced"),
     *[
         (Quantile, {"q": number}, "q", "a share from 0 to 1")
         for number in (-0.1, math.nextafter(1, 2), NAN)
     ],
     *[(Fixed, {"value": number}, "value", "at least 0 and below 1") for number in (-0.1, 1.0, NAN)],
-    *[(Tracking, {"experiment": name}, "experiment", "not blank") for name in ("", " ")],
+    *[
+        (schema, {key: name}, key, "not blank")
+        for schema, key in NOT_BLANK
+        for name in ("", " ", "\n")
+    ],
+    *[
+        (Tracking, {"tags": {name: "x"}}, "tags", "names of letters, digits, spaces")
+        for name in ("", "a=b", "é,")
+    ],
     (Console, {"verbosity": "loud"}, "verbosity", "one of normal, quiet"),
     (Console, {"style": "rich"}, "style", "one of auto, plain"),
     (Console, {"every": 0}, "every", "at least 1"),
@@ -208,13 +244,13 @@ def test_a_value_beyond_the_edge_is_refused_with_the_rule(
         made(schema, values)
     assert caught.value.key == key
     assert allowed in caught.value.allowed
-    if key != "stopwords":
+    if key not in ("stopwords", "tags") or schema is Data:
         assert str(caught.value).startswith(f"{key} = {values[key]!r} is not allowed: ")
 
 
 def test_every_schema_with_rules_is_among_the_tested_ones() -> None:
     with_rules = {schema for schema in NODES.values() if "__post_init__" in vars(schema)}
-    nested = {Training, Objective}
+    nested = {Training, Objective, Paths}
     assert {schema for schema, *_ in ACCEPTED} == with_rules | nested
     assert {schema for schema, *_ in REFUSED} == with_rules | nested
 
@@ -261,6 +297,30 @@ def test_numeric_rules_accept_finite_numbers_of_their_range_only(number: float) 
     assert accepts(rules.positive) is (finite and number > 0)
     assert accepts(rules.not_negative) is (finite and number >= 0)
     assert accepts(rules.share) is (finite and 0 < number < 1)
+
+
+def test_what_is_allowed_is_written_as_in_yaml() -> None:
+    with pytest.raises(Refused) as caught:
+        rules.one_of("key", "x", (None, True, 1, "a"))
+    assert caught.value.allowed == "one of null, True, 1, a"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=3) | st.none())
+def test_a_filled_field_has_something_other_than_white_space(value: str | None) -> None:
+    if value is None or value.strip():
+        rules.filled("key", value)
+    else:
+        with pytest.raises(Refused, match=r"^key = .* something that is not blank$"):
+            rules.filled("key", value)
+
+
+def test_an_escaped_bracket_may_come_first() -> None:
+    assert Preprocessing(keep=r"\]a").keep == r"\]a"
+
+
+def test_a_bracket_after_an_escaped_backslash_closes_early() -> None:
+    with pytest.raises(Refused, match=r"^keep = "):
+        Preprocessing(keep=r"a\\]")
 
 
 # --- parameters without effect -----------------------------------------------------------------
@@ -326,6 +386,31 @@ def test_a_missing_value_and_a_missing_group_are_named() -> None:
         check(composed(data=Data))
     with pytest.raises(ConfigError, match=r"^threshold\b"):
         check(composed(threshold=MISSING))
+
+
+@pytest.mark.parametrize("name", ["sampling", "threshold"])
+def test_sampling_and_threshold_may_be_null(name: str) -> None:
+    assert getattr(check(composed(**{name: None})), name) is None
+
+
+@pytest.mark.parametrize("name", ["task", "vectorizer", "model"])
+def test_no_other_group_may_be_null(name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check(composed(**{name: None}))
+    assert str(caught.value) == f"{name} is not set. It is a group; choose an option: {name}=..."
+
+
+@pytest.mark.parametrize("name", ["predict", "elt", "os", "", "Train"])
+def test_the_name_of_a_task_cannot_be_changed_by_itself(name: str) -> None:
+    cfg = composed()
+    cfg.task.name = name
+    with pytest.raises(ConfigError, match=r"^task\.name belongs to the option .* task=\.\.\.$"):
+        check(cfg)
+
+
+def test_a_task_without_a_schema_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^task\.name belongs to the option"):
+        check(composed(task={"name": "train"}))
 
 
 def test_an_interpolation_that_leads_nowhere_is_named() -> None:

@@ -60,10 +60,31 @@ def test_another_encoding_is_refused_with_what_to_do(tmp_path: Path) -> None:
         read(csv(tmp_path, b"id,tag\n1,\xe9\n"))
 
 
-@pytest.mark.parametrize("content", ["", "id,tag\n1,a\n2,b,c\n", 'id,tag\n1,"a\n'])
+@pytest.mark.parametrize("content", ["", 'id,tag\n1,"a\n'])
 def test_what_is_no_table_is_refused(tmp_path: Path, content: str) -> None:
     with pytest.raises(DataError, match=r"table\.csv is not a CSV table with a header line"):
         read(csv(tmp_path, content))
+
+
+@pytest.mark.parametrize("rows", ["1,a,b\n", "1,a,\n2,b,\n", "1,a\n2,b,c\n", "1,a,b\n2,c\n"])
+def test_a_row_with_too_many_fields_is_refused_and_shifts_no_column(
+    tmp_path: Path, rows: str
+) -> None:
+    with pytest.raises(DataError, match=r"table\.csv is not a CSV table with a header line"):
+        read(csv(tmp_path, "id,tag\n" + rows))
+
+
+def test_a_row_with_too_few_fields_is_filled_with_nothing(tmp_path: Path) -> None:
+    assert read(csv(tmp_path, "id,tag\n1\n2,b\n"))["tag"].tolist() == ["", "b"]
+
+
+def test_a_column_that_is_there_twice_does_not_take_the_place_of_the_first(tmp_path: Path) -> None:
+    tags = validated("tags", csv(tmp_path, "id,tag,tag\n1,a,b\n"))
+    assert (tags["id"].tolist(), tags["tag"].tolist()) == (["1"], ["a"])
+
+
+def test_a_lone_carriage_return_in_quotes_is_kept(tmp_path: Path) -> None:
+    assert read(csv(tmp_path, 'id,tag\n1,"a\rb"\n'))["tag"].tolist() == ["a\rb"]
 
 
 def test_tables_that_keep_the_rules_are_returned_whole(tmp_path: Path) -> None:
@@ -90,7 +111,7 @@ def test_dates_may_have_a_time_and_a_zone(tmp_path: Path) -> None:
 def test_a_missing_column_is_named_beside_those_that_there_are(
     tmp_path: Path, name: str, header: str, missing: str, hint: str
 ) -> None:
-    message = refusal(name, csv(tmp_path, f"{header}\n1,a,b\n"))
+    message = refusal(name, csv(tmp_path, f"{header}\n{header}\n"))
     assert f"data.{name}: " in message
     assert f"has no column '{missing}'" in message
     assert hint in message
@@ -135,6 +156,11 @@ def test_all_broken_rules_are_told_at_once(tmp_path: Path) -> None:
     message = refusal("tags", csv(tmp_path, "id,tag\n1,a\n1,\n"))
     assert "id not unique in data row 1, 2" in message
     assert "tag blank in data row 2" in message
+
+
+def test_a_rule_of_the_whole_row_is_told_once(tmp_path: Path) -> None:
+    message = refusal("projects", csv(tmp_path, PROJECTS + "1,2020-01-01,,\n"))
+    assert message.endswith(": title and description both blank in data row 1.")
 
 
 def test_five_rows_are_named_and_the_others_counted(tmp_path: Path) -> None:

@@ -7,8 +7,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
+import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +20,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 import tagifai
-from tests.app import ROOT, SMALL, App
+from tests.app import ROOT, SMALL, App, environment
 
 TEXTS = ["Transfer learning with transformers for text", "A GAN (with CNNs) & more: $5, a=b"]
 
@@ -77,16 +81,16 @@ def test_a_run_says_what_it_does_in_plain_lines_without_a_terminal(app: App) -> 
     assert re.search(r"^Epoch 0 \| train_loss \d\.\d{5} \| val_loss \d\.\d{5}$", output, re.M)
     assert re.search(r"^ +overall \(weighted\)( +0\.\d{4}){3} +\d+ *$", output, re.M)
     assert "model sgd" in output
-    assert 'task=predict task.text="..."' in output
+    assert re.search(r'^Predict: .* task=predict .*task.text="..."$', output, re.M)
     assert [c for c in output if ord(c) < 32 and c != "\n"] == []
 
 
 def test_a_quiet_run_prints_the_scores_only(app: App) -> None:
     output = app.ok(*SMALL, "tracking=none", "console=quiet")
 
-    assert output.lstrip().startswith("Test, threshold")
+    assert output.startswith(f"Run {app.run_id()}: test at threshold 0.")
     assert "overall (weighted)" in output
-    for word in ("Epoch", "Data:", "Run ", "Predict"):
+    for word in ("Epoch", "Data:", "Predict"):
         assert word not in output
 
 
@@ -195,14 +199,15 @@ def test_patience_ends_a_training_early_with_the_best_weights(app: App) -> None:
 # --- failures and interrupts -------------------------------------------------------------------
 
 
-def wait_for(log: Path, app: App, text: str) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        for found in app.outputs.glob(str(log)):
-            if text in found.read_text():
-                return
+def wait_until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 90
+    while not happened():
+        assert time.monotonic() < deadline
         time.sleep(0.05)
-    raise AssertionError(f"{text} did not come up in {log}")
+
+
+def wait_for(log: Path, app: App, text: str) -> None:
+    wait_until(lambda: any(text in path.read_text() for path in app.outputs.glob(str(log))))
 
 
 @pytest.mark.parametrize(
@@ -267,6 +272,86 @@ def test_a_tracking_server_out_of_reach_is_said_before_anything_is_trained(app: 
     assert not (app.stores / "run_id.txt").exists()
 
 
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A tracking server on loopback, and its process, which is ended with its children."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    folder = tmp_path / "server"
+    folder.mkdir()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
+            *("--host", "127.0.0.1", "--port", str(port)),
+            *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
+            *("--artifacts-destination", str(folder / "artifacts")),
+        ],
+        cwd=folder,
+        env=environment({"MLFLOW_DISABLE_TELEMETRY": "true"}),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until(lambda: answers(port))
+        yield f"http://127.0.0.1:{port}", process
+    finally:
+        end(process)
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def test_a_server_that_dies_in_the_middle_does_not_take_the_model_with_it(
+    app: App, server: tuple[str, subprocess.Popen[bytes]]
+) -> None:
+    uri, process = server
+    training = app.start(
+        "vectorizer=tfidf_word", "training.epochs=1500", env={"MLFLOW_TRACKING_URI": uri}
+    )
+    try:
+        wait_for(Path("*/*/run.log"), app, "Epoch 20 ")
+        end(process)
+        _, errors = training.communicate(timeout=120)
+    finally:
+        training.kill()
+
+    assert training.returncode == 1
+    (bundle,) = app.outputs.glob("*/*/bundle")
+    assert errors.count("\n") == 1
+    assert f"The model is trained and saved all the same: {bundle}" in errors
+    assert not (app.stores / "run_id.txt").exists()
+    (run_id,) = [path.stem for path in (app.stores / "running").iterdir()]
+    # It can be used, and the run is closed when the server is back.
+    output = app.run("task=predict", f"task.text={TEXTS[0]}", f"task.run_id={run_id}").stdout
+    assert predictions(output)[0]["input_text"] == TEXTS[0]
+
+
+def test_a_run_is_tracked_by_a_server_and_its_model_fetched_from_there(
+    app: App, server: tuple[str, subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    env = {"MLFLOW_TRACKING_URI": server[0]}
+    done = app.run(*SMALL, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"Look at:  {server[0]}" in done.stdout
+
+    elsewhere = App(tmp_path / "elsewhere")
+    elsewhere.folder.mkdir()
+    arguments = ("task=predict", f"task.text={TEXTS[0]}", f"task.run_id={app.run_id()}")
+    fetched = elsewhere.run(*arguments, env=env)
+    assert (fetched.returncode, fetched.stderr) == (0, "")
+    assert fetched.stdout == app.ok(*arguments)
+
+
 REFUSED = [
     (("model.alhpa=1",), ["'model.alhpa'", "Did you mean 'alpha'?", "eta0"]),
     (("+model.alhpa=1",), ["'model.alhpa'", "Did you mean 'alpha'?"]),
@@ -288,7 +373,7 @@ REFUSED = [
         ["LinearSVC", "predict_proba"],
     ),
     (("task=predict",), ["task.text", "task.input"]),
-    (("task=predict", "task.text="), ["task.text is blank"]),
+    (("task=predict", "task.text="), ["task.text", "not blank"]),
 ]
 
 
@@ -299,7 +384,7 @@ def test_a_wrong_configuration_is_refused_in_one_message(
     done = app.run(*arguments)
 
     assert done.returncode == 2
-    assert done.stdout == ""
+    assert "Epoch" not in done.stdout
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("Error: ")
     assert [part for part in parts if part not in done.stderr] == []
@@ -397,7 +482,7 @@ def test_a_failing_prediction_leaves_no_output(trained: App) -> None:
 
     assert done.returncode == 2
     assert "line 2" in done.stderr
-    assert not list(trained.cwd.glob("*broken.json*")) or not (trained.cwd / "broken.json").exists()
+    assert [path.name for path in trained.cwd.glob("*broken.json*")] == ["broken.jsonl"]
 
 
 def test_prediction_before_any_training_says_what_to_do(app: App) -> None:

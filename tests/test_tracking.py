@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
-import socket
+import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.entities import DatasetInput
 from mlflow.entities import Run as Recorded
-from mlflow.utils.validation import _validate_metric_name
+from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, _validate_metric_name
 
 from tagifai import store, tracking
 from tagifai.errors import TrackingError
@@ -27,7 +29,7 @@ from tagifai.tracking import Run
 ABANDONED = """
 import sys
 from pathlib import Path
-from tagifai import store, tracking
+from tagifai import tracking
 
 stores = Path(sys.argv[1])
 with tracking.start(
@@ -42,14 +44,6 @@ with tracking.start(
 @pytest.fixture
 def stores(tracked_stores: Path) -> Path:
     return tracked_stores
-
-
-@pytest.fixture
-def nobody() -> Iterator[str]:
-    """The address of a port that is taken and not listened on."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 def uri(stores: Path) -> str:
@@ -74,6 +68,15 @@ def recorded(stores: Path, run_id: str) -> Recorded:
 
 def running(stores: Path) -> list[str]:
     return sorted(path.name for path in (stores / "running").iterdir())
+
+
+def full_disk(*_: object, **__: object) -> None:
+    raise OSError("disk full")
+
+
+def fail(error: type[BaseException] | None) -> None:
+    if error is not None:
+        raise error
 
 
 class Spy:
@@ -123,7 +126,7 @@ def test_an_interrupt_ends_its_run_as_killed(stores: Path) -> None:
         raise KeyboardInterrupt
     ended = recorded(stores, run.id)
     assert ended.info.status == "KILLED"
-    assert ended.data.tags["error"] == "KeyboardInterrupt"
+    assert ended.data.tags["error"] == "Interrupted."
     assert running(stores) == []
 
 
@@ -143,13 +146,116 @@ def test_the_log_is_kept_with_the_run_however_it_ends(stores: Path, fails: bool)
 def test_a_store_that_fails_while_closing_does_not_hide_the_first_error(
     stores: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object, **__: object) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(MlflowClient, "set_terminated", broken)
-    with pytest.raises(ValueError, match="first"), started(stores):
+    monkeypatch.setattr(MlflowClient, "set_terminated", full_disk)
+    with (
+        caplog.at_level(logging.INFO, "tagifai"),
+        pytest.raises(ValueError, match="first"),
+        started(stores) as run,
+    ):
         raise ValueError("first")
-    assert "could not be closed as FAILED: Tracking failed: OSError: disk full" in caplog.text
+    assert "The run failed: ValueError: first" in caplog.text
+    assert f"Closing run {run.id}: Tracking failed: OSError: disk full" in caplog.text
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, None])
+def test_a_run_that_could_not_be_closed_keeps_its_mark_and_is_closed_by_the_next(
+    stores: Path, error: type[BaseException] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(MlflowClient, "set_terminated", full_disk)
+        with pytest.raises(error or TrackingError), started(stores) as run:
+            fail(error)
+    assert recorded(stores, run.id).info.status == "RUNNING"
+    assert running(stores) == [f"{run.id}.run"]
+    assert tracking.close_abandoned(stores) == [run.id]
+    assert recorded(stores, run.id).info.status == "FAILED"
+    assert running(stores) == []
+
+
+def test_a_log_that_cannot_be_kept_does_not_keep_a_failed_run_open(
+    stores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (stores / "run.log").write_text("a line\n")
+    monkeypatch.setattr(MlflowClient, "log_artifact", full_disk)
+    with pytest.raises(ValueError, match="first"), started(stores) as run:
+        raise ValueError("first")
+    ended = recorded(stores, run.id)
+    assert ended.info.status == "FAILED"
+    assert ended.data.tags["error"] == "ValueError: first"
+    assert running(stores) == []
+
+
+def test_a_log_that_cannot_be_kept_fails_the_run_and_closes_it(
+    stores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (stores / "run.log").write_text("a line\n")
+    monkeypatch.setattr(MlflowClient, "log_artifact", full_disk)
+    with pytest.raises(TrackingError, match="disk full"), started(stores) as run:
+        pass
+    ended = recorded(stores, run.id)
+    assert ended.info.status == "FAILED"
+    assert ended.data.tags["error"].startswith("TrackingError: Tracking failed: OSError: disk full")
+    assert running(stores) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("step", ["log_batch", "set_terminated", "log_artifact"])
+def test_a_second_signal_does_not_stop_an_interrupted_run_from_being_closed(
+    stores: Path, step: str, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def impatient(client: MlflowClient, *args: Any, **kwargs: Any) -> Any:
+        sent.append(step)
+        os.kill(os.getpid(), number)
+        return original(client, *args, **kwargs)
+
+    (stores / "run.log").write_text("a line\n")
+    sent: list[str] = []
+    original = getattr(MlflowClient, step)
+    monkeypatch.setattr(MlflowClient, step, impatient)
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), started(stores) as run:
+            raise KeyboardInterrupt
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, before)
+    assert sent == [step]
+    ended = recorded(stores, run.id)
+    assert ended.info.status == "KILLED"
+    assert ended.data.tags["error"] == "Interrupted."
+    assert (stores / "artifacts" / run.id / "artifacts" / "run.log").exists()
+    assert running(stores) == []
+
+
+def test_an_interrupt_while_a_finished_run_is_closed_ends_it_as_killed(
+    stores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        monkeypatch.undo()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    (stores / "run.log").write_text("a line\n")
+    with pytest.raises(KeyboardInterrupt), started(stores) as run:
+        monkeypatch.setattr(MlflowClient, "log_artifact", interrupted)
+    assert recorded(stores, run.id).info.status == "KILLED"
+    assert running(stores) == []
+
+
+def test_signals_of_a_run_in_another_thread_are_left_alone(stores: Path) -> None:
+    def work() -> None:
+        try:
+            with started(stores) as run:
+                found.append(run.id)
+                raise ValueError("first")
+        except ValueError as error:
+            found.append(str(error))
+
+    found: list[str] = []
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(timeout=30)
+    assert found[1:] == ["first"]
+    assert recorded(stores, found[0]).info.status == "FAILED"
 
 
 def test_runs_of_one_name_are_in_one_experiment(stores: Path) -> None:
@@ -241,13 +347,43 @@ def test_metrics_are_recorded_under_names_with_odd_characters_replaced(stores: P
     assert found == {"val_class/c__ _old__ 100_/f1": 0.5, "val_class/a-b.c d:e_f/f1": 0.25}
 
 
-@given(st.text(st.characters(exclude_characters="./"), min_size=1, max_size=200))
-def test_any_name_of_a_class_without_dots_and_slashes_makes_a_metric_that_mlflow_takes(
-    name: str,
-) -> None:
-    _validate_metric_name(  # type: ignore[no-untyped-call]
-        tracking._metric_name(f"val_class/{name}/f1")
-    )
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), unique=True, max_size=5))
+def test_any_names_of_classes_make_as_many_metrics_that_mlflow_takes(names: list[str]) -> None:
+    metrics = [f"val_class/{name}/f1" for name in names]
+    accepted = tracking._metric_names(metrics)
+    assert list(accepted) == metrics
+    assert len(set(accepted.values())) == len(names)
+    for name in accepted.values():
+        _validate_metric_name(name)  # type: ignore[no-untyped-call]
+        assert len(name) <= MAX_ENTITY_KEY_LENGTH
+
+
+def test_names_that_mlflow_takes_are_kept_and_others_get_a_digest() -> None:
+    def digest(name: str) -> str:
+        return hashlib.sha256(name.encode()).hexdigest()[:8]
+
+    long = "x" * 300
+    expected = {
+        "a/日本語 é/f1": "a/日本語 é/f1",
+        "a/C#/f1": "a/C_/f1",
+        "a/C+/f1": f"a_C__f1-{digest('a/C+/f1')}",
+        "a/../f1": f"a____f1-{digest('a/../f1')}",
+        "a///f1": f"a___f1-{digest('a///f1')}",
+        "../f1": f"___f1-{digest('../f1')}",
+        "x" * 250: "x" * 250,
+        long: f"{'x' * 241}-{digest(long)}",
+    }
+    assert tracking._metric_names(expected) == expected
+
+
+def test_metrics_of_classes_with_odd_names_are_kept_apart(stores: Path) -> None:
+    names = ["C#", "C+", "C_", "..", ".", "/", "//", "", "日本語", "y" * 300, "y" * 301]
+    with started(stores) as run:
+        run.log_metrics({f"val_class/{name}/f1": i for i, name in enumerate(names)})
+    found = recorded(stores, run.id).data.metrics
+    assert sorted(found.values()) == list(range(len(names)))
+    assert found["val_class/日本語/f1"] == names.index("日本語")
+    assert found["val_class/C_/f1"] == names.index("C#")
 
 
 def data_set(stores: Path, run: Run) -> DatasetInput:
@@ -360,26 +496,40 @@ def test_an_address_that_is_none_is_a_tracking_error(
         started(tmp_path / "other", uri=bad.format(file=tmp_path / "file")).__enter__()
 
 
-def test_the_environment_s_address_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://there")
-    assert store.tracking_uri("sqlite:///here") == "http://there"
-    for unset in ("", None):
-        if unset is None:
-            monkeypatch.delenv("MLFLOW_TRACKING_URI")
-        else:
-            monkeypatch.setenv("MLFLOW_TRACKING_URI", unset)
-        assert store.tracking_uri("sqlite:///here") == "sqlite:///here"
+def test_an_experiment_whose_artifacts_have_moved_is_refused(stores: Path, tmp_path: Path) -> None:
+    with started(stores):
+        pass
+    there = stores.rename(tmp_path / "moved")
+    with pytest.raises(TrackingError, match="which is not there any more"):
+        started(there).__enter__()
+    assert not stores.exists()
+    assert running(there) == []
 
 
-def test_telemetry_is_off_unless_the_user_turns_it_on(
-    stores: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_first_database_that_is_not_finished_is_not_there_and_the_next_run_makes_it(
+    tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY", raising=False)
-    store.connect(uri(stores))
-    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
-    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
-    store.connect(uri(stores))
-    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "false"
+    def killed(uri: str) -> MlflowClient:
+        Path(uri.removeprefix("sqlite:///")).write_text("half")
+        raise KeyboardInterrupt
+
+    def quick(uri: str) -> MlflowClient:
+        path = Path(uri.removeprefix("sqlite:///"))
+        if not path.exists():
+            shutil.copyfile(migrated, path)
+        return connect(uri)
+
+    connect = store.connect
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    fresh = tmp_path / "fresh"
+    monkeypatch.setattr(store, "connect", killed)
+    with pytest.raises(KeyboardInterrupt):
+        started(fresh).__enter__()
+    assert not (fresh / "mlflow.db").exists()
+    monkeypatch.setattr(store, "connect", quick)
+    with started(fresh) as run:
+        pass
+    assert recorded(fresh, run.id).info.status == "FINISHED"
 
 
 # --- abandoned runs ----------------------------------------------------------------------------
@@ -419,22 +569,49 @@ def test_an_abandoned_run_whose_store_is_out_of_reach_is_left_for_later(
     assert (stores / "running" / "abc.run").exists()
 
 
-# --- bundles from the store --------------------------------------------------------------------
+def test_an_abandoned_run_of_a_server_that_is_gone_is_left_for_later_at_once(
+    stores: Path, nobody: str
+) -> None:
+    (stores / "running").mkdir()
+    (stores / "running" / "abc.run").write_text(nobody)
+    begun = time.monotonic()
+    assert tracking.close_abandoned(stores) == []
+    assert time.monotonic() - begun < 3
+    assert (stores / "running" / "abc.run").exists()
 
 
-def test_a_bundle_is_fetched_from_the_store(stores: Path, tmp_path: Path) -> None:
-    (tmp_path / "bundle").mkdir()
-    (tmp_path / "bundle" / "part").write_text("a")
-    (tmp_path / "scratch").mkdir()
-    with started(stores) as run:
-        run.log_bundle(tmp_path / "bundle")
-    fetched = store.download_bundle(uri(stores), run.id, tmp_path / "scratch")
-    assert fetched == tmp_path / "scratch" / "bundle"
-    assert (fetched / "part").read_text() == "a"
+def test_an_abandoned_run_that_the_store_has_not_any_more_is_forgotten(stores: Path) -> None:
+    (stores / "running").mkdir()
+    (stores / "running" / f"{'f' * 32}.run").write_text(uri(stores))
+    tracking.close_abandoned(stores)
+    assert running(stores) == []
 
 
-def test_an_unknown_run_and_one_without_a_bundle_have_none(stores: Path, tmp_path: Path) -> None:
+def test_an_abandoned_run_whose_database_is_gone_is_forgotten_and_none_is_made(
+    stores: Path, tmp_path: Path
+) -> None:
+    (stores / "running").mkdir()
+    (stores / "running" / "abc.run").write_text(uri(tmp_path / "nowhere"))
+    tracking.close_abandoned(stores)
+    assert running(stores) == []
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.xfail(reason="MLflow says of a deleted run that it is not active, not that it is gone")
+def test_an_abandoned_run_that_was_deleted_is_forgotten(stores: Path) -> None:
+    run_id = MlflowClient(uri(stores)).create_run("0").info.run_id
+    MlflowClient(uri(stores)).delete_run(run_id)
+    (stores / "running").mkdir()
+    (stores / "running" / f"{run_id}.run").write_text(uri(stores))
+    tracking.close_abandoned(stores)
+    assert running(stores) == []
+
+
+@pytest.mark.xfail(reason="closing an abandoned run does not look at how it ended")
+def test_an_abandoned_run_that_had_finished_stays_finished(stores: Path) -> None:
     with started(stores) as run:
         pass
-    for run_id in (run.id, "f" * 32):
-        assert store.download_bundle(uri(stores), run_id, tmp_path) is None
+    (stores / "running" / f"{run.id}.run").write_text(uri(stores))
+    tracking.close_abandoned(stores)
+    assert running(stores) == []
+    assert recorded(stores, run.id).info.status == "FINISHED"

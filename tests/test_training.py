@@ -9,14 +9,15 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression, SGDClassifier
-from sklearn.naive_bayes import MultinomialNB
+from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neural_network import MLPClassifier
 
-from tagifai.errors import UserError
+from tagifai.errors import ConfigError, UserError
 from tagifai.labels import Indices
 from tagifai.thresholds import Probabilities
-from tagifai.training import Diverged, History, Pruned, Rows, train, trains_by_epochs
+from tagifai.training import CannotFit, Diverged, History, Pruned, Rows, train, trains_by_epochs
 
 quick = settings(max_examples=12)
 
@@ -358,13 +359,13 @@ def test_a_loss_that_is_nan_is_a_divergence_that_no_callback_is_told_of(
 class Failing(Scripted):
     """Fails in its third epoch."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, error: Exception | str) -> None:
         super().__init__(val=[0.5] * 5)
-        self.message = message
+        self.error = ValueError(error) if isinstance(error, str) else error
 
     def partial_fit(self, X: str, y: Indices, classes: Indices) -> None:
         if len(self.fitted_on) == 2:
-            raise ValueError(self.message)
+            raise self.error
         super().partial_fit(X, y, classes)
 
 
@@ -373,10 +374,51 @@ def test_a_divergence_says_the_epoch_that_it_happened_in() -> None:
         scripted(Failing("overflow in the weights"))
 
 
+@pytest.mark.parametrize("error", [ValueError("no such loss"), TypeError("no such loss")])
+def test_what_the_model_refuses_is_one_error_with_its_size_and_reason(error: Exception) -> None:
+    zero = np.array([0])
+    rows = Rows(np.zeros((1, 3)), zero), Rows("train", zero), Rows("val", zero)
+    with pytest.raises(CannotFit) as caught:
+        train(Failing(error), *rows, epochs=5)
+    assert str(caught.value) == (
+        "Failing cannot be fitted to these features (1 rows, 3 columns): no such loss"
+    )
+    assert isinstance(caught.value, UserError)
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    ("model", "X", "reason"),
+    [
+        (GaussianNB(), csr_matrix(X), "dense data is required"),
+        (MultinomialNB(), -X, "Negative values in data"),
+        (LogisticRegression(), np.full_like(X, np.inf), "infinity"),
+    ],
+    ids=["sparse features", "negative features", "infinite features"],
+)
+def test_a_model_that_refuses_these_features_says_why(model: Any, X: Any, reason: str) -> None:
+    rows = Rows(X, Y)
+    with pytest.raises(CannotFit, match=reason) as caught:
+        train(model, rows, rows, rows, epochs=1)
+    name = type(model).__name__
+    assert str(caught.value).startswith(f"{name} cannot be fitted to these features (7 rows, 3 col")
+
+
 def test_any_other_error_of_the_model_is_passed_on() -> None:
-    with pytest.raises(ValueError, match=r"^no such loss$") as error:
-        scripted(Failing("no such loss"))
-    assert not isinstance(error.value, UserError)
+    error = LookupError("no such thing")
+    with pytest.raises(LookupError) as caught:
+        scripted(Failing(error))
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("model", [sgd(early_stopping=True), MLPClassifier(early_stopping=True)])
+def test_a_model_that_would_stop_by_itself_is_refused_with_the_way_out(model: Any) -> None:
+    told: list[tuple[str, int, float]] = []
+    listeners = [Listener("only", told)]
+    with pytest.raises(ConfigError, match=r"^model\.early_stopping .* set training\.patience"):
+        train(model, ROWS, ROWS, VAL, epochs=2, callbacks=listeners)
+    assert told == []
+    assert not hasattr(model, "classes_")
 
 
 def test_all_classes_are_made_known_in_the_first_epoch() -> None:

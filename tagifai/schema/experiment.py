@@ -67,7 +67,8 @@ class Preprocessing:
         if self.keep is None:
             return
         allowed = "the inside of a regular expression's brackets, such as A-Za-z0-9"
-        closes_early = re.search(r"(?<!\\)]", self.keep[1:]) is not None
+        unescaped = re.sub(r"\\.", "xx", self.keep)
+        closes_early = "]" in unescaped[1:]
         require(not closes_early, "keep", self.keep, allowed)
         try:
             with warnings.catch_warnings(action="error"):

@@ -18,7 +18,7 @@ class Tracking:
         enabled: record runs in MLflow; without it a run is only on disk.
         uri: of the tracking store; the environment variable MLFLOW_TRACKING_URI wins.
         experiment: name of the MLflow experiment.
-        run_name: None lets MLflow make one up.
+        run_name: None names the run by its model, vectorizer and data.
         tags: further tags of the run.
     """
 

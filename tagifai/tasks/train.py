@@ -45,7 +45,7 @@ def run(config: Config) -> float:
         enabled=config.tracking.enabled,
         uri=store.tracking_uri(config.tracking.uri),
         experiment=config.tracking.experiment,
-        run_name=config.tracking.run_name,
+        run_name=config.tracking.run_name or _run_name(),
         stores=stores,
         log_file=output / "run.log",
     )
@@ -65,6 +65,12 @@ def run(config: Config) -> float:
     runs.set_latest(stores, tracked.id, result.performance)
     _show_result(display, config, tracked.id, result, time.monotonic() - started)
     return result.metrics()[config.objective.metric]
+
+
+def _run_name() -> str:
+    """Return the options that runs differ in most, which say more than MLflow's random names."""
+    choices = HydraConfig.get().runtime.choices
+    return "-".join(str(choices.get(group)) for group in ("model", "vectorizer", "data"))
 
 
 def _parts(config: Config, random_state: RandomState) -> pipeline.Parts:

@@ -1,0 +1,348 @@
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from mlflow import MlflowClient
+from omegaconf import OmegaConf
+
+from tagifai import artifacts, recording, tracking
+from tagifai.datasets import Dataset
+from tagifai.errors import DataError, TrackingError
+from tagifai.labels import LabelEncoder
+from tagifai.metrics import Performance, Scores
+from tagifai.pipeline import Prepared, Result
+from tagifai.schema import Config, check
+from tagifai.splits import Split
+from tagifai.tagger import Tagger
+from tagifai.training import History, Pruned
+from tests.conftest import TAGS, TEXTS, Compose
+
+HISTORY = History(train_loss=[0.75, 0.5], val_loss=[1.0, 0.875])
+LOSSES = {"train_loss": [0.75, 0.5], "val_loss": [1.0, 0.875]}
+
+
+class Spy(tracking.Run):
+    """Remembers what it is told, and fails from the named call on."""
+
+    def __init__(self, failing: str = "") -> None:
+        super().__init__("abc")
+        self.failing = failing
+        self.params: dict[str, Any] = {}
+        self.tags: dict[str, Any] = {}
+        self.epochs: list[dict[str, list[float]]] = []
+        self.metrics: dict[str, float] = {}
+        self.data: list[tuple[str, str, str, Mapping[str, Any]]] = []
+        self.files: list[str] = []
+        self.bundles: list[Path] = []
+
+    def _called(self, name: str) -> None:
+        if name == self.failing:
+            raise TrackingError("Tracking failed.")
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        self._called("log_params")
+        self.params |= params
+
+    def log_tags(self, tags: Mapping[str, Any]) -> None:
+        self._called("log_tags")
+        self.tags |= tags
+
+    def log_epochs(self, losses: Mapping[str, list[float]]) -> None:
+        self._called("log_epochs")
+        self.epochs.append(dict(losses))
+
+    def log_metrics(self, metrics: Mapping[str, float]) -> None:
+        self._called("log_metrics")
+        self.metrics |= metrics
+
+    def log_data(self, name: str, digest: str, source: str, profile: Mapping[str, Any]) -> None:
+        self._called("log_data")
+        self.data.append((name, digest, source, profile))
+
+    def log_file(self, path: Path) -> None:
+        self._called("log_file")
+        self.files.append(path.name)
+
+    def log_bundle(self, path: Path) -> None:
+        self._called("log_bundle")
+        self.bundles.append(path)
+
+
+# --- a training that ends early ----------------------------------------------------------------
+
+
+def train_until(error: BaseException, tracked: tracking.Run) -> None:
+    with recording.epochs_kept(tracked) as keep:
+        keep.on_epoch_end(HISTORY)
+        raise error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), Pruned("x"), DataError("x"), SystemExit()])
+def test_the_losses_of_a_training_that_ends_early_are_recorded(error: BaseException) -> None:
+    spy = Spy()
+    with pytest.raises(type(error)) as caught:
+        train_until(error, spy)
+    assert caught.value is error
+    assert spy.epochs == [LOSSES]
+
+
+def test_a_failing_store_does_not_take_the_place_of_the_interrupt() -> None:
+    error = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train_until(error, Spy(failing="log_epochs"))
+    assert caught.value is error
+
+
+def test_a_training_that_ends_before_its_first_epoch_is_recorded_without_losses() -> None:
+    spy = Spy()
+    with pytest.raises(KeyboardInterrupt), recording.epochs_kept(spy):
+        raise KeyboardInterrupt
+    assert spy.epochs == [{"train_loss": [], "val_loss": []}]
+
+
+def test_a_training_that_goes_through_is_not_recorded_twice() -> None:
+    spy = Spy()
+    with recording.epochs_kept(spy) as keep:
+        keep.on_epoch_end(HISTORY)
+    assert spy.epochs == []
+    assert keep.history is HISTORY
+
+
+def interrupted(stores: Path) -> str:
+    """Interrupt a training after two epochs and return the id of its run."""
+    opened = tracking.start(
+        enabled=True,
+        uri=f"sqlite:///{stores}/mlflow.db",
+        experiment="e",
+        run_name=None,
+        stores=stores,
+        log_file=stores / "run.log",
+    )
+    run_id = ""
+    try:
+        with opened as tracked:
+            run_id = tracked.id
+            train_until(KeyboardInterrupt(), tracked)
+    except KeyboardInterrupt:
+        return run_id
+    raise AssertionError("it was not interrupted")
+
+
+def test_the_store_has_the_losses_of_an_interrupted_run(tracked_stores: Path) -> None:
+    run_id = interrupted(tracked_stores)
+    client = MlflowClient(f"sqlite:///{tracked_stores}/mlflow.db")
+    assert client.get_run(run_id).info.status == "KILLED"
+    for name, values in LOSSES.items():
+        found = client.get_metric_history(run_id, name)
+        assert [(point.step, point.value) for point in found] == [*enumerate(values)]
+
+
+# --- tracking that fails -----------------------------------------------------------------------
+
+
+def fail_after(output: Path, error: Exception) -> None:
+    with recording.naming_the_model(output):
+        raise error
+
+
+def test_a_failure_of_tracking_names_the_model_that_was_saved(tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    error = TrackingError("Tracking failed.")
+    with pytest.raises(TrackingError) as caught:
+        fail_after(tmp_path, error)
+    assert str(caught.value) == (
+        f"Tracking failed. The model is trained and saved all the same: {tmp_path}/bundle"
+    )
+    assert caught.value.__cause__ is error
+
+
+def test_before_the_model_was_saved_none_is_named(tmp_path: Path) -> None:
+    error = TrackingError("Tracking failed.")
+    with pytest.raises(TrackingError) as caught:
+        fail_after(tmp_path, error)
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("error", [DataError("x"), ValueError("x")])
+def test_other_errors_do_not_name_the_model(tmp_path: Path, error: Exception) -> None:
+    (tmp_path / "bundle").mkdir()
+    with pytest.raises(type(error)) as caught:
+        fail_after(tmp_path, error)
+    assert caught.value is error
+    assert str(error) == "x"
+
+
+# --- the inputs of a run -----------------------------------------------------------------------
+
+
+def hydra_of(
+    monkeypatch: pytest.MonkeyPatch, mode: RunMode, task: list[str], **choices: str
+) -> None:
+    hydra = SimpleNamespace(
+        mode=mode,
+        overrides=SimpleNamespace(task=task, hydra=[]),
+        runtime=SimpleNamespace(choices=choices),
+    )
+    monkeypatch.setattr(HydraConfig, "get", lambda: hydra)
+
+
+DATASET = Dataset(
+    pd.DataFrame(),
+    {
+        "labeled_sha256": "0123" * 16,
+        "name": "sample",
+        "rows": 3,
+        "tag_counts": {"a": 2, "b": 1},
+        "tables": {"projects": {"source": "https://host/p.csv"}},
+    },
+    Path("labeled.csv"),
+    fresh=False,
+)
+
+
+@pytest.fixture
+def config(composed: Compose) -> Config:
+    return check(composed("preprocessing=none", "++tracking.tags={team: x}"))
+
+
+def inputs(config: Config, output: Path) -> Spy:
+    spy = Spy()
+    recording.log_inputs(spy, config, DATASET, output)
+    return spy
+
+
+@pytest.mark.parametrize(
+    ("mode", "argv", "task", "command"),
+    [
+        (RunMode.RUN, ["model.alpha=1e-5", "--config-dir", "my conf"], ["model.alpha=1e-5"],
+         ["run.py", "model.alpha=1e-5", "--config-dir", "my conf"]),
+        (RunMode.MULTIRUN, ["-m", "seed=1,2", "model=sgd"], ["seed=2", "model=sgd"],
+         ["run.py", "seed=2", "model=sgd"]),
+        (RunMode.MULTIRUN, ["-m", "data.projects='a b','c d'"], ["data.projects='c d'"],
+         ["run.py", "data.projects='c d'"]),
+    ],
+)  # fmt: skip
+def test_the_command_is_the_one_that_runs_this_job_alone(
+    monkeypatch: pytest.MonkeyPatch,
+    config: Config,
+    tmp_path: Path,
+    mode: RunMode,
+    argv: list[str],
+    task: list[str],
+    command: list[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/somewhere/run.py", *argv])
+    hydra_of(monkeypatch, mode, task)
+    tags = inputs(config, tmp_path).tags
+    assert shlex.split(tags["command"]) == command
+    assert shlex.split(tags["overrides"]) == task
+
+
+def test_all_that_a_run_is_made_from_is_recorded_but_where_it_was_made(
+    monkeypatch: pytest.MonkeyPatch, config: Config, tmp_path: Path
+) -> None:
+    hydra_of(monkeypatch, RunMode.RUN, [], model="sgd", sampling="random_over")
+    monkeypatch.chdir(tmp_path)
+    spy = inputs(config, tmp_path)
+    assert spy.params["model.alpha"] == 1e-4
+    assert spy.params["training.epochs"] == 100
+    assert spy.params["seed"] == 42
+    assert not [name for name in spy.params if name.startswith("paths")]
+    assert (spy.tags["seed"], spy.tags["team"], spy.tags["cwd"]) == (42, "x", str(tmp_path))
+    assert (spy.tags["option.model"], spy.tags["option.sampling"]) == ("sgd", "random_over")
+    assert spy.tags["version.scikit-learn"]
+    counts = {"rows": 3, "tags": {"a": 2, "b": 1}}
+    assert spy.data == [("sample", "0123" * 16, "https://host/p.csv", counts)]
+    assert spy.files == ["config.yaml", "overrides.yaml"]
+    assert OmegaConf.load(tmp_path / "config.yaml").model.alpha == 1e-4
+
+
+# --- the model ---------------------------------------------------------------------------------
+
+
+def scores(value: float) -> Scores:
+    return {"precision": value, "recall": value, "f1": value, "num_samples": 2}
+
+
+def performance(value: float) -> Performance:
+    return {"overall": scores(value), "class": {"cv": scores(value)}, "slices": {}}
+
+
+def result(tagger: Tagger) -> Result:
+    scored = {"val": performance(0.5), "test": performance(0.25)}
+    return Result(tagger, HISTORY, 1, 7, scored)
+
+
+def prepared() -> Prepared:
+    encoder = LabelEncoder.fit(TAGS)
+    split = Split(np.arange(8), np.array([8, 10]), np.array([11, 9]))
+    rows = pd.DataFrame(
+        {"id": [f"id{i}" for i in range(12)], "raw": TEXTS, "text": TEXTS, "tag": TAGS}
+    )
+    return Prepared(rows, encoder.encode(TAGS), encoder, split, {}, "cv")
+
+
+def kept(spy: Spy, config: Config, output: Path, tagger: Tagger) -> None:
+    output.mkdir()
+    with recording.naming_the_model(output):
+        recording.keep_model(spy, config, output, prepared(), result(tagger), "0123")
+
+
+def test_the_model_is_saved_published_and_recorded(
+    config: Config, tmp_path: Path, tagger: Tagger
+) -> None:
+    spy = Spy()
+    kept(spy, config, tmp_path / "run", tagger)
+    published = artifacts.bundle_path(tmp_path / "stores", "abc")
+    for bundle in (tmp_path / "run" / "bundle", published):
+        assert artifacts.load(bundle).predict(TEXTS[:1]) == tagger.predict(TEXTS[:1])
+    assert spy.bundles == [published]
+    assert spy.files == ["performance.json"]
+    written = json.loads((tmp_path / "run" / "performance.json").read_text())
+    assert written == {"val": performance(0.5), "test": performance(0.25)}
+
+
+def test_the_bundle_says_which_rows_were_for_what(
+    config: Config, tmp_path: Path, tagger: Tagger
+) -> None:
+    kept(Spy(), config, tmp_path / "run", tagger)
+    splits = artifacts.document(tmp_path / "run" / "bundle", "splits.json")
+    assert splits["data"] == {"name": "sample", "digest": "0123"}
+    assert splits["train"] == [f"id{i}" for i in range(8)]
+    assert (splits["val"], splits["test"]) == (["id8", "id10"], ["id11", "id9"])
+
+
+def test_losses_are_recorded_by_epoch_and_scores_once_with_the_objective(
+    config: Config, tmp_path: Path, tagger: Tagger
+) -> None:
+    spy = Spy()
+    kept(spy, config, tmp_path / "run", tagger)
+    assert spy.epochs == [LOSSES]
+    assert (spy.metrics["val_f1"], spy.metrics["test_f1"]) == (0.5, 0.25)
+    assert (spy.metrics["objective"], spy.metrics["threshold"]) == (0.5, 0.4)
+    assert not {"train_loss", "val_loss"} & set(spy.metrics)
+    assert (spy.tags["epoch"], spy.tags["features"]) == (1, 7)
+    assert len(spy.tags["content.model.skops"]) == 64
+
+
+@pytest.mark.parametrize("failing", ["log_epochs", "log_metrics", "log_tags", "log_bundle"])
+def test_the_model_is_there_whatever_the_store_refuses(
+    config: Config, tmp_path: Path, tagger: Tagger, failing: str
+) -> None:
+    with pytest.raises(TrackingError) as caught:
+        kept(Spy(failing), config, tmp_path / "run", tagger)
+    assert str(caught.value).endswith(f"saved all the same: {tmp_path}/run/bundle")
+    published = artifacts.bundle_path(tmp_path / "stores", "abc")
+    for bundle in (tmp_path / "run" / "bundle", published):
+        assert artifacts.load(bundle).predict(TEXTS[:1]) == tagger.predict(TEXTS[:1])
