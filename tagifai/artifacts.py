@@ -125,7 +125,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
         newest, parts = manifest["format"], dict(manifest["parts"])
-        if not isinstance(newest, int) or newest < 1 or not isinstance(manifest["versions"], dict):
+        if type(newest) is not int or newest < 1 or not isinstance(manifest["versions"], dict):
             raise ValueError("a format from 1 on and versions by name are expected")
     except FileNotFoundError:
         raise BundleError(f"There is no model at {path}.") from None

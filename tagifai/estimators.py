@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import skops.io
+from sklearn.ensemble._gb import BaseGradientBoosting
 from sklearn.tree._tree import Tree
 
 from tagifai.errors import BundleError
@@ -70,7 +71,8 @@ def _canonical(value: Any) -> Any:
         data = hashlib.sha256(value.tobytes()).hexdigest()
         return [value.dtype.str, list(value.shape), data]
     if isinstance(value, dict):
-        return sorted(([_canonical(k), _canonical(v)] for k, v in value.items()), key=json.dumps)
+        items = ((k, v) for k, v in value.items() if k not in ADDRESSES)
+        return sorted(([_canonical(k), _canonical(v)] for k, v in items), key=json.dumps)
     if isinstance(value, set | frozenset):
         return sorted(map(_canonical, value), key=json.dumps)
     if isinstance(value, list | tuple):
@@ -153,6 +155,10 @@ def _check_trees(value: Any, file: Path, features: int | None = None) -> None:
         for item in value:
             _check_trees(item, file, features)
     elif hasattr(value, "__dict__") and not isinstance(value, type):
+        if isinstance(value, BaseGradientBoosting):
+            # It hands its features to the trees themselves, past their estimators.
+            for inner in value.estimators_.ravel():
+                _check_tree(inner.tree_, file, value.n_features_in_)
         _check_trees(vars(value), file, getattr(value, "n_features_in_", features))
 
 

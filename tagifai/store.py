@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from tagifai.errors import TrackingError
 
@@ -32,6 +32,13 @@ def masked(uri: str) -> str:
     return re.sub(rf"(://[^:/]*):{secret}@", r"\1:***@", uri)
 
 
+def sqlite_path(uri: str) -> Path | None:
+    """Return the file of a SQLite store as SQLAlchemy finds it, or None for another store."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    return Path(unquote(uri.removeprefix("sqlite:///").partition("?")[0]))
+
+
 def connect(uri: str) -> MlflowClient:
     """Return a client of a tracking store; MLflow is imported here."""
     # Telemetry is off unless the user turns it on; a server that is gone is found out in seconds.
@@ -51,8 +58,8 @@ def make_database(uri: str) -> None:
 
     MLflow's migrations cannot be taken up again after a kill in the middle of them.
     """
-    path = Path(uri.removeprefix("sqlite:///"))
-    if not uri.startswith("sqlite:///") or path.exists():
+    path = sqlite_path(uri)
+    if path is None or path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")

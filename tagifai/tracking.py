@@ -33,6 +33,8 @@ NAME_LENGTH = 250
 TAG_LENGTH = 5000
 DIGEST_LENGTH = 36
 
+ABANDONED = "The process ended without a word (killed, or the machine went down)."
+
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
@@ -283,14 +285,17 @@ def close_abandoned(stores: Path) -> list[str]:
 
 def _close(run_id: str, uri: str) -> bool:
     """Close one run; return whether it is done with, also because there is no such run."""
-    reason = "The process ended without a word (killed, or the machine went down)."
-    path = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and not path.exists():
+    path = store.sqlite_path(uri)
+    if path is not None and not path.exists():
         return True
     if not store.answers(uri):
         return False
     try:
-        Run(run_id, store.connect(uri)).end("FAILED", reason)
+        with store.guarded():
+            client = store.connect(uri)
+            found = client.get_run(run_id).info
+        if (found.status, found.lifecycle_stage) == ("RUNNING", "active"):
+            Run(run_id, client).end("FAILED", ABANDONED)
     except TrackingError as error:
         log.info("The abandoned run %s could not be closed: %s", run_id, error)
         return "RESOURCE_DOES_NOT_EXIST" in str(error) or "not found" in str(error)

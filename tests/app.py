@@ -88,6 +88,7 @@ class App:
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    unwanted = ("MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR")
+    # The last one would have every process compile everything again.
+    unwanted = ("MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR", "PYTHONDONTWRITEBYTECODE")
     kept = {key: value for key, value in os.environ.items() if key not in unwanted}
     return kept | dict(more or {})

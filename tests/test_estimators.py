@@ -291,7 +291,6 @@ def test_a_tree_over_more_features_than_its_model_has_is_refused(tmp_path: Path)
         there_and_back(tmp_path, model)
 
 
-@pytest.mark.xfail(reason="boosting walks its trees without asking how many features they take")
 def test_a_boosted_tree_over_more_features_than_the_whole_has_is_refused(tmp_path: Path) -> None:
     model = GradientBoostingClassifier(n_estimators=1, random_state=0).fit(np.eye(4), range(4))
     model.n_features_in_ = 3

@@ -597,7 +597,6 @@ def test_an_abandoned_run_whose_database_is_gone_is_forgotten_and_none_is_made(
     assert not (tmp_path / "nowhere").exists()
 
 
-@pytest.mark.xfail(reason="MLflow says of a deleted run that it is not active, not that it is gone")
 def test_an_abandoned_run_that_was_deleted_is_forgotten(stores: Path) -> None:
     run_id = MlflowClient(uri(stores)).create_run("0").info.run_id
     MlflowClient(uri(stores)).delete_run(run_id)
@@ -607,7 +606,6 @@ def test_an_abandoned_run_that_was_deleted_is_forgotten(stores: Path) -> None:
     assert running(stores) == []
 
 
-@pytest.mark.xfail(reason="closing an abandoned run does not look at how it ended")
 def test_an_abandoned_run_that_had_finished_stays_finished(stores: Path) -> None:
     with started(stores) as run:
         pass
