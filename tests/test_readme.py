@@ -42,6 +42,7 @@ def here(command: str) -> str:
     return command.replace("uv run run.py", f"{sys.executable} run.py")
 
 
+@pytest.mark.xdist_group("readme")  # one after another, in one project
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_a_block_works_as_written(project: Path, number: int) -> None:
     kind, text = BLOCKS[number]
