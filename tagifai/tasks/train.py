@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 import time
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,12 +103,10 @@ def _show_header(display: Display, config: Config) -> None:
 
 
 def _shown(settings: Any) -> dict[str, Any]:
-    content = settings if isinstance(settings, dict) else asdict(settings)
-    hidden = ("name", "projects_sha256", "tags_sha256")
-    named = isinstance(settings, dict)
-    return {
-        k: v for k, v in content.items() if k not in hidden and (named or not k.startswith("_"))
-    }
+    if settings is None or isinstance(settings, dict):
+        return settings or {}
+    hidden = ("_target_", "name", "projects_sha256", "tags_sha256")
+    return {key: value for key, value in asdict(settings).items() if key not in hidden}
 
 
 def _ignored(config: Config) -> dict[str, str]:
@@ -116,11 +114,11 @@ def _ignored(config: Config) -> dict[str, str]:
     if not isinstance(config.model, SGD):
         return {}
     given = [item.partition("=")[0] for item in HydraConfig.get().overrides.task]
-    unasked = {field.name: field.default for field in fields(SGD)}
+    # Only eta0 has a value where nobody asked for one.
     return {
         key: reason
         for key, reason in config.model.ignored().items()
-        if f"model.{key}" in given or getattr(config.model, key) != unasked[key]
+        if f"model.{key}" in given or (key != "eta0" and getattr(config.model, key) is not None)
     }
 
 
