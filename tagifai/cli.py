@@ -59,14 +59,17 @@ def quote(argument: str) -> str:
     """
     key, equals, value = argument.partition("=")
     name = key.lstrip("+")
-    if equals and name in FOLDERS and not value.strip():
-        raise ConfigError(f"{name} is blank; give a folder.")
+    if equals and name in (*FOLDERS, "hydra.run.dir", "hydra.sweep.dir"):
+        if not value.strip():
+            raise ConfigError(f"{name} is blank; give a folder.")
+        # The shell does so at the start of a word only.
+        value = str(Path(value).expanduser()) if value.startswith("~") else value
     if equals and name == LITERAL:
         # What OmegaConf would take for an interpolation or for a missing value is escaped.
         value = re.sub(r"(\\*)\$\{", lambda match: 2 * match[1] + r"\${", value)
         value = "\\" + value if re.fullmatch(r"\\*\?\?\?", value) else value
     elif not equals or name not in (*PATHS, *FOLDERS) or READ_BY_HYDRA.fullmatch(value):
-        return argument
+        return f"{key}{equals}{value}"
     return f"{key}={QuotedString(value, Quote.double).with_quotes()}"
 
 

@@ -87,9 +87,13 @@ def _records(source: str) -> Iterator[Record]:
             for number, content in kinds[kind](file):
                 yield number, content
     except UnicodeDecodeError as error:
-        raise DataError(f"{source}: not UTF-8 after line {number} ({error}).") from None
+        raise DataError(f"{_named(source)}: not UTF-8 after line {number} ({error}).") from None
     except csv.Error as error:
         raise DataError(f"{source}: not a CSV table after line {number} ({error}).") from None
+
+
+def _named(source: str) -> str:
+    return "standard input" if source == "-" else source
 
 
 @contextmanager
@@ -140,7 +144,7 @@ def _jsonl(file: IO[str]) -> Iterator[Record]:
 
 def _text(record: Record, source: str) -> str:
     number, content = record
-    where = f"{source}, line {number}"
+    where = f"{_named(source)}, line {number}"
     if isinstance(content, str):
         return valid(content, where)
     if isinstance(content, dict):

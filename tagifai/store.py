@@ -62,7 +62,8 @@ def make_database(uri: str) -> None:
     if path is None or path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.draft")
+    # One may be left of a process that was killed; the caller's lock says that nobody is at it.
     draft.unlink(missing_ok=True)
     connect(f"sqlite:///{draft}").search_experiments(max_results=1)
     draft.rename(path)

@@ -648,3 +648,17 @@ def test_a_chosen_folder_of_a_refused_run_is_kept_with_what_was_there(tmp_path: 
     assert (done.returncode, done.stdout) == (2, "")
     assert [path.name for path in tmp_path.iterdir()] == ["my runs"]
     assert (chosen / ".hydra" / "overrides.yaml").is_file()
+
+
+@pytest.mark.parametrize("name", ["paths.stores", "paths.outputs", "hydra.run.dir"])
+def test_a_folder_under_home_is_meant_wherever_the_tilde_stands(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert cli.quote(f"{name}=~/kept") == f"{name}=/home/me/kept"
+
+
+@pytest.mark.parametrize("name", ["hydra.run.dir", "hydra.sweep.dir"])
+def test_a_blank_run_folder_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is blank"):
+        cli.quote(f"{name}=")

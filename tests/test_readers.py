@@ -70,7 +70,7 @@ def test_standard_input_that_is_not_utf_8_is_refused_whatever_the_locale(
     monkeypatch: pytest.MonkeyPatch, encoding: str, errors: str
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Stdin(b"caf\xe9\n", encoding, errors))
-    with pytest.raises(DataError, match=r"^-: not UTF-8 after line 0"):
+    with pytest.raises(DataError, match=r"^standard input: not UTF-8 after line 0"):
         list(texts("-"))
 
 

@@ -162,7 +162,7 @@ def test_a_database_is_made_under_another_name_and_is_there_when_it_is_whole(
     monkeypatch.setattr(store, "connect", quick)
     for _ in range(2):
         store.make_database(uri(tmp_path / "made"))
-    assert asked == [f".mlflow.db.{os.getpid()}"]
+    assert asked == [".mlflow.db.draft"]
     assert [path.name for path in (tmp_path / "made").iterdir()] == ["mlflow.db"]
 
 

@@ -31,7 +31,7 @@ def run(config: Config) -> None:
         **({"Closed as failed": closed} if closed else {}),
     }
     for name, values in rows.items():
-        display.result(f"{name:<12}{', '.join(values)}")
+        display.result(f"{name:<18}{', '.join(values)}")
 
 
 def _latest(stores: Path) -> list[str]:
