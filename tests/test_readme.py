@@ -21,7 +21,7 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, flags=re.MULTILINE | re.DO
 NEED_MORE = ("mlflow ui", "data=madewithml", "experiment=reference")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project that commands may write to."""
     folder = tmp_path_factory.mktemp("project")
@@ -42,7 +42,6 @@ def here(command: str) -> str:
     return command.replace("uv run run.py", f"{sys.executable} run.py")
 
 
-@pytest.mark.xdist_group("readme")  # one after another, in one project
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_a_block_works_as_written(project: Path, number: int) -> None:
     kind, text = BLOCKS[number]

@@ -25,7 +25,7 @@ from tests.app import ROOT, SMALL, App, environment
 TEXTS = ["Transfer learning with transformers for text", "A GAN (with CNNs) & more: $5, a=b"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> App:
     """An application with one finished, tracked run; tests read it only."""
     app = App(tmp_path_factory.mktemp("trained"))
