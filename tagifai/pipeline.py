@@ -179,12 +179,8 @@ def fit(
     Raises:
         DataError: no features are left, or a threshold has no label to fall back to.
     """
-    if parts.threshold is not None and prepared.other not in prepared.encoder.classes:
-        raise DataError(
-            f"The threshold gives unsure texts the label {prepared.other!r}, which no row has"
-            f" (labels: {', '.join(prepared.encoder.classes)}). Use threshold=none, or choose"
-            " data.accepted_tags and data.min_freq so that some tags are among the rest."
-        )
+    if parts.threshold is not None:
+        _require_rest(prepared)
     train_rows = _fitted(prepared, parts.vectorizer)
     val_rows = Rows(
         parts.vectorizer.transform(prepared.part("val")["text"]), prepared.labels("val")
@@ -214,6 +210,16 @@ def fit(
         performance["test"] = score(prepared, tagger, "test")
     features = int(train_rows.X.shape[1])
     return Result(tagger, trained.history, trained.epoch, features, performance)
+
+
+def _require_rest(prepared: Prepared) -> None:
+    """Refuse a threshold where there is no label to fall back to."""
+    if prepared.other not in prepared.encoder.classes:
+        raise DataError(
+            f"The threshold gives unsure texts the label {prepared.other!r}, which no row has"
+            f" (labels: {', '.join(prepared.encoder.classes)}). Use threshold=none, or choose"
+            " data.accepted_tags and data.min_freq so that some tags are among the rest."
+        )
 
 
 def _fitted(prepared: Prepared, vectorizer: Any) -> Rows:
