@@ -11,7 +11,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from tagifai import cli
+from tagifai import cli, paths
 from tagifai.components import WHITELIST
 from tagifai.schema import check
 
@@ -23,7 +23,7 @@ os.environ["TAGIFAI_ROOT"] = str(Path(__file__).resolve().parent)
 def main(cfg: DictConfig) -> Any:
     """Run one task and return its objective, if it has one."""
     with cli.job():
-        config = cli.resolve_paths(check(cfg))
+        config = paths.resolve(check(cfg))
         return importlib.import_module(f"tagifai.tasks.{config.task.name}").run(config)
 
 

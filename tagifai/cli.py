@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import re
+import shlex
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,23 +24,17 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from tagifai.errors import ConfigError, UserError, nearest
-from tagifai.schema import Config
+from tagifai import sweeps
+from tagifai.errors import ConfigError, Reaped, TrackingError, UserError, nearest
+from tagifai.paths import FOLDERS, PATHS
 
 LITERAL = "task.text"
 """The argument that is taken as it stands, not by Hydra's grammar."""
-
-PATHS = ("task.input", "task.output", "task.data", "data.projects", "data.tags")
-"""Paths: relative to the working directory on the command line, to the root in YAML."""
-
-FOLDERS = ("paths.root", "paths.outputs", "paths.stores")
 
 READ_BY_HYDRA = re.compile(
     r"""(?=.*[./])([A-Za-z/]|\.\.?/)[A-Za-z0-9_./:@%+-]*|-|null|(['"]).*\2|.*\$\{.*""", re.DOTALL
 )
 """Paths that Hydra's grammar takes as they are: plain ones, quoted ones, interpolations, none."""
-
-URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 log = logging.getLogger(__name__)
 
@@ -73,25 +70,6 @@ def quote(argument: str) -> str:
     return f"{key}={QuotedString(value, Quote.double).with_quotes()}"
 
 
-def resolve_paths(config: Config) -> Config:
-    """Make relative paths absolute, in place: see `PATHS`.
-
-    Args:
-        config: the checked configuration of the present job.
-    """
-    given = {item.partition("=")[0].lstrip("+") for item in HydraConfig.get().overrides.task}
-    for name in PATHS:
-        group, _, key = name.partition(".")
-        settings = getattr(config, group)
-        value = getattr(settings, key, None)
-        if isinstance(value, str) and value != "-" and not URL.match(value):
-            base = Path.cwd() if name in given else Path(config.paths.root)
-            setattr(settings, key, os.path.normpath(base / Path(value).expanduser()))
-    for key in ("root", "outputs", "stores"):
-        setattr(config.paths, key, str(Path(getattr(config.paths, key)).absolute()))
-    return config
-
-
 class Failed(BaseException):
     """Carries the error of a single run past Hydra, which would print it in its own form."""
 
@@ -99,8 +77,16 @@ class Failed(BaseException):
 @contextmanager
 def job() -> Iterator[None]:
     """Keep the traceback of a failing job in its log, and nothing of a job that was refused."""
+    _listen_in_worker()
     try:
+        _refuse_search_of_one()
         yield
+    except KeyboardInterrupt:
+        if not _in_worker():
+            raise
+        # Hydra ties what escapes a job to the job's return, in a circle that takes for ever to
+        # send home.
+        raise Reaped("Interrupted.") from None
     except Exception as error:
         if isinstance(error, ConfigError):
             _discard(Path(HydraConfig.get().runtime.output_dir))
@@ -109,6 +95,38 @@ def job() -> Iterator[None]:
         if HydraConfig.get().mode == RunMode.RUN:
             raise Failed(error) from error
         raise
+    finally:
+        _end_orphan()
+
+
+def _in_worker() -> bool:
+    """Return whether this process was begun by a launcher, to run jobs."""
+    return multiprocessing.parent_process() is not None or "SUBMITIT_EXECUTOR" in os.environ
+
+
+def _end_orphan() -> None:
+    """End the process of a launcher that is gone: it would wait for its next job for minutes."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:
+        os._exit(0)
+
+
+def _refuse_search_of_one() -> None:
+    hydra = HydraConfig.get()
+    preset = hydra.runtime.choices.get("sweep")
+    if hydra.mode == RunMode.RUN and (preset or hydra.sweeper.get("_target_") == sweeps.SEARCH):
+        chosen = f"sweep={preset}" if preset else "hydra/sweeper=tagifai"
+        raise ConfigError(f"{chosen} is a search, which needs -m: run.py -m {chosen}")
+
+
+def _listen_in_worker() -> None:
+    """Make the process of a launcher end a job when it is told to, as the first process does."""
+    if not _in_worker():
+        return
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
+        # Ctrl-C reaches all processes of a terminal; it is the first one that ends the others.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _discard(output_dir: Path) -> None:
@@ -135,8 +153,10 @@ def call(main: Callable[[], Any]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        _tell_other_processes()
         sys.argv[1:] = [quote(argument) for argument in sys.argv[1:]]
-        main()
+        with _closing_parent():
+            main()
         sys.stdout.flush()
     except Terminated:
         return _report("Terminated.", 143)
@@ -152,6 +172,32 @@ def call(main: Callable[[], Any]) -> int:
             raise cause from None
         return _report(*explain(cause))
     return 0
+
+
+def _tell_other_processes() -> None:
+    """Set what the processes of a sweep cannot see: how this one was called, where stores are."""
+    os.environ[sweeps.COMMAND] = shlex.join(["run.py", *sys.argv[1:]])
+    for argument in sys.argv[1:]:
+        key, _, value = argument.partition("=")
+        if key == "paths.stores" and value.strip() and "${" not in value:
+            # The search path is read before overrides are.
+            os.environ["TAGIFAI_STORES"] = str(Path(value.strip("'\"")).expanduser().absolute())
+
+
+@contextmanager
+def _closing_parent() -> Iterator[None]:
+    """Close the parent run that the jobs of a multirun have made."""
+    try:
+        yield
+    except BaseException as error:
+        killed = isinstance(error, KeyboardInterrupt)
+        cause = error.args[0] if isinstance(error, Failed) else error
+        reason = explain(cause)[0] if isinstance(cause, Exception) else "Interrupted."
+        # What went wrong with the sweep is the error to tell.
+        with suppress(TrackingError):
+            sweeps.close("KILLED" if killed else "FAILED", reason)
+        raise
+    sweeps.close("FINISHED")
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:
@@ -190,12 +236,17 @@ def explain(error: Exception) -> tuple[str, int]:
             " key='\"a, b\"'."
         )
         return message, 2
-    if isinstance(error, MissingConfigException) and error.options is not None:
+    if isinstance(error, MissingConfigException):
         group, _, option = str(error.missing_cfg_file).rpartition("/")
-        known = ", ".join(error.options)
-        close = nearest(option, error.options)
-        takes = f"{group} takes: {known}" if known else f"{group} has no options yet"
-        return f"{group}={option}: there is no such option.{close} {takes}.", 2
+        extras = {"submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray"}
+        if group == "hydra/launcher" and option in extras:
+            install = f"pip install 'tagifai[{extras[option]}]'"
+            return f"The launcher {option} is not installed. To install it: {install}", 2
+        if error.options is not None:
+            known = ", ".join(error.options)
+            close = nearest(option, error.options)
+            takes = f"{group} takes: {known}" if known else f"{group} has no options yet"
+            return f"{group}={option}: there is no such option.{close} {takes}.", 2
     if isinstance(error, HydraException):
         return _compact(error), 2
     if isinstance(error, OmegaConfBaseException):

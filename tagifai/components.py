@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from pydoc import ErrorDuringImport, locate
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,16 @@ from tagifai.errors import ConfigError, nearest
 if TYPE_CHECKING:
     from numpy.random import RandomState
 
-WHITELIST = ("sklearn.*", "imblearn.*", "tagifai.*")
+VARIABLE = "TAGIFAI_WHITELIST"
+"""The environment variable that allows more packages; no configuration can."""
+
+
+def allowed_more() -> list[str]:
+    """Return the patterns that the environment allows, such as "mypackage.*"."""
+    return [item.strip() for item in os.environ.get(VARIABLE, "").split(",") if item.strip()]
+
+
+WHITELIST = ("sklearn.*", "imblearn.*", "tagifai.*", *allowed_more())
 """What `_target_` may name, in a configuration from wherever."""
 
 FUNCTIONS = ("tagifai.features.tfidf",)
@@ -61,6 +72,26 @@ def build(group: str, settings: Any, random_state: RandomState) -> Any:
     _check_role(group, target, made)
     _seed(made, random_state)
     return made
+
+
+def function(key: str, name: str) -> Callable[..., Any]:
+    """Return the function of a name, of the packages that are allowed.
+
+    Args:
+        key: where the name stands, for errors.
+        name: such as "package.module.function".
+
+    Raises:
+        ConfigError: it is not allowed, or not there.
+    """
+    _check_allowed(key, name)
+    try:
+        found = locate(name)
+    except ErrorDuringImport as error:
+        raise ConfigError(f"{key} = {name!r} cannot be imported: {error}") from None
+    if not callable(found):
+        raise ConfigError(f"{key} = {name!r} cannot be found.")
+    return found
 
 
 def _seed(made: Any, random_state: RandomState) -> None:
@@ -115,8 +146,15 @@ def _check_target(group: str, target: object) -> None:
         raise ConfigError(
             f"{group}._target_ is not set. Give the full name of a class of: {allowed}."
         )
-    if not any(target.startswith(pattern.removesuffix("*")) for pattern in WHITELIST):
-        raise ConfigError(f"{group}._target_ = {target!r} is not allowed: only {allowed} are.")
+    _check_allowed(f"{group}._target_", target)
+
+
+def _check_allowed(key: str, name: str) -> None:
+    if not any(name.startswith(pattern.removesuffix("*")) for pattern in WHITELIST):
+        raise ConfigError(
+            f"{key} = {name!r} is not allowed: only {', '.join(WHITELIST)} are. A package of your"
+            f" own is allowed by the environment: {VARIABLE}='package.*'."
+        )
 
 
 def _check_role(group: str, target: str, callee: Any) -> None:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
@@ -38,11 +45,12 @@ class Display:
         quiet: results only.
         plain: no colours, bars or other control characters, even on a terminal.
         every: epochs between two plain lines.
+        silent: not even results.
     """
 
-    def __init__(self, *, quiet: bool, plain: bool, every: int) -> None:
+    def __init__(self, *, quiet: bool, plain: bool, every: int, silent: bool = False) -> None:
         on_terminal = sys.stdout.isatty() and not plain
-        self._quiet = quiet
+        self._quiet = quiet or silent
         self._every = every
         self._console = _Console(
             file=sys.stdout,
@@ -52,14 +60,21 @@ class Display:
             highlight=False,
             markup=False,
             soft_wrap=not on_terminal,
+            quiet=silent,
         )
         self._live = on_terminal and self._console.is_terminal
 
     @classmethod
-    def of(cls, settings: Settings) -> Display:
-        """Return the display that the `console` group describes."""
+    def of(cls, settings: Settings, *, silent: bool = False) -> Display:
+        """Return the display that the `console` group describes, or one that shows nothing."""
         quiet, plain = settings.verbosity == "quiet", settings.style == "plain"
-        return cls(quiet=quiet, plain=plain, every=settings.every)
+        return cls(quiet=quiet, plain=plain, every=settings.every, silent=silent)
+
+    program: ClassVar[list[str]] = [
+        *(["uv", "run"] if "UV" in os.environ else ["python"]),
+        sys.argv[0],
+    ]
+    """How this program was called, without arguments."""
 
     @property
     def live(self) -> bool:
@@ -113,6 +128,49 @@ class Display:
             finally:
                 lines.finish()
 
+    @contextmanager
+    def trials(self, total: int) -> Iterator[Callable[[SearchState], None]]:
+        """Give a function that is told where a search is, whenever that has changed."""
+        if self._quiet:
+            yield lambda state: None
+        elif self._live:
+            with self._trials_bar() as bar:
+                task = bar.add_task("", total=total, state="")
+                yield lambda state: bar.update(
+                    task, completed=state.done, state=" · ".join(state.brief())
+                )
+        else:
+            said: set[str] = set()
+
+            def tell(state: SearchState) -> None:
+                if state.event and state.event not in said:
+                    said.add(state.event)
+                    counts = [f"{state.done} of {total} done", *state.brief()]
+                    self.say(f"{state.event} | {', '.join([*counts, *state.time_left(total)])}")
+
+            yield tell
+
+    def _trials_bar(self) -> Progress:
+        return Progress(
+            TextColumn("Trial"),
+            MofNCompleteColumn(),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[state]}"),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+            expand=True,
+        )
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Show results in rows; the last column is folded, the others are aligned to the right."""
+        table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+        for name in columns[:-1]:
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(columns[-1], overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        self._console.print(table, soft_wrap=False)
+
     def _bar(self) -> Progress:
         return Progress(
             TextColumn("Epoch"),
@@ -138,6 +196,42 @@ class Display:
         for name, scores in performance["slices"].items():
             table.add_row(f"slice {name}", *_row(scores), style="dim")
         self._console.print(table, soft_wrap=False)
+
+
+@dataclass(frozen=True)
+class SearchState:
+    """Where a search is.
+
+    Args:
+        done: trials that count.
+        running: under way.
+        pruned: of those done.
+        failed: of those done.
+        best: the best value so far and its trial, as a text; empty before the first.
+        event: what has just happened, for a plain line.
+        seconds_a_trial: wall time from one end of a trial to the next; None if not known yet.
+    """
+
+    done: int
+    running: int
+    pruned: int
+    failed: int
+    best: str = ""
+    event: str = ""
+    seconds_a_trial: float | None = None
+
+    def brief(self) -> list[str]:
+        """Return what there is to say beside how many are done."""
+        counts = {"running": self.running, "pruned": self.pruned, "failed": self.failed}
+        return [*([self.best] if self.best else []), *(f"{n} {k}" for k, n in counts.items() if n)]
+
+    def time_left(self, total: int) -> list[str]:
+        """Return how long the rest is likely to take, if that can be said."""
+        if self.seconds_a_trial is None or self.done >= total:
+            return []
+        seconds = round(self.seconds_a_trial * (total - self.done))
+        minutes, rest = divmod(seconds, 60)
+        return [f"about {f'{minutes} min ' if minutes else ''}{rest} s left"]
 
 
 class _Lines:

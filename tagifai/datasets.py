@@ -15,6 +15,7 @@ import pandas as pd
 from filelock import FileLock
 
 from tagifai import downloads, tables
+from tagifai.addresses import is_url
 from tagifai.errors import DataError
 from tagifai.files import replacing, sha256, write_json
 
@@ -60,11 +61,6 @@ class Dataset:
     def digest(self) -> str:
         """SHA-256 of the table's file."""
         return str(self.manifest["labeled_sha256"])
-
-
-def is_url(source: str) -> bool:
-    """Return whether a source is to be fetched."""
-    return "://" in source
 
 
 def load(source: Source, stores: Path, *, force: bool = False, progress: bool = False) -> Dataset:

@@ -30,6 +30,10 @@ class TrackingError(UserError):
     exit_code = 1
 
 
+class Reaped(Exception):
+    """The trial of a search was taken for dead, or given up, while a job was at it."""
+
+
 class Refused(ValueError):
     """A value that breaks a field's rule; the caller knows the group and adds it.
 

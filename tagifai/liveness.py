@@ -1,11 +1,12 @@
 """Liveness: which of the runs that began are still under way.
 
-A process holds a lock on a mark for as long as its run is open. The system lets go of the lock
-when the process dies, however it dies, so a mark that can be locked is a run that nobody ends.
+A process holds a lock beside a mark for as long as its run is open. The system lets go of the lock
+when the process dies, however it dies, so a mark whose lock is free is a run that nobody ends.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,25 +15,64 @@ from filelock import FileLock, Timeout
 
 
 @contextmanager
-def marked(folder: Path, run_id: str, note: str) -> Iterator[Callable[[], None]]:
-    """Mark a run as under way for a block, and give a function that takes the mark away.
-
-    The block calls it when the run is closed. A mark that is left is found by `reap`.
+def held(folder: Path, key: str) -> Iterator[bool]:
+    """Hold the lock of a mark for a block; give whether it is this process that holds it.
 
     Args:
         folder: where marks are kept; made if it is missing.
-        run_id: name of the mark.
-        note: what whoever finds the mark needs to know.
+        key: name of the mark.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    mark, lock = folder / f"{run_id}.run", folder / f"{run_id}.lock"
+    path = folder / f"{key}.lock"
+    lock = FileLock(path, timeout=0)
     try:
-        with FileLock(lock):
-            mark.touch(mode=0o600)  # the note may hold a password
-            mark.write_text(note, encoding="utf-8")
-            yield lambda: mark.unlink(missing_ok=True)
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
     finally:
-        lock.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        lock.release()
+
+
+def mark(folder: Path, key: str, run_id: str, uri: str) -> None:
+    """Mark a run as under way, for as long as somebody holds the lock of this key.
+
+    Args:
+        folder: where marks are kept; made if it is missing.
+        key: name of the mark, and of its lock.
+        run_id: the run.
+        uri: of the store that has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{key}.run"
+    path.touch(mode=0o600)  # the URI may hold a password
+    path.write_text(json.dumps({"run_id": run_id, "uri": uri}), encoding="utf-8")
+
+
+def unmark(folder: Path, key: str) -> None:
+    """Take a mark away."""
+    (folder / f"{key}.run").unlink(missing_ok=True)
+
+
+@contextmanager
+def marked(folder: Path, run_id: str, uri: str) -> Iterator[Callable[[], None] | None]:
+    """Mark a run as under way for a block, and give a function that takes the mark away.
+
+    The block calls it when the run is closed. A mark that is left is found by `reap`. A run that
+    another process has marked is that process's to close: then there is None to call.
+
+    Args:
+        folder: where marks are kept; made if it is missing.
+        run_id: the run.
+        uri: of the store that has it.
+    """
+    with held(folder, run_id) as ours:
+        if ours:
+            mark(folder, run_id, run_id, uri)
+        yield (lambda: unmark(folder, run_id)) if ours else None
 
 
 def reap(folder: Path, close: Callable[[str, str], bool]) -> list[str]:
@@ -40,24 +80,28 @@ def reap(folder: Path, close: Callable[[str, str], bool]) -> list[str]:
 
     Args:
         folder: where marks are kept.
-        close: called with run id and note, under the run's lock; returns whether it is done.
+        close: called with run id and URI, under the mark's lock; returns whether it is done.
 
     Returns:
         The ids of the runs that were closed.
     """
     closed = []
-    for mark in sorted(folder.glob("*.run")):
-        lock = mark.with_suffix(".lock")
-        held = FileLock(lock, timeout=0)
-        try:
-            held.acquire()
-        except Timeout:
-            continue
-        try:
-            if mark.exists() and close(mark.stem, mark.read_text(encoding="utf-8")):
-                mark.unlink()
-                closed.append(mark.stem)
-        finally:
-            lock.unlink(missing_ok=True)
-            held.release()
+    for path in sorted(folder.glob("*.run")):
+        with held(folder, path.stem) as ours:
+            if not ours or not path.exists():
+                continue
+            run_id, uri = _read(path)
+            if close(run_id, uri):
+                path.unlink()
+                closed.append(run_id)
     return closed
+
+
+def _read(path: Path) -> tuple[str, str]:
+    text = path.read_text(encoding="utf-8")
+    try:
+        content = json.loads(text)
+        return content["run_id"], content["uri"]
+    except (ValueError, TypeError, KeyError):
+        # A process that died while it wrote the mark, or an older version's: the URI alone.
+        return path.stem, text

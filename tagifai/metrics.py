@@ -69,6 +69,36 @@ def _scores(precision: float, recall: float, f1: float, *, n: int) -> Scores:
     return {"precision": precision, "recall": recall, "f1": f1, "num_samples": n}
 
 
+def single(
+    name: str,
+    y_true: Indices,
+    y_pred: Indices,
+    classes: tuple[str, ...],
+    slices: Mapping[str, Mask],
+) -> float:
+    """Return one score of those that `flatten(performance(...))` gives, without the others.
+
+    Args:
+        name: without the part's prefix, such as "f1" or "class/mlops/recall".
+        y_true: label indices, shape (n,).
+        y_pred: predicted indices, shape (n,).
+        classes: label names by index.
+        slices: row masks of shape (n,) by slice name.
+    """
+    kind, _, rest = name.partition("/")
+    label, _, score = rest.rpartition("/")
+    if kind == "slice":
+        mask = slices[label]
+        scores = _average(y_true[mask], y_pred[mask], "micro")
+    elif kind == "class":
+        of_class = performance(y_true, y_pred, classes)["class"]
+        scores = of_class[label]
+    else:
+        score = name
+        scores = _average(y_true, y_pred, "weighted")
+    return {"precision": scores["precision"], "recall": scores["recall"], "f1": scores["f1"]}[score]
+
+
 def flatten(scored: Performance, prefix: str) -> dict[str, float]:
     """Return the scores as flat metrics: `val_f1`, `val_class/mlops/f1`, `val_slice/short_text/f1`.
 

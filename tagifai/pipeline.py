@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,12 @@ from tagifai.metrics import Performance
 from tagifai.sampling import balance
 from tagifai.schema import Data, Preprocessing, Training
 from tagifai.schema import Split as SplitSettings
+from tagifai.sizes import size_of
 from tagifai.splits import Split
 from tagifai.tagger import Tagger
 from tagifai.text import Cleaner
-from tagifai.thresholds import Threshold
-from tagifai.training import Callback, History, Rows, train
+from tagifai.thresholds import Probabilities, Threshold, decide
+from tagifai.training import Callback, History, Rows, Scorer, train
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,10 @@ class Prepared:
         """Return rows by label, the most frequent first."""
         return dict(Counter(self.rows["tag"]).most_common())
 
+    def with_split(self, split: Split) -> Prepared:
+        """Return the same rows with other parts."""
+        return replace(self, split=split)
+
     def check_objective(self, metric: str) -> None:
         """Refuse, before anything is fitted, a metric that a run on these rows will not have.
 
@@ -72,7 +77,7 @@ class Prepared:
         """
         val, y = self.part("val"), self.labels("val")
         scored = metrics.performance(y, y, self.encoder.classes, slices.masks(val))
-        known = ["val_loss", *metrics.flatten(scored, "val")]
+        known = ["val_loss", "model_bytes", *metrics.flatten(scored, "val")]
         if metric not in known:
             raise ConfigError(
                 f"objective.metric = {metric!r}: a run on these data has no such metric."
@@ -107,6 +112,12 @@ class Result:
     epoch: int
     features: int
     performance: dict[str, Performance]
+
+    def value(self, metric: str) -> float:
+        """Return one metric: any of `metrics`, or `model_bytes`."""
+        if metric == "model_bytes":
+            return float(size_of(self.tagger.vectorizer) + size_of(self.tagger.model))
+        return self.metrics()[metric]
 
     def metrics(self) -> dict[str, float]:
         """Return all scores and the chosen epoch's losses under flat names."""
@@ -166,6 +177,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     *,
     test: bool = True,
+    scored: tuple[str, int] | None = None,
 ) -> Result:
     """Fit vectorizer, model and threshold, and score them.
 
@@ -175,6 +187,7 @@ def fit(
         training: epochs and patience.
         callbacks: told after every epoch.
         test: score the test rows too; without it they are not even vectorized.
+        scored: a validation metric to record during training, and every how many epochs.
 
     Raises:
         DataError: no features are left, or a threshold has no label to fall back to.
@@ -194,6 +207,7 @@ def fit(
         epochs=training.epochs,
         patience=training.patience,
         callbacks=callbacks,
+        scorer=None if scored is None else scorer(prepared, parts.threshold, *scored),
     )
     y_prob = trained.model.predict_proba(val_rows.X)
     threshold = None if parts.threshold is None else parts.threshold.fit(y_prob)
@@ -210,6 +224,28 @@ def fit(
         performance["test"] = score(prepared, tagger, "test")
     features = int(train_rows.X.shape[1])
     return Result(tagger, trained.history, trained.epoch, features, performance)
+
+
+def scorer(prepared: Prepared, threshold: Threshold | None, metric: str, every: int) -> Scorer:
+    """Return what gives a validation metric from probabilities, as it would be if training ended.
+
+    Args:
+        prepared: the rows.
+        threshold: found anew each time.
+        metric: val_loss, or a score of the validation rows.
+        every: epochs from one score to the next.
+    """
+    y_true, name = prepared.labels("val"), metric.removeprefix("val_")
+    if name == "loss":
+        return Scorer(lambda y_prob: metrics.log_loss(y_true, y_prob), every)
+    other = prepared.encoder.classes.index(prepared.other) if threshold is not None else 0
+    masks = slices.masks(prepared.part("val")) if name.startswith("slice/") else {}
+
+    def score(y_prob: Probabilities) -> float:
+        y_pred = decide(y_prob, None if threshold is None else threshold.fit(y_prob), other)
+        return metrics.single(name, y_true, y_pred, prepared.encoder.classes, masks)
+
+    return Scorer(score, every)
 
 
 def _require_rest(prepared: Prepared) -> None:

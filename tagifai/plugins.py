@@ -1,9 +1,10 @@
-"""The Hydra plugin that finds the schemas; loaded before every command, so it imports little."""
+"""The Hydra plugins that find configuration; loaded before every command, so they import little."""
 
 from __future__ import annotations
 
 import builtins
 
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
@@ -47,6 +48,26 @@ class SchemaSource(ConfigSource):
     def list(self, config_path: str, results_filter: ObjectType | None) -> builtins.list[str]:
         """Return nothing."""
         return []
+
+
+class PresetSource(FileConfigSource):
+    """The presets that searches have written: a folder that need not be there.
+
+    Hydra warns before every command of a folder on its search path that does not exist.
+    """
+
+    @staticmethod
+    def scheme() -> str:
+        """Return the scheme of this source on the search path."""
+        return "presets"
+
+    def available(self) -> bool:
+        """Return True: without its folder it is empty."""
+        return True
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> builtins.list[str]:
+        """Return the presets, or nothing before the first search."""
+        return super().list(config_path, results_filter) if self.is_group(config_path) else []
 
 
 def _name(config_path: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -17,29 +17,59 @@ from omegaconf import OmegaConf
 
 from tagifai import artifacts, datasets, pipeline, provenance, tracking
 from tagifai.callbacks import Keep
-from tagifai.errors import TrackingError
+from tagifai.errors import Reaped, TrackingError
 from tagifai.files import to_json, write_json
-from tagifai.schema import EXPERIMENT, Config
-from tagifai.training import History
+from tagifai.schema import EXPERIMENT, Config, flat
+from tagifai.training import History, Pruned
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def epochs_kept(tracked: tracking.Run) -> Iterator[Keep]:
-    """Record the losses of a training that ends early; a whole one is recorded with its model."""
+def epochs_kept(tracked: tracking.Run, prefix: str = "") -> Iterator[Keep]:
+    """Record the losses of a training that ends early; a whole one is recorded with its result.
+
+    Args:
+        tracked: the open run.
+        prefix: of the metrics' names.
+    """
     keep = Keep()
     try:
         yield keep
     except BaseException:
         # The store's own failure must not take the place of what went wrong.
         with suppress(TrackingError):
-            _log_epochs(tracked, keep.history)
+            log_epochs(tracked, keep.history, prefix)
         raise
 
 
-def _log_epochs(tracked: tracking.Run, history: History) -> None:
-    tracked.log_epochs({"train_loss": history.train_loss, "val_loss": history.val_loss})
+def log_epochs(tracked: tracking.Run, history: History, prefix: str = "") -> None:
+    """Record the losses, and the scores that were reported, by epoch."""
+    by_epoch: dict[str, list[float] | dict[int, float]] = {
+        f"{prefix}train_loss": history.train_loss,
+        f"{prefix}val_loss": history.val_loss,
+    }
+    if history.scores:
+        by_epoch[f"{prefix}reported"] = history.scores
+    tracked.log_epochs(by_epoch)
+
+
+@contextmanager
+def trial_state(tracked: tracking.Run) -> Iterator[None]:
+    """Record how a trial ends: COMPLETE, PRUNED, FAIL, or DIED where nobody waited for it."""
+    state = "FAIL"
+    try:
+        yield
+        state = "COMPLETE"
+    except Pruned:
+        state, tracked.status = "PRUNED", "KILLED"
+        raise
+    except (Reaped, KeyboardInterrupt):
+        state, tracked.status = "DIED", "KILLED"
+        raise
+    finally:
+        with nullcontext() if state == "COMPLETE" else suppress(TrackingError):
+            tracked.log_tags({"trial.state": state})
 
 
 @contextmanager
@@ -62,7 +92,7 @@ def log_inputs(
     """Record all that the run is made from, before anything can go wrong."""
     hydra = HydraConfig.get()
     choices = {group: hydra.runtime.choices.get(group) for group in EXPERIMENT}
-    tracked.log_params(_flat({k: v for k, v in asdict(config).items() if k != "paths"}))
+    tracked.log_params(flat(config, without=("paths", "sweep")))
     tracked.log_tags(
         {
             "command": _command(),
@@ -91,18 +121,15 @@ def log_inputs(
 def _command() -> str:
     """Return the command line; of a job in a sweep, the one that runs this job alone."""
     hydra = HydraConfig.get()
-    is_job = hydra.mode == RunMode.MULTIRUN
-    return shlex.join(["run.py", *(hydra.overrides.task if is_job else sys.argv[1:])])
-
-
-def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+    if hydra.mode != RunMode.MULTIRUN:
+        return shlex.join(["run.py", *sys.argv[1:]])
+    kept = [item for item in hydra.overrides.task if not re.match(r"sweep[.=]", item)]
+    if len(kept) < len(hydra.overrides.task):
+        # The options that the search's preset has chosen.
+        given = {item.partition("=")[0] for item in kept}
+        options = hydra.runtime.choices
+        kept += [f"{group}={options[group]}" for group in EXPERIMENT if group not in given]
+    return shlex.join(["run.py", *kept])
 
 
 def _yaml(config: Config) -> str:
@@ -115,6 +142,8 @@ def keep_model(
     output: Path,
     prepared: pipeline.Prepared,
     result: pipeline.Result,
+    objective: Mapping[str, float],
+    histories: Mapping[str, History],
     digest: str,
 ) -> None:
     """Save the model to the run's folder first, then where it is loaded from, then to the store.
@@ -125,6 +154,8 @@ def keep_model(
         output: the run's folder.
         prepared: the rows, whose ids are kept by part.
         result: the fitted tagger and its scores.
+        objective: the objective's metrics, and their values.
+        histories: of all trainings, by the prefix of their metrics' names.
         digest: SHA-256 of the data set.
     """
     policy = config.data
@@ -145,19 +176,24 @@ def keep_model(
     sums = artifacts.save(output / "bundle", result.tagger, documents)
     write_json(output / "performance.json", result.performance)
     published = artifacts.publish(output / "bundle", Path(config.paths.stores), tracked.id)
-    _log_result(tracked, config.objective.metric, result, sums)
+    for prefix, history in histories.items():
+        log_epochs(tracked, history, prefix)
+    log_result(tracked, result, objective)
+    tracked.log_tags({f"content.{name}": of_part for name, of_part in sums.items()})
     tracked.log_file(output / "performance.json")
     tracked.log_bundle(published)
 
 
-def _log_result(
-    tracked: tracking.Run, objective: str, result: pipeline.Result, sums: Mapping[str, str]
+def log_result(
+    tracked: tracking.Run, result: pipeline.Result, objective: Mapping[str, float]
 ) -> None:
-    found = result.metrics()
-    log.info("Objective %s = %r", objective, found[objective])
-    _log_epochs(tracked, result.history)
+    """Record the scores of a training, and the objective, which is `objective` if there is one."""
+    log.info("Objective %s", ", ".join(f"{name} = {value!r}" for name, value in objective.items()))
     by_epoch = ("train_loss", "val_loss")
-    final = {name: value for name, value in found.items() if name not in by_epoch}
-    tracked.log_metrics({**final, "objective": found[objective]})
+    final = {name: value for name, value in result.metrics().items() if name not in by_epoch}
+    if len(objective) == 1:
+        final["objective"] = next(iter(objective.values()))
+    else:
+        final |= {f"objective/{name}": value for name, value in objective.items()}
+    tracked.log_metrics(final)
     tracked.log_tags({"epoch": result.epoch, "features": result.features})
-    tracked.log_tags({f"content.{name}": of_part for name, of_part in sums.items()})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from tagifai.errors import DataError
 from tagifai.labels import Indices, LabelEncoder
@@ -60,6 +60,70 @@ def stratified(
             reason = f"{name} would have no row of {', '.join(encoder.decode(absent))}."
             raise _impossible(y, encoder, train_size, val_size, reason)
     return split
+
+
+def cut_again(
+    y: Indices, encoder: LabelEncoder, split: Split, random_state: np.random.RandomState
+) -> Split:
+    """Cut the train and validation rows anew, in the same sizes; the test rows stay what they are.
+
+    Args:
+        y: label indices, shape (n,).
+        encoder: the names of the labels, for the error.
+        split: the first cut.
+        random_state: advanced by one draw.
+
+    Raises:
+        DataError: a class has too few rows to be in both parts.
+    """
+    rest = np.sort(np.concatenate([split.train, split.val]))
+    try:
+        train, val = train_test_split(
+            rest,
+            train_size=len(split.train),
+            test_size=len(split.val),
+            stratify=y[rest],
+            random_state=random_state,
+        )
+    except ValueError as error:
+        reason = f"objective.repeats cuts train and validation anew, and {error}"
+        raise _impossible(
+            y, encoder, len(split.train) / len(y), len(split.val) / len(y), reason
+        ) from None
+    again = Split(train, val, split.test)
+    absent = np.setdiff1d(y[split.val], y[val])
+    if absent.size:
+        reason = f"cut anew, val would have no row of {', '.join(encoder.decode(absent))}."
+        raise _impossible(y, encoder, len(split.train) / len(y), len(split.val) / len(y), reason)
+    return again
+
+
+def folds(
+    y: Indices, encoder: LabelEncoder, split: Split, n: int, random_state: np.random.RandomState
+) -> list[Split]:
+    """Cut the train and validation rows into stratified folds, each the validation rows once.
+
+    Args:
+        y: label indices, shape (n_rows,).
+        encoder: the names of the labels, for the error.
+        split: the first cut, whose test rows stay what they are.
+        n: folds, at least 2.
+        random_state: advanced by the draws of the shuffle.
+
+    Raises:
+        DataError: a class has fewer rows than there are folds.
+    """
+    rest = np.sort(np.concatenate([split.train, split.val]))
+    counts = np.bincount(y[rest], minlength=len(encoder.classes))
+    if counts.min() < n:
+        scarce = encoder.classes[int(counts.argmin())]
+        raise DataError(
+            f"objective.repeats = {n} folds need {n} rows of each class outside the test rows;"
+            f" {scarce} has {counts.min()}. Use fewer folds, objective.by=seeds, or raise"
+            " data.min_freq so that rare tags join the rest."
+        )
+    cutter = StratifiedKFold(n, shuffle=True, random_state=random_state)
+    return [Split(rest[train], rest[val], split.test) for train, val in cutter.split(rest, y[rest])]
 
 
 def _impossible(

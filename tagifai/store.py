@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
+from tagifai.addresses import is_url, masked, sqlite_path
 from tagifai.errors import TrackingError
 
 if TYPE_CHECKING:
@@ -23,20 +23,6 @@ log = logging.getLogger(__name__)
 def tracking_uri(configured: str) -> str:
     """Return the URI of the tracking store: MLFLOW_TRACKING_URI wins over the configured one."""
     return os.environ.get("MLFLOW_TRACKING_URI") or configured
-
-
-def masked(uri: str) -> str:
-    """Return a URI without the password in it."""
-    # A server's path may have an @ in it, and a database's password a slash.
-    secret = r"[^/]*" if uri.startswith("http") else ".*"
-    return re.sub(rf"(://[^:/]*):{secret}@", r"\1:***@", uri)
-
-
-def sqlite_path(uri: str) -> Path | None:
-    """Return the file of a SQLite store as SQLAlchemy finds it, or None for another store."""
-    if not uri.startswith("sqlite:///"):
-        return None
-    return Path(unquote(uri.removeprefix("sqlite:///").partition("?")[0]))
 
 
 def connect(uri: str) -> MlflowClient:
@@ -92,7 +78,7 @@ def experiment_id(client: MlflowClient, name: str, uri: str, stores: Path) -> st
             f" (mlflow experiments restore -x {found.experiment_id}) or use another name."
         )
     where = found.artifact_location.removeprefix("file://")
-    is_ours = "://" in where or Path(where) == stores / "artifacts"
+    is_ours = is_url(where) or Path(where) == stores / "artifacts"
     if uri.startswith("sqlite:") and not is_ours and not Path(where).is_dir():
         # MLflow would make the old folder again, wherever that was.
         raise TrackingError(

@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from filelock import FileLock
 
 from tagifai import liveness, store
+from tagifai.addresses import is_url, sqlite_path
 from tagifai.errors import TrackingError, UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run as MlflowRun
 
 # What MLflow's stores take.
 METRICS_A_BATCH = 1000
@@ -49,10 +51,14 @@ class Run:
         id: letters and digits.
         client: of the tracking store, or None.
         artifacts: where the store keeps the run's files, a path or URI.
+
+    Attributes:
+        status: what the run will be closed as when its block ends well.
     """
 
     def __init__(self, id: str, client: MlflowClient | None = None, artifacts: str = "") -> None:
         self.id = id
+        self.status = "FINISHED"
         self._client = client
         self._artifacts = artifacts
 
@@ -62,7 +68,8 @@ class Run:
             return
         from mlflow.entities import Param
 
-        kept = [Param(key, str(value)[:PARAM_LENGTH]) for key, value in params.items()]
+        accepted = _names(params)
+        kept = [Param(accepted[key], str(value)[:PARAM_LENGTH]) for key, value in params.items()]
         with store.guarded():
             for batch in _batches(kept, PARAMS_A_BATCH):
                 self._client.log_batch(self.id, params=batch)
@@ -77,22 +84,37 @@ class Run:
         with store.guarded():
             self._client.log_batch(self.id, tags=kept)
 
+    def tag(self, name: str) -> str | None:
+        """Return a tag, or None if there is no such tag or no such run."""
+        if self._client is None:
+            return None
+        try:
+            with store.guarded():
+                return self._client.get_run(self.id).data.tags.get(name)
+        except TrackingError as error:
+            log.info("Run %s: %s", self.id, error)
+            return None
+
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Record one value of each metric."""
         self.log_epochs({name: [value] for name, value in metrics.items()})
 
-    def log_epochs(self, losses: Mapping[str, list[float]]) -> None:
-        """Record a value an epoch of each metric, from epoch 0, in as few calls as can be."""
+    def log_epochs(self, losses: Mapping[str, list[float] | dict[int, float]]) -> None:
+        """Record values of each metric by epoch, in as few calls as can be.
+
+        Args:
+            losses: by metric, a value an epoch from epoch 0 on, or values by epoch.
+        """
         if self._client is None:
             return
         from mlflow.entities import Metric
 
         now = time.time_ns() // 1_000_000
-        accepted = _metric_names(losses)
+        accepted = _names(losses)
         points = [
             Metric(accepted[name], value, now, step)
             for name, values in losses.items()
-            for step, value in enumerate(values)
+            for step, value in (values.items() if isinstance(values, dict) else enumerate(values))
         ]
         with store.guarded():
             for batch in _batches(points, METRICS_A_BATCH):
@@ -115,7 +137,7 @@ class Run:
         dataset = Dataset(
             name=name,
             digest=digest[:DIGEST_LENGTH],
-            source_type="http" if "://" in source else "local",
+            source_type="http" if is_url(source) else "local",
             source=json.dumps({"uri": source}),
             profile=json.dumps(profile),
         )
@@ -123,9 +145,9 @@ class Run:
         with store.guarded():
             self._client.log_inputs(self.id, [DatasetInput(dataset, tags)])
 
-    def log_file(self, path: Path) -> None:
+    def log_file(self, path: Path | None) -> None:
         """Keep a file with the run; one that does not exist is passed over."""
-        if self._client is not None and path.is_file():
+        if self._client is not None and path is not None and path.is_file():
             with store.guarded():
                 self._client.log_artifact(self.id, str(path))
 
@@ -154,7 +176,9 @@ def start(
     experiment: str,
     run_name: str | None,
     stores: Path,
-    log_file: Path,
+    log_file: Path | None = None,
+    tags: Mapping[str, str] | None = None,
+    resumed: str | None = None,
 ) -> Iterator[Run]:
     """Open a run for a block; it ends FINISHED, FAILED (with the error) or KILLED (interrupted).
 
@@ -165,6 +189,9 @@ def start(
         run_name: None lets MLflow make one up.
         stores: the folder of stores, for artifacts and for the mark of running runs.
         log_file: the run's log, kept with it at the end.
+        tags: of the new run.
+        resumed: id of a run to go on with; one that is not there any more begins anew. If another
+            process is at it too, that process closes it.
 
     Raises:
         TrackingError: the store cannot be used.
@@ -172,25 +199,38 @@ def start(
     folder = stores / "running"
     if enabled:
         folder.mkdir(parents=True, exist_ok=True)
-    run = _create(uri, experiment, run_name, stores) if enabled else Run(uuid.uuid4().hex)
+    run = (
+        create(uri, experiment, run_name, stores, tags or {}, resumed)
+        if enabled
+        else Run(uuid.uuid4().hex)
+    )
     with liveness.marked(folder, run.id, uri) if enabled else nullcontext(_nothing) as unmark:
         try:
             yield run
             run.log_file(log_file)
-            run.end("FINISHED")
+            if not enabled or unmark is not None or _left_to_us(folder, run.id):
+                run.end(run.status)
         except BaseException as error:
             with _uninterrupted():
-                if _close_after_error(run, error, log_file):
-                    unmark()
+                if unmark is None or _close_after_error(run, error, log_file):
+                    (unmark or _nothing)()
             raise
-        unmark()
+        (unmark or _nothing)()
+
+
+def _left_to_us(folder: Path, run_id: str) -> bool:
+    """Return whether the process that was at a run before us is gone; its mark goes with it."""
+    with liveness.held(folder, run_id) as ours:
+        if ours:
+            liveness.unmark(folder, run_id)
+        return ours
 
 
 def _nothing() -> None:
     """Stand in for a mark where there is none."""
 
 
-def _close_after_error(run: Run, error: BaseException, log_file: Path) -> bool:
+def _close_after_error(run: Run, error: BaseException, log_file: Path | None) -> bool:
     """Close a run as KILLED or FAILED, but never let a failing store hide the first error.
 
     Returns:
@@ -232,17 +272,49 @@ def _uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _create(uri: str, experiment: str, run_name: str | None, stores: Path) -> Run:
+def create(
+    uri: str,
+    experiment: str,
+    run_name: str | None,
+    stores: Path,
+    tags: Mapping[str, str],
+    resumed: str | None = None,
+) -> Run:
+    """Return a new run that somebody else will close; arguments and errors as in `start`."""
     stores.mkdir(parents=True, exist_ok=True)
     with FileLock(stores / ".tracking.lock"), store.guarded():
         store.make_database(uri)
         client = store.connect(uri)
-        made = client.create_run(
+        found = None if resumed is None else _running_again(client, resumed)
+        made = found or client.create_run(
             store.experiment_id(client, experiment, uri, stores),
-            tags=_source_tags(),
+            tags={**_source_tags(), **tags},
             run_name=run_name,
         )
     return Run(made.info.run_id, client, made.info.artifact_uri)
+
+
+def reopened(run_id: str, uri: str) -> Run:
+    """Return a run that is in a store already."""
+    return Run(run_id, store.connect(uri))
+
+
+def _running_again(client: MlflowClient, run_id: str) -> MlflowRun | None:
+    """Return a run, running again, or None if it is not there any more."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+    if found.info.lifecycle_stage != "active":
+        return None
+    client.update_run(run_id, status="RUNNING")
+    if "error" in found.data.tags:
+        client.delete_tag(run_id, "error")
+    return found
 
 
 def _source_tags() -> dict[str, str]:
@@ -259,10 +331,10 @@ def _batches(items: list[T], size: int) -> Iterator[list[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def _metric_names(names: Iterable[str]) -> dict[str, str]:
+def _names(names: Iterable[str]) -> dict[str, str]:
     """Return for each name one that MLflow accepts and that no other name has.
 
-    Class names may have any characters, and be long.
+    Class names, for one, may have any characters, and be long.
     """
     accepted: dict[str, str] = {}
     for name in names:
@@ -285,7 +357,7 @@ def close_abandoned(stores: Path) -> list[str]:
 
 def _close(run_id: str, uri: str) -> bool:
     """Close one run; return whether it is done with, also because there is no such run."""
-    path = store.sqlite_path(uri)
+    path = sqlite_path(uri)
     if path is not None and not path.exists():
         return True
     if not store.answers(uri):

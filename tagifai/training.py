@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+from scipy.sparse import issparse, vstack
 from sklearn.utils.class_weight import compute_class_weight
 
 from tagifai.errors import ConfigError, UserError
 from tagifai.labels import Indices
 from tagifai.metrics import log_loss
+from tagifai.probabilities import predict_proba
+from tagifai.thresholds import Probabilities
 
 
 class Diverged(UserError):
@@ -37,10 +40,11 @@ class Rows:
 
 @dataclass
 class History:
-    """Losses by epoch, in nats; the last epoch is the last item."""
+    """Losses by epoch, in nats; the last epoch is the last item. Scores of some epochs."""
 
     train_loss: list[float] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)
+    scores: dict[int, float] = field(default_factory=dict)
 
     @property
     def epoch(self) -> int:
@@ -59,6 +63,19 @@ class Callback(Protocol):
     def on_epoch_end(self, history: History) -> None:
         """Look at the history so far; raise `Pruned` to stop."""
         ...
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """What else to record of the validation rows, and how often.
+
+    Args:
+        score: takes class probabilities of the validation rows, shape (n, classes).
+        every: epochs from one score to the next, from epoch 0 on.
+    """
+
+    score: Callable[[Probabilities], float]
+    every: int
 
 
 @dataclass(frozen=True)
@@ -87,6 +104,7 @@ def train(
     epochs: int,
     patience: int | None = None,
     callbacks: Sequence[Callback] = (),
+    scorer: Scorer | None = None,
 ) -> Trained:
     """Fit the model epoch by epoch, or at once if it does not train by epochs.
 
@@ -99,6 +117,7 @@ def train(
         patience: stop after so many epochs without a lower validation loss, and keep the weights
             of the best one; None goes through all epochs and keeps the last.
         callbacks: told after every epoch, in this order.
+        scorer: gives the history's scores.
 
     Raises:
         Diverged: the weights left the range of floating-point numbers.
@@ -109,10 +128,13 @@ def train(
     by_epochs = trains_by_epochs(model)
     if by_epochs:
         _prepare(model, balanced.y)
+    both = _stacked(train_rows, val_rows)
     best = model
     for epoch in range(epochs if by_epochs else 1):
         _fit_once(model, balanced, by_epochs, epoch)
-        _record(history, model, train_rows, val_rows)
+        y_prob = _record(history, model, both, train_rows.y, val_rows.y)
+        if scorer is not None and epoch % scorer.every == 0:
+            history.scores[epoch] = scorer.score(y_prob)
         for callback in callbacks:
             callback.on_epoch_end(history)
         if patience is None:
@@ -157,18 +179,35 @@ def _fit_once(model: Any, rows: Rows, by_epochs: bool, epoch: int) -> None:
         ) from error
 
 
-def _record(history: History, model: Any, train_rows: Rows, val_rows: Rows) -> None:
+def _stacked(train_rows: Rows, val_rows: Rows) -> Any:
+    """Return the features of both parts as one matrix: one product an epoch instead of two."""
+    parts: list[Any] = [train_rows.X, val_rows.X]
+    return vstack(parts, format="csr") if issparse(parts[0]) else np.vstack(parts)
+
+
+def _record(
+    history: History, model: Any, X: Any, y_train: Indices, y_val: Indices
+) -> Probabilities:
+    """Record the losses, and return the class probabilities of the validation rows.
+
+    Args:
+        history: gets one epoch more.
+        model: fitted.
+        X: features of the train rows, then of the validation rows.
+        y_train: label indices of the train rows.
+        y_val: label indices of the validation rows.
+    """
     try:
         with np.errstate(over="raise", invalid="raise"):
-            losses = [
-                log_loss(rows.y, model.predict_proba(rows.X)) for rows in (train_rows, val_rows)
-            ]
+            of_train, y_prob = np.split(predict_proba(model, X), [len(y_train)])
+            losses = [log_loss(y_train, of_train), log_loss(y_val, y_prob)]
     except FloatingPointError as error:
         raise _diverged(model, history.epoch + 1, f"{error}.") from None
     if not np.isfinite(losses).all():
         raise _diverged(model, history.epoch + 1, "the loss is not a number any more.")
     for recorded, loss in zip((history.train_loss, history.val_loss), losses, strict=True):
         recorded.append(loss)
+    return y_prob
 
 
 def _diverged(model: Any, epoch: int, reason: str) -> Diverged:

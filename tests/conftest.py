@@ -147,6 +147,7 @@ def composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Compos
     from hydra import compose, initialize_config_dir
 
     monkeypatch.setenv("TAGIFAI_ROOT", str(tmp_path))
+    monkeypatch.delenv("TAGIFAI_STORES", raising=False)
     with initialize_config_dir(str(CONF)):
         yield lambda *overrides: compose("config", overrides=list(overrides))
 

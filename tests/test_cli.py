@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,9 +22,9 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from tagifai import cli
-from tagifai.errors import BundleError, ConfigError, DataError, Refused, TrackingError
-from tagifai.schema import Config, Predict, check
+from tagifai import cli, sweeps
+from tagifai.errors import BundleError, ConfigError, DataError, Reaped, Refused, TrackingError
+from tagifai.schema import Predict, check
 from tests.conftest import Compose
 
 RUN = Path(__file__).parent.parent / "run.py"
@@ -197,79 +200,6 @@ def test_an_added_key_is_literal_too(plus: str) -> None:
     assert cli.quote(f"{plus}task.text=a, b") == f'{plus}task.text="a, b"'
 
 
-# --- paths -------------------------------------------------------------------------------------
-
-
-def resolved(
-    composed: Compose, monkeypatch: pytest.MonkeyPatch, cwd: Path, *overrides: str
-) -> Config:
-    cwd.mkdir(exist_ok=True)
-    monkeypatch.chdir(cwd)
-    hydra = SimpleNamespace(overrides=SimpleNamespace(task=list(overrides)))
-    monkeypatch.setattr(HydraConfig, "get", lambda: hydra)
-    return cli.resolve_paths(check(composed("preprocessing=none", *overrides)))
-
-
-Resolve = Callable[..., Config]
-
-
-@pytest.fixture
-def resolve(composed: Compose, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Resolve:
-    return lambda *overrides: resolved(composed, monkeypatch, tmp_path / "cwd", *overrides)
-
-
-def test_relative_paths_in_yaml_start_at_the_project_s_root(
-    resolve: Resolve, tmp_path: Path
-) -> None:
-    data = resolve().data
-    assert data.projects == f"{tmp_path}/tagifai/sample/projects.csv"
-    assert data.tags == f"{tmp_path}/tagifai/sample/tags.csv"
-
-
-@pytest.mark.parametrize("plus", ["", "++"])
-def test_relative_paths_on_the_command_line_start_at_the_working_directory(
-    resolve: Resolve, tmp_path: Path, plus: str
-) -> None:
-    data = resolve(f"{plus}data.projects=p.csv").data
-    assert data.projects == f"{tmp_path}/cwd/p.csv"
-    assert data.tags == f"{tmp_path}/tagifai/sample/tags.csv"
-
-
-@pytest.mark.parametrize(
-    ("given_path", "found"),
-    [
-        ("../a.csv", "{tmp}/a.csv"),
-        ("./b//c/../a.csv", "{tmp}/cwd/b/a.csv"),
-        ("/abs/a.csv", "/abs/a.csv"),
-        ('"~/a.csv"', "{tmp}/home/a.csv"),
-        ("b (1), c.csv", "{tmp}/cwd/b (1), c.csv"),
-        ("-", "-"),
-    ],
-)
-def test_paths_of_a_task_are_made_absolute(
-    resolve: Resolve,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    given_path: str,
-    found: str,
-) -> None:
-    monkeypatch.setenv("HOME", f"{tmp_path}/home")
-    task = resolve("task=predict", cli.quote(f"task.input={given_path}")).task
-    assert task.input == found.format(tmp=tmp_path)
-    assert task.output is None
-
-
-@pytest.mark.parametrize("url", ["https://host/p.csv", "HTTP://host/../p.csv", "s3://b/p.csv"])
-def test_urls_are_left_as_they_are(resolve: Resolve, url: str) -> None:
-    assert resolve(f'data.projects="{url}"').data.projects == url
-
-
-def test_folders_are_made_absolute(resolve: Resolve, tmp_path: Path) -> None:
-    paths = resolve("paths.outputs=out", "paths.stores=/abs/stores").paths
-    assert (paths.root, paths.outputs) == (str(tmp_path), f"{tmp_path}/cwd/out")
-    assert paths.stores == "/abs/stores"
-
-
 # --- messages ----------------------------------------------------------------------------------
 
 
@@ -288,7 +218,8 @@ def test_folders_are_made_absolute(resolve: Resolve, tmp_path: Path) -> None:
             ["'tracking.tags.team' is not there yet; to add it, write +tracking.tags.team=..."],
         ),
         ("~nope", ["Could not delete from config. 'nope' does not exist."]),
-        ("sweep=x", ["sweep=x: there is no such option. sweep has no options yet."]),
+        ("sweep=quik", ["sweep=quik: there is no such option. Did you mean 'quick'?",
+                        "sweep takes: quick, reference, sgd, text."]),
         ("experiment=refrence", ["Did you mean 'reference'?", "experiment takes: reference."]),
         ("model@other=sgd", ["Could not override 'model@other'. Did you mean to override model?"]),
     ],
@@ -352,6 +283,12 @@ def test_a_missing_configuration_without_options_is_told_in_hydra_s_words() -> N
     assert cli.explain(error) == ("Cannot find primary config 'x'", 2)
 
 
+def test_a_group_without_options_says_so() -> None:
+    error = MissingConfigException("In 'config': could not find 'sweep/x'", "sweep/x", [])
+    message = "sweep=x: there is no such option. sweep has no options yet."
+    assert cli.explain(error) == (message, 2)
+
+
 def test_what_omegaconf_refuses_is_one_line() -> None:
     cfg = OmegaConf.create({"a": {"b": "${nowhere}"}, "c": "???", "d": "${no_such:1}"})
     for key, essentials in [("a.b", "nowhere"), ("c", "c: Missing mandatory"), ("d", "no_such")]:
@@ -404,6 +341,10 @@ def command_line(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The process's command line, environment and signals, put back afterwards."""
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    for name in (sweeps.COMMAND, "TAGIFAI_STORES"):
+        # What is set is put back; what is deleted without having been there would stay as it is.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
     monkeypatch.setattr(sys, "argv", ["run.py"])
     yield
     signal.signal(signal.SIGTERM, before)
@@ -483,6 +424,125 @@ def test_a_blank_folder_is_refused_before_anything_is_run(
     assert capsys.readouterr() == ("", "Error: paths.outputs is blank; give a folder.\n")
 
 
+# --- what the processes of a sweep are told ----------------------------------------------------
+
+
+@pytest.mark.usefixtures("command_line")
+def test_other_processes_are_told_the_command_as_it_was_typed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    typed = ["-m", "task.text=a, b", "model.alpha=1e-4,1e-5", "data.tags=it's.csv"]
+    monkeypatch.setattr(sys, "argv", ["/somewhere/run.py", *typed])
+    assert cli.call(lambda: None) == 0
+    assert shlex.split(os.environ[sweeps.COMMAND]) == ["run.py", *typed]
+
+
+@pytest.mark.usefixtures("command_line")
+@pytest.mark.parametrize(
+    ("given_path", "told"),
+    [
+        ("kept", "{tmp}/kept"),
+        ("/abs/kept", "/abs/kept"),
+        ("'my kept'", "{tmp}/my kept"),
+        ('"/my kept"', "/my kept"),
+        ("~/kept", "/home/me/kept"),
+    ],
+)
+def test_the_folder_of_stores_is_told_before_the_search_path_is_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given_path: str, told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setattr(sys, "argv", ["run.py", "seed=1", f"paths.stores={given_path}"])
+    seen: list[str] = []
+    assert cli.call(lambda: seen.append(os.environ["TAGIFAI_STORES"])) == 0
+    assert seen == [told.format(tmp=tmp_path)]
+
+
+@pytest.mark.usefixtures("command_line")
+@pytest.mark.parametrize(
+    "argument",
+    ["paths.stores=${paths.root}/kept", "paths.outputs=kept", "paths.stores", "my.paths.stores=x"],
+)
+def test_without_a_plain_folder_of_stores_none_is_told(
+    monkeypatch: pytest.MonkeyPatch, argument: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["run.py", argument])
+    assert cli.call(lambda: None) == 0
+    assert "TAGIFAI_STORES" not in os.environ
+
+
+def test_the_folder_of_stores_is_the_one_of_the_environment_if_there_is_one(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAGIFAI_STORES", "/told")
+    assert composed().paths.stores == "/told"
+    assert composed("paths.stores=/given").paths.stores == "/given"
+
+
+# --- the parent run of a multirun --------------------------------------------------------------
+
+
+class Closing:
+    """Remembers as what the parent run was to be closed, or says that the store is gone."""
+
+    def __init__(self, *, gone: bool) -> None:
+        self.gone = gone
+        self.asked: list[tuple[str, str]] = []
+
+    def __call__(self, status: str, reason: str = "") -> None:
+        self.asked.append((status, reason))
+        if self.gone:
+            raise TrackingError("the store is gone")
+
+
+@pytest.mark.usefixtures("command_line")
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize(
+    ("error", "asked", "code"),
+    [
+        (ConfigError("seed is bad"), ("FAILED", "seed is bad"), 2),
+        (cli.Failed(DataError("no rows")), ("FAILED", "no rows"), 2),
+        (TrackingError("no answer"), ("FAILED", "no answer"), 1),
+        (KeyboardInterrupt(), ("KILLED", "Interrupted."), 130),
+        (cli.Terminated(), ("KILLED", "Interrupted."), 143),
+    ],
+)
+def test_the_parent_is_closed_as_its_sweep_ended_and_hides_no_error_of_the_sweep(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    asked: tuple[str, str],
+    code: int,
+    gone: bool,
+) -> None:
+    closing = Closing(gone=gone)
+    monkeypatch.setattr(sweeps, "close", closing)
+    assert cli.call(failing(error)) == code
+    assert closing.asked == [asked]
+    assert "the store is gone" not in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("command_line")
+def test_the_parent_of_a_sweep_that_went_well_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    closing = Closing(gone=False)
+    monkeypatch.setattr(sweeps, "close", closing)
+    assert cli.call(lambda: None) == 0
+    assert closing.asked == [("FINISHED", "")]
+
+
+@pytest.mark.usefixtures("command_line")
+def test_a_parent_that_cannot_be_finished_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sweeps, "close", Closing(gone=True))
+    assert cli.call(lambda: None) == 1
+    assert capsys.readouterr().err == "Error: the store is gone\n"
+
+
+# --- streams -----------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize(("how", "code"), [("well", 0), ("fail", 2)])
 def test_closed_streams_change_no_exit_code(closed: str, how: str, code: int) -> None:
@@ -528,9 +588,17 @@ def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def job_of(monkeypatch: pytest.MonkeyPatch, folder: Path, mode: RunMode, *overrides: str) -> None:
+def job_of(
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    mode: RunMode,
+    *overrides: str,
+    preset: str | None = None,
+    sweeper: str = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
+) -> None:
     hydra = SimpleNamespace(
-        runtime=SimpleNamespace(output_dir=str(folder)),
+        runtime=SimpleNamespace(output_dir=str(folder), choices={"sweep": preset}),
+        sweeper={"_target_": sweeper},
         mode=mode,
         overrides=SimpleNamespace(hydra=list(overrides), task=[]),
     )
@@ -609,6 +677,131 @@ def test_the_log_has_the_traceback_of_what_was_not_foreseen(
     assert ("Traceback" in caplog.text) is logged
 
 
+@pytest.mark.parametrize(
+    ("chosen", "named"),
+    [
+        ({"preset": "quick", "sweeper": sweeps.SEARCH}, "sweep=quick"),
+        ({"preset": "mine"}, "sweep=mine"),
+        ({"sweeper": sweeps.SEARCH}, "hydra/sweeper=tagifai"),
+    ],
+)
+def test_a_search_without_m_is_refused_with_the_command_that_works(
+    output: Path, monkeypatch: pytest.MonkeyPatch, chosen: dict[str, str], named: str
+) -> None:
+    job_of(monkeypatch, output, RunMode.RUN, **chosen)
+    entered: list[str] = []
+    with pytest.raises(cli.Failed) as caught, cli.job():
+        entered.append("worked")
+    (error,) = caught.value.args
+    assert type(error) is ConfigError
+    assert str(error) == f"{named} is a search, which needs -m: run.py -m {named}"
+    assert entered == []
+    assert not output.exists()
+
+
+def test_the_job_of_a_search_is_none_of_its_own(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_of(monkeypatch, output, RunMode.MULTIRUN, preset="quick", sweeper=sweeps.SEARCH)
+    with cli.job():
+        assert output.is_dir()
+
+
+# --- the process of a launcher -----------------------------------------------------------------
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """The process's signals, put back afterwards."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def worker(output: Path, signals: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """This process as a launcher's, at a job; gives the exit codes that it would end with."""
+    parent = SimpleNamespace(pid=os.getppid())
+    monkeypatch.setattr("multiprocessing.parent_process", lambda: parent)
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    yield ended
+    monkeypatch.undo()
+
+
+def told_to_end(left: list[str]) -> None:
+    with cli.job():
+        signal.raise_signal(signal.SIGINT)
+        left.append("went on")
+        signal.raise_signal(signal.SIGTERM)
+        left.append("never")
+
+
+@pytest.mark.parametrize("kind", ["of a pool", "of a cluster"])
+def test_a_worker_ends_its_job_when_it_is_told_to_and_leaves_ctrl_c_to_the_first_process(
+    worker: list[int], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    if kind == "of a cluster":
+        monkeypatch.setattr("multiprocessing.parent_process", lambda: None)
+        monkeypatch.setenv("SUBMITIT_EXECUTOR", "local")
+    left: list[str] = []
+    with pytest.raises(Reaped, match="Interrupted") as caught:
+        told_to_end(left)
+    assert left == ["went on"]
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+    assert worker == []
+
+
+@pytest.mark.usefixtures("output", "signals")
+@pytest.mark.parametrize("error", [KeyboardInterrupt, cli.Terminated])
+def test_an_interrupt_of_the_first_process_is_left_as_it_is(error: type[BaseException]) -> None:
+    with pytest.raises(KeyboardInterrupt) as caught, cli.job():
+        raise error
+    assert type(caught.value) is error
+
+
+@pytest.mark.usefixtures("output", "signals")
+def test_signals_of_the_first_process_are_left_alone() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    with cli.job():
+        now = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    assert now == before
+
+
+@pytest.mark.usefixtures("worker")
+def test_signals_of_a_worker_s_other_threads_are_left_alone() -> None:
+    def work() -> None:
+        with cli.job():
+            found.append(signal.getsignal(signal.SIGTERM))
+
+    found: list[object] = []
+    before = signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(timeout=30)
+    assert found == [before]
+    assert before is not cli._terminate
+
+
+@pytest.mark.parametrize("error", [None, DataError("no rows")])
+def test_a_worker_whose_launcher_is_gone_ends_after_its_job(
+    worker: list[int],
+    output: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception | None,
+) -> None:
+    job_of(monkeypatch, output, RunMode.MULTIRUN)
+    gone = SimpleNamespace(pid=-1)
+    with suppress(DataError), cli.job():
+        assert worker == []
+        monkeypatch.setattr("multiprocessing.parent_process", lambda: gone)
+        if error is not None:
+            raise error
+    assert worker == [0]
+
+
 # --- as a person does --------------------------------------------------------------------------
 
 
@@ -638,6 +831,14 @@ def test_a_misspelt_key_in_a_file_of_the_user_s_own_is_refused(tmp_path: Path) -
 def test_a_value_out_of_range_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     done = run(tmp_path, "model.alpha=-1")
     message = "Error: model.alpha = -1.0 is not allowed: a number of at least 0\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("argument", ["sweep=quick", "hydra/sweeper=tagifai"])
+def test_a_search_without_m_is_refused_and_leaves_nothing(tmp_path: Path, argument: str) -> None:
+    done = run(tmp_path, argument)
+    message = f"Error: {argument} is a search, which needs -m: run.py -m {argument}\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 

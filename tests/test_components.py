@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -9,11 +12,12 @@ import numpy as np
 import pytest
 from imblearn.over_sampling import RandomOverSampler
 from numpy.random import RandomState
+from sklearn.base import clone
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.naive_bayes import MultinomialNB
 
-from tagifai import components, thresholds
+from tagifai import components, features, thresholds
 from tagifai.errors import ConfigError
 from tagifai.schema.experiment import SGD, Fixed, Nothing, Quantile, RandomOver, Tfidf
 
@@ -305,6 +309,11 @@ def test_a_list_becomes_a_tuple_where_the_default_is_one() -> None:
     assert settings["ngram_range"] == [1, 2]
 
 
+def test_a_mapping_without_a_target_is_an_argument_like_any_other() -> None:
+    model = build("model", {"_target_": LOGISTIC, "class_weight": {"a": 1.0, "b": 2.0}})
+    assert model.class_weight == {"a": 1.0, "b": 2.0}
+
+
 # --- randomness of inner objects ---------------------------------------------------------------
 
 
@@ -338,3 +347,128 @@ def test_estimators_in_a_list_get_the_run_s_randomness() -> None:
     random_state = RandomState(0)
     model = build("model", settings, random_state)
     assert [made.random_state for _, made in model.estimators] == [random_state, random_state]
+
+
+# --- functions ---------------------------------------------------------------------------------
+
+
+def refused_function(name: str, key: str = "hydra.sweeper.custom_search_space") -> str:
+    with pytest.raises(ConfigError) as caught:
+        components.function(key, name)
+    return str(caught.value)
+
+
+def test_a_function_is_found_by_its_name() -> None:
+    assert components.function("key", "sklearn.base.clone") is clone
+    assert components.function("key", "tagifai.features.tfidf") is features.tfidf
+
+
+@pytest.mark.parametrize("name", ["os.system", "mine.extend", "sklearnx.f", "extend", ""])
+def test_a_function_of_another_package_is_refused_with_how_to_allow_it(name: str) -> None:
+    assert refused_function(name, "my.key") == (
+        f"my.key = {name!r} is not allowed: only {', '.join(components.WHITELIST)} are. A package"
+        " of your own is allowed by the environment: TAGIFAI_WHITELIST='package.*'."
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["tagifai.nowhere.f", "tagifai.features.nothing", "sklearn.__version__", "tagifai."]
+)
+def test_a_function_that_is_not_there_or_is_none_cannot_be_found(name: str) -> None:
+    message = f"hydra.sweeper.custom_search_space = {name!r} cannot be found."
+    assert refused_function(name) == message
+
+
+# --- packages of one's own ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "patterns"),
+    [
+        (None, []),
+        ("", []),
+        (" , ,", []),
+        ("mine.*", ["mine.*"]),
+        (" mine.*,yours.models.* ,", ["mine.*", "yours.models.*"]),
+    ],
+)
+def test_the_environment_allows_more_packages(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, patterns: list[str]
+) -> None:
+    monkeypatch.setenv(components.VARIABLE, value or "")
+    if value is None:
+        monkeypatch.delenv(components.VARIABLE)
+    assert components.allowed_more() == patterns
+
+
+MINE = """
+import sys
+
+from hydra.utils import execution_whitelist
+from numpy.random import RandomState
+
+from tagifai import components
+from tagifai.errors import ConfigError
+
+print(components.WHITELIST[3:])
+for key, make in {
+    "model": lambda: components.build("model", {"_target_": "mine.Model"}, RandomState(0)),
+    "function": lambda: components.function("key", "mine.extend")(1),
+    "other": lambda: components.function("key", "minor.extend"),
+}.items():
+    try:
+        print(key, make())
+    except ConfigError as error:
+        print(key, "refused", "TAGIFAI_WHITELIST" in str(error))
+"""
+
+PACKAGE = """
+class Model:
+    def fit(self, X, y): ...
+    def predict_proba(self, X): ...
+    def __repr__(self): return "my model"
+
+def extend(number):
+    return number + 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("allowed", "lines"),
+    [
+        ("", ["()", "model refused True", "function refused True", "other refused True"]),
+        ("mine.*", ["('mine.*',)", "model my model", "function 2", "other refused True"]),
+    ],
+)
+def test_a_package_of_one_s_own_is_used_where_the_environment_allows_it(
+    tmp_path: Path, allowed: str, lines: list[str]
+) -> None:
+    (tmp_path / "mine.py").write_text(PACKAGE)
+    done = subprocess.run(
+        [sys.executable, "-c", MINE],
+        env={**os.environ, "PYTHONPATH": str(tmp_path), components.VARIABLE: allowed},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.splitlines() == lines
+
+
+@pytest.fixture
+def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of something in a module that is allowed and cannot be imported."""
+    (tmp_path / "broken_for_tagifai.py").write_text("import no_such_module_anywhere\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(components, "WHITELIST", ("broken_for_tagifai.*",))
+    return "broken_for_tagifai.made"
+
+
+def test_a_class_whose_module_is_broken_is_an_error_of_the_configuration(broken: str) -> None:
+    message = refusal("model", {"_target_": broken})
+    assert message.startswith(f"model._target_ = {broken!r} cannot be imported: ")
+    assert "no_such_module_anywhere" in message
+
+
+def test_a_function_whose_module_is_broken_is_an_error_of_the_configuration(broken: str) -> None:
+    assert "no_such_module_anywhere" in refused_function(broken)

@@ -162,6 +162,16 @@ def test_an_option_of_the_command_line_wins_over_a_preset(composed: Compose) -> 
     assert config.data.name == "madewithml"
 
 
+@pytest.mark.parametrize("name", sorted(on_disk("sweep")))
+def test_every_preset_of_a_search_is_accepted_and_reports_to_its_pruner(
+    composed: Compose, name: str
+) -> None:
+    config = configured(composed, f"sweep={name}")
+    assert config.objective.report_every == 5
+    assert (config.objective.metric, config.objective.repeats) == ("val_f1", 1)
+    assert config.sweep.restart is False
+
+
 def test_a_preset_holds_choices_and_no_values() -> None:
     for preset in on_disk("experiment"):
         content = OmegaConf.load(CONF / "experiment" / f"{preset}.yaml")
@@ -220,7 +230,7 @@ def test_an_added_key_is_refused_on_an_option_with_a_schema(composed: Compose) -
 
 def test_every_group_refuses_an_added_key(composed: Compose) -> None:
     cfg = composed()
-    for group in (*SCHEMAS, "training", "objective", "paths"):
+    for group in (*SCHEMAS, "training", "objective", "sweep", "paths"):
         added = copy.deepcopy(cfg)
         OmegaConf.update(added, f"{group}.x", 1, force_add=True)
         with pytest.raises(ConfigError, match=rf"'{group}\.x' is not a key of {group}"):

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import io
+import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from tagifai.console import Display
+from tagifai.console import Display, SearchState
 from tagifai.metrics import Performance, Scores
 
 LISTENED_TO = """
@@ -81,6 +84,9 @@ def show_all(shown: Display) -> None:
     shown.result("a result")
 
 
+# --- the display -------------------------------------------------------------------------------
+
+
 def test_away_from_a_terminal_there_are_no_control_characters(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,6 +129,37 @@ def test_quiet_leaves_out_all_but_results(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out == "a result\n"
     shown.scores("Test", performance())
     assert "overall (weighted)" in capsys.readouterr().out
+
+
+def test_silent_leaves_out_results_too(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = Display(quiet=False, plain=False, every=1, silent=True)
+    show_all(shown)
+    shown.table("t", ["a", "b"], [["1", "2"]])
+    with shown.trials(2) as tell:
+        tell(SearchState(1, 0, 0, 0, event="Trial 0 complete"))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_silent_shows_nothing_on_a_terminal_and_is_not_live(terminal: Terminal) -> None:
+    shown = Display.of(Settings(), silent=True)
+    show_all(shown)
+    assert not shown.live
+    assert terminal.getvalue() == ""
+
+
+@pytest.mark.parametrize(("uv", "words"), [("1", ["uv", "run"]), (None, ["python"])])
+def test_the_program_is_the_words_that_it_was_called_with(uv: str | None, words: list[str]) -> None:
+    code = "import sys; sys.argv = ['my run.py', 'a=1']; from tagifai.console import Display;"
+    env = {name: value for name, value in os.environ.items() if name != "UV"}
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code} print(Display.program)"],
+        env=env if uv is None else {**env, "UV": uv},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == f"{[*words, 'my run.py']}\n"
 
 
 def test_quiet_draws_no_bars_on_a_terminal(terminal: Terminal) -> None:
@@ -283,3 +320,150 @@ def test_the_table_has_a_row_a_class_then_the_whole_then_a_row_a_slice(
 def test_without_slices_the_table_ends_with_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
     display().scores("Test", performance())
     assert "slice" not in capsys.readouterr().out
+
+
+# --- searches ----------------------------------------------------------------------------------
+
+
+def state(event: str = "", **changed: Any) -> SearchState:
+    counts = {"done": 0, "running": 0, "pruned": 0, "failed": 0}
+    return SearchState(**{**counts, **changed}, event=event)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, []),
+        ({"done": 3}, []),
+        ({"running": 2}, ["2 running"]),
+        ({"best": "best 0.5 (trial 1)", "running": 1, "pruned": 2, "failed": 3},
+         ["best 0.5 (trial 1)", "1 running", "2 pruned", "3 failed"]),
+    ],
+)  # fmt: skip
+def test_of_a_search_what_there_is_is_said_and_what_there_is_not_is_left_out(
+    changed: dict[str, Any], said: list[str]
+) -> None:
+    assert state(**changed).brief() == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "done", "left"),
+    [
+        (None, 0, []),
+        (2.0, 10, []),
+        (2.0, 12, []),
+        (2.0, 5, ["about 10 s left"]),
+        (12.0, 5, ["about 1 min 0 s left"]),
+        (12.34, 0, ["about 2 min 3 s left"]),
+        (0.01, 9, ["about 0 s left"]),
+        (720.0, 0, ["about 120 min 0 s left"]),
+    ],
+)
+def test_the_time_that_is_left_is_that_of_the_trials_that_are_left(
+    seconds: float | None, done: int, left: list[str]
+) -> None:
+    assert state(seconds_a_trial=seconds, done=done).time_left(10) == left
+
+
+def test_a_plain_line_tells_what_has_happened_and_where_the_search_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with display().trials(3) as tell:
+        tell(state("Trial 0 done", done=1, running=1, best="best 0.5 (trial 0)",
+                   seconds_a_trial=31.0))  # fmt: skip
+        tell(state("Trial 1 failed", done=2, failed=1))
+        tell(state("Trial 2 pruned", done=3, failed=1, pruned=1, seconds_a_trial=31.0))
+    assert capsys.readouterr().out.splitlines() == [
+        "Trial 0 done | 1 of 3 done, best 0.5 (trial 0), 1 running, about 1 min 2 s left",
+        "Trial 1 failed | 2 of 3 done, 1 failed",
+        "Trial 2 pruned | 3 of 3 done, 1 pruned, 1 failed",
+    ]
+
+
+def test_a_plain_line_is_said_once_and_never_where_nothing_has_happened(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with display().trials(2) as tell:
+        tell(state())
+        for running in (1, 0):
+            tell(state("Trial 0 pruned", done=1, pruned=1, running=running))
+        tell(state())
+    assert capsys.readouterr().out == "Trial 0 pruned | 1 of 2 done, 1 running, 1 pruned\n"
+
+
+def test_a_quiet_search_says_nothing_before_its_results(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with display(quiet=True).trials(1) as tell:
+        tell(state("Trial 0 complete", done=1))
+    assert capsys.readouterr().out == ""
+    display(quiet=True).table("Best", ["trial", "parameters"], [["0", "a=1"]])
+    assert "a=1" in capsys.readouterr().out
+
+
+def test_a_search_on_a_terminal_has_a_bar_and_no_lines(terminal: Terminal) -> None:
+    with display().trials(4) as tell:
+        tell(state("Trial 0 complete", done=1, running=2, best="best 0.5 (trial 0)"))
+        tell(state("Trial 1 pruned", done=2, running=1, pruned=1, best="best 0.5 (trial 0)"))
+    shown = terminal.getvalue()
+    assert "\x1b[" in shown
+    assert "2/4" in shown
+    assert "best 0.5 (trial 0) · 1 running · 1 pruned" in shown
+    assert "Trial 1 pruned" not in shown
+
+
+def test_a_bar_of_a_search_that_fails_is_taken_down(terminal: Terminal) -> None:
+    with pytest.raises(ValueError, match="no"), display().trials(4):
+        raise ValueError("no")
+    assert terminal.getvalue().endswith("\x1b[?25h")  # the cursor is back
+
+
+# --- tables ------------------------------------------------------------------------------------
+
+
+def rows_of(output: str) -> list[list[str]]:
+    return [line.split() for line in output.splitlines() if line.strip(" ─━")]
+
+
+def test_a_table_has_a_title_its_columns_and_a_line_a_row(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [["3", "0.9", "model.alpha=1"], ["12", "0.85", "model.alpha=2"]]
+    display().table("The best 2", ["trial", "val_f1", "parameters"], rows)
+    output = capsys.readouterr().out
+    assert rows_of(output) == [["The", "best", "2"], ["trial", "val_f1", "parameters"], *rows]
+    lines = output.splitlines()
+    # Numbers end where their column does, the last column begins where its title does.
+    header = next(line for line in lines if "parameters" in line)
+    three, twelve = (next(line for line in lines if f"alpha={n}" in line) for n in (1, 2))
+    assert three.index("3") == twelve.index("2 ")
+    assert header.index("parameters") == three.index("model") == twelve.index("model")
+    assert "\x1b" not in output
+
+
+def test_a_table_without_rows_has_its_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    display().table("None", ["trial", "parameters"], [])
+    assert rows_of(capsys.readouterr().out) == [["None"], ["trial", "parameters"]]
+
+
+def test_a_table_may_have_one_column(capsys: pytest.CaptureFixture[str]) -> None:
+    display().table("One", ["parameters"], [["a"], ["b"]])
+    assert rows_of(capsys.readouterr().out) == [["One"], ["parameters"], ["a"], ["b"]]
+
+
+def test_what_looks_like_markup_in_a_table_is_shown_as_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    display().table("t", ["trial", "parameters"], [["1", "keep=[bold]a[/bold] :smile:"]])
+    assert "keep=[bold]a[/bold] :smile:" in capsys.readouterr().out
+
+
+def test_long_parameters_are_folded_and_nothing_of_them_is_lost(terminal: Terminal) -> None:
+    long = ", ".join(f"model.parameter_{n}={n}" for n in range(8))
+    display().table("t", ["trial", "val_f1", "parameters"], [["1", "0.12345678", long]])
+    lines = terminal.getvalue().splitlines()
+    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines) <= 60
+    words = "".join(terminal.getvalue().split())
+    for n in range(8):
+        assert f"model.parameter_{n}={n}" in words
+    assert "0.12345678" in words

@@ -320,14 +320,6 @@ def test_a_stored_table_that_is_gone_is_refused_and_nothing_is_made(stores: Path
 # --- download ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("source", "is_one"),
-    [("http://h/x.csv", True), ("ftp://h/x", True), ("data/x.csv", False), ("C:/x.csv", False)],
-)
-def test_a_url_is_what_has_a_scheme(source: str, is_one: bool) -> None:
-    assert datasets.is_url(source) is is_one
-
-
 def test_tables_are_fetched_and_joined(site: Site, web: Source, stores: Path) -> None:
     dataset = datasets.load(web, stores)
     assert dataset.path.read_text() == JOINED

@@ -8,6 +8,7 @@ from tagifai.errors import (
     BundleError,
     ConfigError,
     DataError,
+    Reaped,
     Refused,
     TrackingError,
     UserError,
@@ -45,6 +46,11 @@ def test_a_refused_value_is_a_value_error_and_not_yet_a_users_error() -> None:
     error = Refused("q", 2, "a share from 0 to 1")
     assert isinstance(error, ValueError)
     assert not isinstance(error, UserError)
+
+
+def test_a_trial_that_nobody_waits_for_is_not_the_user_s_error() -> None:
+    assert not issubclass(Reaped, UserError)
+    assert issubclass(Reaped, Exception)
 
 
 def test_the_nearest_known_name_is_offered() -> None:

@@ -1,22 +1,25 @@
 from __future__ import annotations
 
+import json
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
-from tagifai.liveness import marked, reap
+from tagifai.liveness import held, mark, marked, reap, unmark
 
 HOLD = """
 import sys
 from pathlib import Path
 from tagifai.liveness import marked
 
-with marked(Path(sys.argv[1]), "abc", "where"):
-    print("open", flush=True)
+with marked(Path(sys.argv[1]), "abc", "where") as unmark:
+    print("open" if unmark else "somebody else's", flush=True)
     sys.stdin.read()
 """
 
@@ -37,11 +40,105 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@contextmanager
+def holding(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that marks the run "abc" until it is killed."""
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait(timeout=30)
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+# --- marks and locks by themselves -------------------------------------------------------------
+
+
+def test_a_lock_is_held_for_its_block_and_leaves_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "made" / "running"
+    with held(folder, "abc") as ours:
+        assert ours is True
+        assert names(folder) == ["abc.lock"]
+    assert names(folder) == []
+
+
+def test_a_lock_that_is_held_is_not_held_twice_and_stays(tmp_path: Path) -> None:
+    with held(tmp_path, "abc") as first:
+        with held(tmp_path, "abc") as second:
+            assert (first, second) == (True, False)
+        assert names(tmp_path) == ["abc.lock"]
+        with held(tmp_path, "other") as other:
+            assert other
+    with held(tmp_path, "abc") as again:
+        assert again
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_lock_is_let_go_of_when_its_block_fails(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    with pytest.raises(error), held(tmp_path, "abc"):
+        raise error
+    assert names(tmp_path) == []
+
+
+def test_an_error_under_a_lock_that_is_not_ours_leaves_the_holder_s(tmp_path: Path) -> None:
+    with held(tmp_path, "abc"):
+        with pytest.raises(ValueError, match="mine"), held(tmp_path, "abc"):
+            raise ValueError("mine")
+        assert names(tmp_path) == ["abc.lock"]
+
+
+def test_a_mark_has_the_run_and_its_store_under_a_key_of_its_own(tmp_path: Path) -> None:
+    mark(tmp_path / "made", "sweep-1", "abc", "sqlite:////a 'b' \"c\".db")
+    close = Closer()
+    assert names(tmp_path / "made") == ["sweep-1.run"]
+    assert reap(tmp_path / "made", close) == ["abc"]
+    assert close.asked == [("abc", "sqlite:////a 'b' \"c\".db")]
+    assert names(tmp_path / "made") == []
+
+
+def test_a_mark_by_key_stands_as_long_as_somebody_holds_the_lock_of_this_key(
+    tmp_path: Path,
+) -> None:
+    close = Closer()
+    with held(tmp_path, "sweep-1"):
+        mark(tmp_path, "sweep-1", "abc", "where")
+        assert reap(tmp_path, close) == []
+    assert reap(tmp_path, close) == ["abc"]
+
+
+def test_marking_again_changes_the_run(tmp_path: Path) -> None:
+    for run_id in ("a-longer-one", "b"):
+        mark(tmp_path, "sweep-1", run_id, "where")
+    assert reap(tmp_path, Closer()) == ["b"]
+
+
+def test_a_mark_is_taken_away_by_its_key_and_one_that_is_not_there_too(tmp_path: Path) -> None:
+    mark(tmp_path, "sweep-1", "abc", "where")
+    mark(tmp_path, "sweep-2", "def", "where")
+    for _ in range(2):
+        unmark(tmp_path, "sweep-1")
+    assert names(tmp_path) == ["sweep-2.run"]
+
+
+# --- a run under way ---------------------------------------------------------------------------
+
+
 def test_a_mark_stands_until_it_is_taken_away(tmp_path: Path) -> None:
     folder = tmp_path / "running"
-    with marked(folder, "abc", "where") as unmark:
-        assert (folder / "abc.run").read_text() == "where"
-        unmark()
+    with marked(folder, "abc", "where") as taken_away:
+        assert json.loads((folder / "abc.run").read_text()) == {"run_id": "abc", "uri": "where"}
+        assert taken_away is not None
+        taken_away()
         assert names(folder) == ["abc.lock"]
     assert names(folder) == []
 
@@ -66,10 +163,30 @@ def test_a_mark_that_was_not_taken_away_stays_after_the_block(tmp_path: Path) ->
 
 
 def test_taking_a_mark_away_twice_is_no_error(tmp_path: Path) -> None:
-    with marked(tmp_path, "abc", "") as unmark:
-        unmark()
-        unmark()
+    with marked(tmp_path, "abc", "") as taken_away:
+        assert taken_away is not None
+        taken_away()
+        taken_away()
     assert names(tmp_path) == []
+
+
+def test_a_run_that_is_marked_already_is_the_first_one_s_to_close(tmp_path: Path) -> None:
+    with marked(tmp_path, "abc", "where") as first:
+        with marked(tmp_path, "abc", "elsewhere") as second:
+            assert second is None
+        assert first is not None
+        assert names(tmp_path) == ["abc.lock", "abc.run"]
+        assert json.loads((tmp_path / "abc.run").read_text())["uri"] == "where"
+
+
+def test_of_two_processes_at_one_run_the_first_has_the_mark(tmp_path: Path) -> None:
+    with holding(tmp_path) as one:
+        assert said(one) == "open"
+        with holding(tmp_path) as two:
+            assert said(two) == "somebody else's"
+        # The second one is gone, and has taken nothing with it.
+        assert reap(tmp_path, Closer()) == []
+    assert reap(tmp_path, Closer()) == ["abc"]
 
 
 def test_a_mark_is_for_its_owner_s_eyes_only(tmp_path: Path) -> None:
@@ -84,13 +201,26 @@ def test_without_marks_or_without_a_folder_there_is_nothing_to_close(tmp_path: P
     assert close.asked == []
 
 
-def test_marks_that_nobody_holds_are_closed_with_their_notes(tmp_path: Path) -> None:
+def test_marks_that_nobody_holds_are_closed_with_their_stores(tmp_path: Path) -> None:
     close = Closer()
-    (tmp_path / "b.run").write_text("there")
-    (tmp_path / "a.run").write_text("here")
-    assert reap(tmp_path, close) == ["a", "b"]
-    assert close.asked == [("a", "here"), ("b", "there")]
+    mark(tmp_path, "b", "b", "there")
+    mark(tmp_path, "a", "c", "here")
+    assert reap(tmp_path, close) == ["c", "b"]
+    assert close.asked == [("c", "here"), ("b", "there")]
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["sqlite:////a.db", "", '{"run_id": "ab', "[]", "7", '"uri"', '{"run_id": "x"}', "null"],
+)
+def test_what_an_older_version_wrote_is_the_store_of_the_run_that_the_mark_is_named_after(
+    tmp_path: Path, text: str
+) -> None:
+    close = Closer()
+    (tmp_path / "abc.run").write_text(text)
+    assert reap(tmp_path, close) == ["abc"]
+    assert close.asked == [("abc", text)]
 
 
 def test_a_mark_that_cannot_be_closed_is_left_for_later(tmp_path: Path) -> None:
@@ -154,16 +284,8 @@ def test_a_mark_that_goes_before_it_is_locked_is_not_closed(
 
 def test_the_mark_of_a_process_is_closed_only_after_it_was_killed(tmp_path: Path) -> None:
     close = Closer()
-    command = [sys.executable, "-c", HOLD, str(tmp_path)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "open\n"
-            assert reap(tmp_path, close) == []
-        finally:
-            process.kill()
-            process.wait(timeout=30)
-        assert reap(tmp_path, close) == ["abc"]
+    with holding(tmp_path) as process:
+        assert said(process) == "open"
+        assert reap(tmp_path, close) == []
+    assert reap(tmp_path, close) == ["abc"]
     assert close.asked == [("abc", "where")]

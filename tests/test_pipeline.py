@@ -16,8 +16,10 @@ from sklearn.naive_bayes import GaussianNB, MultinomialNB
 
 from tagifai.errors import ConfigError, DataError
 from tagifai.labels import Indices, LabelEncoder
-from tagifai.pipeline import Parts, Prepared, Result, fit, prepare, score, score_rows
+from tagifai.pipeline import Parts, Prepared, Result, fit, prepare, score, score_rows, scorer
 from tagifai.schema import Data, Preprocessing, Split, Training
+from tagifai.sizes import size_of
+from tagifai.splits import Split as SplitRows
 from tagifai.tagger import Tagger
 from tagifai.thresholds import Fixed, Quantile, Threshold
 from tagifai.training import CannotFit, History, Pruned
@@ -322,6 +324,32 @@ def test_the_losses_reported_are_those_of_the_epoch_that_is_kept() -> None:
     assert result.metrics()["train_loss"] == result.history.train_loss[result.epoch]
 
 
+def test_one_value_of_a_result_is_any_of_its_metrics() -> None:
+    result = run()
+    for name, value in result.metrics().items():
+        assert result.value(name) == value
+    with pytest.raises(KeyError):
+        result.value("val_f2")
+
+
+def test_the_bytes_of_a_model_are_those_of_vectorizer_and_classifier() -> None:
+    result = run()
+    sizes = [size_of(part) for part in (result.tagger.vectorizer, result.tagger.model)]
+    assert result.value("model_bytes") == sum(sizes)
+    assert type(result.value("model_bytes")) is float
+    assert min(sizes) > 0
+    assert "model_bytes" not in result.metrics()
+
+
+def test_the_bytes_of_a_model_are_equal_for_equal_seeds_and_fewer_for_fewer_features() -> None:
+    assert run(3).value("model_bytes") == run(3).value("model_bytes")
+    small, large = (
+        fit(prepared(), parts(vectorizer=TfidfVectorizer(max_features=n)), Training(1))
+        for n in (2, 6)
+    )
+    assert small.value("model_bytes") < large.value("model_bytes")
+
+
 def refused_objective(ready: Prepared, metric: str) -> str:
     with pytest.raises(ConfigError) as caught:
         ready.check_objective(metric)
@@ -334,14 +362,16 @@ def test_every_validation_metric_of_a_run_may_be_its_objective_and_nothing_else(
     assert {"val_loss", "val_f1", "val_class/other/f1", "val_slice/short_text/recall"} <= {*known}
     for name in known:
         ready.check_objective(name)
+    ready.check_objective("model_bytes")
     listed = refused_objective(ready, "x").partition(" It has: ")[2].rstrip(".").split(", ")
-    assert sorted(listed) == sorted(known)
+    assert sorted(listed) == sorted([*known, "model_bytes"])
 
 
 @pytest.mark.parametrize(
     ("metric", "near"),
     [
         ("val_los", "val_loss"),
+        ("model_byte", "model_bytes"),
         ("val_class/cvv/f1", "val_class/cv/f1"),
         ("val_class/nlp/f2", "val_class/nlp/f1"),
         ("val_slice/short_texts/f1", "val_slice/short_text/f1"),
@@ -383,6 +413,119 @@ def test_callbacks_hear_of_every_epoch_and_can_prune() -> None:
         fit(prepared(), parts(vectorizer=spy), Training(5), [PruneSecond()])
     assert epochs == [0, 1]
     assert not set(prepared().part("test")["text"]) & set(spy.seen)
+
+
+# Scores on the way
+
+
+THRESHOLDS = [None, Fixed(0.5), Quantile(0.25)]
+
+
+def scored(
+    metric: str, every: int = 1, *, threshold: Threshold | None = None, **changed: Any
+) -> Result:
+    training = Training(5, changed.pop("patience", None))
+    return fit(prepared(**changed), parts(threshold=threshold), training, scored=(metric, every))
+
+
+@pytest.mark.parametrize("threshold", THRESHOLDS, ids=["none", "fixed", "quantile"])
+@pytest.mark.parametrize(
+    "metric",
+    ["val_loss", "val_f1", "val_precision", "val_recall", "val_class/cv/f1",
+     "val_class/nlp/precision", "val_class/other/recall", "val_slice/short_text/f1"],
+)  # fmt: skip
+def test_the_score_of_the_last_epoch_is_the_metric_of_the_run(
+    metric: str, threshold: Threshold | None
+) -> None:
+    result = scored(metric, threshold=threshold)
+    assert list(result.history.scores) == [0, 1, 2, 3, 4]
+    assert result.history.scores[4] == result.value(metric)
+
+
+@quick
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["val_f1", "val_class/nlp/recall", "val_loss"]))
+def test_the_score_of_an_epoch_is_the_metric_of_a_run_that_ends_there(
+    seed: int, metric: str
+) -> None:
+    def ended(epochs: int) -> Result:
+        made = parts(threshold=Quantile(0.25), seed=seed)
+        return fit(prepared(), made, Training(epochs), scored=(metric, 2))
+
+    scores = ended(5).history.scores
+    assert scores == {epoch: ended(epoch + 1).value(metric) for epoch in (0, 2, 4)}
+
+
+def test_the_score_of_the_kept_epoch_is_the_metric_of_a_run_that_was_patient() -> None:
+    result = scored("val_f1", threshold=Quantile(0.25), patience=1)
+    assert result.history.scores[result.epoch] == result.value("val_f1")
+
+
+def test_scores_of_the_loss_are_the_losses_themselves() -> None:
+    result = scored("val_loss", 3)
+    losses = result.history.val_loss
+    assert result.history.scores == {0: losses[0], 3: losses[3]}
+
+
+def test_without_a_metric_to_score_there_are_no_scores() -> None:
+    assert run().history.scores == {}
+
+
+def test_scoring_on_the_way_changes_nothing_else() -> None:
+    def made(metric: tuple[str, int] | None) -> Result:
+        return fit(prepared(), parts(threshold=Quantile(0.25)), Training(5), scored=metric)
+
+    watched, plain = made(("val_f1", 1)), made(None)
+    assert watched.metrics() == plain.metrics()
+    assert watched.history.val_loss == plain.history.val_loss
+
+
+def test_a_scorer_gives_what_its_probabilities_say() -> None:
+    ready = prepared()
+    y = ready.labels("val")
+    right = np.eye(3)[y]
+    wrong = np.roll(right, 1, axis=1)
+    made = scorer(ready, None, "val_f1", 7)
+    assert made.every == 7
+    assert (made.score(right), made.score(wrong)) == (1.0, 0.0)
+    # A threshold that nothing is above makes all rows the rest.
+    rest = scorer(ready, Fixed(0.9), "val_class/other/recall", 1)
+    assert rest.score(np.full((len(y), 3), 1 / 3)) == 1.0
+    assert scorer(ready, Fixed(0.9), "val_class/cv/recall", 1).score(right) == 1.0
+
+
+def test_probabilities_that_are_not_numbers_are_the_rest_s() -> None:
+    ready = prepared()
+    unknown = np.full((len(ready.labels("val")), 3), np.nan)
+    assert scorer(ready, Fixed(0.5), "val_class/other/recall", 1).score(unknown) == 1.0
+    assert np.isnan(scorer(ready, None, "val_loss", 1).score(unknown))
+
+
+def test_slices_are_looked_for_only_where_one_is_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = prepared()
+    y_prob = np.eye(3)[ready.labels("val")]
+    with monkeypatch.context() as patched:
+        patched.setattr("tagifai.pipeline.slices.masks", None)
+        assert scorer(ready, None, "val_class/cv/f1", 1).score(y_prob) == 1.0
+    assert scorer(ready, None, "val_slice/short_text/f1", 1).score(y_prob) == 1.0
+
+
+def test_a_threshold_without_the_rest_label_is_refused_before_anything_is_scored() -> None:
+    with pytest.raises(DataError, match="'other', which no row has"):
+        scored("val_f1", threshold=Fixed(0.5), accepted=[])
+    assert scored("val_f1", accepted=[]).history.scores[4] == 1.0
+
+
+# Other parts
+
+
+def test_the_same_rows_with_other_parts_share_all_but_the_parts() -> None:
+    ready = prepared()
+    split = SplitRows(ready.split.val, ready.split.train, ready.split.test)
+    other = ready.with_split(split)
+    assert other.ids()["train"] == ready.ids()["val"]
+    assert other.ids()["test"] == ready.ids()["test"]
+    assert (other.rows is ready.rows, other.y is ready.y) == (True, True)
+    assert ready.split is not split
 
 
 # Scoring

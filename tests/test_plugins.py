@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
+from hydra.errors import MissingConfigException
 from hydra.plugins.config_source import ConfigSource
+from hydra.plugins.sweeper import Sweeper
 from omegaconf import OmegaConf
 
-from tagifai.plugins import SchemaSource
+from tagifai import cli
+from tagifai.plugins import PresetSource, SchemaSource
 from tagifai.schema import NODES
-
-CONF = Path(__file__).parent.parent / "conf"
+from tagifai.sweeper import Search
+from tests.conftest import CONF, Compose
 
 
 @pytest.fixture
@@ -69,3 +72,95 @@ def test_every_schema_is_asked_for_by_an_option_and_every_one_asked_for_is_there
         if "schema/" in line and line.strip().endswith("@_here_")
     }
     assert asked == {f"{name}@_here_" for name in NODES}
+
+
+# --- presets that searches have found ----------------------------------------------------------
+
+
+@pytest.fixture
+def presets(tmp_path: Path) -> PresetSource:
+    """A source whose folder is not there yet."""
+    return PresetSource("test", f"presets://{tmp_path}/stores/presets")
+
+
+def found(stores: Path, name: str, content: str) -> None:
+    folder = stores / "presets" / "experiment"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.yaml").write_text(f"# @package _global_\n{content}\n")
+
+
+def test_hydra_finds_the_presets_and_the_search_by_their_entry_points() -> None:
+    (entry,) = entry_points(group="hydra.plugins", name="tagifai-presets")
+    assert entry.load() is PresetSource
+    assert PresetSource in Plugins.instance().discover(ConfigSource)
+    (entry,) = entry_points(group="hydra.plugins", name="tagifai-search")
+    assert entry.load() is Search
+    assert Search in Plugins.instance().discover(Sweeper)
+
+
+def test_presets_have_a_scheme_of_their_own() -> None:
+    assert PresetSource.scheme() == "presets"
+    with pytest.raises(ValueError, match="Invalid path"):
+        PresetSource("test", "file:///a")
+
+
+@pytest.mark.parametrize("path", ["", "experiment", "nope"])
+@pytest.mark.parametrize("kind", [None, ObjectType.CONFIG, ObjectType.GROUP])
+def test_before_the_first_search_there_is_nothing_and_that_is_no_trouble(
+    presets: PresetSource, tmp_path: Path, path: str, kind: ObjectType | None
+) -> None:
+    assert presets.available()
+    assert presets.list(path, kind) == []
+    assert not presets.is_group(path)
+    assert not presets.exists("experiment/quick-sample")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_search_has_found_is_listed_and_loaded(
+    presets: PresetSource, tmp_path: Path
+) -> None:
+    found(tmp_path / "stores", "quick-sample", "seed: 7")
+    found(tmp_path / "stores", "quick-sample-2", "seed: 8")
+    assert presets.list("", ObjectType.GROUP) == ["experiment"]
+    assert presets.list("", ObjectType.CONFIG) == []
+    assert presets.list("experiment", ObjectType.CONFIG) == ["quick-sample", "quick-sample-2"]
+    assert presets.list("experiment", ObjectType.GROUP) == presets.list("nope", None) == []
+    result = presets.load_config("experiment/quick-sample")
+    assert result.config == {"seed": 7}
+    assert result.header["package"] == "_global_"
+    assert (result.provider, result.path) == ("test", f"presets://{tmp_path}/stores/presets")
+
+
+def test_a_preset_in_the_stores_is_an_option_beside_those_of_the_project(
+    composed: Compose, tmp_path: Path
+) -> None:
+    assert composed().seed == 42
+    found(tmp_path / "stores", "quick-sample", "defaults:\n  - override /model: sgd_huber\nseed: 7")
+    cfg = composed("experiment=quick-sample")
+    assert (cfg.seed, cfg.model.loss) == (7, "modified_huber")
+    with pytest.raises(MissingConfigException) as caught:
+        composed("experiment=quick-sampel")
+    message, _ = cli.explain(caught.value)
+    assert message == (
+        "experiment=quick-sampel: there is no such option. Did you mean 'quick-sample'? experiment"
+        " takes: quick-sample, reference."
+    )
+
+
+def test_presets_are_those_of_the_stores_that_the_environment_names(
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found(tmp_path / "stores", "here", "seed: 7")
+    found(tmp_path / "elsewhere", "there", "seed: 8")
+    monkeypatch.setenv("TAGIFAI_STORES", str(tmp_path / "elsewhere"))
+    assert composed("experiment=there").seed == 8
+    with pytest.raises(MissingConfigException, match="experiment/here"):
+        composed("experiment=here")
+
+
+def test_without_presets_hydra_warns_of_nothing(
+    composed: Compose, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    composed()
+    assert not (tmp_path / "stores").exists()
+    assert recwarn.list == []

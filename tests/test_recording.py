@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,11 +20,11 @@ from omegaconf import OmegaConf
 
 from tagifai import artifacts, recording, tracking
 from tagifai.datasets import Dataset
-from tagifai.errors import DataError, TrackingError
+from tagifai.errors import DataError, Reaped, TrackingError
 from tagifai.labels import LabelEncoder
 from tagifai.metrics import Performance, Scores
 from tagifai.pipeline import Prepared, Result
-from tagifai.schema import Config, check
+from tagifai.schema import EXPERIMENT, Config, check
 from tagifai.splits import Split
 from tagifai.tagger import Tagger
 from tagifai.training import History, Pruned
@@ -40,7 +42,7 @@ class Spy(tracking.Run):
         self.failing = failing
         self.params: dict[str, Any] = {}
         self.tags: dict[str, Any] = {}
-        self.epochs: list[dict[str, list[float]]] = []
+        self.epochs: list[dict[str, list[float] | dict[int, float]]] = []
         self.metrics: dict[str, float] = {}
         self.data: list[tuple[str, str, str, Mapping[str, Any]]] = []
         self.files: list[str] = []
@@ -58,7 +60,7 @@ class Spy(tracking.Run):
         self._called("log_tags")
         self.tags |= tags
 
-    def log_epochs(self, losses: Mapping[str, list[float]]) -> None:
+    def log_epochs(self, losses: Mapping[str, list[float] | dict[int, float]]) -> None:
         self._called("log_epochs")
         self.epochs.append(dict(losses))
 
@@ -70,8 +72,9 @@ class Spy(tracking.Run):
         self._called("log_data")
         self.data.append((name, digest, source, profile))
 
-    def log_file(self, path: Path) -> None:
+    def log_file(self, path: Path | None) -> None:
         self._called("log_file")
+        assert path is not None
         self.files.append(path.name)
 
     def log_bundle(self, path: Path) -> None:
@@ -111,12 +114,74 @@ def test_a_training_that_ends_before_its_first_epoch_is_recorded_without_losses(
     assert spy.epochs == [{"train_loss": [], "val_loss": []}]
 
 
-def test_a_training_that_goes_through_is_not_recorded_twice() -> None:
+def test_a_training_that_goes_through_is_not_recorded_before_its_result() -> None:
     spy = Spy()
     with recording.epochs_kept(spy) as keep:
         keep.on_epoch_end(HISTORY)
     assert spy.epochs == []
     assert keep.history is HISTORY
+    recording.log_epochs(spy, keep.history)
+    assert spy.epochs == [LOSSES]
+
+
+def test_a_training_with_scores_is_recorded_under_its_own_names() -> None:
+    scored = History([0.75, 0.5], [1.0, 0.875], {0: 0.25})
+    spy = Spy()
+    with suppress(Pruned), recording.epochs_kept(spy, "seed_1/") as keep:
+        keep.on_epoch_end(scored)
+        raise Pruned
+    assert spy.epochs == [
+        {
+            "seed_1/train_loss": [0.75, 0.5],
+            "seed_1/val_loss": [1.0, 0.875],
+            "seed_1/reported": {0: 0.25},
+        }
+    ]
+
+
+# --- how a trial ends --------------------------------------------------------------------------
+
+
+def try_until(error: BaseException | None, tracked: tracking.Run) -> None:
+    with recording.trial_state(tracked):
+        if error is not None:
+            raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "status"),
+    [
+        (None, "COMPLETE", "FINISHED"),
+        (Pruned(), "PRUNED", "KILLED"),
+        (Reaped(), "DIED", "KILLED"),
+        (KeyboardInterrupt(), "DIED", "KILLED"),
+        (DataError("x"), "FAIL", "FINISHED"),
+        (ValueError("x"), "FAIL", "FINISHED"),
+        (SystemExit(), "FAIL", "FINISHED"),
+    ],
+)
+def test_a_trial_s_run_says_how_the_trial_ended(
+    error: BaseException | None, state: str, status: str
+) -> None:
+    spy = Spy()
+    with nullcontext() if error is None else pytest.raises(type(error)):
+        try_until(error, spy)
+    assert spy.tags == {"trial.state": state}
+    assert spy.status == status  # of one that raises, whoever closes the run decides
+
+
+@pytest.mark.parametrize("error", [Pruned(), Reaped(), KeyboardInterrupt(), DataError("x")])
+def test_a_failing_store_does_not_take_the_place_of_how_a_trial_ended(
+    error: BaseException,
+) -> None:
+    with pytest.raises(type(error)) as caught:
+        try_until(error, Spy(failing="log_tags"))
+    assert caught.value is error
+
+
+def test_a_trial_whose_end_cannot_be_recorded_failed() -> None:
+    with pytest.raises(TrackingError):
+        try_until(None, Spy(failing="log_tags"))
 
 
 def interrupted(stores: Path) -> str:
@@ -231,6 +296,8 @@ def inputs(config: Config, output: Path) -> Spy:
          ["run.py", "seed=2", "model=sgd"]),
         (RunMode.MULTIRUN, ["-m", "data.projects='a b','c d'"], ["data.projects='c d'"],
          ["run.py", "data.projects='c d'"]),
+        (RunMode.MULTIRUN, ["-m", "sweepx=1,2"], ["sweepx=1", "+my.sweep=1"],
+         ["run.py", "sweepx=1", "+my.sweep=1"]),
     ],
 )  # fmt: skip
 def test_the_command_is_the_one_that_runs_this_job_alone(
@@ -249,6 +316,19 @@ def test_the_command_is_the_one_that_runs_this_job_alone(
     assert shlex.split(tags["overrides"]) == task
 
 
+@pytest.mark.parametrize("told", ["sweep=mine", "sweep.restart=true"])
+def test_the_command_of_a_search_s_job_chooses_what_the_preset_chose(
+    monkeypatch: pytest.MonkeyPatch, config: Config, tmp_path: Path, told: str
+) -> None:
+    chosen = {group: f"my-{group}" for group in EXPERIMENT}
+    hydra_of(monkeypatch, RunMode.MULTIRUN, [told, "model.alpha=1e-05", "model=sgd"], **chosen)
+    tags = inputs(config, tmp_path).tags
+    words = shlex.split(tags["command"])
+    others = [f"{group}=my-{group}" for group in EXPERIMENT if group != "model"]
+    assert words == ["run.py", "model.alpha=1e-05", "model=sgd", *others]
+    assert shlex.split(tags["overrides"]) == [told, "model.alpha=1e-05", "model=sgd"]
+
+
 def test_all_that_a_run_is_made_from_is_recorded_but_where_it_was_made(
     monkeypatch: pytest.MonkeyPatch, config: Config, tmp_path: Path
 ) -> None:
@@ -258,7 +338,8 @@ def test_all_that_a_run_is_made_from_is_recorded_but_where_it_was_made(
     assert spy.params["model.alpha"] == 1e-4
     assert spy.params["training.epochs"] == 100
     assert spy.params["seed"] == 42
-    assert not [name for name in spy.params if name.startswith("paths")]
+    assert not [name for name in spy.params if name.startswith(("paths", "sweep"))]
+    assert (spy.params["objective.metric"], spy.params["objective.repeats"]) == ("val_f1", 1)
     assert (spy.tags["seed"], spy.tags["team"], spy.tags["cwd"]) == (42, "x", str(tmp_path))
     assert (spy.tags["option.model"], spy.tags["option.sampling"]) == ("sgd", "random_over")
     assert spy.tags["version.scikit-learn"]
@@ -293,10 +374,17 @@ def prepared() -> Prepared:
     return Prepared(rows, encoder.encode(TAGS), encoder, split, {}, "cv")
 
 
+OBJECTIVE = {"val_f1": 0.5}
+
+
 def kept(spy: Spy, config: Config, output: Path, tagger: Tagger) -> None:
+    """Go through what a run does when its training is through."""
     output.mkdir()
     with recording.naming_the_model(output):
-        recording.keep_model(spy, config, output, prepared(), result(tagger), "0123")
+        with recording.epochs_kept(spy) as keep:
+            keep.on_epoch_end(HISTORY)
+        parts = (prepared(), result(tagger), OBJECTIVE, {"": HISTORY})
+        recording.keep_model(spy, config, output, *parts, "0123")
 
 
 def test_the_model_is_saved_published_and_recorded(
@@ -336,7 +424,34 @@ def test_losses_are_recorded_by_epoch_and_scores_once_with_the_objective(
     assert len(spy.tags["content.model.skops"]) == 64
 
 
-@pytest.mark.parametrize("failing", ["log_epochs", "log_metrics", "log_tags", "log_bundle"])
+@pytest.mark.parametrize(
+    ("objective", "recorded"),
+    [
+        ({"val_loss": 0.25}, {"objective": 0.25}),
+        ({"model_bytes": 800.0}, {"objective": 800.0}),
+        ({"val_f1": 0.75, "model_bytes": 8.0},
+         {"objective/val_f1": 0.75, "objective/model_bytes": 8.0}),
+    ],
+)  # fmt: skip
+def test_the_objective_is_one_metric_and_several_have_names(
+    caplog: pytest.LogCaptureFixture,
+    tagger: Tagger,
+    objective: dict[str, float],
+    recorded: dict[str, float],
+) -> None:
+    spy = Spy()
+    with caplog.at_level(logging.INFO, "tagifai"):
+        recording.log_result(spy, result(tagger), objective)
+    assert {k: v for k, v in spy.metrics.items() if k.startswith("objective")} == recorded
+    assert spy.metrics["val_f1"] == 0.5
+    told = ", ".join(f"{name} = {value!r}" for name, value in objective.items())
+    assert caplog.messages == [f"Objective {told}"]
+
+
+@pytest.mark.parametrize(
+    "failing",
+    ["log_epochs", "log_metrics", "log_tags", "log_bundle"],
+)
 def test_the_model_is_there_whatever_the_store_refuses(
     config: Config, tmp_path: Path, tagger: Tagger, failing: str
 ) -> None:

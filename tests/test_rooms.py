@@ -6,6 +6,7 @@ import ast
 import os
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tagifai"
 
-GROUND = ("errors", "files", "provenance", "liveness")
+GROUND = ("errors", "addresses", "files", "provenance", "liveness")
 """What every room may stand on; none of them knows another."""
 
 PURE = (
@@ -26,8 +27,10 @@ PURE = (
     "thresholds",
     "slices",
     "metrics",
+    "probabilities",
     "training",
     "tagger",
+    "sizes",
 )
 """Arrays and frames in and out; each may import those before it."""
 
@@ -41,6 +44,9 @@ EDGES = (
     "estimators",
     "tracking",
     "store",
+    "studies",
+    "samplers",
+    "trials",
     "console",
 )
 BETWEEN_EDGES = {
@@ -48,6 +54,9 @@ BETWEEN_EDGES = {
     ("datasets", "tables"),
     ("artifacts", "estimators"),
     ("tracking", "store"),
+    ("samplers", "studies"),
+    ("trials", "studies"),
+    ("trials", "samplers"),
 }
 """The only edges that know another: the part of their own work that was given a room."""
 
@@ -61,20 +70,28 @@ ARROWS: dict[str, set[str]] = {
     "components": {"errors"},
     "tables": {"errors"},
     "downloads": {"errors"},
-    "datasets": {"errors", "files", "tables", "downloads"},
+    "datasets": {"errors", "addresses", "files", "tables", "downloads"},
     "readers": {"errors", "files", "tagger"},
     "estimators": {"errors"},
     "artifacts": {"errors", "files", "provenance", "labels", "tagger", "estimators"},
-    "store": {"errors"},
-    "tracking": {"errors", "liveness", "store"},
+    "store": {"errors", "addresses"},
+    "tracking": {"errors", "addresses", "liveness", "store"},
+    "studies": {"errors", "addresses"},
+    "samplers": {"errors", "studies"},
+    "trials": {"errors", "studies", "samplers"},
     "console": {"metrics"},
     # Assembly.
+    "paths": {"addresses", "schema"},
     "pipeline": {"errors", "schema", *PURE},
+    "objectives": {"schema", "splits", "pipeline"},
     "callbacks": {"training"},
     "runs": {"errors", "files", "artifacts", "store", "tagger"},
     "recording": {
         *("errors", "files", "provenance", "schema"),
         *("artifacts", "datasets", "tracking", "pipeline", "callbacks", "training"),
+    },
+    "sweeps": {
+        *("files", "liveness", "schema", "store", "tracking", "studies", "trials"),
     },
     **{
         f"tasks.{name}": {
@@ -83,36 +100,54 @@ ARROWS: dict[str, set[str]] = {
             *PURE,
             *EDGES,
             "pipeline",
+            "objectives",
             "callbacks",
             "runs",
             "recording",
+            "sweeps",
         }
         for name in TASKS
     },
     "tasks": set(),
     # Top.
+    "search": {
+        *("errors", "addresses", "files", "schema"),
+        *("components", "datasets", "store", "tracking", "console"),
+        *("studies", "samplers"),
+        *("pipeline", "paths", "sweeps"),
+    },
+    "sweeper": {"search"},
     "plugins": {"schema"},
-    "cli": {"errors", "schema"},
-    "run": {"cli", "components", "schema"},
+    "cli": {"errors", "paths", "sweeps"},
+    "run": {"cli", "components", "paths", "schema"},
     "tagifai": {"runs", "tagger"},
 }
 
 ONLY_IN: dict[str, set[str]] = {
     "mlflow": {"tracking", "store"},
-    "optuna": set(),
-    "hydra": {"components", "plugins", "cli", "run", "recording", "tasks.train", "tasks.evaluate"},
-    "omegaconf": {"schema", "plugins", "cli", "run", "recording", "tasks.train", "tasks.evaluate"},
-    "filelock": {"liveness", "tracking", "datasets", "runs"},
+    "optuna": {"studies", "samplers", "trials", "search"},
+    "hydra": {
+        *("components", "samplers", "paths", "recording", "sweeps", "tasks.train"),
+        *("tasks.evaluate", "search", "sweeper", "plugins", "cli", "run"),
+    },
+    "hydra_plugins": {"search", "sweeper"},
+    "omegaconf": {
+        *("schema", "recording", "sweeps", "tasks.train", "tasks.evaluate"),
+        *("search", "sweeper", "plugins", "cli", "run"),
+    },
+    "filelock": {"liveness", "tracking", "studies", "datasets", "runs", "sweeps", "search"},
     "imblearn": set(),
     "joblib": set(),
     "nltk": {"text"},
     "pandera": {"tables"},
     "pooch": {"downloads"},
+    "ray": {"search"},
     "requests": {"downloads"},
     "rich": {"console"},
     "skops": {"estimators"},
     "snorkel": {"slices"},
-    "subprocess": {"provenance"},
+    "submitit": {"search"},
+    "subprocess": {"provenance", "search"},
     "tempfile": {"files", "runs"},
 }
 """Libraries and the modules that may know them."""
@@ -120,6 +155,12 @@ ONLY_IN: dict[str, set[str]] = {
 DISK = {"os", "io", "pathlib", "shutil", "tempfile", "glob", "subprocess", "sqlite3", "socket"}
 
 HEAVY = ["pandas", "sklearn", "mlflow", "optuna", "matplotlib"]
+
+EVERY_COMMAND = [
+    *("run", "tagifai", "tagifai.schema", "tagifai.cli", "tagifai.plugins"),
+    *("tagifai.sweeper", "tagifai.sweeps"),
+]
+"""What is imported before it is known what the command is; the plugins by Hydra's discovery."""
 
 
 def sources() -> dict[str, list[Path]]:
@@ -172,7 +213,10 @@ def test_every_module_has_a_room() -> None:
     assert set(sources()) == set(ARROWS)
 
 
-@pytest.mark.parametrize("name", sorted(ARROWS))
+@pytest.mark.parametrize(
+    "name",
+    sorted(ARROWS),
+)
 def test_a_module_imports_only_from_the_rooms_above_its_own(name: str) -> None:
     assert arrows(name) <= ARROWS[name]
 
@@ -247,7 +291,7 @@ def run(code: str, cwd: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=cwd,
-        env={name: value for name, value in os.environ.items() if "MLFLOW" not in name},
+        env=environment(),
         check=True,
         capture_output=True,
         text=True,
@@ -256,10 +300,30 @@ def run(code: str, cwd: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("module", ["tagifai", "tagifai.schema", "tagifai.plugins", "tagifai.cli"])
+def environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if "MLFLOW" not in name}
+    return kept | {"PYTHONPATH": str(ROOT)}
+
+
+@pytest.mark.parametrize("module", EVERY_COMMAND)
 def test_what_every_command_imports_loads_no_heavy_library(module: str, tmp_path: Path) -> None:
     code = f"import sys, {module}; print(*(name for name in {HEAVY} if name in sys.modules))"
     assert run(code, tmp_path).split() == []
+
+
+@pytest.mark.parametrize("module", EVERY_COMMAND)
+def test_what_every_command_imports_loads_neither_the_search_nor_a_task(
+    module: str, tmp_path: Path
+) -> None:
+    late = ("tagifai.search", "tagifai.tasks", "tagifai.studies", "tagifai.trials")
+    code = f"import sys, {module}; print(*(name for name in sys.modules if name in {late}))"
+    assert run(code, tmp_path).split() == []
+
+
+def test_every_plugin_is_among_what_every_command_imports() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        plugins = tomllib.load(file)["project"]["entry-points"]["hydra.plugins"]
+    assert {entry.partition(":")[0] for entry in plugins.values()} <= set(EVERY_COMMAND)
 
 
 def test_importing_every_module_makes_no_file_and_changes_no_environment(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from tagifai.errors import ConfigError, Refused
-from tagifai.schema import NODES, Config, check, rules
+from tagifai.schema import NODES, Config, check, flat, rules
 from tagifai.schema.experiment import (
     SGD,
     Data,
@@ -25,7 +25,7 @@ from tagifai.schema.experiment import (
     Tfidf,
     Training,
 )
-from tagifai.schema.surroundings import Console, Objective, Paths, Tracking
+from tagifai.schema.surroundings import Console, Objective, Paths, Sweep, Tracking
 from tagifai.schema.tasks import Elt, Evaluate, Info, Predict, Train
 
 SUM = "0123456789abcdef" * 4
@@ -80,6 +80,13 @@ ACCEPTED: list[tuple[type, dict[str, Any]]] = [
         for name in ("val_class/a b/c/f1", "val_slice/short_text/recall")
     ],
     *[(Objective, {"direction": name}) for name in ("maximize", "minimize")],
+    (Objective, {"metric": "model_bytes", "direction": "minimize"}),
+    (Objective, {"metric": ["val_f1"], "direction": ["maximize"]}),
+    (Objective, {"metric": ["val_f1"], "direction": "maximize"}),
+    (Objective, {"metric": ["val_f1", "model_bytes"], "direction": ["maximize", "minimize"]}),
+    *[(Objective, {"report_every": number}) for number in (None, 1, 1000)],
+    (Objective, {"repeats": 1, "by": "seeds"}),
+    *[(Objective, {"repeats": 2, "by": name}) for name in ("seeds", "folds")],
     (Predict, {"batch_size": 1}),
     *[
         (Predict, {key: value})
@@ -192,9 +199,39 @@ REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
     (Console, {"every": 0}, "every", "at least 1"),
     *[
         (Objective, {"metric": name}, "metric", "test metrics are not for choosing")
-        for name in ("test_f1", "f1", "val_", "val_f1 ", "val_class//f1", "val_class/a/loss")
+        for name in (
+            *("test_f1", "f1", "val_", "val_f1 ", "val_class//f1", "val_class/a/loss"),
+            *("", "train_loss", "val_model_bytes", "model_bytes ", "xmodel_bytes", "val_slice/f1"),
+        )
+    ],
+    *[
+        (Objective, {"metric": item}, "metric", "test metrics are not for choosing")
+        for item in (None, 1, 0.5, {"val_f1": 1})
+    ],
+    (Objective, {"metric": []}, "metric", "test metrics are not for choosing"),
+    *[
+        (Objective, {"metric": names}, "metric", "metrics that differ")
+        for names in (["val_f1", "val_f1"], ["model_bytes", "val_f1", "model_bytes"])
     ],
     (Objective, {"direction": "max"}, "direction", "one of maximize, minimize"),
+    (Objective, {"direction": None}, "direction", "one of maximize, minimize"),
+    *[
+        (Objective, {"direction": names}, "direction", "one direction for each of val_f1")
+        for names in ([], ["maximize", "minimize"])
+    ],
+    *[
+        (
+            Objective,
+            {"metric": ["val_f1", "val_loss"], "direction": names},
+            "direction",
+            "one direction for each of val_f1, val_loss",
+        )
+        for names in ("maximize", ["maximize"], ["maximize"] * 3)
+    ],
+    *[(Objective, {"report_every": n}, "report_every", "at least 1") for n in (0, -5)],
+    *[(Objective, {"repeats": number}, "repeats", "at least 1") for number in (0, -1)],
+    (Objective, {"by": "fold"}, "by", "one of seeds, folds"),
+    (Objective, {"repeats": 1, "by": "folds"}, "repeats", "at least 2 with objective.by=folds"),
     (Predict, {"batch_size": 0}, "batch_size", "at least 1"),
 ]
 
@@ -279,6 +316,69 @@ def test_every_field_of_a_schema_has_a_default_so_that_options_may_leave_it_out(
     for schema in NODES.values():
         for field in fields(schema):
             assert field.default is not NO_DEFAULT or field.default_factory is not NO_DEFAULT
+
+
+# --- objectives --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction", "metrics", "directions"),
+    [
+        ("val_loss", "minimize", ["val_loss"], ["minimize"]),
+        (["val_loss"], "minimize", ["val_loss"], ["minimize"]),
+        ("val_loss", ["minimize"], ["val_loss"], ["minimize"]),
+        (["val_f1", "model_bytes"], ["maximize", "minimize"],
+         ["val_f1", "model_bytes"], ["maximize", "minimize"]),
+    ],
+)  # fmt: skip
+def test_an_objective_has_a_list_of_metrics_and_a_direction_for_each(
+    metric: Any, direction: Any, metrics: list[str], directions: list[str]
+) -> None:
+    objective = Objective(metric, direction)
+    assert objective.metrics == metrics
+    assert objective.directions == directions
+
+
+def test_the_lists_of_an_objective_are_no_way_to_change_it() -> None:
+    objective = Objective(["val_f1"], ["maximize"])
+    objective.metrics.append("test_f1")
+    objective.directions.clear()
+    assert (objective.metric, objective.direction) == (["val_f1"], ["maximize"])
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction", "refused"),
+    [
+        (["val_f1", "test_f1"], ["maximize"] * 2, "metric = 'test_f1'"),
+        (["val_f1", None], ["maximize"] * 2, "metric = None"),
+        (["val_f1", ["val_loss"]], ["maximize"] * 2, r"metric = \['val_loss'\]"),
+        (["val_f1", "val_loss"], ["maximize", "down"], "direction = 'down'"),
+    ],
+)
+def test_of_a_list_the_item_that_breaks_a_rule_is_named(
+    metric: list[Any], direction: list[str], refused: str
+) -> None:
+    with pytest.raises(Refused, match=rf"^{refused} is not allowed: "):
+        Objective(metric, direction)
+
+
+def test_an_objective_of_several_metrics_is_composed_and_checked() -> None:
+    cfg = composed()
+    cfg.objective.metric = ["val_f1", "model_bytes"]
+    cfg.objective.direction = ["maximize", "minimize"]
+    assert check(cfg).objective == Objective(["val_f1", "model_bytes"], ["maximize", "minimize"])
+    assert type(check(cfg).objective.metric) is list
+    cfg.objective.direction = "maximize"
+    message = r"^objective\.direction = 'maximize' is not allowed: one direction for each of"
+    with pytest.raises(ConfigError, match=message):
+        check(cfg)
+
+
+def test_a_search_goes_on_with_its_study_unless_it_is_told_to_restart() -> None:
+    cfg = composed()
+    assert check(cfg).sweep == Sweep(restart=False)
+    cfg.sweep.restart = True
+    assert check(cfg).sweep.restart is True
 
 
 # --- rules -------------------------------------------------------------------------------------
@@ -447,3 +547,32 @@ def test_tags_of_a_run_may_be_added() -> None:
     cfg = composed()
     OmegaConf.update(cfg, "tracking.tags.team", "x", force_add=True)
     assert check(cfg).tracking.tags == {"team": "x"}
+
+
+# --- flat --------------------------------------------------------------------------------------
+
+
+def test_a_flat_configuration_has_every_value_under_its_whole_key() -> None:
+    cfg = composed(model={"_target_": "sklearn.x", "inner": {"C": [1, 2], "empty": {}}})
+    OmegaConf.update(cfg, "tracking.tags.team", "x", force_add=True)
+    found = flat(check(cfg), without=())
+    assert (found["seed"], found["training.epochs"], found["training.patience"]) == (42, 100, None)
+    assert (found["tracking.tags.team"], found["sweep.restart"]) == ("x", False)
+    assert found["model._target_"] == "sklearn.x"
+    assert found["model.inner.C"] == [1, 2]
+    assert not [key for key in found if "empty" in key]
+    assert not [key for key in found if key in ("model", "training", "objective")]
+
+
+def test_a_flat_configuration_is_without_the_groups_that_are_left_out() -> None:
+    config = check(composed())
+    groups = {key.partition(".")[0] for key in flat(config, without=())}
+    gone = {"paths", "sweep", "tracking", "seed"}
+    left = flat(config, without=gone)
+    assert gone < groups
+    assert {key.partition(".")[0] for key in left} == groups - gone
+    assert {key: flat(config, without=())[key] for key in left} == left
+
+
+def test_a_group_that_is_null_is_a_value_of_its_own() -> None:
+    assert flat(check(composed(threshold=None)), without=())["threshold"] is None

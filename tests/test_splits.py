@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from string import ascii_lowercase
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from sklearn.model_selection import train_test_split
 
 from tagifai.errors import DataError
 from tagifai.labels import Indices, LabelEncoder
-from tagifai.splits import Split, stratified
+from tagifai.splits import Split, cut_again, folds, stratified
 
 quick = settings(max_examples=40)
 
@@ -169,3 +170,162 @@ def test_a_class_that_is_rounded_out_of_a_part_is_an_error(
 ) -> None:
     with pytest.raises(DataError, match="every class in each part"):
         split(counts, train_size, val_size)
+
+
+# --- cut again ---------------------------------------------------------------------------------
+
+
+def encoder_of(counts: list[int]) -> LabelEncoder:
+    return LabelEncoder(tuple(ascii_lowercase[: len(counts)]))
+
+
+def cut(counts: list[int], again: int = 1, **first: Any) -> tuple[Indices, Split, Split]:
+    """Return labels, the first cut and another one of its train and validation rows."""
+    y, parts = split(counts, **first)
+    return y, parts, cut_again(y, encoder_of(counts), parts, np.random.RandomState(again))
+
+
+def rows(*parts: Indices) -> list[int]:
+    return sorted(np.concatenate(parts).tolist())
+
+
+@quick
+@given(class_sizes, sizes, seeds, seeds)
+def test_another_cut_has_the_same_test_rows_and_the_others_in_the_same_sizes(
+    counts: list[int], shares: tuple[float, float], seed: int, again: int
+) -> None:
+    _, one, two = cut(counts, again, train_size=shares[0], val_size=shares[1], seed=seed)
+    assert two.test.tolist() == one.test.tolist()
+    assert (len(two.train), len(two.val)) == (len(one.train), len(one.val))
+    assert rows(two.train, two.val) == rows(one.train, one.val)
+
+
+@quick
+@given(class_sizes, sizes, seeds)
+def test_another_cut_has_the_classes_in_proportion_within_one_row(
+    counts: list[int], shares: tuple[float, float], again: int
+) -> None:
+    y, one, two = cut(counts, again, train_size=shares[0], val_size=shares[1])
+    rest = np.concatenate([one.train, one.val])
+    for part in (two.train, two.val):
+        expected = np.bincount(y[rest]) * len(part) / len(rest)
+        assert np.all(np.abs(np.bincount(y[part], minlength=len(counts)) - expected) < 1)
+
+
+def test_another_cut_moves_rows_between_train_and_validation() -> None:
+    _, one, two = cut([50, 50])
+    assert set(two.val.tolist()) & set(one.train.tolist())
+    assert set(two.val.tolist()) != set(one.val.tolist())
+
+
+def test_equal_seeds_cut_alike_whatever_order_the_first_cut_had() -> None:
+    y, one, two = cut([20, 14], again=3)
+    turned = Split(one.train[::-1], one.val[::-1], one.test)
+    again = cut_again(y, encoder_of([20, 14]), turned, np.random.RandomState(3))
+    assert (again.train.tolist(), again.val.tolist()) == (two.train.tolist(), two.val.tolist())
+    _, _, other = cut([20, 14], again=4)
+    assert set(other.val.tolist()) != set(two.val.tolist())
+
+
+def test_cutting_again_advances_the_source_of_randomness() -> None:
+    y, one = split([50, 50])
+    source = np.random.RandomState(0)
+    cuts = [cut_again(y, encoder_of([50, 50]), one, source) for _ in range(2)]
+    assert set(cuts[0].val.tolist()) != set(cuts[1].val.tolist())
+
+
+def test_a_class_of_one_row_cannot_be_cut_again() -> None:
+    y = np.array([0, 0, 0, 0, 0, 0, 1, 0, 1])
+    parts = Split(np.array([0, 1, 2, 6]), np.array([3, 4]), np.array([5, 7, 8]))
+    with pytest.raises(DataError, match="cannot be split") as refused:
+        cut_again(y, encoder_of([7, 2]), parts, np.random.RandomState(0))
+    message = str(refused.value)
+    assert "objective.repeats cuts train and validation anew, and " in message
+    assert "Rows by class: a 7, b 2" in message
+    assert "data.min_freq" in message
+
+
+def test_a_class_that_another_cut_would_leave_no_validation_row_of_is_an_error() -> None:
+    counts = [5, 16]
+    y, one = split(counts, train_size=0.5, val_size=0.1, seed=871)
+    assert np.bincount(y[one.val]).tolist() == [1, 1]
+    with pytest.raises(DataError, match="every class in each part"):
+        cut_again(y, encoder_of(counts), one, np.random.RandomState(319))
+
+
+# --- folds -------------------------------------------------------------------------------------
+
+
+def folded(counts: list[int], n: int, seed: int = 1) -> tuple[Indices, Split, list[Split]]:
+    """Return labels, the first cut and the folds of its train and validation rows."""
+    y, parts = split(counts)
+    return y, parts, folds(y, encoder_of(counts), parts, n, np.random.RandomState(seed))
+
+
+@quick
+@given(st.lists(st.integers(20, 40), min_size=2, max_size=4), st.integers(2, 5), seeds)
+def test_each_row_but_the_test_rows_is_a_validation_row_once(
+    counts: list[int], n: int, seed: int
+) -> None:
+    _, one, cuts = folded(counts, n, seed)
+    assert len(cuts) == n
+    assert rows(*(part.val for part in cuts)) == rows(one.train, one.val)
+    for part in cuts:
+        assert part.test.tolist() == one.test.tolist()
+        assert rows(part.train, part.val) == rows(one.train, one.val)
+
+
+@quick
+@given(st.lists(st.integers(20, 40), min_size=2, max_size=4), st.integers(2, 5), seeds)
+def test_folds_are_of_one_size_and_have_every_class_within_a_row(
+    counts: list[int], n: int, seed: int
+) -> None:
+    y, one, cuts = folded(counts, n, seed)
+    rest = np.concatenate([one.train, one.val])
+    in_rest = np.bincount(y[rest])
+    for part in cuts:
+        in_val = np.bincount(y[part.val], minlength=len(counts))
+        assert np.all(np.abs(in_val - in_rest / n) < 1)
+        assert in_val.min() > 0
+        assert np.bincount(y[part.train], minlength=len(counts)).min() > 0
+    found = [len(part.val) for part in cuts]
+    assert max(found) - min(found) <= len(counts)
+
+
+def test_two_folds_of_a_few_rows_are_halves() -> None:
+    y = np.array([0, 0, 1, 1, 0, 1])
+    parts = Split(np.array([3, 0]), np.array([1, 2]), np.array([4, 5]))
+    one, two = folds(y, LabelEncoder(("a", "b")), parts, 2, np.random.RandomState(0))
+    assert rows(one.val, two.val) == [0, 1, 2, 3]
+    for part in (one, two):
+        assert sorted(y[part.val].tolist()) == sorted(y[part.train].tolist()) == [0, 1]
+        assert part.test.tolist() == [4, 5]
+    assert rows(one.train) == rows(two.val)
+
+
+def test_equal_seeds_fold_alike_and_others_do_not() -> None:
+    _, _, one = folded([30, 20], 3, seed=1)
+    _, _, two = folded([30, 20], 3, seed=1)
+    _, _, other = folded([30, 20], 3, seed=2)
+    assert [part.val.tolist() for part in one] == [part.val.tolist() for part in two]
+    assert [part.val.tolist() for part in one] != [part.val.tolist() for part in other]
+
+
+def test_as_many_rows_of_a_class_as_folds_are_enough_and_fewer_are_an_error() -> None:
+    y, encoder = np.array([0] * 6 + [1] * 4), LabelEncoder(("a", "b"))
+    parts = Split(np.arange(0, 8), np.array([8]), np.array([9]))
+    found = folds(y, encoder, parts, 3, np.random.RandomState(0))
+    assert [int((y[part.val] == 1).sum()) for part in found] == [1, 1, 1]
+    with pytest.raises(DataError) as refused:
+        folds(y, encoder, parts, 4, np.random.RandomState(0))
+    assert str(refused.value) == (
+        "objective.repeats = 4 folds need 4 rows of each class outside the test rows; b has 3. Use"
+        " fewer folds, objective.by=seeds, or raise data.min_freq so that rare tags join the rest."
+    )
+
+
+def test_a_class_that_is_among_the_test_rows_only_cannot_be_folded() -> None:
+    y, encoder = np.array([0, 0, 1, 1, 2]), LabelEncoder(("a", "b", "c"))
+    parts = Split(np.array([0, 2]), np.array([1, 3]), np.array([4]))
+    with pytest.raises(DataError, match="c has 0"):
+        folds(y, encoder, parts, 2, np.random.RandomState(0))

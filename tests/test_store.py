@@ -54,35 +54,6 @@ def test_the_environment_s_address_wins(monkeypatch: pytest.MonkeyPatch) -> None
     assert store.tracking_uri("sqlite:///here") == "sqlite:///here"
 
 
-@pytest.mark.parametrize(
-    ("address", "shown"),
-    [
-        ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
-        ("postgresql+psycopg2://me:s3c:ret@host:5432/db", "postgresql+psycopg2://me:***@host:5432/db"),
-        ("https://me:secret@host:5000/path", "https://me:***@host:5000/path"),
-        ("mysql://:secret@host/db", "mysql://:***@host/db"),
-        ("postgresql://me@host/db", "postgresql://me@host/db"),
-        ("http://host:5000", "http://host:5000"),
-        ("http://host:5000/a@b", "http://host:5000/a@b"),
-        ("sqlite:////folder/a:b@c/mlflow.db", "sqlite:////folder/a:b@c/mlflow.db"),
-    ],
-)  # fmt: skip
-def test_the_password_of_an_address_is_not_shown(address: str, shown: str) -> None:
-    assert store.masked(address) == shown
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "postgresql://me:sec/ret@host/db",
-        "postgresql://me@server:secret@host/db",
-        "https://me:s@secret@host/",
-    ],
-)
-def test_no_part_of_an_odd_password_is_shown(address: str) -> None:
-    assert "ret" not in store.masked(address)
-
-
 # --- how it is reached -------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 import signal
@@ -20,9 +21,10 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.entities import DatasetInput
 from mlflow.entities import Run as Recorded
+from mlflow.exceptions import MlflowException
 from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, _validate_metric_name
 
-from tagifai import store, tracking
+from tagifai import liveness, store, tracking
 from tagifai.errors import TrackingError
 from tagifai.tracking import Run
 
@@ -284,6 +286,179 @@ def test_a_first_run_makes_the_stores_and_the_experiment(stores: Path, tmp_path:
     assert ended.info.artifact_uri == str(fresh / "artifacts" / run.id / "artifacts")
 
 
+def test_a_run_ends_as_its_status_says_when_its_block_ends_well(stores: Path) -> None:
+    with started(stores) as run:
+        assert run.status == "FINISHED"
+        run.status = "KILLED"
+    ended = recorded(stores, run.id)
+    assert ended.info.status == "KILLED"
+    assert "error" not in ended.data.tags
+    assert running(stores) == []
+
+
+def test_a_run_may_have_no_log(stores: Path) -> None:
+    with started(stores, log_file=None) as run:
+        pass
+    with pytest.raises(ValueError, match="no"), started(stores, log_file=None) as failed:
+        raise ValueError("no")
+    for run_id, status in ((run.id, "FINISHED"), (failed.id, "FAILED")):
+        assert recorded(stores, run_id).info.status == status
+        assert not (stores / "artifacts" / run_id).exists()
+
+
+def test_a_new_run_has_the_tags_that_it_was_given_beside_those_of_its_source(stores: Path) -> None:
+    given_tags = {"study": "quick", "mlflow.parentRunId": "abc", "mlflow.source.name": "mine"}
+    with started(stores, tags=given_tags) as run:
+        pass
+    tags = recorded(stores, run.id).data.tags
+    assert {name: tags[name] for name in given_tags} == given_tags
+    assert tags["mlflow.source.type"] == "LOCAL"
+
+
+# --- a run that is gone on with ----------------------------------------------------------------
+
+
+def test_a_run_is_gone_on_with_and_ends_again(stores: Path) -> None:
+    with started(stores, run_name="first", tags={"part": "1"}) as run:
+        run.log_tags({"trials": "1 of 2"})
+    with started(stores, resumed=run.id, run_name="second", tags={"part": "2"}) as again:
+        assert again.id == run.id
+        found = recorded(stores, run.id)
+        assert found.info.status == "RUNNING"
+        assert (found.info.run_name, found.data.tags["part"]) == ("first", "1")
+        assert running(stores) == [f"{run.id}.lock", f"{run.id}.run"]
+        again.log_tags({"trials": "2 of 2"})
+    ended = recorded(stores, run.id)
+    assert (ended.info.status, ended.data.tags["trials"]) == ("FINISHED", "2 of 2")
+    assert running(stores) == []
+
+
+def test_files_of_a_run_that_is_gone_on_with_go_where_its_others_are(
+    stores: Path, tmp_path: Path
+) -> None:
+    with started(stores) as run:
+        pass
+    (tmp_path / "file").write_text("a")
+    with started(stores, resumed=run.id) as again:
+        again.log_file(tmp_path / "file")
+    assert (stores / "artifacts" / run.id / "artifacts" / "file").read_text() == "a"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_the_error_of_a_run_is_forgotten_when_it_is_gone_on_with(
+    stores: Path, error: type[BaseException]
+) -> None:
+    with pytest.raises(error), started(stores) as run:
+        raise error
+    assert recorded(stores, run.id).data.tags["error"]
+    with started(stores, resumed=run.id):
+        assert "error" not in recorded(stores, run.id).data.tags
+    ended = recorded(stores, run.id)
+    assert ended.info.status == "FINISHED"
+    assert "error" not in ended.data.tags
+
+
+@pytest.mark.parametrize("gone", ["never there", "deleted"])
+def test_a_run_that_is_not_there_any_more_begins_anew(stores: Path, gone: str) -> None:
+    run_id = "f" * 32
+    if gone == "deleted":
+        with started(stores) as run:
+            run_id = run.id
+        MlflowClient(uri(stores)).delete_run(run_id)
+    with started(stores, resumed=run_id, run_name="anew") as run:
+        assert run.id != run_id
+    ended = recorded(stores, run.id)
+    assert (ended.info.status, ended.info.run_name) == ("FINISHED", "anew")
+
+
+def test_a_store_that_fails_is_not_taken_for_one_without_the_run(
+    stores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise MlflowException("disk full")
+
+    with started(stores) as run:
+        pass
+    monkeypatch.setattr(MlflowClient, "get_run", broken)
+    with pytest.raises(TrackingError, match="disk full"):
+        started(stores, resumed=run.id).__enter__()
+
+
+def test_a_run_that_is_not_tracked_has_nothing_to_go_on_with(tmp_path: Path) -> None:
+    with started(tmp_path, enabled=False, resumed="abc") as run:
+        assert run.id != "abc"
+
+
+def test_a_run_that_another_is_at_stays_marked_and_is_closed_by_the_other(stores: Path) -> None:
+    with started(stores) as first:
+        with pytest.raises(KeyboardInterrupt), started(stores, resumed=first.id):
+            raise KeyboardInterrupt
+        found = recorded(stores, first.id)
+        assert found.info.status == "RUNNING"
+        assert "error" not in found.data.tags
+        assert running(stores) == [f"{first.id}.lock", f"{first.id}.run"]
+    assert recorded(stores, first.id).info.status == "FINISHED"
+    assert running(stores) == []
+
+
+def test_a_run_that_another_is_at_stays_open_when_one_of_them_is_through(stores: Path) -> None:
+    with started(stores) as first:
+        with started(stores, resumed=first.id):
+            pass
+        assert recorded(stores, first.id).info.status == "RUNNING"
+        assert running(stores) == [f"{first.id}.lock", f"{first.id}.run"]
+
+
+# --- runs that somebody else closes ------------------------------------------------------------
+
+
+def test_a_run_that_was_only_made_is_open_and_not_marked(stores: Path, tmp_path: Path) -> None:
+    fresh = tmp_path / "made"
+    run = tracking.create(uri(stores), "e", "sweep", fresh, {"command": "run.py -m"})
+    found = recorded(stores, run.id)
+    assert (found.info.status, found.info.run_name) == ("RUNNING", "sweep")
+    assert found.data.tags["command"] == "run.py -m"
+    assert not (fresh / "running").exists()
+    assert tracking.close_abandoned(fresh) == []
+    run.end("FAILED", "because")
+    ended = recorded(stores, run.id)
+    assert (ended.info.status, ended.data.tags["error"]) == ("FAILED", "because")
+
+
+def test_runs_that_are_made_at_once_are_in_one_experiment(stores: Path) -> None:
+    def make() -> None:
+        made.append(tracking.create(uri(stores), "e", None, stores, {}).id)
+
+    made: list[str] = []
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert len(set(made)) == 4
+    assert len({recorded(stores, run_id).info.experiment_id for run_id in made}) == 1
+
+
+def test_a_run_of_elsewhere_is_opened_again_and_closed(stores: Path) -> None:
+    made = tracking.create(uri(stores), "e", None, stores, {})
+    again = tracking.reopened(made.id, uri(stores))
+    again.log_metrics({"best": 0.5})
+    again.end("KILLED", "Interrupted.")
+    ended = recorded(stores, made.id)
+    assert (ended.info.status, ended.data.metrics) == ("KILLED", {"best": 0.5})
+    assert ended.data.tags["error"] == "Interrupted."
+
+
+@pytest.mark.usefixtures("stores")
+@pytest.mark.parametrize("address", ["nonsense://x", "server"])
+def test_a_run_whose_store_is_gone_cannot_be_closed_and_that_is_a_tracking_error(
+    nobody: str, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    with pytest.raises(TrackingError, match=r"^Tracking failed: "):
+        tracking.reopened("abc", nobody if address == "server" else address).end("FINISHED")
+
+
 # --- what is logged ----------------------------------------------------------------------------
 
 
@@ -297,6 +472,31 @@ def test_epoch_losses_are_points_by_step_in_one_call(stores: Path) -> None:
     for name, values in {"train_loss": [0.9, 0.5], "val_loss": [1.0, 0.75]}.items():
         history = client.get_metric_history(run.id, name)
         assert [(point.step, point.value) for point in history] == list(enumerate(values))
+
+
+def test_values_of_some_epochs_are_points_at_these_epochs(stores: Path) -> None:
+    with started(stores) as run:
+        run.log_epochs({"train_loss": [0.9, 0.5], "reported": {0: 0.25, 5: 0.5}, "none": {}})
+    client = MlflowClient(uri(stores))
+    history = client.get_metric_history(run.id, "reported")
+    assert [(point.step, point.value) for point in history] == [(0, 0.25), (5, 0.5)]
+    assert set(recorded(stores, run.id).data.metrics) == {"train_loss", "reported"}
+
+
+def test_a_value_that_is_not_a_number_is_recorded_as_that(stores: Path) -> None:
+    with started(stores) as run:
+        run.log_epochs({"reported": {0: math.nan}})
+    assert math.isnan(recorded(stores, run.id).data.metrics["reported"])
+
+
+def test_a_tag_is_read_as_it_is_in_the_store_and_otherwise_there_is_none(stores: Path) -> None:
+    with started(stores, tags={"study": "quick"}) as run:
+        assert run.tag("study") == "quick"
+        run.log_tags({"study": "slow"})
+        assert run.tag("study") == "slow"
+        assert run.tag("stud") is None
+    assert tracking.reopened("f" * 32, uri(stores)).tag("study") is None
+    assert Run("abc").tag("study") is None
 
 
 def test_more_than_a_thousand_points_take_a_second_call(stores: Path) -> None:
@@ -322,6 +522,16 @@ def test_long_parameters_are_cut_and_many_are_kept(
     assert params["long"] == "x" * 6000
     assert (params["list"], params["none"]) == ("['a', 1]", "None")
     assert sum(name.startswith("p") for name in params) == 150
+
+
+def test_parameters_are_recorded_under_names_with_odd_characters_replaced(stores: Path) -> None:
+    with started(stores) as run:
+        run.log_params({"space.vectorizer.ngram_max [vectorizer=tfidf_char]": 7, "model.alpha": 1})
+    params = recorded(stores, run.id).data.params
+    assert params == {
+        "space.vectorizer.ngram_max _vectorizer_tfidf_char_": "7",
+        "model.alpha": "1",
+    }
 
 
 def test_a_parameter_cannot_be_changed_and_that_is_a_tracking_error(stores: Path) -> None:
@@ -350,7 +560,7 @@ def test_metrics_are_recorded_under_names_with_odd_characters_replaced(stores: P
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), unique=True, max_size=5))
 def test_any_names_of_classes_make_as_many_metrics_that_mlflow_takes(names: list[str]) -> None:
     metrics = [f"val_class/{name}/f1" for name in names]
-    accepted = tracking._metric_names(metrics)
+    accepted = tracking._names(metrics)
     assert list(accepted) == metrics
     assert len(set(accepted.values())) == len(names)
     for name in accepted.values():
@@ -373,7 +583,7 @@ def test_names_that_mlflow_takes_are_kept_and_others_get_a_digest() -> None:
         "x" * 250: "x" * 250,
         long: f"{'x' * 241}-{digest(long)}",
     }
-    assert tracking._metric_names(expected) == expected
+    assert tracking._names(expected) == expected
 
 
 def test_metrics_of_classes_with_odd_names_are_kept_apart(stores: Path) -> None:
@@ -412,6 +622,17 @@ def test_a_data_set_from_a_path_is_a_local_one(stores: Path) -> None:
     assert data_set(stores, run).dataset.source_type == "local"
 
 
+@pytest.mark.parametrize(
+    ("source", "kind"), [("s3://bucket/a.csv", "http"), ("/odd/a://b.csv", "local")]
+)
+def test_a_data_set_is_from_a_url_if_its_source_begins_like_one(
+    stores: Path, source: str, kind: str
+) -> None:
+    with started(stores) as run:
+        run.log_data("mine", "ab", source, {})
+    assert data_set(stores, run).dataset.source_type == kind
+
+
 def test_files_and_bundles_are_kept_and_missing_files_passed_over(
     stores: Path, tmp_path: Path
 ) -> None:
@@ -422,6 +643,7 @@ def test_files_and_bundles_are_kept_and_missing_files_passed_over(
     with started(stores) as run:
         run.log_file(tmp_path / "file")
         run.log_file(tmp_path / "nowhere")
+        run.log_file(None)
         run.log_bundle(bundle)
     kept = stores / "artifacts" / run.id / "artifacts"
     found = sorted(str(path.relative_to(kept)) for path in kept.rglob("*") if path.is_file())
@@ -447,6 +669,9 @@ def test_a_run_that_is_not_tracked_has_an_id_and_records_nothing(tmp_path: Path)
         run.log_metrics({"a": 1})
         run.log_data("a", "b", "c", {})
         run.log_file(Path(__file__))
+        run.log_file(None)
+        run.log_epochs({"a": {0: 1.0}})
+        run.end("FINISHED", "because")
         run.log_bundle(tmp_path)
     assert run.id.isalnum()
     assert list(tmp_path.iterdir()) == []
@@ -603,6 +828,14 @@ def test_an_abandoned_run_that_was_deleted_is_forgotten(stores: Path) -> None:
     (stores / "running").mkdir()
     (stores / "running" / f"{run_id}.run").write_text(uri(stores))
     tracking.close_abandoned(stores)
+    assert running(stores) == []
+
+
+def test_a_mark_under_another_key_closes_its_run(stores: Path) -> None:
+    made = tracking.create(uri(stores), "e", None, stores, {})
+    liveness.mark(stores / "running", "sweep-0", made.id, uri(stores))
+    assert tracking.close_abandoned(stores) == [made.id]
+    assert recorded(stores, made.id).info.status == "FAILED"
     assert running(stores) == []
 
 

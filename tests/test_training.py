@@ -16,8 +16,18 @@ from sklearn.neural_network import MLPClassifier
 
 from tagifai.errors import ConfigError, UserError
 from tagifai.labels import Indices
+from tagifai.metrics import log_loss
 from tagifai.thresholds import Probabilities
-from tagifai.training import CannotFit, Diverged, History, Pruned, Rows, train, trains_by_epochs
+from tagifai.training import (
+    CannotFit,
+    Diverged,
+    History,
+    Pruned,
+    Rows,
+    Scorer,
+    train,
+    trains_by_epochs,
+)
 
 quick = settings(max_examples=12)
 
@@ -27,10 +37,13 @@ ROWS = Rows(X, Y)
 VAL = Rows(X * 0.5 + 0.1, Y)
 
 
+Names = npt.NDArray[np.str_]
+
+
 class Scripted:
     """Gives the right class a probability that is written down for each epoch.
 
-    Feature matrices are names: "train" and "val" choose the script.
+    Features are names: "train" and "val" choose the script of a row.
     """
 
     warm_start = True
@@ -40,17 +53,22 @@ class Scripted:
         self.scripts = {"val": val, "train": train or [0.5] * len(val)}
         self.fitted_on: list[str] = []
 
-    def partial_fit(self, X: str, y: Indices, classes: Indices) -> None:
-        self.fitted_on.append(X)
+    def partial_fit(self, X: Names, y: Indices, classes: Indices) -> None:
+        self.fitted_on.append(str(X[0, 0]))
 
-    def predict_proba(self, X: str) -> Probabilities:
-        p = self.scripts[X][len(self.fitted_on) - 1]
-        return np.array([[p, 1 - p]])
+    def predict_proba(self, X: Names) -> Probabilities:
+        epoch = len(self.fitted_on) - 1
+        right = np.array([self.scripts[name][epoch] for name in X[:, 0].tolist()])
+        return np.column_stack([right, 1 - right])
+
+
+def named(name: str) -> Rows:
+    """Return one row of the first class."""
+    return Rows(np.array([[name]]), np.array([0]))
 
 
 def scripted(model: Scripted, **arguments: Any) -> Any:
-    zero = np.array([0])
-    rows = Rows("balanced", zero), Rows("train", zero), Rows("val", zero)
+    rows = named("balanced"), named("train"), named("val")
     return train(model, *rows, **{"epochs": len(model.scripts["val"]), **arguments})
 
 
@@ -99,10 +117,11 @@ def test_of_equally_good_epochs_the_first_is_the_best() -> None:
     assert History(val_loss=[0.9, 0.5, 0.5]).best_epoch == 1
 
 
-def test_two_histories_do_not_share_their_losses() -> None:
+def test_two_histories_do_not_share_their_losses_or_scores() -> None:
     one, two = History(), History()
     one.val_loss.append(1.0)
-    assert two.val_loss == []
+    one.scores[0] = 0.5
+    assert (two.val_loss, two.scores) == ([], {})
 
 
 # What trains by epochs
@@ -279,6 +298,113 @@ def test_being_pruned_is_not_the_users_error() -> None:
     assert not issubclass(Pruned, UserError)
 
 
+# Scores
+
+
+def first_of_each(y_prob: Probabilities) -> float:
+    """Return what stands first in the probabilities of the validation rows, checked to be those."""
+    assert y_prob.shape == (1, 2)
+    return float(y_prob[0, 0])
+
+
+def test_without_a_scorer_there_are_no_scores() -> None:
+    assert scripted(Scripted(val=[0.5, 0.25])).history.scores == {}
+
+
+@pytest.mark.parametrize(
+    ("every", "scores"),
+    [
+        (1, {0: 0.5, 1: 0.25, 2: 0.75, 3: 0.125, 4: 1.0}),
+        (2, {0: 0.5, 2: 0.75, 4: 1.0}),
+        (3, {0: 0.5, 3: 0.125}),
+        (5, {0: 0.5}),
+        (100, {0: 0.5}),
+    ],
+)
+def test_a_score_is_recorded_every_so_many_epochs_from_the_first_on(
+    every: int, scores: dict[int, float]
+) -> None:
+    model = Scripted(val=[0.5, 0.25, 0.75, 0.125, 1.0], train=[0.9] * 5)
+    history = scripted(model, scorer=Scorer(first_of_each, every)).history
+    assert history.scores == scores
+    assert len(history.val_loss) == 5
+
+
+def test_callbacks_are_told_when_the_score_of_their_epoch_is_there() -> None:
+    class Watching:
+        def on_epoch_end(self, history: History) -> None:
+            seen.append(dict(history.scores))
+
+    seen: list[dict[int, float]] = []
+    scorer = Scorer(first_of_each, 2)
+    scripted(Scripted(val=[0.5, 0.25, 0.75]), scorer=scorer, callbacks=[Watching()])
+    assert seen == [{0: 0.5}, {0: 0.5}, {0: 0.5, 2: 0.75}]
+
+
+def test_scores_stop_where_patience_ends_the_training() -> None:
+    model = Scripted(val=[0.5, 0.25, 0.25, 0.9])
+    trained = scripted(model, patience=2, scorer=Scorer(first_of_each, 1))
+    assert trained.history.scores == {0: 0.5, 1: 0.25, 2: 0.25}
+
+
+def test_a_score_that_is_not_a_number_is_recorded_as_that() -> None:
+    history = scripted(Scripted(val=[0.5]), scorer=Scorer(lambda _: math.nan, 1)).history
+    assert math.isnan(history.scores[0])
+
+
+@pytest.mark.parametrize("scripts", [{"val": [0.5, math.nan]}, {"train": [0.5, math.nan]}])
+def test_an_epoch_that_diverges_is_not_scored(scripts: dict[str, list[float]]) -> None:
+    asked: list[float] = []
+
+    def score(y_prob: Probabilities) -> float:
+        asked.append(first_of_each(y_prob))
+        return 0.0
+
+    with pytest.raises(Diverged):
+        scripted(Scripted(**{"val": [0.5, 0.5], **scripts}), scorer=Scorer(score, 1))
+    assert asked == [0.5]
+
+
+def test_what_a_scorer_raises_reaches_the_caller_before_callbacks_are_told() -> None:
+    def broken(_: Probabilities) -> float:
+        raise LookupError("no such class")
+
+    told: list[tuple[str, int, float]] = []
+    listeners = [Listener("only", told)]
+    with pytest.raises(LookupError, match="no such class"):
+        scripted(Scripted(val=[0.5]), scorer=Scorer(broken, 1), callbacks=listeners)
+    assert told == []
+
+
+def test_scoring_changes_nothing_of_the_training() -> None:
+    plain = train(sgd(), ROWS, ROWS, VAL, epochs=4)
+    watched = train(sgd(), ROWS, ROWS, VAL, epochs=4, scorer=Scorer(lambda p: float(p.max()), 1))
+    assert np.array_equal(plain.model.coef_, watched.model.coef_)
+    assert plain.history.val_loss == watched.history.val_loss
+
+
+@pytest.mark.parametrize("matrix", [np.asarray, csr_matrix])
+def test_the_probabilities_that_are_scored_are_the_model_s_own_of_the_validation_rows(
+    matrix: Any,
+) -> None:
+    def score(y_prob: Probabilities) -> float:
+        seen.append(y_prob.copy())
+        return 0.0
+
+    seen: list[Probabilities] = []
+    rows, val = Rows(matrix(X), Y), Rows(matrix(VAL.X[:3]), Y[:3])
+    trained = train(sgd(), rows, rows, val, epochs=2, scorer=Scorer(score, 1))
+    assert len(seen) == 2
+    assert np.array_equal(seen[-1], trained.model.predict_proba(val.X))
+    assert trained.history.val_loss[-1] == log_loss(val.y, seen[-1])
+
+
+def test_a_model_that_does_not_train_by_epochs_is_scored_once() -> None:
+    scorer = Scorer(lambda y_prob: float(y_prob.shape[0]), 5)
+    trained = train(MultinomialNB(), ROWS, ROWS, VAL, epochs=7, scorer=scorer)
+    assert trained.history.scores == {0: 7.0}
+
+
 # Models that do not train by epochs
 
 
@@ -356,6 +482,15 @@ def test_a_loss_that_is_nan_is_a_divergence_that_no_callback_is_told_of(
     assert [(epoch, math.isfinite(loss)) for _, epoch, loss in told] == [(0, True)]
 
 
+def test_probabilities_that_overflow_are_a_divergence_with_the_reason() -> None:
+    class Overflowing(Scripted):
+        def predict_proba(self, X: Names) -> Probabilities:
+            return super().predict_proba(X) * np.float64(1e308) * 1e308
+
+    with pytest.raises(Diverged, match=r"epoch 0: overflow encountered"):
+        scripted(Overflowing(val=[0.5]))
+
+
 class Failing(Scripted):
     """Fails in its third epoch."""
 
@@ -363,7 +498,7 @@ class Failing(Scripted):
         super().__init__(val=[0.5] * 5)
         self.error = ValueError(error) if isinstance(error, str) else error
 
-    def partial_fit(self, X: str, y: Indices, classes: Indices) -> None:
+    def partial_fit(self, X: Names, y: Indices, classes: Indices) -> None:
         if len(self.fitted_on) == 2:
             raise self.error
         super().partial_fit(X, y, classes)
@@ -376,8 +511,7 @@ def test_a_divergence_says_the_epoch_that_it_happened_in() -> None:
 
 @pytest.mark.parametrize("error", [ValueError("no such loss"), TypeError("no such loss")])
 def test_what_the_model_refuses_is_one_error_with_its_size_and_reason(error: Exception) -> None:
-    zero = np.array([0])
-    rows = Rows(np.zeros((1, 3)), zero), Rows("train", zero), Rows("val", zero)
+    rows = Rows(np.zeros((1, 3)), np.array([0])), named("train"), named("val")
     with pytest.raises(CannotFit) as caught:
         train(Failing(error), *rows, epochs=5)
     assert str(caught.value) == (
@@ -425,11 +559,10 @@ def test_all_classes_are_made_known_in_the_first_epoch() -> None:
     known: list[npt.NDArray[np.int64]] = []
 
     class Asking(Scripted):
-        def partial_fit(self, X: str, y: Indices, classes: Indices) -> None:
+        def partial_fit(self, X: Names, y: Indices, classes: Indices) -> None:
             known.append(classes)
             super().partial_fit(X, y, classes)
 
-    rows = Rows("balanced", np.array([2, 0, 2, 1]))
-    zero = np.array([0])
-    train(Asking(val=[0.5]), rows, Rows("train", zero), Rows("val", zero), epochs=1)
+    rows = Rows(np.array([["balanced"]] * 4), np.array([2, 0, 2, 1]))
+    train(Asking(val=[0.5]), rows, named("train"), named("val"), epochs=1)
     assert known[0].tolist() == [0, 1, 2]

@@ -4,8 +4,9 @@ YAML files state choices; types and defaults stand here. `check` turns a compose
 into these dataclasses, and that is when the ranges are checked.
 """
 
-from tagifai.schema.config import EXPERIMENT, NODES, Config, check
+from tagifai.schema.config import EXPERIMENT, NODES, Config, check, flat
 from tagifai.schema.experiment import SGD, Data, Preprocessing, Split, Training
+from tagifai.schema.surroundings import Objective
 from tagifai.schema.tasks import Predict
 
 __all__ = [
@@ -14,9 +15,11 @@ __all__ = [
     "SGD",
     "Config",
     "Data",
+    "Objective",
     "Predict",
     "Preprocessing",
     "Split",
     "Training",
     "check",
+    "flat",
 ]

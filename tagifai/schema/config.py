@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -22,7 +23,7 @@ from tagifai.schema.experiment import (
     Training,
 )
 from tagifai.schema.rules import require
-from tagifai.schema.surroundings import Console, Objective, Paths, Tracking
+from tagifai.schema.surroundings import Console, Objective, Paths, Sweep, Tracking
 from tagifai.schema.tasks import Elt, Evaluate, Info, Predict, Train
 
 
@@ -41,6 +42,7 @@ class Config:
     model: Any = MISSING
     threshold: Any = MISSING
     objective: Objective = field(default_factory=Objective)
+    sweep: Sweep = field(default_factory=Sweep)
     tracking: Tracking = MISSING
     console: Console = MISSING
     paths: Paths = field(default_factory=Paths)
@@ -82,6 +84,21 @@ NODES: dict[str, type] = {
     "console/console": Console,
     "nothing": Nothing,
 }
+
+
+def flat(config: Config, without: Collection[str]) -> dict[str, Any]:
+    """Return a configuration under flat keys, such as "model.alpha", without some of its groups."""
+    return _flat({k: v for k, v in asdict(config).items() if k not in without}, "")
+
+
+def _flat(content: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in content.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
 
 
 def check(cfg: DictConfig) -> Config:

@@ -1,13 +1,17 @@
-"""Schemas of what surrounds an experiment: tracking, console, objective, paths."""
+"""Schemas of what surrounds an experiment: tracking, console, objective, sweep, paths."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 from omegaconf import MISSING
 
 from tagifai.schema.rules import at_least, filled, one_of, require
+
+METRIC = re.compile(r"model_bytes|val_(loss|(class/.+/|slice/.+/)?(f1|precision|recall))")
+"""What an objective may be."""
 
 
 @dataclass
@@ -63,22 +67,66 @@ class Objective:
 
     Args:
         metric: a validation metric of the run: val_loss, val_f1, val_precision, val_recall, or one
-            of a class or slice, such as val_class/mlops/f1.
-        direction: "maximize" or "minimize".
+            of a class or slice, such as val_class/mlops/f1; or model_bytes. A list of them, for
+            a search with several objectives.
+        direction: "maximize" or "minimize"; a list of as many as there are metrics.
+        report_every: epochs between two reports to a search's pruner; None never reports.
+        repeats: trainings whose mean is the objective. The test rows are the same in all of them.
+        by: "seeds" cuts the other rows anew into train and validation, once a seed from `seed` on;
+            "folds" cuts them into as many folds as there are repeats, each the validation once.
     """
 
-    metric: str = "val_f1"
-    direction: str = "maximize"
+    metric: Any = "val_f1"
+    direction: Any = "maximize"
+    report_every: int | None = None
+    repeats: int = 1
+    by: str = "seeds"
 
     def __post_init__(self) -> None:
-        pattern = r"val_(loss|(class/.+/|slice/.+/)?(f1|precision|recall))"
-        known = re.fullmatch(pattern, self.metric) is not None
         allowed = (
             "a validation metric: val_loss, val_f1, val_precision, val_recall,"
-            " val_class/<name>/f1 or val_slice/<name>/f1 (test metrics are not for choosing)"
+            " val_class/<name>/f1 or val_slice/<name>/f1 (test metrics are not for choosing);"
+            " or model_bytes"
         )
-        require(known, "metric", self.metric, allowed)
-        one_of("direction", self.direction, ("maximize", "minimize"))
+        require(bool(self.metrics), "metric", self.metric, allowed)
+        for metric in self.metrics:
+            known = isinstance(metric, str) and METRIC.fullmatch(metric) is not None
+            require(known, "metric", metric, allowed)
+        once = len(set(self.metrics)) == len(self.metrics)
+        require(once, "metric", self.metric, "metrics that differ")
+        for direction in self.directions:
+            one_of("direction", direction, ("maximize", "minimize"))
+        as_many = len(self.directions) == len(self.metrics)
+        expected = f"one direction for each of {', '.join(self.metrics)}"
+        require(as_many, "direction", self.direction, expected)
+        if self.report_every is not None:
+            at_least("report_every", self.report_every, 1)
+        at_least("repeats", self.repeats, 1)
+        one_of("by", self.by, ("seeds", "folds"))
+        folds = self.by == "seeds" or self.repeats > 1
+        require(folds, "repeats", self.repeats, "at least 2 with objective.by=folds")
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics, of which there is one but in a search with several objectives."""
+        return list(self.metric) if isinstance(self.metric, list) else [self.metric]
+
+    @property
+    def directions(self) -> list[str]:
+        """The direction of each metric."""
+        several = isinstance(self.direction, list)
+        return list(self.direction) if several else [self.direction]
+
+
+@dataclass
+class Sweep:
+    """What is told to a search beside its preset.
+
+    Args:
+        restart: begin a new study, and keep the one that is there.
+    """
+
+    restart: bool = False
 
 
 @dataclass

@@ -1,0 +1,61 @@
+"""The objective of a run: its metrics, or their mean over several trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tagifai import splits
+from tagifai.pipeline import Prepared
+from tagifai.schema import Objective
+
+
+@dataclass(frozen=True)
+class Round:
+    """One training of those whose mean is the objective.
+
+    Args:
+        prepared: the rows, with a split of its own; the test rows are the same in all rounds.
+        random_state: its source of randomness; None is the run's own, which prepared its rows.
+    """
+
+    prepared: Prepared
+    random_state: np.random.RandomState | None
+
+
+def rounds(prepared: Prepared, objective: Objective, seed: int) -> list[Round]:
+    """Return the trainings that an objective is made of; with one repeat, the run itself.
+
+    Test rows stay out of all of them: a validation row of one round may be a train row of
+    another, but what a search has seen must not be tested on afterwards.
+
+    Args:
+        prepared: the run's rows.
+        objective: how many repeats, by what.
+        seed: of the run; later repeats count on from it.
+
+    Raises:
+        DataError: the rows cannot be cut so.
+    """
+    states = [np.random.RandomState((seed + r) % 2**32) for r in range(objective.repeats)]
+    y, encoder, split = prepared.y, prepared.encoder, prepared.split
+    if objective.by == "folds":
+        cutter = np.random.RandomState(seed)
+        cuts = splits.folds(y, encoder, split, objective.repeats, cutter)
+        return [Round(prepared.with_split(c), s) for c, s in zip(cuts, states, strict=True)]
+    again = [
+        Round(prepared.with_split(splits.cut_again(y, encoder, split, state)), state)
+        for state in states[1:]
+    ]
+    return [Round(prepared, None), *again]
+
+
+def mean(values: Sequence[Sequence[float]]) -> list[float]:
+    """Return the mean of each metric over the rounds.
+
+    Args:
+        values: by round, a value of each metric; shape (rounds, metrics).
+    """
+    return [float(np.mean(of_metric)) for of_metric in zip(*values, strict=True)]

@@ -1,0 +1,108 @@
+"""Checks: what is refused before a search's first trial, and before there is a study."""
+
+from __future__ import annotations
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+from optuna.pruners import BasePruner, NopPruner
+
+from tagifai import datasets, studies
+from tagifai.errors import ConfigError
+from tagifai.schema import Config
+from tagifai.search.jobs import Compose
+from tagifai.search.settings import Settings
+from tagifai.search.spaces import Space
+
+
+def check_objective(config: Config, settings: Settings, pruner: BasePruner) -> None:
+    """Refuse directions that differ, and a pruner that cannot do its work.
+
+    Raises:
+        ConfigError: with the reason.
+    """
+    objective = config.objective
+    if settings.directions != objective.directions:
+        raise ConfigError(
+            f"hydra.sweeper.direction = {', '.join(settings.directions)}, and objective.direction ="
+            f" {', '.join(objective.directions)}. Set objective.direction alone; the sweeper"
+            " follows it."
+        )
+    if isinstance(pruner, NopPruner):
+        return
+    name = type(pruner).__name__
+    if len(objective.metrics) > 1:
+        raise ConfigError(
+            f"{name} cannot judge {len(objective.metrics)} objectives"
+            f" ({', '.join(objective.metrics)}). Use hydra/sweeper/pruner=none, or one metric."
+        )
+    if "model_bytes" in objective.metrics:
+        raise ConfigError(
+            f"{name} needs a metric that changes during training, and model_bytes does not. Use"
+            " hydra/sweeper/pruner=none."
+        )
+    if not studies.shared(settings.storage):
+        raise ConfigError(
+            f"{name} needs a storage that jobs can reach, and hydra.sweeper.storage ="
+            f" {settings.storage or 'null'} is in the memory of this process. Leave storage out, or"
+            " use hydra/sweeper/pruner=none."
+        )
+
+
+def check_metrics(config: Config, dataset: datasets.Dataset) -> None:
+    """Refuse metrics of classes and slices that the validation rows do not have.
+
+    Raises:
+        ConfigError: with the metrics that there are.
+    """
+    named = [metric for metric in config.objective.metrics if "/" in metric]
+    if not named:
+        return
+    # Late: other metrics are known by their names, and need no scikit-learn here.
+    from numpy.random import RandomState
+
+    from tagifai import pipeline
+
+    rows = pipeline.prepare(
+        dataset.table, config.data, config.preprocessing, config.split, RandomState(config.seed)
+    )
+    for metric in named:
+        rows.check_objective(metric)
+
+
+def check_space(space: Space, compose: Compose) -> None:
+    """Refuse parameters that are not there, or none of whose values may be.
+
+    Args:
+        space: of the search.
+        compose: the configuration of overrides.
+
+    Raises:
+        ConfigError: with the parameter and the reason.
+    """
+    possible = any(_composes(compose, overrides) for overrides in space.corners())
+    refused: dict[str, list[str]] = {}
+    tried: dict[str, int] = {}
+    for parameter, overrides in space.probes():
+        tried[parameter.name] = tried.get(parameter.name, 0) + 1
+        try:
+            compose(overrides)
+        except ConfigError as error:
+            # Maybe only beside the present values of the others.
+            refused.setdefault(parameter.name, []).append(str(error))
+        except (HydraException, OmegaConfBaseException) as error:
+            text = str(error.__cause__ or error).splitlines()[0].rstrip(".")
+            raise ConfigError(
+                f"The parameter {parameter.name} cannot be set by {overrides[-1]}: {text}."
+            ) from error
+    for name, reasons in refused.items():
+        # Some are allowed only beside other values of others: these corners of the space are.
+        if len(reasons) == tried[name] and not possible:
+            raise ConfigError(f"The parameter {name} has no value that is allowed: {reasons[0]}")
+
+
+def _composes(compose: Compose, overrides: list[str]) -> bool:
+    try:
+        compose(overrides)
+    except (ConfigError, HydraException, OmegaConfBaseException):
+        return False
+    return True

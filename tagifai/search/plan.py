@@ -1,0 +1,288 @@
+"""The plan: a search that can begin, what it tells its run, and what it leaves."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from omegaconf import DictConfig
+from optuna.pruners import BasePruner, NopPruner
+from optuna.samplers import GridSampler
+from optuna.trial import Trial
+
+from tagifai import datasets, paths, samplers, store, studies, sweeps, tracking
+from tagifai.addresses import masked
+from tagifai.console import Display
+from tagifai.errors import ConfigError
+from tagifai.schema import Config, check
+from tagifai.search import checks, grammar, identity, jobs, winners
+from tagifai.search.settings import Plugin, Settings
+from tagifai.search.spaces import Space
+from tagifai.studies import Study
+
+PARENT_RUN = "parent_run"
+"""Attribute of a study: its run in the tracking store."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Plan:
+    """A search that can begin.
+
+    Args:
+        config: what all trials share.
+        settings: of the sweeper.
+        space: of the search.
+        study: where trials are asked for.
+        display: for what a person sees.
+        cfg: what launchers compose jobs from.
+        folder: of the job folders.
+        n_trials: in all.
+        n_workers: jobs at a time.
+        extend: adds to a trial's parameters; None where the space is all.
+        compose: gives configuration and options of overrides, with those of the search.
+        compose_alone: gives the configuration of overrides by themselves.
+        parent: the search's run.
+    """
+
+    config: Config
+    settings: Settings
+    space: Space
+    study: Study
+    display: Display
+    cfg: DictConfig
+    folder: Path
+    n_trials: int
+    n_workers: int
+    extend: Callable[[DictConfig, Trial], None] | None
+    compose: jobs.Compose
+    compose_alone: Callable[[Sequence[str]], Config]
+    parent: tracking.Run
+
+    @property
+    def metrics(self) -> list[str]:
+        """The objective's metrics."""
+        return self.config.objective.metrics
+
+    @property
+    def max_failure_rate(self) -> float:
+        """Share of the trials that may fail."""
+        return self.settings.max_failure_rate
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds after which no trial begins."""
+        return self.settings.timeout
+
+    def overrides(self, trial: Trial) -> list[str]:
+        """Choose a trial's values and return its overrides."""
+        self.space.suggest(trial)
+        if self.extend is not None:
+            self.extend(self.cfg, trial)
+        return self.space.of_values(trial.params)
+
+    def shown(self, values: Sequence[float]) -> list[str]:
+        """Return values with the names of their metrics."""
+        named = zip(self.metrics, values, strict=False)
+        return [f"{name} {winners.brief(value)}" for name, value in named]
+
+    def best_so_far(self) -> str:
+        """Return the best value and its trial as a text, empty if there is none yet."""
+        found = winners.found(self.study, self.metrics)
+        if not found.best:
+            return ""
+        if len(self.metrics) > 1:
+            return f"{len(found.best)} on the front"
+        best = found.best[0]
+        return f"best {winners.brief(best.values[0])} (trial {best.number})"
+
+    def record_failure(self, number: int, reason: str) -> None:
+        """Give a trial whose job did not come to have a run one that says why."""
+        config = self.config.tracking
+        if not config.enabled or "run_id" in self.study.trials()[number].user_attrs:
+            return
+        tags = {
+            "mlflow.parentRunId": self.parent.id,
+            "study": self.study.name,
+            "trial.number": str(number),
+            "trial.state": "FAIL",
+            "command": shlex.join(["run.py", *self._words(number)]),
+        }
+        made = tracking.create(
+            store.tracking_uri(config.uri),
+            config.experiment,
+            f"trial-{number}",
+            Path(self.config.paths.stores),
+            tags,
+        )
+        made.end("FAILED", reason)
+
+    def close_dead(self) -> None:
+        """Say in the runs of trials that died what became of them, where their jobs could not."""
+        config = self.config.tracking
+        if not config.enabled:
+            return
+        for trial in filter(studies.died, self.study.trials()):
+            run_id = trial.user_attrs.get("run_id")
+            if run_id is not None:
+                run = tracking.reopened(run_id, store.tracking_uri(config.uri))
+                if run.tag("trial.state") == "RUNNING":
+                    run.log_tags({"trial.state": "DIED"})
+                    run.end("KILLED", str(trial.user_attrs[studies.DIED]))
+
+    def _words(self, number: int) -> list[str]:
+        words = self.space.of_values(self.study.trials()[number].params)
+        return [word for word in words if not re.match(r"sweep[.=]", word)]
+
+
+@contextmanager
+def prepared(sweeper: Plugin, arguments: Sequence[str]) -> Iterator[Plan]:
+    """Check a search and open its study and its run, for a block that does the trials.
+
+    Args:
+        sweeper: the plugin, with what Hydra gave it.
+        arguments: overrides of the command line.
+
+    Raises:
+        UserError: the search cannot begin.
+    """
+    settings = Settings.of(sweeper.settings)
+    config = paths.resolve(check(jobs.without_hydra(sweeper.master)))
+    if config.task.name != "train":
+        raise ConfigError(f"task={config.task.name} cannot be searched with; a search trains.")
+    space = grammar.parse(settings.params, settings.when, arguments)
+    pruner = samplers.make_pruner(settings.pruner)
+    checks.check_objective(config, settings, pruner)
+    extend = jobs.extension(settings.custom_search_space)
+    stores = Path(config.paths.stores)
+    stores.mkdir(parents=True, exist_ok=True)
+    with studies.guarded(settings.storage), ExitStack() as until_the_end:
+        # One process at a time, or two that begin together would each make a study's run.
+        with FileLock(stores / ".search.lock"):
+            study, searched = _study(sweeper, config, settings, space, pruner)
+            parent = until_the_end.enter_context(
+                tracking.start(
+                    enabled=config.tracking.enabled,
+                    uri=store.tracking_uri(config.tracking.uri),
+                    experiment=config.tracking.experiment,
+                    run_name=config.tracking.run_name or study.name,
+                    stores=stores,
+                    tags={**config.tracking.tags, "study": study.name},
+                    resumed=study.attribute(PARENT_RUN),
+                )
+            )
+            study.keep(PARENT_RUN, parent.id)
+            cfg = jobs.for_jobs(sweeper, study, Path(config.paths.outputs), settings.n_jobs)
+        if config.tracking.enabled:
+            jobs.tell(cfg, f"hydra.job.env_set.{sweeps.PARENT}", parent.id)
+        plan = Plan(
+            config=config,
+            settings=settings,
+            space=space,
+            study=study,
+            display=Display.of(config.console),
+            cfg=cfg,
+            folder=Path(cfg.hydra.sweep.dir).absolute(),
+            n_trials=_n_trials(settings, study, space),
+            n_workers=1 if jobs.is_serial(cfg) else settings.n_jobs,
+            extend=extend,
+            compose=jobs.composer(sweeper),
+            compose_alone=jobs.composer_alone(sweeper),
+            parent=parent,
+        )
+        plan.folder.mkdir(parents=True, exist_ok=True)
+        _show_header(plan, pruner)
+        _record(plan, searched)
+        yield plan
+
+
+def _study(
+    sweeper: Plugin, config: Config, settings: Settings, space: Space, pruner: BasePruner
+) -> tuple[Study, dict[str, Any]]:
+    """Return the study to go on with, or a new one, and what it is a search of."""
+    sampler = samplers.make_sampler(settings.sampler, config.seed, space.grid)
+    storage = studies.connect(settings.storage)
+    stores = Path(config.paths.stores)
+    tracking.close_abandoned(stores)
+    dataset = datasets.load(config.data, stores, progress=Display.of(config.console).live)
+    checks.check_metrics(config, dataset)
+    searched = identity.searched(config, space, dataset.digest)
+    preset = sweeper.master.hydra.runtime.choices.get("sweep") or "search"
+    name = settings.study_name or f"{preset}-{config.data.name}".replace("/", "-")
+    name = identity.choose(storage, name, searched, restart=config.sweep.restart)
+    if not studies.exists(storage, name):
+        checks.check_space(space, jobs.composer(sweeper))
+    study = studies.open_study(storage, name, config.objective.directions, sampler, pruner)
+    study.keep(identity.SEARCHED, searched)
+    return study, searched
+
+
+def _n_trials(settings: Settings, study: Study, space: Space) -> int:
+    if not isinstance(study.optuna.sampler, GridSampler):
+        return settings.n_trials
+    return min(settings.n_trials, prod(len(choices) for choices in space.grid().values()))
+
+
+def _record(plan: Plan, searched: Mapping[str, Any]) -> None:
+    """Record in the search's run what it is; parameters are the study's, so they never change."""
+    hydra = plan.cfg.hydra
+    objective = plan.config.objective
+    plan.parent.log_params({f"space.{k}": v for k, v in searched["parameters"].items()})
+    plan.parent.log_params(
+        {
+            "objective.metric": ", ".join(objective.metrics),
+            "objective.direction": ", ".join(objective.directions),
+            "data": plan.config.data.name,
+            "data.digest": searched["data digest"],
+        }
+    )
+    plan.parent.log_tags(
+        {
+            "preset": hydra.runtime.choices.get("sweep"),
+            "command": shlex.join(["run.py", *sys.argv[1:]]),
+            "overrides": shlex.join(hydra.overrides.task),
+            "storage": masked(plan.settings.storage or "in memory"),
+            "sweep.dir": str(plan.folder),
+            "n_trials": plan.n_trials,
+            "sampler": plan.settings.sampler.get("_target_"),
+            "pruner": (plan.settings.pruner or {}).get("_target_"),
+            "launcher": hydra.runtime.choices.get("hydra/launcher"),
+        }
+    )
+
+
+def _show_header(plan: Plan, pruner: BasePruner) -> None:
+    objective, tally = plan.config.objective, plan.study.tally()
+    hydra = plan.cfg.hydra
+    sampler_name = str(plan.settings.sampler["_target_"]).rpartition(".")[2]
+    launcher = f"{hydra.runtime.choices.get('hydra/launcher')}, {plan.n_workers} at a time"
+    goal = [f"{d} {m}" for m, d in zip(objective.metrics, objective.directions, strict=True)]
+    groups: dict[str, tuple[str | None, Mapping[str, Any]]] = {
+        "study": (plan.study.name, {"storage": masked(plan.settings.storage or "in memory")}),
+        "objective": (", ".join(goal), {}),
+        "trials": (str(plan.n_trials), {"sampler": sampler_name, "pruner": type(pruner).__name__}),
+        "launcher": (launcher, {}),
+    }
+    groups |= {name: (text, {}) for name, text in plan.space.described().items()}
+    plan.display.header("tagifai search", groups)
+    if tally.finished >= plan.n_trials:
+        plan.display.say(
+            f"Nothing to do: {tally.finished} of {plan.n_trials} trials are done. For more of them"
+            " raise hydra.sweeper.n_trials."
+        )
+    elif tally.finished or tally.died:
+        plan.display.say(f"Going on: {tally.finished} of {plan.n_trials} trials are done.")
+    if not isinstance(pruner, NopPruner) and objective.report_every is None:
+        plan.display.say(
+            "Note: nothing is pruned, because objective.report_every is not set.", style="yellow"
+        )

@@ -1,0 +1,111 @@
+"""Trials: a job's own trial, opened again by study and number, beaten for and reported to."""
+
+from __future__ import annotations
+
+import os
+import socket
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.samplers import RandomSampler
+from optuna.trial import FrozenTrial, Trial
+
+from tagifai import samplers, studies
+from tagifai.errors import Reaped
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a job finds its trial.
+
+    Args:
+        storage: URL of the store of studies.
+        study: name of the study.
+        number: of the trial.
+        pruner: the pruner's configuration.
+    """
+
+    storage: str
+    study: str
+    number: int
+    pruner: Mapping[str, Any] | None
+
+
+class OpenTrial:
+    """A trial that is worked on.
+
+    Args:
+        trial: Optuna's.
+    """
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+        self.reaped = False
+
+    def note(self, **attributes: Any) -> None:
+        """Keep attributes with the trial.
+
+        Raises:
+            Reaped: the trial has ended.
+        """
+        with _unless_ended():
+            for name, value in attributes.items():
+                self._trial.set_user_attr(name, value)
+
+    def report(self, step: int, value: float) -> bool:
+        """Report a value and return whether to stop.
+
+        Raises:
+            Reaped: the trial has ended.
+        """
+        with _unless_ended():
+            self._trial.report(value, step)
+        with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
+            # NumPy's, where no report so far is a number; such a trial is pruned.
+            return self._trial.should_prune()
+
+    def check(self) -> None:
+        """Raise `Reaped` if it is known that the trial has ended; asks nobody."""
+        if self.reaped:
+            raise Reaped
+
+    def done(self, trial: FrozenTrial) -> bool:
+        """Learn from the trial's record whether it has ended."""
+        self.reaped = trial.state.is_finished()
+        return self.reaped
+
+
+@contextmanager
+def _unless_ended() -> Iterator[None]:
+    try:
+        yield
+    except optuna.exceptions.UpdateFinishedTrialError:
+        raise Reaped from None
+
+
+@contextmanager
+def working_on(address: Address) -> Iterator[OpenTrial]:
+    """Open a trial and beat for it as long as the block is worked on.
+
+    Raises:
+        Reaped: it has ended.
+        StudyError: the store of studies does not answer.
+    """
+    with studies.guarded(address.storage):
+        storage = studies.connect(address.storage)
+        study = optuna.load_study(
+            study_name=address.study,
+            storage=storage,
+            sampler=RandomSampler(),  # the values have been chosen
+            pruner=samplers.make_pruner(address.pruner),
+        )
+        trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, address.number)
+        opened = OpenTrial(Trial(study, trial_id))
+        with studies.Beats(storage, opened.done) as beats:
+            beats.add(trial_id)
+            opened.note(**{studies.TAKEN: f"{socket.gethostname()}:{os.getpid()}"})
+            yield opened

@@ -1,0 +1,114 @@
+"""The search as it was published, in one process: scikit-learn, Optuna and MLflow, and no more.
+
+With its faults, since it is what there is to compare with: it prunes on the validation loss while
+it maximizes the score.
+
+    python plain_search.py projects.csv tags.csv FOLDER N_TRIALS [EPOCHS]
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import optuna
+import pandas as pd
+from imblearn.over_sampling import RandomOverSampler
+from omegaconf import OmegaConf
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import SGDClassifier
+from sklearn.metrics import log_loss, precision_recall_fscore_support
+from sklearn.model_selection import train_test_split
+
+ROOT = Path(__file__).parents[2]
+ACCEPTED = ("natural-language-processing", "computer-vision", "mlops", "graph-learning")
+MIN_FREQ = 75
+
+
+def cleaned(text: str, stopwords: re.Pattern[str]) -> str:
+    text = stopwords.sub("", text.lower())
+    text = re.sub(r"([!\"'#$%&()*\+,-./:;<=>?@\\\[\]^_`{|}~])", r" \1 ", text)
+    text = re.sub("[^A-Za-z0-9]+", " ", text)
+    return re.sub(r"http\S+", "", re.sub(" +", " ", text).strip())
+
+
+def table(projects: str, tags: str) -> pd.DataFrame:
+    settings = OmegaConf.load(ROOT / "conf/preprocessing/default.yaml")
+    stopwords = re.compile(r"\b(" + "|".join(settings.stopwords) + r")\b\s*")
+    rows = pd.merge(pd.read_csv(projects), pd.read_csv(tags), on="id")
+    rows["text"] = (rows.title + " " + rows.description).map(lambda t: cleaned(t, stopwords))
+    rows.loc[~rows.tag.isin(ACCEPTED), "tag"] = "other"
+    rare = rows.tag.map(rows.tag.value_counts()) < MIN_FREQ
+    rows.loc[rare, "tag"] = "other"
+    return rows
+
+
+def train(rows: pd.DataFrame, trial: optuna.Trial, epochs: int) -> float:
+    state = np.random.RandomState(42)
+    shuffled = rows.sample(frac=1, random_state=state).reset_index(drop=True)
+    y: Any = shuffled.tag.astype("category").cat.codes.to_numpy()
+    other = sorted(set(shuffled.tag)).index("other")
+    texts = shuffled.text.to_numpy()
+    x_train, x_rest, y_train, y_rest = train_test_split(
+        texts, y, train_size=0.7, stratify=y, random_state=state
+    )
+    x_val, _, y_val, _ = train_test_split(
+        x_rest, y_rest, train_size=0.5, stratify=y_rest, random_state=state
+    )
+    vectorizer = TfidfVectorizer(
+        analyzer=trial.suggest_categorical("analyzer", ["word", "char", "char_wb"]),
+        ngram_range=(2, trial.suggest_int("ngram_max", 3, 10)),
+    )
+    train_rows = vectorizer.fit_transform(x_train)
+    val_rows = vectorizer.transform(x_val)
+    balanced, y_balanced = RandomOverSampler(
+        sampling_strategy="all", random_state=state
+    ).fit_resample(train_rows, y_train)
+    model = SGDClassifier(
+        loss="log_loss", penalty="l2", alpha=1e-4, max_iter=1, learning_rate="constant",
+        eta0=trial.suggest_float("eta0", 1e-2, 1e0, log=True),
+        power_t=trial.suggest_float("power_t", 0.1, 0.5), warm_start=True, random_state=state,
+    )  # fmt: skip
+    for epoch in range(epochs):
+        model.fit(balanced, y_balanced)
+        train_loss = log_loss(y_train, model.predict_proba(train_rows))
+        val_loss = log_loss(y_val, model.predict_proba(val_rows))
+        mlflow.log_metrics({"train_loss": train_loss, "val_loss": val_loss}, step=epoch)
+        trial.report(val_loss, epoch)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    y_prob = model.predict_proba(val_rows)
+    threshold = np.quantile(y_prob.max(axis=1), 0.25)
+    y_pred = np.where(y_prob.max(axis=1) > threshold, y_prob.argmax(axis=1), other)
+    scores = precision_recall_fscore_support(y_val, y_pred, average="weighted", zero_division=0)
+    mlflow.log_metrics(dict(zip(("precision", "recall", "f1"), map(float, scores), strict=False)))
+    return float(scores[2])
+
+
+def main(projects: str, tags: str, folder: str, n_trials: str, epochs: str = "100") -> None:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/plain.db")
+    mlflow.set_experiment("plain")
+    rows = table(projects, tags)
+    study = optuna.create_study(
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=42),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5),
+    )
+
+    def objective(trial: optuna.Trial) -> float:
+        with mlflow.start_run(run_name=f"trial-{trial.number}"):
+            value = train(rows, trial, int(epochs))
+            mlflow.log_params(trial.params)
+            return value
+
+    study.optimize(objective, n_trials=int(n_trials))
+    print(f"best {study.best_value}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

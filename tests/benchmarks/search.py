@@ -1,0 +1,65 @@
+"""A search of `sweep=reference` with two workers against the plain Optuna loop, whole processes.
+
+    uv run python -m tests.benchmarks.search FOLDER [TRIALS] [ROUNDS]
+
+FOLDER has the raw Made With ML tables.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import optuna
+
+from tests.app import App, environment
+
+PLAIN = Path(__file__).with_name("plain_search.py")
+
+
+def plain(data: Path, n_trials: str) -> tuple[float, float]:
+    """Return the seconds of the plain loop and its best validation score."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-W", "ignore", str(PLAIN)]
+        tables = [str(data / "projects.csv"), str(data / "tags.csv")]
+        began = time.perf_counter()
+        done = subprocess.run(
+            [*command, *tables, folder, n_trials],
+            capture_output=True, text=True, check=True, env=environment(),
+        )  # fmt: skip
+        return time.perf_counter() - began, float(done.stdout.split()[-1])
+
+
+def ours(data: Path, n_trials: str) -> tuple[float, float]:
+    """Return the seconds of the search and its best validation score."""
+    with tempfile.TemporaryDirectory() as folder:
+        app = App(Path(folder))
+        tables = [f"data.projects={data}/projects.csv", f"data.tags={data}/tags.csv"]
+        search = ["-m", "sweep=reference", "data=madewithml", *tables, "console=quiet"]
+        command = app.command(*search, f"hydra.sweeper.n_trials={n_trials}")
+        began = time.perf_counter()
+        subprocess.run(command, capture_output=True, check=True, env=environment(), cwd=folder)
+        seconds = time.perf_counter() - began
+        storage = f"sqlite:///{app.stores}/studies.db"
+        study = optuna.load_study(study_name="reference-madewithml", storage=storage)
+        return seconds, study.best_value
+
+
+def main(folder: str, n_trials: str = "100", rounds: str = "1") -> None:
+    data = Path(folder).absolute()
+    ratios = []
+    print(f"{'':<12}{'seconds':>10}{'best val_f1':>14}")
+    for _ in range(int(rounds)):
+        timed = {"plain loop": plain(data, n_trials), "tagifai": ours(data, n_trials)}
+        for name, (seconds, best) in timed.items():
+            print(f"{name:<12}{seconds:>10.1f}{best:>14.4f}", flush=True)
+        ratios.append(timed["tagifai"][0] / timed["plain loop"][0])
+    print(f"ratio, tagifai to the plain loop: {statistics.median(ratios):.2f}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

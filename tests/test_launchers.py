@@ -1,0 +1,341 @@
+"""The launchers of clusters, and a database on a server, by what searches with them leave."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import optuna
+import pytest
+from hydra.errors import MissingConfigException
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import URL
+from submitit.slurm import slurm
+
+from tagifai import cli, studies
+from tagifai.errors import ConfigError
+from tagifai.search import launchers
+from tagifai.studies import StudyError
+from tests.app import SMALL, TIMEOUT_SECONDS, App, environment
+from tests.databases import make_studies
+
+GOOD, BAD, REFUSED = 1e-4, 1.0, -1.0
+"""Penalties: one to work with, one that leaves no weights, one that the schema refuses."""
+
+SEARCH = (
+    "-m", "sweep=quick", *SMALL, "hydra.sweeper.n_trials=3", "objective.report_every=1",
+    # In place of the preset's parameters and pruner: each trial ends in a way of its own.
+    "hydra.sweeper.params=null", "hydra/sweeper/sampler=grid", "hydra/sweeper/pruner=none",
+    f"model.alpha=choice({GOOD},{BAD},{REFUSED})",
+    "hydra.sweeper.pruner._target_=optuna.pruners.ThresholdPruner",
+    "+hydra.sweeper.pruner.lower=0.5",
+)  # fmt: skip
+LOCAL_LAUNCHERS = ("slurm_local", "ray_local")
+
+
+@pytest.fixture
+def app(tmp_path: Path, migrated: Path) -> App:
+    """An application whose databases are there; making them takes seconds."""
+    made = App(tmp_path)
+    made.stores.mkdir()
+    shutil.copyfile(migrated, made.stores / "mlflow.db")
+    make_studies(made.stores / "studies.db")
+    return made
+
+
+def trials(app: App, storage: str | None = None) -> list[FrozenTrial]:
+    opened = RDBStorage(storage or f"sqlite:///{app.stores}/studies.db")
+    found = optuna.load_study(study_name="quick-sample", storage=opened).trials
+    opened.remove_session()
+    opened.engine.dispose()  # its connections would be complained about
+    return found
+
+
+def runs(app: App) -> tuple[Run, dict[int, Run]]:
+    """Return the search's run, and those of its trials by number."""
+    client = MlflowClient(f"sqlite:///{app.stores}/mlflow.db")
+    experiment = client.get_experiment_by_name("tagifai")
+    assert experiment is not None
+    found = list(client.search_runs([experiment.experiment_id]))
+    (parent,) = [run for run in found if "sweep.dir" in run.data.tags]
+    children = [r for r in found if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    assert len(found) == 1 + len(children)
+    return parent, {int(run.data.tags["trial.number"]): run for run in children}
+
+
+def processes_that_name(text: str) -> list[str]:
+    """Return the command lines of the processes that have a text in them."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            lines.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [line for line in lines if text in line]
+
+
+# --- searches --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("launcher", LOCAL_LAUNCHERS)
+def test_a_launcher_brings_home_how_each_trial_ended(app: App, launcher: str) -> None:
+    output = app.ok(*SEARCH, f"hydra/launcher={launcher}")
+
+    assert "Trials: 1 complete, 1 pruned, 1 failed" in output
+    by_alpha = {trial.params["model.alpha"]: trial for trial in trials(app)}
+    good, bad, refused = by_alpha[GOOD], by_alpha[BAD], by_alpha[REFUSED]
+    assert good.state is TrialState.COMPLETE
+    assert bad.state is TrialState.PRUNED
+    assert list(bad.intermediate_values) == [0]
+    assert refused.state is TrialState.FAIL
+    assert "model.alpha = -1.0" in refused.user_attrs["error"]
+
+    parent, children = runs(app)
+    assert parent.info.status == "FINISHED"
+    assert parent.data.tags["launcher"] == launcher
+    statuses = {
+        trial.number: (children[trial.number].info.status, trial.state.name)
+        for trial in by_alpha.values()
+    }
+    assert statuses == {
+        good.number: ("FINISHED", "COMPLETE"),
+        bad.number: ("KILLED", "PRUNED"),
+        refused.number: ("FAILED", "FAIL"),
+    }
+    folder = Path(parent.data.tags["sweep.dir"])
+    # Of a refused job there is nothing to keep.
+    assert {p.name for p in folder.iterdir() if p.name.isdigit()} >= {
+        str(good.number),
+        str(bad.number),
+    }
+    assert (folder / str(good.number) / "run.log").exists()
+    jobs = {trial.user_attrs["job"] for trial in (good, bad)}
+    assert {job.partition(":")[0] for job in jobs} == {socket.gethostname()}
+    assert processes_that_name(str(app.folder)) == []
+
+
+@pytest.mark.parametrize("launcher", LOCAL_LAUNCHERS)
+def test_ctrl_c_ends_the_search_and_its_jobs(app: App, launcher: str) -> None:
+    process = subprocess.Popen(
+        app.command(
+            "-m", "sweep=quick", "vectorizer=tfidf_word", "training.epochs=5000",
+            "hydra.sweeper.params=null", "model.alpha=interval(1e-5,1e-4)",
+            "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1", "hydra/sweeper/pruner=none",
+            f"hydra/launcher={launcher}",
+        ),
+        cwd=app.cwd,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    until = time.monotonic() + TIMEOUT_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        with suppress(Exception):  # there is no study yet, or the file is locked
+            if "run_id" in trials(app)[0].user_attrs:
+                break
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    began = time.monotonic()
+    output = process.communicate(timeout=60)[0]
+
+    assert process.returncode == 130, output
+    assert output.endswith("\nInterrupted.\n")
+    assert "Traceback" not in output
+    assert time.monotonic() - began < 30
+    until = time.monotonic() + 10
+    while processes_that_name(str(app.folder)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert processes_that_name(str(app.folder)) == []
+    assert [t.user_attrs["died"] for t in trials(app)] == ["Interrupted with its search."]
+    parent, children = runs(app)
+    assert parent.info.status == "KILLED"
+    assert [run.info.status for run in children.values()] == ["KILLED"]
+
+
+# --- Slurm, as far as it goes without one ----------------------------------------------------
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which the commands of Slurm are looked for first."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setattr(slurm.SlurmJob, "watcher", slurm.SlurmJob.watcher)
+    return folder
+
+
+def add_command(folder: Path, name: str, script: str) -> None:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+class SlurmLauncher:
+    """Has the name of the real one."""
+
+
+def test_the_state_of_a_job_is_what_squeue_says_and_one_that_it_has_forgotten_has_ended(
+    commands: Path,
+) -> None:
+    add_command(commands, "sbatch", "exit 1")
+    add_command(commands, "squeue", "printf '7|RUNNING\\n8|PENDING\\n9|CANCELLED\\n'")
+    launchers._watch_slurm()
+    watcher = slurm.SlurmJob.watcher
+    for number in ("6", "7", "8", "9"):
+        watcher.register_job(number)
+
+    states = {number: watcher.get_state(number) for number in ("6", "7", "8", "9")}
+
+    assert states == {"6": "ENDED", "7": "RUNNING", "8": "PENDING", "9": "CANCELLED"}
+    assert [number for number in states if watcher.is_done(number)] == ["6", "9"]
+
+
+def test_the_jobs_that_slurm_still_has_are_cancelled(commands: Path) -> None:
+    add_command(commands, "sbatch", "exit 1")
+    add_command(commands, "squeue", "printf '7|RUNNING\\n8|PENDING\\n'")
+    add_command(commands, "scancel", f'echo "$@" > {commands}/cancelled')
+    launchers._watch_slurm()
+    for number in ("6", "7", "8"):
+        slurm.SlurmJob.watcher.register_job(number)
+    slurm.SlurmJob.watcher.update()
+
+    assert launchers.end_jobs(SlurmLauncher(), 0.0)  # type: ignore[arg-type]
+
+    assert (commands / "cancelled").read_text() == "--quiet 7 8\n"
+
+
+def test_slurm_is_refused_where_there_is_none(
+    commands: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(commands))
+
+    with pytest.raises(ConfigError, match="there is no sbatch here"):
+        launchers._watch_slurm()
+
+
+@pytest.mark.parametrize(
+    ("option", "extra"),
+    [("submitit_local", "slurm"), ("submitit_slurm", "slurm"), ("ray", "ray")],
+)
+def test_a_launcher_that_is_not_installed_is_an_error_that_says_how_to_install_it(
+    option: str, extra: str
+) -> None:
+    by_preset = MissingConfigException("Could not load it", f"hydra/launcher/{option}")
+    by_name = MissingConfigException("Could not find it", f"hydra/launcher/{option}", ["basic"])
+
+    expected = (
+        f"The launcher {option} is not installed. To install it: pip install 'tagifai[{extra}]'"
+    )
+    assert cli.explain(by_preset) == cli.explain(by_name) == (expected, 2)
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------
+
+
+def _initdb() -> str | None:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return str(found[-1]) if found else shutil.which("initdb")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[URL]:
+    """A PostgreSQL server on the loopback device, with a password; skips where there is none."""
+    initdb = _initdb()
+    if initdb is None:
+        pytest.skip("PostgreSQL's initdb is not installed")
+    as_owner: list[str] = []
+    if os.geteuid() == 0:
+        # It refuses to be run by root.
+        with suppress(KeyError):
+            pwd.getpwnam("postgres")
+            as_owner = ["runuser", "-u", "postgres", "--"]
+        if not as_owner:
+            pytest.skip("there is no user postgres, and root may not run PostgreSQL")
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    password = folder / "password"
+    password.write_text("pass:word")
+    if as_owner:
+        for path in (folder, password):
+            shutil.chown(path, "postgres")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    data = folder / "data"
+    make: list[str | Path] = [
+        initdb,
+        "-D",
+        data,
+        "-U",
+        "tagger",
+        f"--pwfile={password}",
+        "-A",
+        "scram-sha-256",
+    ]
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+    control: list[str | Path] = [
+        Path(initdb).with_name("pg_ctl"),
+        "-D",
+        data,
+        "-l",
+        folder / "log",
+        "-w",
+    ]
+
+    def run(*command: str | Path) -> None:
+        subprocess.run(
+            [*as_owner, *command], check=True, stdout=subprocess.DEVNULL, cwd=folder.parent
+        )
+
+    try:
+        run(*make, "--no-sync")
+        run(*control, "-o", options, "start")
+        yield URL.create("postgresql", "tagger", "pass:word", "127.0.0.1", port, "postgres")
+        run(*control, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_two_processes_share_a_study_on_a_server_and_nobody_shows_its_password(
+    app: App, server: URL
+) -> None:
+    url = server.render_as_string(hide_password=False)
+    search = (
+        "-m", "sweep=quick", *SMALL, "hydra/launcher=basic", "hydra.sweeper.n_trials=5",
+        "hydra.sweeper.params=null", "model.alpha=interval(1e-5,1e-4)",
+    )  # fmt: skip
+    processes = [app.start(*search, f"hydra.sweeper.storage='{url}'") for _ in range(2)]
+    outputs = [process.communicate(timeout=TIMEOUT_SECONDS) for process in processes]
+
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert [error for _, error in outputs] == ["", ""]
+    assert "pass" not in "".join(output for output, _ in outputs)
+    finished = [t for t in trials(app, url) if "died" not in t.user_attrs]
+    assert [t.state for t in finished] == [TrialState.COMPLETE] * 5
+    assert len({t.user_attrs["job"] for t in finished}) == 2
+
+
+def test_a_wrong_password_is_one_error_that_does_not_show_it(server: URL) -> None:
+    wrong = server.set(password="pass:no").render_as_string(hide_password=False)
+
+    with pytest.raises(StudyError, match="password authentication failed") as raised:
+        studies.connect(wrong)
+
+    message = str(raised.value)
+    assert "pass:no" not in message
+    assert "pass%3Ano" not in message
+    assert "\n" not in message
