@@ -160,6 +160,9 @@ def _parsed(
             continue
         value = _distribution(override)
         key = override.get_key_element()
+        # Of two for one key the later one counts.
+        free.pop(key, None)
+        fixed.pop(key, None)
         if isinstance(value, Distribution):
             free[key] = value
         else:

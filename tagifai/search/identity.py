@@ -81,7 +81,7 @@ def _refusal(name: str, kept: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 def _lines(content: Mapping[str, Any]) -> dict[str, str]:
     lines: dict[str, str] = {"data digest": str(content.get("data digest"))}
-    for part in ("parameters", "settings"):
+    for part in ("settings", "parameters"):
         lines |= {key: str(value) for key, value in content.get(part, {}).items()}
     return lines
 
