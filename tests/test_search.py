@@ -586,8 +586,6 @@ def test_the_stock_sweepers_work_and_their_runs_have_a_parent(app: App, sweeper:
         (["-m", "sweep=quick", "hydra.sweeper.pruner._target_=os.system"], "pruner"),
         (["-m", "sweep=quick", "hydra.sweeper.custom_search_space=os.system"], "not allowed"),
         (["-m", "sweep=quick", "task=predict", "task.text=x"], "a search trains"),
-        (["-m", "sweep=text", "vectorizer=choice(tfidf_word,custom)",
-          "~hydra.sweeper.params.preprocessing"], "vectorizer"),
         (["-m", "hydra/sweeper=tagifai"], "The search has no parameters"),
     ],
 )  # fmt: skip
