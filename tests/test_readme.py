@@ -17,8 +17,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
-# Blocks of `sh` are for reading: a server, a download, and runs on what was downloaded.
-NEED_MORE = ("mlflow ui", "data=madewithml", "experiment=reference")
+# Blocks of `sh` are for reading: a server, a download and runs on it, searches of minutes.
+NEED_MORE = ("mlflow ui", "data=madewithml", "experiment=reference", "-m sweep=")
 
 
 @pytest.fixture(scope="module")

@@ -79,7 +79,6 @@ def check_space(space: Space, compose: Compose) -> None:
     Raises:
         ConfigError: with the parameter and the reason.
     """
-    possible = any(_composes(compose, overrides) for overrides in space.corners())
     refused: dict[str, list[str]] = {}
     tried: dict[str, int] = {}
     for parameter, overrides in space.probes():
@@ -94,10 +93,12 @@ def check_space(space: Space, compose: Compose) -> None:
             raise ConfigError(
                 f"The parameter {parameter.name} cannot be set by {overrides[-1]}: {text}."
             ) from error
-    for name, reasons in refused.items():
-        # Some are allowed only beside other values of others: these corners of the space are.
-        if len(reasons) == tried[name] and not possible:
-            raise ConfigError(f"The parameter {name} has no value that is allowed: {reasons[0]}")
+    never = [name for name, reasons in refused.items() if len(reasons) == tried[name]]
+    # Some are allowed only beside other values of others, as in a corner of the space.
+    if never and not any(_composes(compose, overrides) for overrides in space.corners()):
+        raise ConfigError(
+            f"The parameter {never[0]} has no value that is allowed: {refused[never[0]][0]}"
+        )
 
 
 def _composes(compose: Compose, overrides: list[str]) -> bool:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from optuna.distributions import (
     CategoricalDistribution,
     FloatDistribution,
@@ -81,12 +85,14 @@ class Space:
         Args:
             choose: gives the value of a parameter; called for those that the trial has.
         """
-        chosen = {p.key: str(choose(p)) for p in self.parameters}
+        chosen = {p.key: choose(p) for p in self.parameters}
+        texts = {**self.fixed, **{key: written(value) for key, value in chosen.items()}}
         for branch in self.branches:
-            if branch.taken({**self.fixed, **chosen}):
-                chosen |= branch.fixed
-                chosen |= {p.key: str(choose(p)) for p in branch.parameters}
-        texts = {**self.fixed, **chosen}
+            if branch.taken({**texts, **{key: str(value) for key, value in chosen.items()}}):
+                own = {p.key: choose(p) for p in branch.parameters}
+                chosen = {k: v for k, v in chosen.items() if k not in branch.fixed} | own
+                texts |= branch.fixed
+                texts |= {key: written(value) for key, value in own.items()}
         return [*(f"{key}={value}" for key, value in texts.items()), *self.deletions]
 
     def suggest(self, trial: BaseTrial) -> list[str]:
@@ -99,7 +105,7 @@ class Space:
         Values that the space does not know were added to the trial by other means.
         """
         known = {p.name for p in self.all_parameters()}
-        more = [f"{name}={value}" for name, value in values.items() if name not in known]
+        more = [f"{name}={written(value)}" for name, value in values.items() if name not in known]
         return [*self.overrides(lambda parameter: values[parameter.name]), *more]
 
     def keys_of(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,12 +137,12 @@ class Space:
         """Return each parameter's outermost values, each with the overrides of a trial with it."""
         for parameter in self.parameters:
             for value in parameter.extremes():
-                own = f"{parameter.key}={value}"
+                own = f"{parameter.key}={written(value)}"
                 yield parameter, [*self._fixed_only({parameter.key}), own]
         for branch in self.branches:
             for parameter in branch.parameters:
                 for value in parameter.extremes():
-                    chosen = {**self._way_into(branch), parameter.key: str(value)}
+                    chosen = {**self._way_into(branch), parameter.key: written(value)}
                     texts = [f"{key}={text}" for key, text in chosen.items()]
                     yield parameter, [*self._fixed_only(chosen), *texts]
 
@@ -158,6 +164,24 @@ class Space:
     def _fixed_only(self, without: Container[str]) -> list[str]:
         kept = [f"{key}={value}" for key, value in self.fixed.items() if key not in without]
         return [*kept, *self.deletions]
+
+
+@lru_cache(maxsize=1024)
+def written(value: Any) -> str:
+    """Return a value as Hydra's grammar reads it back: a text in quotes where it needs them.
+
+    Lists, mappings and null are texts of the grammar already.
+    """
+    if not isinstance(value, str):
+        return str(value)
+    try:
+        read = OverridesParser.create().parse_override(f"a={value}").value()
+    except HydraException:
+        read = ""
+    if read == value or read is None or isinstance(read, list | dict):
+        return value
+    escaped = re.sub(r"(\\*)'", r"\1\1\'", value)
+    return f"'{escaped}'"
 
 
 def name_in(branch: Branch, key: str) -> str:

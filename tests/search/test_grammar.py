@@ -98,10 +98,20 @@ def test_the_quotes_of_a_fixed_value_are_kept() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("choice('a,b',c)", "a,b"), ("choice('1',2)", "1"), ('choice("it\'s",c)', "it's")],
+    [
+        ("choice('a,b',c)", "a,b"),
+        ("choice('1',2)", "1"),
+        ("choice('true',c)", "true"),
+        ("choice(' a ',c)", " a "),
+        ("choice('',c)", ""),
+        ('choice("it\'s",c)', "it's"),
+        ("choice('it\\'s, or so',c)", "it's, or so"),
+        ("choice([1,2],c)", [1, 2]),
+        ("null,c", None),
+        ("choice(plain,c)", "plain"),
+    ],
 )
-@pytest.mark.xfail(reason="a chosen text goes into its override without its quotes")
-def test_hydra_reads_a_quoted_choice_back_as_the_text_that_it_is(text: str, value: str) -> None:
+def test_hydra_reads_a_quoted_choice_back_as_the_text_that_it_is(text: str, value: Any) -> None:
     space = parse({"a": text}, None, [])
     (override,) = space.of_values({"a": space.parameters[0].extremes()[0]})
     assert OverridesParser.create().parse_override(override).value() == value
@@ -234,9 +244,10 @@ def test_a_condition_that_never_holds_is_refused(condition: str) -> None:
     assert message.endswith(f"never holds: {key} is no parameter with such a choice.")
 
 
-def test_a_branch_may_be_empty_while_it_is_written() -> None:
-    (branch,) = parse({"a": "word,char"}, {"a=word": None}, []).branches
-    assert (branch.parameters, branch.fixed) == ((), {})
+def test_a_branch_without_content_is_refused() -> None:
+    assert refused({"a": "word,char"}, {"a=word": None}, []) == (
+        "hydra.sweeper.when: a=word takes parameters and their values, got None."
+    )
 
 
 def test_a_condition_may_be_on_any_value_of_a_range() -> None:
