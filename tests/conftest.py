@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from tests.app import App
+from tests.databases import make_studies
+
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
@@ -66,6 +69,26 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tracking") / "mlflow.db"
     store.make_database(f"sqlite:///{path}")
     return path
+
+
+@pytest.fixture(scope="session")
+def ready(migrated: Path) -> Callable[[Path], App]:
+    """A function that gives an application in a folder, with its databases made."""
+
+    def make(folder: Path) -> App:
+        app = App(folder)
+        app.stores.mkdir(parents=True)
+        shutil.copyfile(migrated, app.stores / "mlflow.db")
+        make_studies(app.stores / "studies.db")
+        return app
+
+    return make
+
+
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start processes without measuring their coverage, which takes as long again."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,7 +30,8 @@ from tagifai.errors import ConfigError
 from tagifai.search import launchers
 from tagifai.studies import StudyError
 from tests.app import SMALL, TIMEOUT_SECONDS, App, environment
-from tests.databases import make_studies
+
+pytestmark = pytest.mark.usefixtures("unmeasured")
 
 LONG, SLOW, FLAT, REFUSED = 1e-4, 0.03, 1.0, -1.0
 """Penalties: with the first a training goes on for minutes. With the second the loss goes down too
@@ -47,13 +48,8 @@ SEARCH = (
 
 
 @pytest.fixture
-def app(tmp_path: Path, migrated: Path) -> App:
-    """An application whose databases are there; making them takes seconds."""
-    made = App(tmp_path)
-    made.stores.mkdir()
-    shutil.copyfile(migrated, made.stores / "mlflow.db")
-    make_studies(made.stores / "studies.db")
-    return made
+def app(tmp_path: Path, ready: Callable[[Path], App]) -> App:
+    return ready(tmp_path)
 
 
 def trials(app: App, storage: str | None = None) -> list[FrozenTrial]:

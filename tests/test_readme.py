@@ -13,6 +13,8 @@ import pytest
 
 from tests.app import ROOT, TIMEOUT_SECONDS, environment
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)

@@ -32,9 +32,12 @@ BASIC = (*SEARCH, "hydra/launcher=basic")
 JOBLIB = (*SEARCH, "hydra/launcher=joblib")
 
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
+
 @pytest.fixture
-def app(tmp_path: Path) -> App:
-    return App(tmp_path)
+def app(tmp_path: Path, ready: Callable[[Path], App]) -> App:
+    return ready(tmp_path)
 
 
 def study(app: App, name: str = "search-sample") -> optuna.Study:
@@ -359,9 +362,10 @@ def test_two_processes_on_one_study_share_the_work(app: App) -> None:
     assert len(children) >= 8
 
 
-def test_a_serial_search_with_one_seed_gives_the_same_trials(app: App, tmp_path: Path) -> None:
-    other = App(tmp_path / "other")
-    other.folder.mkdir()
+def test_a_serial_search_with_one_seed_gives_the_same_trials(
+    app: App, tmp_path: Path, ready: Callable[[Path], App]
+) -> None:
+    other = ready(tmp_path / "other")
 
     for one in (app, other):
         one.ok(*BASIC, "hydra.sweeper.n_trials=4", "hydra.sweeper.sampler.n_startup_trials=2")
@@ -482,7 +486,7 @@ def test_a_failure_rate_of_zero_ends_the_search_at_the_first(app: App) -> None:
 
 
 def test_parameters_that_belong_to_an_option_are_searched_with_it_only(app: App) -> None:
-    app.ok("-m", "sweep=text", "training.epochs=2", "hydra.sweeper.n_trials=5", "console=quiet")
+    app.ok("-m", "sweep=text", "training.epochs=1", "hydra.sweeper.n_trials=4", "console=quiet")
 
     found = study(app, "text-sample")
     for trial in found.trials:

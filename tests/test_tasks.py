@@ -36,8 +36,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> App:
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> App:
-    return App(tmp_path)
+def app(tmp_path: Path, ready: Callable[[Path], App]) -> App:
+    return ready(tmp_path)
 
 
 def mlflow_runs(app: App) -> list[Run]:
