@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -62,17 +65,32 @@ class App:
         stdin: str | None = None,
         env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*arguments),
-            cwd=self.cwd,
-            env=environment(env),
-            input=stdin if stdin is not None else "",
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
+        """Run it in a fork of a process that has the libraries, or in a process of its own.
+
+        The latter where a variable is set that the interpreter reads at its start.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            files = [Path(folder, name) for name in ("stdin", "stdout", "stderr")]
+            for path in files:
+                path.write_text(stdin or "" if path.name == "stdin" else "", encoding="utf-8")
+            command, variables = self.command(*arguments), environment(env)
+            if any(name.startswith("PYTHON") for name in env or {}):
+                with files[0].open() as given, files[1].open("w") as out, files[2].open("w") as err:
+                    code = subprocess.run(
+                        command, cwd=self.cwd, env=variables, timeout=TIMEOUT_SECONDS, check=False,
+                        stdin=given, stdout=out, stderr=err,
+                    ).returncode  # fmt: skip
+            else:
+                code = _run_warm(command[2:], self.cwd, variables, files)
+            output, errors = (path.read_text(encoding="utf-8") for path in files[1:])
+        return subprocess.CompletedProcess(command, code, output, errors)
+
+    def cold(self, *arguments: str) -> str:
+        """Run what must succeed in a process of its own, and return its output."""
+        process = self.start(*arguments)
+        output, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+        assert (process.returncode, errors) == (0, ""), output + errors
+        return output
 
     def ok(self, *arguments: str, stdin: str | None = None) -> str:
         """Run what must succeed with nothing on standard error, and return its output."""
@@ -85,6 +103,33 @@ class App:
 
     def bundle(self) -> Path:
         return self.stores / "artifacts" / self.run_id() / "artifacts" / "bundle"
+
+
+@cache
+def _warm() -> subprocess.Popen[str]:
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "WARNING"}
+    variables = environment(quiet)
+    variables.pop("COVERAGE_PROCESS_CONFIG", None)  # each run is measured by itself
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "tests" / "warm.py")],
+        env=variables,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # ends with its standard input, not by Ctrl-C
+    )
+
+
+def _run_warm(
+    arguments: Sequence[str], cwd: Path, env: Mapping[str, str], files: Sequence[Path]
+) -> int:
+    warm = _warm()
+    assert warm.stdin is not None
+    assert warm.stdout is not None
+    request = {"arguments": arguments, "cwd": str(cwd), "env": env, "files": [*map(str, files)]}
+    warm.stdin.write(json.dumps(request) + "\n")
+    warm.stdin.flush()
+    return int(warm.stdout.readline())
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:

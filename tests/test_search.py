@@ -85,7 +85,7 @@ def validation(app: App, metric: str = "f1") -> float:
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[App, str]:
     """An application after a search of six trials with two workers; tests read it only."""
     app = App(tmp_path_factory.mktemp("search"))
-    return app, app.ok(*JOBLIB, "hydra.sweeper.n_trials=6", "objective.report_every=1")
+    return app, app.cold(*JOBLIB, "hydra.sweeper.n_trials=6", "objective.report_every=1")
 
 
 def test_the_study_has_all_trials_and_their_reports(done: tuple[App, str]) -> None:

@@ -31,7 +31,7 @@ TEXTS = ["Transfer learning with transformers for text", "A GAN (with CNNs) & mo
 def trained(tmp_path_factory: pytest.TempPathFactory) -> App:
     """An application with one finished, tracked run; tests read it only."""
     app = App(tmp_path_factory.mktemp("trained"))
-    app.ok(*SMALL, "+tracking.tags.purpose=test", "model.alpha=2e-4")
+    app.cold(*SMALL, "+tracking.tags.purpose=test", "model.alpha=2e-4")
     return app
 
 
@@ -381,8 +381,10 @@ REFUSED = [
 
 @pytest.mark.parametrize(("arguments", "parts"), REFUSED)
 def test_a_wrong_configuration_is_refused_in_one_message(
-    app: App, arguments: tuple[str, ...], parts: list[str]
+    tmp_path: Path, arguments: tuple[str, ...], parts: list[str]
 ) -> None:
+    app = App(tmp_path)
+
     done = app.run(*arguments)
 
     assert done.returncode == 2
