@@ -11,19 +11,20 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from tagifai import cli, paths
-from tagifai.components import WHITELIST
+from tagifai import cli, components, paths
 from tagifai.schema import check
 
 # The configuration finds the project by it, in the processes of a sweep too.
-os.environ["TAGIFAI_ROOT"] = str(Path(__file__).resolve().parent)
+ROOT = Path(__file__).resolve().parent
+os.environ["TAGIFAI_ROOT"] = str(ROOT)
 
 
-@hydra.main(config_path="conf", config_name="config", execution_whitelist=WHITELIST)
+@hydra.main(config_path="conf", config_name="config", execution_whitelist=components.whitelist())
 def main(cfg: DictConfig) -> Any:
     """Run one task and return its objective, if it has one."""
     with cli.job():
         config = paths.resolve(check(cfg))
+        components.check_whitelist(config.whitelist, ROOT)
         return importlib.import_module(f"tagifai.tasks.{config.task.name}").run(config)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
+from pathlib import Path
 from pydoc import ErrorDuringImport, locate
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from hydra.utils import instantiate
 
 from tagifai.errors import ConfigError, nearest
@@ -17,24 +20,68 @@ if TYPE_CHECKING:
     from numpy.random import RandomState
 
 VARIABLE = "TAGIFAI_WHITELIST"
-"""The environment variable that allows more packages; no configuration can."""
+"""The environment variable that allows more packages."""
 
 
-def allowed_more() -> list[str]:
-    """Return the patterns that the environment allows, such as "mypackage.*"."""
-    return [item.strip() for item in os.environ.get(VARIABLE, "").split(",") if item.strip()]
-
-
-WHITELIST = ("sklearn.*", "imblearn.*", "tagifai.*", *allowed_more())
+PACKAGES = ("sklearn.*", "imblearn.*", "tagifai.*")
 """What `_target_` may name, in a configuration from wherever."""
 
-FUNCTIONS = ("tagifai.features.tfidf",)
+
+def of_file(root: Path) -> list[str]:
+    """Return the patterns that the project's own conf/config.yaml allows beside `PACKAGES`.
+
+    The file itself is read: overrides, presets and recorded runs come after it.
+    """
+    try:
+        content = yaml.safe_load((root / "conf" / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        return []  # Hydra will say it better.
+    found = content.get("whitelist") if isinstance(content, dict) else None
+    return [str(item) for item in found] if isinstance(found, list) else []
+
+
+def whitelist() -> tuple[str, ...]:
+    """Return all patterns of what `_target_` may name, such as "sklearn.*".
+
+    Raises:
+        ConfigError: a pattern is none.
+    """
+    given = [item.strip() for item in os.environ.get(VARIABLE, "").split(",") if item.strip()]
+    root = os.environ.get("TAGIFAI_ROOT")
+    for pattern in (more := [*(of_file(Path(root)) if root else []), *given]):
+        if not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*\.\*", pattern):
+            raise ConfigError(
+                f"The whitelist has {pattern!r}; a pattern is a package's name and '.*', such as"
+                f" mypackage.* (conf/config.yaml, or the variable {VARIABLE})."
+            )
+    return (*PACKAGES, *more)
+
+
+def check_whitelist(composed: Sequence[str], root: Path) -> None:
+    """Refuse a whitelist that was changed after the file: it would have no effect.
+
+    Raises:
+        ConfigError: with the two ways to add a package.
+    """
+    if list(composed) != of_file(root):
+        raise ConfigError(
+            f"whitelist = {list(composed)} has no effect: no override, preset or recorded run may"
+            " allow more. Add the package to whitelist in conf/config.yaml, or by the environment:"
+            f" {VARIABLE}='package.*'."
+        )
+
+
+FUNCTIONS = (
+    *("tagifai.features.counts", "tagifai.features.hashing"),
+    *("tagifai.features.tfidf", "tagifai.features.union"),
+    "tagifai.models.linear_svc",
+)
 """What `_target_` may name beside classes: a function is run before its result can be judged."""
 
 ROLES = {
     "vectorizer": ("fit_transform", "transform"),
     "sampling": ("fit_resample",),
-    "model": ("fit", "predict_proba"),
+    "model": ("fit", "predict"),
     "threshold": ("fit",),
 }
 """Methods that a group's object must have to do its part."""
@@ -60,9 +107,9 @@ def build(group: str, settings: Any, random_state: RandomState) -> Any:
     target = _checked(group, arguments)
     try:
         made = instantiate(
-            arguments, _execution_whitelist_=WHITELIST, _convert_="all", _partial_=True
+            arguments, _execution_whitelist_=whitelist(), _convert_="all", _partial_=True
         )(**_tuples(locate(target), arguments))
-        if hasattr(made, "_validate_params"):
+        if hasattr(made, "_parameter_constraints"):
             # scikit-learn's own ranges, which it would look at only when fitting.
             made._validate_params()
     except Exception as error:
@@ -141,7 +188,7 @@ def _check_inside(where: str, value: Any) -> None:
 
 
 def _check_target(group: str, target: object) -> None:
-    allowed = ", ".join(WHITELIST)
+    allowed = ", ".join(whitelist())
     if not isinstance(target, str) or not target.strip():
         raise ConfigError(
             f"{group}._target_ is not set. Give the full name of a class of: {allowed}."
@@ -150,10 +197,12 @@ def _check_target(group: str, target: object) -> None:
 
 
 def _check_allowed(key: str, name: str) -> None:
-    if not any(name.startswith(pattern.removesuffix("*")) for pattern in WHITELIST):
+    patterns = whitelist()
+    if not any(name.startswith(pattern.removesuffix("*")) for pattern in patterns):
         raise ConfigError(
-            f"{key} = {name!r} is not allowed: only {', '.join(WHITELIST)} are. A package of your"
-            f" own is allowed by the environment: {VARIABLE}='package.*'."
+            f"{key} = {name!r} is not allowed: only {', '.join(patterns)} are. Allow a package of"
+            f" your own in conf/config.yaml (whitelist: [package.*]), or by the environment:"
+            f" {VARIABLE}='package.*'."
         )
 
 

@@ -1,4 +1,4 @@
-"""Data sets: fetch two tables, verify, validate and join them, and keep the result."""
+"""Data sets: fetch tables, verify them, make labelled rows of them, and keep the result."""
 
 from __future__ import annotations
 
@@ -6,47 +6,80 @@ import csv
 import json
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 from filelock import FileLock
 
-from tagifai import downloads, tables
+from tagifai import downloads, labeled, tables
 from tagifai.addresses import is_url
 from tagifai.errors import DataError
 from tagifai.files import replacing, sha256, write_json
+from tagifai.schema import Data, Table, TwoTables
 
-FORMAT = 1
-TABLES = ("projects", "tags")
+FORMAT = 2
 COLUMNS = ("id", "created_on", "title", "description")
 """Of the projects; what else there is in the file is left out."""
 
-KEYS = ("name", "tables", "rows", "projects_without_tag", "tags_without_project", "tag_counts")
+KEYS = ("name", "tables", "rows", "counts", "tag_counts")
 """Of a manifest, without which it is none."""
 
 
 log = logging.getLogger(__name__)
 
 
-class Source(Protocol):
-    """What the `data` group says of where the tables are."""
+@dataclass(frozen=True)
+class File:
+    """One file that a data set is made from.
 
-    name: str
-    projects: str
-    tags: str
-    projects_sha256: str | None
-    tags_sha256: str | None
+    Args:
+        key: the setting of the `data` group that names it.
+        where: URL or path.
+        expected: SHA-256 that it must have; None accepts any content.
+        sum_key: the setting that has this sum.
+    """
+
+    key: str
+    where: str
+    expected: str | None
+    sum_key: str
+
+
+def _files(source: Data) -> dict[str, File]:
+    if isinstance(source, TwoTables):
+        return {
+            key: File(key, getattr(source, key), getattr(source, f"{key}_sha256"), f"{key}_sha256")
+            for key in ("projects", "tags")
+        }
+    if isinstance(source, Table):
+        sums = {"path": source.sha256}
+        return {
+            key: File(key, where, sums.get(key), "sha256")
+            for key in labeled.PARTS
+            if (where := getattr(source, key)) is not None
+        }
+    raise TypeError(f"{type(source).__name__} is no kind of data set.")
+
+
+def _settings(source: Data) -> dict[str, Any]:
+    """Return what else the rows depend on."""
+    if not isinstance(source, Table):
+        return {}
+    keys = ("format", "text", "label", "id", "split", "encoding", "delimiter", "unlabeled")
+    return {key: getattr(source, key) for key in keys}
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A joined table with columns id, title, description, tag (and created_on where known).
+    """Labelled rows.
 
     Args:
-        table: one row a labelled project, all columns of strings.
+        table: columns id and tag, the text as `text` or as title and description, and, where the
+            data say it, created_on and split; all of strings.
         manifest: where it came from, sums, counts, time.
         path: the CSV file.
         fresh: whether it was made just now.
@@ -63,7 +96,7 @@ class Dataset:
         return str(self.manifest["labeled_sha256"])
 
 
-def load(source: Source, stores: Path, *, force: bool = False, progress: bool = False) -> Dataset:
+def load(source: Data, stores: Path, *, force: bool = False, progress: bool = False) -> Dataset:
     """Return the data set from the store, made first if it is not there or has changed.
 
     Args:
@@ -80,14 +113,24 @@ def load(source: Source, stores: Path, *, force: bool = False, progress: bool = 
     kept = None if force else _kept(folder, source)
     if kept is not None:
         return kept
+    files = _files(source)
     paths = {
-        name: _fetch(name, source, stores / "cache" / "downloads", progress) for name in TABLES
+        key: _fetch(file, stores / "cache" / "downloads", progress) for key, file in files.items()
     }
-    projects = tables.validated("projects", paths["projects"])
-    tags = tables.validated("tags", paths["tags"])
-    kept_columns = [column for column in COLUMNS if column in projects.columns]
-    table = projects[kept_columns].merge(tags[["id", "tag"]], on="id", validate="one_to_one")
-    manifest = _manifest(source, paths, projects, tags, table)
+    table, rows, counts = _made(source, files, paths)
+    manifest = {
+        "format": FORMAT,
+        "name": source.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "tables": {
+            key: {"source": file.where, "sha256": sha256(paths[key]), "rows": rows.get(key)}
+            for key, file in files.items()
+        },
+        "settings": _settings(source),
+        "rows": len(table),
+        "counts": counts,
+        "tag_counts": dict(Counter(table["tag"]).most_common()),
+    }
     folder.mkdir(parents=True, exist_ok=True)
     # One process at a time, so that table and manifest are of one piece.
     with FileLock(folder / ".lock"):
@@ -100,6 +143,27 @@ def load(source: Source, stores: Path, *, force: bool = False, progress: bool = 
     return Dataset(
         tables.read(folder / "labeled.csv"), manifest, folder / "labeled.csv", fresh=True
     )
+
+
+def _made(
+    source: Data, files: Mapping[str, File], paths: Mapping[str, Path]
+) -> tuple[pd.DataFrame, dict[str, int], dict[str, int]]:
+    """Return the labelled rows, the rows of each file, and what was left out."""
+    if isinstance(source, Table):
+        found = labeled.rows(source, {key: (files[key].where, paths[key]) for key in files})
+        return found.table, found.rows, {"rows without a label": found.unlabeled}
+    projects = tables.validated("projects", paths["projects"])
+    tags = tables.validated("tags", paths["tags"])
+    kept = [column for column in COLUMNS if column in projects.columns]
+    table = projects[kept].merge(tags[["id", "tag"]], on="id", validate="one_to_one")
+    if table.empty:
+        where = {key: file.where for key, file in files.items()}
+        raise DataError(f"data: no id of {where['projects']} is in {where['tags']}; nothing joins.")
+    counts = {
+        "projects without a tag": len(projects) - len(table),
+        "tags without a project": len(tags) - len(table),
+    }
+    return table, {"projects": len(projects), "tags": len(tags)}, counts
 
 
 def stored(name: str, digest: str, stores: Path) -> pd.DataFrame:
@@ -140,15 +204,20 @@ def _read_manifest(folder: Path) -> dict[str, Any] | None:
     return manifest if is_ours and set(KEYS) | {"labeled_sha256"} <= set(manifest) else None
 
 
-def _kept(folder: Path, source: Source) -> Dataset | None:
+def _kept(folder: Path, source: Data) -> Dataset | None:
     """Return the stored data set if it is whole and still what the source says."""
     manifest = _read_manifest(folder)
     path = folder / "labeled.csv"
     if manifest is None or not path.is_file():
         return None
     try:
-        changed = any(_changed(manifest["tables"][name], name, source) for name in TABLES)
-    except (KeyError, TypeError):
+        files = _files(source)
+        changed = (
+            manifest["settings"] != _settings(source)
+            or manifest["tables"].keys() != files.keys()
+            or any(_changed(manifest["tables"][key], file) for key, file in files.items())
+        )
+    except (KeyError, TypeError, AttributeError):
         return None
     if changed:
         return None
@@ -158,63 +227,37 @@ def _kept(folder: Path, source: Source) -> Dataset | None:
     return Dataset(tables.read(path), manifest, path, fresh=False)
 
 
-def _changed(kept: dict[str, Any], name: str, source: Source) -> bool:
-    where, expected = getattr(source, name), getattr(source, f"{name}_sha256")
-    if not is_url(where):
-        return bool(kept["sha256"] != _verified(name, Path(where), expected))
-    return bool(kept["sha256"] != expected if expected else kept["source"] != where)
+def _changed(kept: Mapping[str, Any], file: File) -> bool:
+    if not is_url(file.where):
+        return bool(kept["sha256"] != _verified(file))
+    if file.expected:
+        return bool(kept["sha256"] != file.expected)
+    return bool(kept["source"] != file.where)
 
 
-def _verified(name: str, path: Path, expected: str | None) -> str:
+def _verified(file: File) -> str:
     """Return a local file's sum, which must be the expected one if there is one."""
+    path = Path(file.where)
     if not path.is_file():
         raise DataError(
-            f"data.{name}: there is no file {path}. Relative paths on the command line start at the"
-            " working directory, those in YAML at the project's root."
+            f"data.{file.key}: there is no file {path}. Relative paths on the command line start"
+            " at the working directory, those in YAML at the project's root."
         )
     found = sha256(path)
-    if expected is not None and found != expected:
+    if file.expected is not None and found != file.expected:
         raise DataError(
-            f"data.{name}: {path} has SHA-256 {found}, and data.{name}_sha256 expects {expected}."
-            f" If this content is what you want, set data.{name}_sha256=null"
+            f"data.{file.key}: {path} has SHA-256 {found}, and data.{file.sum_key} expects"
+            f" {file.expected}. If this content is what you want, set data.{file.sum_key}=null"
             " (and a data.name of its own)."
         )
     return found
 
 
-def _fetch(name: str, source: Source, cache: Path, progress: bool) -> Path:
+def _fetch(file: File, cache: Path, progress: bool) -> Path:
     """Return the path of a table on disk, downloaded if it has a URL."""
-    where, expected = getattr(source, name), getattr(source, f"{name}_sha256")
-    if not is_url(where):
-        _verified(name, Path(where), expected)
-        return Path(where)
-    return downloads.download(name, where, expected, cache, progress)
-
-
-def _manifest(
-    source: Source,
-    paths: dict[str, Path],
-    projects: pd.DataFrame,
-    tags: pd.DataFrame,
-    table: pd.DataFrame,
-) -> dict[str, Any]:
-    if table.empty:
-        raise DataError(f"data: no id of {source.projects} is in {source.tags}; nothing joins.")
-    rows = {"projects": len(projects), "tags": len(tags)}
-    return {
-        "format": FORMAT,
-        "name": source.name,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "tables": {
-            name: {
-                "source": getattr(source, name),
-                "sha256": sha256(paths[name]),
-                "rows": rows[name],
-            }
-            for name in TABLES
-        },
-        "rows": len(table),
-        "projects_without_tag": len(projects) - len(table),
-        "tags_without_project": len(tags) - len(table),
-        "tag_counts": dict(Counter(table["tag"]).most_common()),
-    }
+    if not is_url(file.where):
+        _verified(file)
+        return Path(file.where)
+    return downloads.download(
+        f"data.{file.key}", f"data.{file.sum_key}", file.where, file.expected, cache, progress
+    )

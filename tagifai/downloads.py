@@ -14,11 +14,14 @@ TIMEOUT_SECONDS = (5, 30)
 RETRIES = 2
 
 
-def download(name: str, url: str, expected: str | None, cache: Path, progress: bool) -> Path:
+def download(
+    setting: str, sum_setting: str, url: str, expected: str | None, cache: Path, progress: bool
+) -> Path:
     """Return the path of a table that was fetched now or before.
 
     Args:
-        name: "projects" or "tags", for errors.
+        setting: what names the table in the configuration, for errors.
+        sum_setting: what has its sum there.
         url: where it is.
         expected: its SHA-256; None accepts any content and fetches it anew.
         cache: the folder of downloads.
@@ -32,7 +35,7 @@ def download(name: str, url: str, expected: str | None, cache: Path, progress: b
     import requests
 
     # Without a sum there is no telling whether a file in the cache is still what the URL has.
-    file = f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{name}.csv"
+    file = f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{setting}"
     if expected is None:
         (cache / file).unlink(missing_ok=True)
     pooch.get_logger().setLevel(logging.WARNING)
@@ -49,17 +52,16 @@ def download(name: str, url: str, expected: str | None, cache: Path, progress: b
         return Path(fetcher.fetch(file, downloader=downloader))
     except (requests.RequestException, OSError) as error:
         raise DataError(
-            f"data.{name}: {url} could not be fetched in {RETRIES + 1} tries ({_reason(error)})."
-            " With the files at hand, give their paths:"
-            " data.projects=/path/projects.csv data.tags=/path/tags.csv"
-            " (the same sums are checked)."
+            f"{setting}: {url} could not be fetched in {RETRIES + 1} tries ({_reason(error)})."
+            f" With the file at hand, give its path: {setting}=/path/to/file"
+            " (its sum is checked just the same)."
         ) from None
     except ValueError as error:
         # Pooch's way of saying that the sum is wrong.
         raise DataError(
-            f"data.{name}: {url} does not have the SHA-256 that data.{name}_sha256 expects"
+            f"{setting}: {url} does not have the SHA-256 that {sum_setting} expects"
             f" ({' '.join(str(error).split())}). If its content is what you want, set"
-            f" data.{name}_sha256=null (and a data.name of its own)."
+            f" {sum_setting}=null (and a data.name of its own)."
         ) from None
 
 

@@ -96,10 +96,26 @@ def _detach(estimator: Any, name: str) -> tuple[Any, dict[str, Any]]:
             inner, found = _detach(value, key)
             setattr(light, attribute, inner)
             large |= found
+        elif _is_named(value):
+            steps = [(step, _detach(inner, f"{key}.{step}")) for step, inner in value]
+            setattr(light, attribute, [(step, inner) for step, (inner, _) in steps])
+            for _, (_, found) in steps:
+                large |= found
         elif _is_large(value):
             large[key] = _terms(value) if isinstance(value, dict) else value
             delattr(light, attribute)
     return light, large
+
+
+def _is_named(value: Any) -> bool:
+    """Return whether a value is a list of estimators with names, as a union's are."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(item, tuple) and len(item) == 2 for item in value)
+        and all(isinstance(name, str) and name.isidentifier() for name, _ in value)
+        and all(hasattr(inner, "get_params") for _, inner in value)
+    )
 
 
 def _is_large(value: Any) -> bool:
@@ -133,7 +149,9 @@ def load(path: Path, name: str, parts: dict[str, Any]) -> Any:
         owner = estimator
         for step in inner:
             # Of the object itself and not of its class, which all others share.
-            owner = vars(owner)[step]
+            owner = dict(owner)[step] if isinstance(owner, list) else vars(owner)[step]
+        if callable(getattr(type(owner), attribute, None)):
+            raise BundleError(f"{path}: the part {key} would take the place of a method.")
         vars(owner)[attribute] = value
     _check_trees(estimator, file)
     return estimator

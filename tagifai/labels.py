@@ -19,19 +19,24 @@ Mask = npt.NDArray[np.bool_]
 
 
 def apply_policy(
-    tags: pd.Series[str], accepted: Collection[str], min_freq: int, other: str
+    tags: pd.Series[str], accepted: Collection[str], min_freq: int, other: str | None
 ) -> pd.Series[str]:
     """Rename the tags that are not accepted, or are too rare, to one common label.
+
+    Without such a label their rows are left out.
 
     Args:
         tags: one tag a row, shape (n,).
         accepted: tags that may keep their name; empty accepts all.
         min_freq: rows that a tag needs to keep its name, counted after the first renaming.
-        other: the common label of the rest.
+        other: the common label of the rest, or None.
 
     Returns:
-        The labels, shape (n,), with the index of `tags`.
+        The labels, with the index of `tags`; shape (n,) if there is a common label.
     """
+    if other is None:
+        kept = tags[tags.isin(list(accepted))] if accepted else tags
+        return kept[kept.map(kept.value_counts()) >= min_freq]
     if accepted:
         tags = tags.where(tags.isin(list(accepted)), other)
     return tags.where(tags.map(tags.value_counts()) >= min_freq, other)
@@ -88,6 +93,18 @@ class LabelEncoder:
         return [self.classes[index] for index in indices]
 
 
-def to_known(labels: Sequence[str], classes: Collection[str], other: str) -> list[str]:
-    """Rename labels that the classes do not have to the common label of the rest."""
+def to_known(labels: Sequence[str], classes: Collection[str], other: str | None) -> list[str]:
+    """Rename labels that the classes do not have to the common label of the rest.
+
+    Raises:
+        DataError: there is such a label, and no common one.
+    """
+    if other is None or other not in classes:
+        unknown = sorted(set(labels) - set(classes))
+        if unknown:
+            raise DataError(
+                f"The model has no class {', '.join(map(repr, unknown[:5]))}, and no label for the"
+                f" rest. It has: {', '.join(classes)}."
+            )
+        return list(labels)
     return [label if label in classes else other for label in labels]

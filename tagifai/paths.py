@@ -10,7 +10,10 @@ from hydra.core.hydra_config import HydraConfig
 from tagifai.addresses import is_url
 from tagifai.schema import Config
 
-PATHS = ("task.input", "task.output", "task.data", "data.projects", "data.tags")
+PATHS = (
+    *("task.input", "task.output", "task.data"),
+    *("data.projects", "data.tags", "data.path", "data.val_path", "data.test_path"),
+)
 """Paths: relative to the working directory on the command line, to the root in YAML."""
 
 FOLDERS = ("paths.root", "paths.outputs", "paths.stores")

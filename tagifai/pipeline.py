@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
+from sklearn.utils import get_tags
 
-from tagifai import metrics, slices, splits
+from tagifai import metrics, slices, splits, stopwords
 from tagifai.errors import ConfigError, DataError, nearest
 from tagifai.labels import Indices, LabelEncoder, apply_policy
+from tagifai.losses import loss_of
 from tagifai.metrics import Performance
+from tagifai.probabilities import has_probabilities, outputs
 from tagifai.sampling import balance
 from tagifai.schema import Data, Preprocessing, Training
 from tagifai.schema import Split as SplitSettings
@@ -23,7 +26,7 @@ from tagifai.sizes import size_of
 from tagifai.splits import Split
 from tagifai.tagger import Tagger
 from tagifai.text import Cleaner
-from tagifai.thresholds import Probabilities, Threshold, decide
+from tagifai.thresholds import Auto, Probabilities, Threshold, decide
 from tagifai.training import Callback, History, Rows, Scorer, train
 
 
@@ -37,7 +40,7 @@ class Prepared:
         encoder: label names.
         split: row positions of the parts.
         cleaning: the cleaner's arguments.
-        other: label of the rest.
+        other: label of the rest, or None.
     """
 
     rows: pd.DataFrame
@@ -45,7 +48,7 @@ class Prepared:
     encoder: LabelEncoder
     split: Split
     cleaning: dict[str, Any]
-    other: str
+    other: str | None
 
     def part(self, name: str) -> pd.DataFrame:
         """Return the rows of "train", "val" or "test"."""
@@ -93,6 +96,26 @@ class Parts:
     sampler: Any
     model: Any
     threshold: Threshold | None
+
+    def check(self) -> None:
+        """Refuse parts that cannot work together, before any data are read.
+
+        Raises:
+            ConfigError: with the reason and the way out.
+        """
+        wanted = self.threshold is not None and not isinstance(self.threshold, Auto)
+        if wanted and not has_probabilities(self.model):
+            raise ConfigError(
+                f"threshold: {type(self.model).__name__} has no probabilities with these arguments,"
+                " so there is nothing to compare with a threshold. Use threshold=none, or a model"
+                " with probabilities."
+            )
+        positive_only = get_tags(self.model).input_tags.positive_only
+        if positive_only and getattr(self.vectorizer, "alternate_sign", False):
+            raise ConfigError(
+                f"model: {type(self.model).__name__} takes no negative features, and the"
+                " vectorizer makes some. Set vectorizer.alternate_sign=false, or use another model."
+            )
 
 
 @dataclass(frozen=True)
@@ -142,7 +165,7 @@ def prepare(
     """Shuffle, clean, label and split the rows of a table; draws in this order.
 
     Args:
-        table: columns id, title, description, tag.
+        table: columns id and tag, text or title and description, and maybe split.
         data: the label policy.
         preprocessing: the cleaner's arguments.
         split: sizes, and whether to shuffle.
@@ -153,21 +176,48 @@ def prepare(
     """
     if split.shuffle:
         table = table.sample(frac=1, random_state=random_state)
-    table = table.reset_index(drop=True)
-    cleaning = asdict(preprocessing)
-    raw = table["title"] + " " + table["description"]
+    tags = apply_policy(table["tag"], data.accepted_tags, data.min_freq, data.other)
+    # Without a label of the rest, only some of the rows have one.
+    table = table.loc[tags.index].reset_index(drop=True)
+    cleaning = cleaner_arguments(preprocessing)
+    raw = raw_texts(table)
     rows = pd.DataFrame(
         {
             "id": table["id"],
             "raw": raw,
             "text": [*map(Cleaner(**cleaning), raw)],
-            "tag": apply_policy(table["tag"], data.accepted_tags, data.min_freq, data.other),
+            "tag": tags.reset_index(drop=True),
         }
     )
     encoder = LabelEncoder.fit(rows["tag"])
     y = encoder.encode(rows["tag"])
-    parts = splits.stratified(y, encoder, split.train_size, split.val_size, random_state)
+    sizes = (split.train_size, split.val_size, random_state)
+    parts = (
+        splits.given(table["split"].tolist(), y, encoder, *sizes)
+        if "split" in table
+        else splits.stratified(y, encoder, *sizes)
+    )
     return Prepared(rows, y, encoder, parts, cleaning, data.other)
+
+
+def cleaner_arguments(preprocessing: Preprocessing) -> dict[str, Any]:
+    """Return the cleaner's arguments, with the words of a language in place of its name.
+
+    Raises:
+        ConfigError: there are no stop words for the language.
+    """
+    arguments = asdict(preprocessing)
+    language = arguments.pop("language")
+    if language is not None:
+        arguments["stopwords"] = [*arguments["stopwords"], *stopwords.of_language(language)]
+    return arguments
+
+
+def raw_texts(table: pd.DataFrame) -> pd.Series[str]:
+    """Return the texts of a data set's rows, as they are before cleaning."""
+    if "text" in table:
+        return table["text"]
+    return table["title"] + " " + table["description"]
 
 
 def fit(
@@ -192,8 +242,7 @@ def fit(
     Raises:
         DataError: no features are left, or a threshold has no label to fall back to.
     """
-    if parts.threshold is not None:
-        _require_rest(prepared)
+    policy = _applicable(parts.threshold, prepared, parts.model)
     train_rows = _fitted(prepared, parts.vectorizer)
     val_rows = Rows(
         parts.vectorizer.transform(prepared.part("val")["text"]), prepared.labels("val")
@@ -207,10 +256,11 @@ def fit(
         epochs=training.epochs,
         patience=training.patience,
         callbacks=callbacks,
-        scorer=None if scored is None else scorer(prepared, parts.threshold, *scored),
+        scorer=None if scored is None else scorer(prepared, parts.model, policy, *scored),
     )
-    y_prob = trained.model.predict_proba(val_rows.X)
-    threshold = None if parts.threshold is None else parts.threshold.fit(y_prob)
+    y_prob = outputs(trained.model, val_rows.X)
+    rest = -1 if policy is None else prepared.encoder.index(str(prepared.other))
+    threshold = None if policy is None else policy.fit(y_prob, val_rows.y, rest)
     tagger = Tagger(
         prepared.cleaning,
         parts.vectorizer,
@@ -226,30 +276,50 @@ def fit(
     return Result(tagger, trained.history, trained.epoch, features, performance)
 
 
-def scorer(prepared: Prepared, threshold: Threshold | None, metric: str, every: int) -> Scorer:
+def scorer(
+    prepared: Prepared, model: Any, threshold: Threshold | None, metric: str, every: int
+) -> Scorer:
     """Return what gives a validation metric from probabilities, as it would be if training ended.
 
     Args:
         prepared: the rows.
+        model: fitted or not; it has the loss.
         threshold: found anew each time.
         metric: val_loss, or a score of the validation rows.
         every: epochs from one score to the next.
     """
     y_true, name = prepared.labels("val"), metric.removeprefix("val_")
     if name == "loss":
-        return Scorer(lambda y_prob: metrics.log_loss(y_true, y_prob), every)
-    other = prepared.encoder.classes.index(prepared.other) if threshold is not None else 0
+        return Scorer(lambda y_prob: loss_of(model)(y_true, y_prob), every)
+    other = 0 if threshold is None else prepared.encoder.index(str(prepared.other))
     masks = slices.masks(prepared.part("val")) if name.startswith("slice/") else {}
 
     def score(y_prob: Probabilities) -> float:
-        y_pred = decide(y_prob, None if threshold is None else threshold.fit(y_prob), other)
+        at = None if threshold is None else threshold.fit(y_prob, y_true, other)
+        y_pred = decide(y_prob, at, other)
         return metrics.single(name, y_true, y_pred, prepared.encoder.classes, masks)
 
     return Scorer(score, every)
 
 
+def _applicable(threshold: Threshold | None, prepared: Prepared, model: Any) -> Threshold | None:
+    """Return the threshold, or None where it is left to us and there is nothing to apply it to."""
+    if isinstance(threshold, Auto):
+        possible = has_probabilities(model) and prepared.other in prepared.encoder.classes
+        return threshold if possible else None
+    if threshold is not None:
+        _require_rest(prepared)
+    return threshold
+
+
 def _require_rest(prepared: Prepared) -> None:
     """Refuse a threshold where there is no label to fall back to."""
+    if prepared.other is None:
+        raise DataError(
+            "A threshold gives unsure texts the label of the rest, and these data have none. Use"
+            " threshold=none, or name one (data.other) and choose data.accepted_tags and"
+            " data.min_freq so that some tags are among the rest."
+        )
     if prepared.other not in prepared.encoder.classes:
         raise DataError(
             f"The threshold gives unsure texts the label {prepared.other!r}, which no row has"
@@ -280,7 +350,7 @@ def _balanced(sampler: Any, rows: Rows) -> Rows:
 def score(prepared: Prepared, tagger: Tagger, part: str) -> Performance:
     """Score a tagger on the rows of one part."""
     X = tagger.vectorizer.transform(prepared.part(part)["text"])
-    return _scored(prepared, part, tagger, tagger.model.predict_proba(X))
+    return _scored(prepared, part, tagger, outputs(tagger.model, X))
 
 
 def _scored(prepared: Prepared, part: str, tagger: Tagger, y_prob: Any) -> Performance:

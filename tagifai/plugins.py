@@ -7,13 +7,13 @@ import builtins
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from tagifai.schema import NODES
+from tagifai.schema import NODES, UNLISTED
 
 
 class SchemaSource(ConfigSource):
-    """Serves `schema/<group>/<name>` to defaults lists and lists none of it.
+    """Serves `schema/<group>/<name>` to defaults lists, and `custom` options; lists none of it.
 
     In Hydra's own ConfigStore a schema beside its options would be offered by `--help` and
     completion, and `glob(*)` would run it as one of them.
@@ -27,7 +27,7 @@ class SchemaSource(ConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         """Return the schema at this path as a structured configuration."""
         return ConfigResult(
-            config=OmegaConf.structured(NODES[_name(config_path)]),
+            config=_content(config_path),
             path=f"{self.scheme()}://{self.path}",
             provider=self.provider,
             header={"package": None},
@@ -43,7 +43,8 @@ class SchemaSource(ConfigSource):
 
     def is_config(self, config_path: str) -> bool:
         """Return whether there is a schema at this path."""
-        return config_path.startswith("schema/") and _name(config_path) in NODES
+        schema = config_path.startswith("schema/") and _name(config_path) in NODES
+        return schema or _name(config_path) in UNLISTED
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> builtins.list[str]:
         """Return nothing."""
@@ -68,6 +69,14 @@ class PresetSource(FileConfigSource):
     def list(self, config_path: str, results_filter: ObjectType | None) -> builtins.list[str]:
         """Return the presets, or nothing before the first search."""
         return super().list(config_path, results_filter) if self.is_group(config_path) else []
+
+
+def _content(config_path: str) -> DictConfig:
+    name = _name(config_path)
+    if not config_path.startswith("schema/"):
+        return OmegaConf.create(UNLISTED[name])
+    structured: DictConfig = OmegaConf.structured(NODES[name])
+    return structured
 
 
 def _name(config_path: str) -> str:

@@ -1,4 +1,4 @@
-"""Class probabilities of rows that are asked for after every epoch."""
+"""Class probabilities of rows, or the decision values of models that have none."""
 
 from __future__ import annotations
 
@@ -10,6 +10,33 @@ from scipy.special import expit
 from sklearn.linear_model import SGDClassifier
 
 from tagifai.thresholds import Probabilities
+
+
+def has_probabilities(model: Any) -> bool:
+    """Return whether a model, fitted or not, gives class probabilities."""
+    return hasattr(model, "predict_proba")
+
+
+def outputs(model: Any, X: Any) -> Probabilities:
+    """Return a model's class probabilities or, where it has none, its decision values.
+
+    Either way the highest value of a row is its class.
+
+    Args:
+        model: a fitted classifier.
+        X: features, shape (n, features).
+
+    Returns:
+        Shape (n, classes); with two classes, decision values are of both, one the other's negative.
+    """
+    if has_probabilities(model):
+        return predict_proba(model, X)
+    if not hasattr(model, "decision_function"):
+        # All that is known is the class itself.
+        chosen: Probabilities = np.asarray(model.predict(X))[:, None] == model.classes_
+        return chosen.astype(np.float64)
+    found: Probabilities = np.asarray(model.decision_function(X), dtype=np.float64)
+    return np.column_stack([-found, found]) if found.ndim == 1 else found
 
 
 def predict_proba(model: Any, X: Any) -> Probabilities:

@@ -111,7 +111,7 @@ def log_inputs(
     )
     manifest = dataset.manifest
     counts = {"rows": manifest["rows"], "tags": manifest["tag_counts"]}
-    source = manifest["tables"]["projects"]["source"]
+    source = next(iter(manifest["tables"].values()))["source"]
     tracked.log_data(manifest["name"], dataset.digest, source, counts)
     (output / "config.yaml").write_text(_yaml(config), encoding="utf-8")
     tracked.log_file(output / "config.yaml")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import numpy as np
+
 from tagifai.labels import Indices
 
 
@@ -15,12 +17,19 @@ class Sampler(Protocol):
         ...
 
 
-def balance(sampler: Sampler | None, X: Any, y: Indices) -> tuple[Any, Indices]:
+def balance(sampler: Sampler | None, X: Any, y: Indices) -> tuple[Any, Indices, Indices]:
     """Return the train rows balanced by the sampler, or as they are without one.
 
     Args:
         sampler: an imbalanced-learn sampler, or None.
         X: feature matrix of the train rows, shape (n, features).
         y: their label indices, shape (n,).
+
+    Returns:
+        Features, label indices, and for each row its number among the given ones; a sampler that
+        makes up rows says no numbers, and each row counts as one of its own.
     """
-    return (X, y) if sampler is None else sampler.fit_resample(X, y)
+    if sampler is None:
+        return X, y, np.arange(len(y))
+    balanced, labels = sampler.fit_resample(X, y)
+    return balanced, labels, getattr(sampler, "sample_indices_", np.arange(len(labels)))

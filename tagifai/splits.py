@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,6 +125,52 @@ def folds(
         )
     cutter = StratifiedKFold(n, shuffle=True, random_state=random_state)
     return [Split(rest[train], rest[val], split.test) for train, val in cutter.split(rest, y[rest])]
+
+
+def given(
+    parts: Sequence[str],
+    y: Indices,
+    encoder: LabelEncoder,
+    train_size: float,
+    val_size: float,
+    random_state: np.random.RandomState,
+) -> Split:
+    """Return the parts that the data say themselves; one that they lack is cut from the train rows.
+
+    Args:
+        parts: train, val or test for each row, shape (n,).
+        y: label indices, shape (n,).
+        encoder: the names of the labels, for errors.
+        train_size: share for training of all rows.
+        val_size: share for validation; a part is cut in the proportion that it has to training.
+        random_state: advanced by a draw for each part that is cut.
+
+    Raises:
+        DataError: a class has no train rows, or too few for the parts that are to be cut.
+    """
+    rows = {name: np.flatnonzero(np.asarray(parts) == name) for name in ("train", "val", "test")}
+    sizes = {"test": 1 - train_size - val_size, "val": val_size}
+    for name, size in sizes.items():
+        if rows[name].size:
+            continue
+        cut = size / (train_size + size)
+        try:
+            kept, rows[name] = train_test_split(
+                rows["train"], test_size=cut, stratify=y[rows["train"]], random_state=random_state
+            )
+        except ValueError as error:
+            reason = f"the {name} rows have to be cut from the train rows, and {error}"
+            raise _impossible(y, encoder, train_size, val_size, reason) from None
+        rows["train"] = kept
+    absent = np.setdiff1d(y, y[rows["train"]])
+    if absent.size:
+        raise DataError(
+            f"The data say themselves which rows are for training, and {absent.size} of"
+            f" {len(encoder.classes)} classes have none:"
+            f" {', '.join(encoder.decode(absent)[:10])}. Give them train rows, or leave them out"
+            " (data.accepted_tags, data.min_freq)."
+        )
+    return Split(rows["train"], rows["val"], rows["test"])
 
 
 def _impossible(

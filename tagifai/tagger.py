@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from tagifai.labels import Indices, LabelEncoder
+from tagifai.probabilities import has_probabilities, outputs
 from tagifai.text import Cleaner
 from tagifai.thresholds import Probabilities, decide
 
 
 class Prediction(TypedDict):
-    """A text, its tag, and the highest class probability."""
+    """A text, its tag, and the highest class probability; None of a model without them."""
 
     input_text: str
     predicted_tag: str
-    probability: float
+    probability: float | None
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,10 @@ class Tagger:
     Args:
         cleaning: keyword arguments of the `Cleaner` that training used.
         vectorizer: a fitted scikit-learn vectorizer.
-        model: a fitted classifier with `predict_proba`.
+        model: a fitted classifier.
         encoder: label names.
         threshold: the highest probability must be above it; None accepts any.
-        other: label of the predictions that are not.
+        other: label of the predictions that are not; None where there is no label of the rest.
     """
 
     cleaning: dict[str, Any]
@@ -37,7 +38,7 @@ class Tagger:
     model: Any
     encoder: LabelEncoder
     threshold: float | None
-    other: str
+    other: str | None
 
     def clean(self, texts: Sequence[str]) -> list[str]:
         """Return the texts as the vectorizer sees them."""
@@ -50,10 +51,15 @@ class Tagger:
         )
         return probabilities
 
+    def outputs(self, texts: Sequence[str]) -> Probabilities:
+        """Return class probabilities or, of a model without them, decision values; as above."""
+        return outputs(self.model, self.vectorizer.transform(self.clean(texts)))
+
     def decide(self, y_prob: Probabilities) -> Indices:
         """Return label indices, shape (n,), with the threshold applied."""
-        other = self.encoder.index(self.other) if self.threshold is not None else -1
-        return decide(y_prob, self.threshold, other)
+        if self.threshold is None or self.other is None:
+            return decide(y_prob, None, -1)
+        return decide(y_prob, self.threshold, self.encoder.index(self.other))
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """Tag texts.
@@ -62,14 +68,16 @@ class Tagger:
             texts: any number of strings, not yet cleaned.
 
         Returns:
-            For each text its tag and the highest class probability. A text that fell back to the
-            rest label has that highest probability too: it was not above the threshold.
+            For each text its tag and the highest class probability, if the model has any. A text
+            that fell back to the rest label has it too: it was not above the threshold.
         """
         if not texts:
             return []
-        y_prob = self.predict_proba(texts)
-        tags = self.encoder.decode(self.decide(y_prob))
+        found = self.outputs(texts)
+        tags = self.encoder.decode(self.decide(found))
+        known = has_probabilities(self.model)
+        highest = [float(value) if known else None for value in found.max(axis=1)]
         return [
-            {"input_text": text, "predicted_tag": tag, "probability": float(highest)}
-            for text, tag, highest in zip(texts, tags, y_prob.max(axis=1), strict=True)
+            {"input_text": text, "predicted_tag": tag, "probability": probability}
+            for text, tag, probability in zip(texts, tags, highest, strict=True)
         ]

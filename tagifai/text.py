@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
+import sys
+import unicodedata
 from collections.abc import Callable, Sequence
+from functools import cache
 from string import punctuation
 
 from tagifai.errors import Refused
 
 _LINK = re.compile(r"http\S+")
 _PUNCTUATION = re.compile(f"([{re.escape(punctuation)}])")
+MARKS = r"\p{M}"
+"""What stands for all combining marks in `keep`."""
+
 _SPACES = re.compile(" +")
 
 
 class Cleaner:
-    """Clean a text step by step, in the fixed order of the arguments below.
+    r"""Clean a text step by step, in the fixed order of the arguments below.
 
     Args:
         lower: lower-case the text.
@@ -22,7 +28,8 @@ class Cleaner:
             word boundaries. Earlier words win, so "you" before "you're" leaves "'re".
         separate_punctuation: put a space on both sides of every ASCII punctuation character.
         keep: characters to keep, as the inside of a regular expression's brackets; every run of
-            others becomes one space. None keeps all.
+            others becomes one space. `\w` has letters and digits of every script, and `\p{M}`
+            the marks that go with them, such as the vowel signs of Devanagari. None keeps all.
         remove_links: delete what starts with "http", up to the next white space.
         stem: reduce every word to its stem (M. F. Porter, 1980, in NLTK's extended version).
 
@@ -67,10 +74,23 @@ def _separate_punctuation(text: str) -> str:
 
 def _restriction(keep: str) -> Callable[[str], str]:
     try:
-        pattern = re.compile(f"[^{keep}]+")
+        pattern = re.compile("[^" + keep.replace(MARKS, _marks() if MARKS in keep else "") + "]+")
     except re.error as error:
         raise Refused("keep", keep, f"not the inside of a character class ({error})") from None
     return lambda text: pattern.sub(" ", text)
+
+
+@cache
+def _marks() -> str:
+    r"""Return all combining marks, which Python's `\w` leaves out, as ranges."""
+    found = [n for n in range(sys.maxunicode + 1) if unicodedata.category(chr(n))[0] == "M"]
+    ranges: list[list[int]] = []
+    for number in found:
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)
 
 
 def _collapse_spaces(text: str) -> str:

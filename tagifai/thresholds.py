@@ -35,8 +35,14 @@ def decide(y_prob: Probabilities, threshold: float | None, other: int) -> Indice
 class Threshold(Protocol):
     """A policy that finds the threshold on validation rows."""
 
-    def fit(self, y_prob: Probabilities) -> float:
-        """Return the threshold for these validation probabilities, shape (n, classes)."""
+    def fit(self, y_prob: Probabilities, y_true: Indices, other: int) -> float:
+        """Return the threshold for validation rows.
+
+        Args:
+            y_prob: their class probabilities, shape (n, classes).
+            y_true: their label indices, shape (n,).
+            other: index of the class to fall back to.
+        """
         ...
 
 
@@ -54,7 +60,7 @@ class Fixed:
         if not 0 <= self.value < 1:
             raise Refused("value", self.value, "a probability, at least 0 and below 1")
 
-    def fit(self, y_prob: Probabilities) -> float:
+    def fit(self, y_prob: Probabilities, y_true: Indices, other: int) -> float:
         """Return the value."""
         return self.value
 
@@ -73,6 +79,15 @@ class Quantile:
         if not 0 <= self.q <= 1:
             raise Refused("q", self.q, "a share from 0 to 1")
 
-    def fit(self, y_prob: Probabilities) -> float:
+    def fit(self, y_prob: Probabilities, y_true: Indices, other: int) -> float:
         """Return the q-quantile of each row's highest probability, linearly interpolated."""
         return float(np.quantile(y_prob.max(axis=1), self.q))
+
+
+@dataclass(frozen=True)
+class Auto(Quantile):
+    """A quantile where there is a label of the rest and the model has probabilities, else none.
+
+    Args:
+        q: as for `Quantile`.
+    """

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from scipy.sparse import issparse, vstack
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils.class_weight import compute_class_weight
 
 from tagifai.errors import ConfigError, UserError
 from tagifai.labels import Indices
-from tagifai.metrics import log_loss
-from tagifai.probabilities import predict_proba
+from tagifai.losses import loss_of
+from tagifai.probabilities import outputs
 from tagifai.thresholds import Probabilities
+
+CALIBRATION_FOLDS = 5
+"""Of a calibration that says no number; scikit-learn's own default."""
 
 
 class Diverged(UserError):
@@ -32,15 +38,23 @@ class Pruned(Exception):
 
 @dataclass(frozen=True)
 class Rows:
-    """Features, shape (n, features), and label indices, shape (n,)."""
+    """Features, shape (n, features), and label indices, shape (n,).
+
+    Args:
+        origin: rows with the same number are copies of one; None if there are no copies.
+    """
 
     X: Any
     y: Indices
+    origin: Indices | None = None
 
 
 @dataclass
 class History:
-    """Losses by epoch, in nats; the last epoch is the last item. Scores of some epochs."""
+    """Losses by epoch; the last epoch is the last item. Scores of some epochs.
+
+    Losses are in nats, or the model's own where it has no probabilities: see `losses`.
+    """
 
     train_loss: list[float] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)
@@ -70,7 +84,7 @@ class Scorer:
     """What else to record of the validation rows, and how often.
 
     Args:
-        score: takes class probabilities of the validation rows, shape (n, classes).
+        score: takes the model's outputs for the validation rows, shape (n, classes).
         every: epochs from one score to the next, from epoch 0 on.
     """
 
@@ -109,7 +123,7 @@ def train(
     """Fit the model epoch by epoch, or at once if it does not train by epochs.
 
     Args:
-        model: a scikit-learn classifier with `predict_proba`; it is fitted in place.
+        model: a scikit-learn classifier; it is fitted in place.
         balanced: rows to fit on.
         train_rows: rows of the train loss, before balancing.
         val_rows: rows of the validation loss.
@@ -169,7 +183,8 @@ def _fit_once(model: Any, rows: Rows, by_epochs: bool, epoch: int) -> None:
             # Not `fit` with a warm start: that restarts the learning-rate schedule in every epoch.
             model.partial_fit(rows.X, rows.y, classes=np.unique(rows.y))
         else:
-            model.fit(rows.X, rows.y)
+            with _folds_apart(model, rows):
+                model.fit(rows.X, rows.y)
     except (ValueError, TypeError) as error:
         if "overflow" in str(error):
             raise _diverged(model, epoch, str(error)) from None
@@ -177,6 +192,22 @@ def _fit_once(model: Any, rows: Rows, by_epochs: bool, epoch: int) -> None:
             f"{type(model).__name__} cannot be fitted to these features"
             f" ({rows.X.shape[0]} rows, {rows.X.shape[1]} columns): {error}"
         ) from error
+
+
+@contextmanager
+def _folds_apart(model: Any, rows: Rows) -> Iterator[None]:
+    """Have a calibration cut its folds so that no copy of a row is scored by what saw another."""
+    folds = getattr(model, "cv", None)
+    if not isinstance(model, CalibratedClassifierCV) or not isinstance(folds, int | None):
+        yield
+        return
+    cutter = StratifiedGroupKFold(folds or CALIBRATION_FOLDS)
+    origin = np.arange(len(rows.y)) if rows.origin is None else rows.origin
+    model.set_params(cv=list(cutter.split(rows.X, rows.y, origin)))
+    try:
+        yield
+    finally:
+        model.set_params(cv=folds)
 
 
 def _stacked(train_rows: Rows, val_rows: Rows) -> Any:
@@ -188,7 +219,7 @@ def _stacked(train_rows: Rows, val_rows: Rows) -> Any:
 def _record(
     history: History, model: Any, X: Any, y_train: Indices, y_val: Indices
 ) -> Probabilities:
-    """Record the losses, and return the class probabilities of the validation rows.
+    """Record the losses, and return the model's outputs for the validation rows.
 
     Args:
         history: gets one epoch more.
@@ -199,8 +230,9 @@ def _record(
     """
     try:
         with np.errstate(over="raise", invalid="raise"):
-            of_train, y_prob = np.split(predict_proba(model, X), [len(y_train)])
-            losses = [log_loss(y_train, of_train), log_loss(y_val, y_prob)]
+            of_train, y_prob = np.split(outputs(model, X), [len(y_train)])
+            loss_between = loss_of(model)
+            losses = [loss_between(y_train, of_train), loss_between(y_val, y_prob)]
     except FloatingPointError as error:
         raise _diverged(model, history.epoch + 1, f"{error}.") from None
     if not np.isfinite(losses).all():

@@ -295,7 +295,6 @@ def test_a_type_that_is_not_trusted_is_refused_even_under_the_right_sum(bundle: 
         ("model.coef_.npy", array(np.zeros((3, 2)))),
         ("model.coef_.npy", array("text")),
         ("model.coef_.npy", b"not an array"),
-        ("model.predict_proba.npy", array([1.0])),
         ("vectorizer._tfidf.idf_.npy", array([1.0])),
         ("vectorizer.vocabulary_.json", b"3"),
         ("vectorizer.nowhere.vocabulary_.json", b"[]"),
@@ -306,6 +305,11 @@ def test_parts_that_make_no_working_model_are_refused_even_under_the_right_sum(
 ) -> None:
     replace_part(bundle, name, content)
     assert "the parts do not make a working model (" in refusal(bundle)
+
+
+def test_a_part_that_would_take_the_place_of_a_method_is_refused(bundle: Path) -> None:
+    replace_part(bundle, "model.predict_proba.npy", array([1.0]))
+    assert "model.predict_proba would take the place of a method" in refusal(bundle)
 
 
 def test_an_array_of_objects_is_not_unpickled(bundle: Path) -> None:

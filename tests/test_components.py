@@ -19,7 +19,9 @@ from sklearn.naive_bayes import MultinomialNB
 
 from tagifai import components, features, thresholds
 from tagifai.errors import ConfigError
-from tagifai.schema.experiment import SGD, Fixed, Nothing, Quantile, RandomOver, Tfidf
+from tagifai.schema.experiment import Fixed, Nothing, Quantile, RandomOver
+from tagifai.schema.models import SGD
+from tagifai.schema.vectorizers import Tfidf
 
 SKLEARN_SGD = "sklearn.linear_model.SGDClassifier"
 LOGISTIC = "sklearn.linear_model.LogisticRegression"
@@ -221,9 +223,9 @@ def test_an_unknown_argument_is_refused_with_the_nearest_and_all_that_there_are(
 @pytest.mark.parametrize(
     ("group", "target", "lacks"),
     [
-        ("model", "sklearn.svm.LinearSVC", "predict_proba"),
-        ("model", "sklearn.preprocessing.Normalizer", "predict_proba"),
-        ("model", "tagifai.thresholds.Fixed", "predict_proba"),
+        ("model", "sklearn.cluster.SpectralClustering", "predict"),
+        ("model", "sklearn.preprocessing.Normalizer", "predict"),
+        ("model", "tagifai.thresholds.Fixed", "predict"),
         ("vectorizer", SKLEARN_SGD, "fit_transform"),
         ("vectorizer", "imblearn.over_sampling.SMOTE", "fit_transform"),
         ("sampling", SKLEARN_SGD, "fit_resample"),
@@ -240,16 +242,10 @@ def test_a_class_of_another_kind_is_refused_with_the_method_that_it_lacks(
     )
 
 
-@pytest.mark.parametrize("loss", ["hinge", "squared_error"])
-def test_a_loss_without_probabilities_is_refused(loss: str) -> None:
-    message = refusal("model", {"_target_": SKLEARN_SGD, "loss": loss})
-    assert message.endswith("it has no predict_proba(), or not with these arguments.")
-
-
 def test_an_object_of_another_kind_from_a_function_is_refused() -> None:
     settings = {"_target_": "tagifai.features.tfidf", "ngram_min": 1, "ngram_max": 1}
     message = refusal("model", settings)
-    assert "cannot be used as the model: it has no predict_proba()" in message
+    assert "cannot be used as the model: it has no predict()" in message
 
 
 # --- arguments ---------------------------------------------------------------------------------
@@ -366,8 +362,9 @@ def test_a_function_is_found_by_its_name() -> None:
 @pytest.mark.parametrize("name", ["os.system", "mine.extend", "sklearnx.f", "extend", ""])
 def test_a_function_of_another_package_is_refused_with_how_to_allow_it(name: str) -> None:
     assert refused_function(name, "my.key") == (
-        f"my.key = {name!r} is not allowed: only {', '.join(components.WHITELIST)} are. A package"
-        " of your own is allowed by the environment: TAGIFAI_WHITELIST='package.*'."
+        f"my.key = {name!r} is not allowed: only sklearn.*, imblearn.*, tagifai.* are. Allow a"
+        " package of your own in conf/config.yaml (whitelist: [package.*]), or by the environment:"
+        " TAGIFAI_WHITELIST='package.*'."
     )
 
 
@@ -398,7 +395,29 @@ def test_the_environment_allows_more_packages(
     monkeypatch.setenv(components.VARIABLE, value or "")
     if value is None:
         monkeypatch.delenv(components.VARIABLE)
-    assert components.allowed_more() == patterns
+    assert list(components.whitelist()[3:]) == patterns
+
+
+@pytest.mark.parametrize("pattern", ["*", "mine", "mine*", "os.*, *", "mine.**", ".*"])
+def test_a_pattern_that_is_no_package_is_refused(
+    monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    monkeypatch.setenv(components.VARIABLE, pattern)
+    with pytest.raises(ConfigError, match="a pattern is a package"):
+        components.whitelist()
+
+
+def test_the_project_s_own_configuration_allows_packages_and_an_override_of_it_does_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "config.yaml").write_text("whitelist: [mine.*]\n")
+    monkeypatch.setenv("TAGIFAI_ROOT", str(tmp_path))
+    monkeypatch.delenv(components.VARIABLE, raising=False)
+    assert components.whitelist()[3:] == ("mine.*",)
+    components.check_whitelist(["mine.*"], tmp_path)
+    with pytest.raises(ConfigError, match="has no effect: no override"):
+        components.check_whitelist(["mine.*", "yours.*"], tmp_path)
 
 
 MINE = """
@@ -410,7 +429,7 @@ from numpy.random import RandomState
 from tagifai import components
 from tagifai.errors import ConfigError
 
-print(components.WHITELIST[3:])
+print(components.whitelist()[3:])
 for key, make in {
     "model": lambda: components.build("model", {"_target_": "mine.Model"}, RandomState(0)),
     "function": lambda: components.function("key", "mine.extend")(1),
@@ -425,7 +444,7 @@ for key, make in {
 PACKAGE = """
 class Model:
     def fit(self, X, y): ...
-    def predict_proba(self, X): ...
+    def predict(self, X): ...
     def __repr__(self): return "my model"
 
 def extend(number):
@@ -460,7 +479,7 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of something in a module that is allowed and cannot be imported."""
     (tmp_path / "broken_for_tagifai.py").write_text("import no_such_module_anywhere\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(components, "WHITELIST", ("broken_for_tagifai.*",))
+    monkeypatch.setenv(components.VARIABLE, "broken_for_tagifai.*")
     return "broken_for_tagifai.made"
 
 

@@ -34,7 +34,7 @@ def cache(tmp_path: Path) -> Path:
 
 
 def get(url: str, expected: str | None, cache: Path, *, progress: bool = False) -> bytes:
-    path = download("tags", url, expected, cache, progress)
+    path = download("data.tags", "data.tags_sha256", url, expected, cache, progress)
     assert path.parent == cache
     return path.read_bytes()
 
@@ -45,7 +45,7 @@ def names(folder: Path) -> list[str]:
 
 def test_a_file_is_kept_under_the_name_of_its_url(url: str, cache: Path) -> None:
     assert get(url, SUM, cache) == CONTENT
-    assert names(cache) == [f"{sha256(url.encode()).hexdigest()[:16]}-tags.csv"]
+    assert names(cache) == [f"{sha256(url.encode()).hexdigest()[:16]}-data.tags"]
 
 
 def test_a_file_with_a_sum_is_fetched_once(site: Site, url: str, cache: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_site_that_is_gone_is_told_with_what_was_tried_and_the_way_out(
     message = str(caught.value)
     assert message.startswith(f"data.tags: {nobody}/tags.csv could not be fetched in 1 tries")
     assert "ConnectionError" in message
-    assert "data.projects=/path/projects.csv data.tags=/path/tags.csv" in message
+    assert "With the file at hand, give its path: data.tags=/path/to/file" in message
     assert len(message) < 600
     assert names(cache) == []
 

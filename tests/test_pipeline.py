@@ -17,7 +17,7 @@ from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from tagifai.errors import ConfigError, DataError
 from tagifai.labels import Indices, LabelEncoder
 from tagifai.pipeline import Parts, Prepared, Result, fit, prepare, score, score_rows, scorer
-from tagifai.schema import Data, Preprocessing, Split, Training
+from tagifai.schema import Preprocessing, Split, Training, TwoTables
 from tagifai.sizes import size_of
 from tagifai.splits import Split as SplitRows
 from tagifai.tagger import Tagger
@@ -54,11 +54,17 @@ def prepared(
 ) -> Prepared:
     return prepare(
         make_table() if table is None else table,
-        Data(name="tiny", projects="p", tags="t", accepted_tags=list(accepted), min_freq=min_freq),
+        TwoTables(
+            name="tiny", projects="p", tags="t", accepted_tags=list(accepted), min_freq=min_freq
+        ),
         Preprocessing(**cleaning),
         Split(shuffle, *sizes),
         np.random.RandomState(seed),
     )
+
+
+MODEL = SGDClassifier(loss="log_loss")
+"""Has probabilities."""
 
 
 class Spy(CountVectorizer):  # type: ignore[misc]
@@ -146,7 +152,7 @@ def test_the_shuffle_is_drawn_before_the_split_from_the_same_source() -> None:
     shuffled = make_table().sample(frac=1, random_state=source).reset_index(drop=True)
     again = prepare(
         shuffled,
-        Data(name="tiny", accepted_tags=["cv", "nlp"]),
+        TwoTables(name="tiny", accepted_tags=["cv", "nlp"]),
         Preprocessing(),
         Split(shuffle=False),
         source,
@@ -484,20 +490,20 @@ def test_a_scorer_gives_what_its_probabilities_say() -> None:
     y = ready.labels("val")
     right = np.eye(3)[y]
     wrong = np.roll(right, 1, axis=1)
-    made = scorer(ready, None, "val_f1", 7)
+    made = scorer(ready, MODEL, None, "val_f1", 7)
     assert made.every == 7
     assert (made.score(right), made.score(wrong)) == (1.0, 0.0)
     # A threshold that nothing is above makes all rows the rest.
-    rest = scorer(ready, Fixed(0.9), "val_class/other/recall", 1)
+    rest = scorer(ready, MODEL, Fixed(0.9), "val_class/other/recall", 1)
     assert rest.score(np.full((len(y), 3), 1 / 3)) == 1.0
-    assert scorer(ready, Fixed(0.9), "val_class/cv/recall", 1).score(right) == 1.0
+    assert scorer(ready, MODEL, Fixed(0.9), "val_class/cv/recall", 1).score(right) == 1.0
 
 
 def test_probabilities_that_are_not_numbers_are_the_rest_s() -> None:
     ready = prepared()
     unknown = np.full((len(ready.labels("val")), 3), np.nan)
-    assert scorer(ready, Fixed(0.5), "val_class/other/recall", 1).score(unknown) == 1.0
-    assert np.isnan(scorer(ready, None, "val_loss", 1).score(unknown))
+    assert scorer(ready, MODEL, Fixed(0.5), "val_class/other/recall", 1).score(unknown) == 1.0
+    assert np.isnan(scorer(ready, MODEL, None, "val_loss", 1).score(unknown))
 
 
 def test_slices_are_looked_for_only_where_one_is_scored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -505,8 +511,8 @@ def test_slices_are_looked_for_only_where_one_is_scored(monkeypatch: pytest.Monk
     y_prob = np.eye(3)[ready.labels("val")]
     with monkeypatch.context() as patched:
         patched.setattr("tagifai.pipeline.slices.masks", None)
-        assert scorer(ready, None, "val_class/cv/f1", 1).score(y_prob) == 1.0
-    assert scorer(ready, None, "val_slice/short_text/f1", 1).score(y_prob) == 1.0
+        assert scorer(ready, MODEL, None, "val_class/cv/f1", 1).score(y_prob) == 1.0
+    assert scorer(ready, MODEL, None, "val_slice/short_text/f1", 1).score(y_prob) == 1.0
 
 
 def test_a_threshold_without_the_rest_label_is_refused_before_anything_is_scored() -> None:

@@ -27,14 +27,16 @@ class Doubling:
 
 
 def test_without_a_sampler_the_rows_are_the_same_objects() -> None:
-    features, labels = balance(None, X, y)
+    features, labels, _ = balance(None, X, y)
     assert features is X
     assert labels is y
 
 
 def test_a_sampler_is_given_all_rows_and_its_answer_is_returned() -> None:
     sampler = Doubling()
-    features, labels = balance(sampler, X, y)
+    features, labels, origin = balance(sampler, X, y)
+    # It does not say which rows are copies of which.
+    assert origin.tolist() == list(range(8))
     assert sampler.given[0] is X
     assert sampler.given[1] is y
     assert features[:, 0].tolist() == [1, 1, 2, 2, 3, 3, 0, 0]
@@ -43,7 +45,7 @@ def test_a_sampler_is_given_all_rows_and_its_answer_is_returned() -> None:
 
 def test_oversampling_repeats_the_smaller_class_and_keeps_the_larger() -> None:
     sampler = RandomOverSampler(sampling_strategy="all", random_state=np.random.RandomState(0))
-    features, labels = balance(sampler, csr_matrix(X), y)
+    features, labels, _ = balance(sampler, csr_matrix(X), y)
     assert np.bincount(labels).tolist() == [3, 3]
     assert sorted(map(tuple, features.toarray().tolist())) == [
         (0.0, 4.0),
@@ -57,7 +59,7 @@ def test_oversampling_repeats_the_smaller_class_and_keeps_the_larger() -> None:
 
 def test_undersampling_leaves_as_many_rows_as_the_smallest_class_has() -> None:
     sampler = RandomUnderSampler(random_state=np.random.RandomState(0))
-    features, labels = balance(sampler, X, y)
+    features, labels, _ = balance(sampler, X, y)
     assert labels.tolist() == [0, 1]
     assert features[1].tolist() == [0.0, 4.0]
 
@@ -68,7 +70,8 @@ def test_oversampled_rows_keep_their_labels(counts: list[int], seed: int) -> Non
     labels = np.repeat(np.arange(len(counts)), counts)
     rows = np.arange(len(labels), dtype=float).reshape(-1, 1)
     sampler = RandomOverSampler(sampling_strategy="all", random_state=np.random.RandomState(seed))
-    features, balanced = balance(sampler, rows, labels)
+    features, balanced, origin = balance(sampler, rows, labels)
     assert np.bincount(balanced).tolist() == [max(counts)] * len(counts)
     assert set(features[:, 0].astype(int).tolist()) == set(range(len(labels)))
     assert labels[features[:, 0].astype(int)].tolist() == balanced.tolist()
+    assert origin.tolist() == features[:, 0].astype(int).tolist()

@@ -13,20 +13,22 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from tagifai.errors import ConfigError, Refused
 from tagifai.schema import NODES, Config, check, flat, rules
+from tagifai.schema.data import Table, TwoTables
 from tagifai.schema.experiment import (
-    SGD,
-    Data,
     Fixed,
     Nothing,
     Preprocessing,
     Quantile,
     RandomOver,
+    RandomUnder,
     Split,
-    Tfidf,
     Training,
+    Tuned,
 )
+from tagifai.schema.models import SGD, ComplementNB, LinearSVC, LogisticRegression
 from tagifai.schema.surroundings import Console, Objective, Paths, Sweep, Tracking
 from tagifai.schema.tasks import Elt, Evaluate, Info, Predict, Train
+from tagifai.schema.vectorizers import Counts, Hashing, Tfidf, Union
 
 SUM = "0123456789abcdef" * 4
 TABLES: dict[str, Any] = {"name": "mine", "projects": "p.csv", "tags": "t.csv"}
@@ -34,12 +36,24 @@ TABLES: dict[str, Any] = {"name": "mine", "projects": "p.csv", "tags": "t.csv"}
 ACCEPTED: list[tuple[type, dict[str, Any]]] = [
     (Config, {"seed": 0}),
     (Config, {"seed": 2**32 - 1}),
-    (Data, {"name": "a"}),
-    (Data, {"name": "_a.B-9"}),
-    (Data, {"projects_sha256": SUM, "tags_sha256": None}),
-    (Data, {"min_freq": 1}),
-    (Data, {"other": " x "}),
+    (TwoTables, {"name": "a"}),
+    (TwoTables, {"name": "_a.B-9"}),
+    (TwoTables, {"projects_sha256": SUM, "tags_sha256": None}),
+    (TwoTables, {"min_freq": 1}),
+    (TwoTables, {"other": " x "}),
+    (Table, {"path": "https://host/my%20reviews.csv.gz?raw=1"}),
+    (Table, {"path": "a.csv", "text": ["title", "body"], "delimiter": ";", "encoding": "cp1252"}),
+    (Table, {"path": "a.csv", "val_path": "b.csv", "other": "rest", "unlabeled": "drop"}),
     (Preprocessing, {"stopwords": []}),
+    (Preprocessing, {"keep": r"\w\p{M}", "language": "de"}),
+    (Counts, {"max_df": 0.5}),
+    (Hashing, {"n_features": 1, "norm": None}),
+    (Union, {"word_ngram_max": 1, "char_weight": 0.5}),
+    (RandomUnder, {"sampling_strategy": "majority"}),
+    (Tuned, {"score": "recall"}),
+    (LogisticRegression, {"C": 0.1, "class_weight": "balanced"}),
+    (ComplementNB, {"alpha": 0.0}),
+    (LinearSVC, {"folds": 2, "method": "isotonic"}),
     (Preprocessing, {"keep": None}),
     (Preprocessing, {"keep": "a-z"}),
     (Preprocessing, {"keep": r"\w"}),
@@ -57,7 +71,7 @@ ACCEPTED: list[tuple[type, dict[str, Any]]] = [
         for name in ("all", "auto", "minority", "not minority", "not majority")
     ],
     *[(Training, {"epochs": 1, "patience": number}) for number in (None, 1)],
-    *[(SGD, {"loss": name}) for name in ("log_loss", "modified_huber")],
+    *[(SGD, {"loss": name}) for name in ("log_loss", "hinge", "perceptron")],
     *[(SGD, {"penalty": name}) for name in ("l2", "l1", "elasticnet")],
     *[(SGD, {"alpha": number}) for number in (0.0, 1e-300, 1e300)],
     *[(SGD, {"l1_ratio": number}) for number in (None, 0.0, 1.0)],
@@ -100,7 +114,7 @@ ACCEPTED: list[tuple[type, dict[str, Any]]] = [
 NAN, INFINITY = math.nan, math.inf
 
 NOT_BLANK: list[tuple[type, str]] = [
-    *[(Data, key) for key in ("projects", "tags", "other")],
+    *[(TwoTables, key) for key in ("projects", "tags", "other")],
     *[(Tracking, key) for key in ("uri", "experiment", "run_name")],
     *[(Evaluate, key) for key in ("run_id", "data", "output")],
     *[(Predict, key) for key in ("run_id", "text", "input", "output")],
@@ -113,15 +127,15 @@ REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
         for number in (-1, 2**32)
     ],
     *[
-        (Data, {"name": name}, "name", "letters, digits")
+        (TwoTables, {"name": name}, "name", "letters, digits")
         for name in ("", "..", ".a", "a/b", "a b", "-a", "a\n")
     ],
     *[
-        (Data, {key: value}, key, "64 lower-case hexadecimal digits, or null")
+        (TwoTables, {key: value}, key, "64 lower-case hexadecimal digits, or null")
         for key in ("projects_sha256", "tags_sha256")
         for value in ("", SUM[1:], SUM + "0", SUM.upper(), "g" * 64)
     ],
-    (Data, {"min_freq": 0}, "min_freq", "at least 1"),
+    (TwoTables, {"min_freq": 0}, "min_freq", "at least 1"),
     (Preprocessing, {"stopwords": ["a", ""]}, "stopwords", "words that are not empty"),
     *[
         (Preprocessing, {"keep": inside}, "keep", "the inside of a regular expression's brackets")
@@ -157,13 +171,37 @@ REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
     ],
     (Tfidf, {"max_features": 0}, "max_features", "at least 1"),
     (RandomOver, {"sampling_strategy": "some"}, "sampling_strategy", "one of all, auto, minority"),
+    (Table, {"path": " "}, "path", "not blank"),
+    (Table, {"path": "a.csv", "text": []}, "text", "a column's name, or a list"),
+    (Table, {"path": "a.csv", "text": ["a", 3]}, "text", "a column's name, or a list"),
+    (Table, {"path": "a.csv", "format": "xlsx"}, "format", "one of null, csv, tsv, jsonl, parquet"),
+    (Table, {"path": "a.csv", "encoding": "utf9"}, "encoding", "a name that Python knows"),
+    (Table, {"path": "a.csv", "delimiter": "; "}, "delimiter", "one character"),
+    (Table, {"path": "a.csv", "unlabeled": "keep"}, "unlabeled", "one of error, drop"),
+    (Table, {"path": "a.csv", "test_path": "b.csv", "split": "part"}, "split", "null where there"),
+    (Table, {"path": "a.csv", "sha256": "AB"}, "sha256", "64 lower-case"),
+    (Counts, {"min_df": 0}, "min_df", "a count of texts"),
+    (Hashing, {"n_features": 0}, "n_features", "at least 1"),
+    (
+        Union,
+        {"char_ngram_min": 6, "char_ngram_max": 5},
+        "char_ngram_max",
+        "the n-gram range is empty",
+    ),
+    (Union, {"char_weight": 0.0}, "char_weight", "a number above 0"),
+    (RandomUnder, {"sampling_strategy": "minority"}, "sampling_strategy", "one of all, auto"),
+    (Tuned, {"score": "accuracy"}, "score", "one of f1, precision, recall"),
+    (LogisticRegression, {"C": 0.0}, "C", "a number above 0"),
+    (ComplementNB, {"alpha": -1.0}, "alpha", "at least 0"),
+    (LinearSVC, {"folds": 1}, "folds", "at least 2"),
+    (SGD, {"learning_rate": "pa1", "loss": "log_loss"}, "loss", "hinge, because learning_rate=pa1"),
     (Training, {"epochs": 0}, "epochs", "at least 1"),
     (Training, {"patience": 0}, "patience", "at least 1"),
     *[
-        (SGD, {"loss": name}, "loss", "one of log_loss, modified_huber")
-        for name in ("hinge", "squared_error", "log")
+        (SGD, {"loss": name}, "loss", "one of log_loss, modified_huber, hinge")
+        for name in ("squared_error", "log")
     ],
-    (SGD, {"penalty": "l0"}, "penalty", "one of l2, l1, elasticnet"),
+    (SGD, {"penalty": "l0"}, "penalty", "one of null, l2, l1, elasticnet"),
     *[
         (SGD, {"alpha": number}, "alpha", "a number of at least 0")
         for number in (-5e-324, NAN, INFINITY)
@@ -237,7 +275,7 @@ REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
 
 
 def made(schema: type, values: dict[str, Any]) -> Any:
-    needed = TABLES if schema is Data else {}
+    needed = TABLES if schema is TwoTables else {}
     return schema(**{**needed, **values})
 
 
@@ -245,7 +283,7 @@ def composed(**changed: Any) -> DictConfig:
     """Return a whole configuration, as Hydra would compose it."""
     groups: dict[str, Any] = {
         "task": Train,
-        "data": Data(**TABLES),
+        "data": TwoTables(**TABLES),
         "preprocessing": Preprocessing,
         "split": Split,
         "vectorizer": Tfidf,
@@ -281,7 +319,7 @@ def test_a_value_beyond_the_edge_is_refused_with_the_rule(
         made(schema, values)
     assert caught.value.key == key
     assert allowed in caught.value.allowed
-    if key not in ("stopwords", "tags") or schema is Data:
+    if key not in ("stopwords", "tags") or schema is TwoTables:
         assert str(caught.value).startswith(f"{key} = {values[key]!r} is not allowed: ")
 
 
@@ -292,13 +330,15 @@ def test_every_schema_with_rules_is_among_the_tested_ones() -> None:
     assert {schema for schema, *_ in REFUSED} == with_rules | nested
 
 
-@pytest.mark.parametrize("schema", [schema for schema in NODES.values() if schema is not Data])
+@pytest.mark.parametrize(
+    "schema", [schema for schema in NODES.values() if schema not in (Table, TwoTables)]
+)
 def test_defaults_keep_the_rules(schema: type) -> None:
     assert isinstance(schema(), schema)
 
 
 def test_what_every_data_set_must_say_for_itself_has_no_default() -> None:
-    assert (Data.name, Data.projects, Data.tags) == (MISSING,) * 3
+    assert (TwoTables.name, TwoTables.projects, TwoTables.tags) == (MISSING,) * 3
 
 
 def test_no_two_schemas_share_a_mutable_default() -> None:
@@ -483,7 +523,7 @@ def test_a_missing_value_and_a_missing_group_are_named() -> None:
     with pytest.raises(ConfigError, match=r"^model\._target_\b"):
         check(composed(model={"_target_": MISSING}))
     with pytest.raises(ConfigError, match=r"^data\.name\b"):
-        check(composed(data=Data))
+        check(composed(data=TwoTables))
     with pytest.raises(ConfigError, match=r"^threshold\b"):
         check(composed(threshold=MISSING))
 

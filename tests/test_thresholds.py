@@ -12,6 +12,8 @@ from tagifai.thresholds import Fixed, Probabilities, Quantile, decide
 
 quick = settings(max_examples=60)
 
+NO_ROWS = np.zeros(0, dtype=np.int64)
+"""Labels of rows, which these thresholds do not look at."""
 REST = 2
 Y_PROB = np.array([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.2, 0.7]])
 
@@ -83,8 +85,8 @@ def test_a_prediction_is_the_most_probable_class_or_the_rest_label(
 
 
 def test_a_fixed_threshold_does_not_look_at_the_data() -> None:
-    assert Fixed(0.6).fit(Y_PROB) == 0.6
-    assert Fixed(0).fit(np.zeros((0, 3))) == 0
+    assert Fixed(0.6).fit(Y_PROB, NO_ROWS, REST) == 0.6
+    assert Fixed(0).fit(np.zeros((0, 3)), NO_ROWS, REST) == 0
 
 
 @pytest.mark.parametrize("value", [-0.01, 1.0, 1.5, math.nan, math.inf])
@@ -96,14 +98,14 @@ def test_a_fixed_threshold_that_is_no_probability_below_1_is_refused(value: floa
 
 def test_a_quantile_is_interpolated_between_the_highest_probabilities() -> None:
     y_prob = np.array([[0.5, 0.5], [0.6, 0.4], [0.2, 0.8], [0.0, 1.0]])  # 0.5 0.6 0.8 1.0
-    assert Quantile(0.0).fit(y_prob) == 0.5
-    assert Quantile(0.25).fit(y_prob) == pytest.approx(0.5 + 0.75 * 0.1)
-    assert Quantile(0.5).fit(y_prob) == pytest.approx(0.7)
-    assert Quantile(1.0).fit(y_prob) == 1.0
+    assert Quantile(0.0).fit(y_prob, NO_ROWS, REST) == 0.5
+    assert Quantile(0.25).fit(y_prob, NO_ROWS, REST) == pytest.approx(0.5 + 0.75 * 0.1)
+    assert Quantile(0.5).fit(y_prob, NO_ROWS, REST) == pytest.approx(0.7)
+    assert Quantile(1.0).fit(y_prob, NO_ROWS, REST) == 1.0
 
 
 def test_a_quantile_is_a_plain_float() -> None:
-    assert type(Quantile(0.5).fit(Y_PROB)) is float
+    assert type(Quantile(0.5).fit(Y_PROB, NO_ROWS, REST)) is float
 
 
 @pytest.mark.parametrize("q", [-0.01, 1.01, math.nan])
@@ -119,7 +121,7 @@ def test_at_least_the_quantiles_share_of_its_own_rows_falls_back(
     y_prob: Probabilities, q: float
 ) -> None:
     # A row on the threshold falls back, one above it does not; a float's breadth is neither.
-    threshold = Quantile(q).fit(y_prob)
+    threshold = Quantile(q).fit(y_prob, NO_ROWS, REST)
     highest = y_prob.max(axis=1)
     assert highest.min() <= threshold <= highest.max()
     not_above = np.count_nonzero(highest <= threshold + 1e-12)

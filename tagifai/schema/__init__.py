@@ -4,8 +4,10 @@ YAML files state choices; types and defaults stand here. `check` turns a compose
 into these dataclasses, and that is when the ranges are checked.
 """
 
-from tagifai.schema.config import EXPERIMENT, NODES, Config, check, flat
-from tagifai.schema.experiment import SGD, Data, Preprocessing, Split, Training
+from tagifai.schema.config import EXPERIMENT, NODES, UNLISTED, Config, check, flat
+from tagifai.schema.data import Data, Table, TwoTables
+from tagifai.schema.experiment import Preprocessing, Split, Training
+from tagifai.schema.models import SGD
 from tagifai.schema.surroundings import Objective
 from tagifai.schema.tasks import Predict
 
@@ -13,13 +15,16 @@ __all__ = [
     "EXPERIMENT",
     "NODES",
     "SGD",
+    "UNLISTED",
     "Config",
     "Data",
     "Objective",
     "Predict",
     "Preprocessing",
     "Split",
+    "Table",
     "Training",
+    "TwoTables",
     "check",
     "flat",
 ]

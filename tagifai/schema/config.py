@@ -10,21 +10,24 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from tagifai.errors import ConfigError, Refused, nearest
+from tagifai.schema.data import Data, Table, TwoTables
 from tagifai.schema.experiment import (
-    SGD,
-    Data,
+    Auto,
     Fixed,
     Nothing,
     Preprocessing,
     Quantile,
     RandomOver,
+    RandomUnder,
     Split,
-    Tfidf,
     Training,
+    Tuned,
 )
+from tagifai.schema.models import SGD, ComplementNB, LinearSVC, LogisticRegression
 from tagifai.schema.rules import require
 from tagifai.schema.surroundings import Console, Objective, Paths, Sweep, Tracking
 from tagifai.schema.tasks import Elt, Evaluate, Info, Predict, Train
+from tagifai.schema.vectorizers import Counts, Hashing, Tfidf, Union
 
 
 @dataclass
@@ -46,6 +49,7 @@ class Config:
     tracking: Tracking = MISSING
     console: Console = MISSING
     paths: Paths = field(default_factory=Paths)
+    whitelist: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 2**32 - 1")
@@ -72,18 +76,35 @@ NODES: dict[str, type] = {
     "task/evaluate": Evaluate,
     "task/predict": Predict,
     "task/info": Info,
-    "data/two_tables": Data,
+    "data/table": Table,
+    "data/two_tables": TwoTables,
     "preprocessing/steps": Preprocessing,
     "split/stratified": Split,
+    "vectorizer/counts": Counts,
+    "vectorizer/hashing": Hashing,
     "vectorizer/tfidf": Tfidf,
+    "vectorizer/union": Union,
     "sampling/random_over": RandomOver,
+    "sampling/random_under": RandomUnder,
+    "model/complement_nb": ComplementNB,
+    "model/linear_svc": LinearSVC,
+    "model/logistic_regression": LogisticRegression,
     "model/sgd": SGD,
+    "threshold/auto": Auto,
     "threshold/quantile": Quantile,
     "threshold/fixed": Fixed,
+    "threshold/tuned": Tuned,
     "tracking/mlflow": Tracking,
     "console/console": Console,
     "nothing": Nothing,
 }
+
+
+UNLISTED: dict[str, dict[str, Any]] = {
+    "model/custom": {"_target_": "???"},
+    "vectorizer/custom": {"_target_": "???"},
+}
+"""Options that stand for any class: `glob(*)` cannot know what to run them with."""
 
 
 def flat(config: Config, without: Collection[str]) -> dict[str, Any]:

@@ -17,7 +17,10 @@ from tagifai.search.winners import NO_INFLUENCE
 SEARCHED = "search"
 """Attribute of a study: what it is a search of."""
 
-ELSEWHERE = ("data.projects", "data.tags", "data.projects_sha256", "data.tags_sha256")
+ELSEWHERE = (
+    *("data.projects", "data.tags", "data.projects_sha256", "data.tags_sha256"),
+    *("data.path", "data.val_path", "data.test_path", "data.sha256"),
+)
 """Where the data come from makes no difference; their digest does."""
 
 

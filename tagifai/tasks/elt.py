@@ -29,12 +29,9 @@ def summary(dataset: datasets.Dataset) -> list[str]:
     """Return what a person wants to know of a data set, a line each."""
     manifest = dataset.manifest
     done = "made" if dataset.fresh else "is up to date, nothing to do"
-    rows = {name: table["rows"] for name, table in manifest["tables"].items()}
-    counts = (
-        f"{manifest['rows']} rows from {rows['projects']} projects and {rows['tags']} tags;"
-        f" dropped: {manifest['projects_without_tag']} projects without a tag,"
-        f" {manifest['tags_without_project']} tags without a project"
-    )
+    read = [f"{table['rows']} in {key}" for key, table in manifest["tables"].items()]
+    dropped = [f"{number} {what}" for what, number in manifest["counts"].items()]
+    counts = f"{manifest['rows']} rows from {' and '.join(read)}; dropped: {', '.join(dropped)}"
     return [
         f"Data set {manifest['name']} {done}: {dataset.path}",
         counts,

@@ -52,13 +52,14 @@ def score(tagger: Tagger, texts: Sequence[str], tags: Sequence[str]) -> Performa
     """
     labels = to_known(tags, tagger.encoder.classes, tagger.other)
     y_true = tagger.encoder.encode(labels)
-    return pipeline.score_rows(tagger.clean(texts), y_true, tagger, tagger.predict_proba(texts))
+    return pipeline.score_rows(tagger.clean(texts), y_true, tagger, tagger.outputs(texts))
 
 
 def _test_rows(path: Path, stores: Path) -> tuple[list[str], list[str]]:
     """Return texts and labels of the rows that the run was tested on, in their order."""
     splits = artifacts.document(path, "splits.json")
     table = datasets.stored(splits["data"]["name"], splits["data"]["digest"], stores)
-    table["label"] = apply_policy(table["tag"], **splits["policy"])
-    rows = table.set_index("id").loc[splits["test"]]
-    return (rows["title"] + " " + rows["description"]).tolist(), rows["label"].tolist()
+    labels = apply_policy(table["tag"], **splits["policy"])
+    labelled = table.loc[labels.index].assign(label=labels)
+    rows = labelled.set_index("id").loc[splits["test"]]
+    return pipeline.raw_texts(rows).tolist(), rows["label"].tolist()

@@ -265,7 +265,9 @@ def _parts(config: Config, random_state: RandomState) -> pipeline.Parts:
         components.build(group, getattr(config, group), random_state)
         for group in ("vectorizer", "sampling", "model", "threshold")
     ]
-    return pipeline.Parts(*made)
+    parts = pipeline.Parts(*made)
+    parts.check()
+    return parts
 
 
 def _log_epoch(epoch: int, train_loss: float, val_loss: float) -> None:
@@ -290,7 +292,7 @@ def _show_header(display: Display, config: Config) -> None:
 def _shown(settings: Any) -> dict[str, Any]:
     if settings is None or isinstance(settings, dict):
         return settings or {}
-    hidden = ("_target_", "name", "projects_sha256", "tags_sha256")
+    hidden = ("_target_", "name", "projects_sha256", "tags_sha256", "sha256")
     return {key: value for key, value in asdict(settings).items() if key not in hidden}
 
 

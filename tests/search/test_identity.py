@@ -75,7 +75,7 @@ def test_a_tracking_store_elsewhere_makes_it_no_other_search(config: Config) -> 
     config.paths.outputs = "/other"
     config.console.verbosity = "quiet"
     config.sweep.restart = True
-    config.data.projects = "/other/projects.csv"
+    setattr(config.data, "projects", "/other/projects.csv")  # noqa: B010
     assert searched(config, SPACE, "d1") == before
 
 

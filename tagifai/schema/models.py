@@ -1,0 +1,133 @@
+"""Schemas of the `model` group."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tagifai.schema.rules import at_least, not_negative, one_of, positive, require
+
+WEIGHTS = (None, "balanced")
+
+
+@dataclass
+class SGD:
+    """Arguments of scikit-learn's SGDClassifier; None leaves its default (penalty: has none)."""
+
+    _target_: str = "sklearn.linear_model.SGDClassifier"
+    loss: str = "log_loss"
+    penalty: str | None = "l2"
+    alpha: float = 1e-4
+    l1_ratio: float | None = None
+    fit_intercept: bool = True
+    learning_rate: str = "constant"
+    eta0: float = 0.1
+    power_t: float | None = None
+    class_weight: str | None = None
+    average: bool = False
+    shuffle: bool = True
+
+    def __post_init__(self) -> None:
+        # The last three have no probabilities: their loss is their own, and no threshold applies.
+        known = ("log_loss", "modified_huber", "hinge", "squared_hinge", "perceptron")
+        one_of("loss", self.loss, known)
+        one_of("penalty", self.penalty, (None, "l2", "l1", "elasticnet"))
+        not_negative("alpha", self.alpha)
+        if self.l1_ratio is not None:
+            right = 0 <= self.l1_ratio <= 1
+            require(right, "l1_ratio", self.l1_ratio, "a share from 0 to 1")
+        # "adaptive" watches the loss within one call of fit, and here a call is one epoch.
+        rates = ("constant", "optimal", "invscaling", "pa1", "pa2")
+        one_of("learning_rate", self.learning_rate, rates)
+        passive = self.learning_rate in ("pa1", "pa2")
+        reason = f"hinge, because learning_rate={self.learning_rate} is the passive-aggressive step"
+        require(not passive or self.loss == "hinge", "loss", self.loss, reason)
+        uses_alpha = self.learning_rate == "optimal"
+        reason = "above 0, because learning_rate=optimal divides by it"
+        require(not uses_alpha or self.alpha > 0, "alpha", self.alpha, reason)
+        positive("eta0", self.eta0)
+        if self.power_t is not None:
+            require(math.isfinite(self.power_t), "power_t", self.power_t, "a finite number")
+        one_of("class_weight", self.class_weight, (None, "balanced"))
+
+    def ignored(self) -> dict[str, str]:
+        """Return the parameters without effect beside the others, with the reason."""
+        reasons = {}
+        if self.learning_rate == "optimal":
+            reasons["eta0"] = "under model.learning_rate=optimal"
+        if self.learning_rate != "invscaling":
+            reasons["power_t"] = f"under model.learning_rate={self.learning_rate}"
+        if self.penalty != "elasticnet":
+            reasons["l1_ratio"] = f"with model.penalty={self.penalty or 'null'}"
+        return reasons
+
+
+@dataclass
+class LogisticRegression:
+    """Arguments of scikit-learn's LogisticRegression, which is fitted as a whole by L-BFGS.
+
+    Args:
+        C: inverse of the strength of the L2 penalty.
+    """
+
+    _target_: str = "sklearn.linear_model.LogisticRegression"
+    C: float = 1.0
+    class_weight: str | None = None
+    fit_intercept: bool = True
+    max_iter: int = 1000
+    tol: float = 1e-4
+
+    def __post_init__(self) -> None:
+        positive("C", self.C)
+        one_of("class_weight", self.class_weight, WEIGHTS)
+        at_least("max_iter", self.max_iter, 1)
+        positive("tol", self.tol)
+
+
+@dataclass
+class ComplementNB:
+    """Arguments of scikit-learn's ComplementNB (J. Rennie and others, 2003).
+
+    Args:
+        alpha: smoothing.
+        norm: normalize the weights a second time.
+    """
+
+    _target_: str = "sklearn.naive_bayes.ComplementNB"
+    alpha: float = 1.0
+    fit_prior: bool = True
+    norm: bool = False
+
+    def __post_init__(self) -> None:
+        not_negative("alpha", self.alpha)
+
+
+@dataclass
+class LinearSVC:
+    """Arguments of scikit-learn's LinearSVC, and of the calibration of its probabilities.
+
+    Args:
+        C: inverse of the strength of the penalty.
+        folds: of the calibration; copies of a row stand in the same one.
+        method: sigmoid or isotonic.
+        ensemble: keep a machine for each fold, instead of one fitted to all rows.
+    """
+
+    _target_: str = "tagifai.models.linear_svc"
+    C: float = 1.0
+    loss: str = "squared_hinge"
+    class_weight: str | None = None
+    max_iter: int = 1000
+    tol: float = 1e-4
+    folds: int = 5
+    method: str = "sigmoid"
+    ensemble: bool = False
+
+    def __post_init__(self) -> None:
+        positive("C", self.C)
+        one_of("loss", self.loss, ("hinge", "squared_hinge"))
+        one_of("class_weight", self.class_weight, WEIGHTS)
+        at_least("max_iter", self.max_iter, 1)
+        positive("tol", self.tol)
+        at_least("folds", self.folds, 2)
+        one_of("method", self.method, ("sigmoid", "isotonic"))

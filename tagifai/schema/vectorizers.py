@@ -1,0 +1,132 @@
+"""Schemas of the `vectorizer` group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from omegaconf import MISSING
+
+from tagifai.schema.rules import at_least, one_of, positive, require
+
+NORMS = (None, "l1", "l2")
+
+
+@dataclass
+class Terms:
+    """What the vectorizers of terms have in common; None leaves scikit-learn's default."""
+
+    _target_: str = MISSING
+    analyzer: str = "char"
+    ngram_min: int = 2
+    ngram_max: int = 7
+    lowercase: bool = True
+    strip_accents: str | None = None
+    token_pattern: str | None = None
+    binary: bool = False
+
+    def __post_init__(self) -> None:
+        one_of("analyzer", self.analyzer, ("char", "char_wb", "word"))
+        at_least("ngram_min", self.ngram_min, 1)
+        least = f"at least ngram_min = {self.ngram_min}, or the n-gram range is empty"
+        require(self.ngram_max >= self.ngram_min, "ngram_max", self.ngram_max, least)
+        one_of("strip_accents", self.strip_accents, (None, "ascii", "unicode"))
+
+
+@dataclass
+class Counts(Terms):
+    """Arguments of scikit-learn's CountVectorizer.
+
+    Args:
+        min_df: terms in fewer texts are left out; a count, or a share of the texts.
+        max_df: terms in more texts are left out; likewise.
+        max_features: so many of the most frequent terms are kept; None keeps all.
+    """
+
+    _target_: str = "tagifai.features.counts"
+    min_df: int | float = 1
+    max_df: int | float = 1.0
+    max_features: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_frequencies(self.min_df, self.max_df, self.max_features)
+
+
+@dataclass
+class Tfidf(Counts):
+    """Arguments of scikit-learn's TfidfVectorizer."""
+
+    _target_: str = "tagifai.features.tfidf"
+    norm: str | None = "l2"
+    use_idf: bool = True
+    smooth_idf: bool = True
+    sublinear_tf: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("norm", self.norm, NORMS)
+
+
+@dataclass
+class Hashing(Terms):
+    """Arguments of scikit-learn's HashingVectorizer, which keeps no terms.
+
+    Args:
+        n_features: columns.
+    """
+
+    _target_: str = "tagifai.features.hashing"
+    n_features: int = 2**20
+    norm: str | None = "l2"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("norm", self.norm, NORMS)
+        at_least("n_features", self.n_features, 1)
+
+
+@dataclass
+class Union:
+    """tf-idf of words beside tf-idf of characters; what is not said of one counts for both."""
+
+    _target_: str = "tagifai.features.union"
+    word_ngram_min: int = 1
+    word_ngram_max: int = 2
+    char_ngram_min: int = 2
+    char_ngram_max: int = 5
+    char_analyzer: str = "char_wb"
+    char_weight: float = 1.0
+    lowercase: bool = True
+    strip_accents: str | None = None
+    min_df: int | float = 1
+    max_df: int | float = 1.0
+    max_features: int | None = None
+    binary: bool = False
+    norm: str | None = "l2"
+    use_idf: bool = True
+    smooth_idf: bool = True
+    sublinear_tf: bool = False
+
+    def __post_init__(self) -> None:
+        for kind in ("word", "char"):
+            least = getattr(self, f"{kind}_ngram_min")
+            at_least(f"{kind}_ngram_min", least, 1)
+            _require_range(f"{kind}_ngram", least, getattr(self, f"{kind}_ngram_max"))
+        one_of("char_analyzer", self.char_analyzer, ("char", "char_wb"))
+        positive("char_weight", self.char_weight)
+        one_of("strip_accents", self.strip_accents, (None, "ascii", "unicode"))
+        one_of("norm", self.norm, NORMS)
+        _check_frequencies(self.min_df, self.max_df, self.max_features)
+
+
+def _require_range(name: str, least: int, most: int) -> None:
+    allowed = f"at least {name}_min = {least}, or the n-gram range is empty"
+    require(most >= least, f"{name}_max", most, allowed)
+
+
+def _check_frequencies(min_df: int | float, max_df: int | float, max_features: int | None) -> None:
+    for key, value in {"min_df": min_df, "max_df": max_df}.items():
+        right = 0 <= value <= 1 if isinstance(value, float) else value >= 1
+        require(right, key, value, "a count of texts (1 or more) or a share (0.0 to 1.0)")
+    if max_features is not None:
+        at_least("max_features", max_features, 1)
