@@ -86,7 +86,10 @@ class LabelEncoder:
         Raises:
             DataError: a label is not one of the classes.
         """
-        return np.array([self.index(label) for label in labels], dtype=np.int64)
+        places = {label: place for place, label in enumerate(self.classes)}
+        # A label that is not there is found again by `index`, which says so.
+        found = (places[label] if label in places else self.index(label) for label in labels)
+        return np.fromiter(found, dtype=np.int64)
 
     def decode(self, indices: Iterable[int]) -> list[str]:
         """Return the labels of the indices."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -116,6 +117,12 @@ def log_inputs(
     (output / "config.yaml").write_text(_yaml(config), encoding="utf-8")
     tracked.log_file(output / "config.yaml")
     tracked.log_file(output / ".hydra" / "overrides.yaml")
+
+
+def log_profile(tracked: tracking.Run, output: Path, profile: Mapping[str, Any]) -> None:
+    """Keep what is in the data with the run."""
+    write_json(output / "profile.json", profile)
+    tracked.log_file(output / "profile.json")
 
 
 def _command() -> str:

@@ -11,6 +11,9 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 from tagifai.errors import DataError
 from tagifai.labels import Indices, LabelEncoder
 
+SHOWN = 10
+"""Classes that an error names."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -177,10 +180,14 @@ def _impossible(
     y: Indices, encoder: LabelEncoder, train_size: float, val_size: float, reason: str
 ) -> DataError:
     counts = np.bincount(y, minlength=len(encoder.classes))
-    named = ", ".join(f"{name} {n}" for name, n in zip(encoder.classes, counts, strict=True))
+    by_size = sorted(zip(counts.tolist(), encoder.classes, strict=True))
+    named = ", ".join(f"{name} {n}" for n, name in by_size[:SHOWN])
+    more = f" (the smallest {SHOWN} of {len(by_size)} classes)" if len(by_size) > SHOWN else ""
+    # scikit-learn goes on with the numbers of all classes.
+    reason = reason.partition(" Classes with too few")[0].partition(" The minimum number of")[0]
     return DataError(
         f"These rows cannot be split into {train_size:g} train, {val_size:g} validation and the"
-        f" rest test with every class in each part: {reason} Rows by class: {named}. Raise"
-        " data.min_freq so that rare tags join the rest, add rows, or change split.train_size and"
-        " split.val_size."
+        f" rest test with every class in each part: {reason} Rows by class: {named}{more}. Raise"
+        " data.min_freq so that rare tags join the rest (data.other; null leaves them out), add"
+        " rows, or change split.train_size and split.val_size."
     )

@@ -94,7 +94,7 @@ def test_parts_without_train_rows_are_refused(tmp_path: Path) -> None:
 def test_a_name_that_says_no_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "reviews"
     path.write_text(CONTENT)
-    with pytest.raises(DataError, match="Set .* to csv, tsv, jsonl or parquet"):
+    with pytest.raises(DataError, match=r"Set .* to csv, tsv, jsonl or parquet"):
         labeled.rows(Table(path=str(path)), {"path": (str(path), path)})
 
 

@@ -94,6 +94,7 @@ ARROWS: dict[str, set[str]] = {
     "paths": {"addresses", "schema"},
     "pipeline": {"errors", "schema", *PURE},
     "objectives": {"schema", "splits", "pipeline"},
+    "profiles": {"pipeline"},
     "callbacks": {"training"},
     "runs": {"errors", "files", "artifacts", "store", "tagger"},
     "recording": {
@@ -111,6 +112,7 @@ ARROWS: dict[str, set[str]] = {
             *EDGES,
             "pipeline",
             "objectives",
+            "profiles",
             "callbacks",
             "runs",
             "recording",

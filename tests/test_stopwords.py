@@ -14,7 +14,7 @@ def test_a_language_is_known_by_name_and_by_code() -> None:
 
 
 def test_a_language_without_a_list_is_refused_with_the_nearest() -> None:
-    with pytest.raises(ConfigError, match="'germn': .* Did you mean 'german'"):
+    with pytest.raises(ConfigError, match=r"'germn': .* Did you mean 'german'"):
         of_language("germn")
 
 

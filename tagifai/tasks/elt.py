@@ -1,26 +1,41 @@
-"""task=elt: extract, load and transform the tables of a data set."""
+"""task=elt: extract, load and transform the tables of a data set, and say what is in it."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
 
-from tagifai import datasets, tracking
+from hydra.core.hydra_config import HydraConfig
+from numpy.random import RandomState
+
+from tagifai import datasets, pipeline, profiles, tracking
 from tagifai.console import Display
+from tagifai.files import write_json
 from tagifai.schema import Config
 
 log = logging.getLogger(__name__)
 
 
 def run(config: Config) -> None:
-    """Fetch, check and join the tables, and say what is in them."""
+    """Fetch and check the tables, and say what is in them, cleaned and split as for training."""
     display = Display.of(config.console)
     stores = Path(config.paths.stores)
     tracking.close_abandoned(stores)
     dataset = datasets.load(
         config.data, stores, force=config.task.force, progress=config.console.verbosity == "normal"
     )
-    for line in summary(dataset):
+    # First, so that it is seen where the rows cannot be split.
+    _show(display, summary(dataset))
+    prepared = pipeline.prepare(
+        dataset.table, config.data, config.preprocessing, config.split, RandomState(config.seed)
+    )
+    profile = profiles.profile(prepared)
+    write_json(Path(HydraConfig.get().runtime.output_dir) / "profile.json", profile)
+    _show(display, profiles.lines(profile))
+
+
+def _show(display: Display, lines: list[str]) -> None:
+    for line in lines:
         log.info(line)
         display.result(line)
 

@@ -47,7 +47,7 @@ def _train(config: Config) -> Any:
     # From here on half of the scientific stack is imported, which takes longer than the header.
     from numpy.random import RandomState
 
-    from tagifai import datasets, pipeline, recording, runs, store, tracking
+    from tagifai import datasets, pipeline, profiles, recording, runs, store, tracking
 
     stores, output = Path(config.paths.stores), Path(HydraConfig.get().runtime.output_dir)
     random_state = RandomState(config.seed)
@@ -76,7 +76,9 @@ def _train(config: Config) -> Any:
         trainings = _Trainings(config, display, tracked, trial)
         if in_search:
             return _attempt(trainings, prepared, parts)
-        _show_data(display, prepared)
+        profile = profiles.profile(prepared)
+        recording.log_profile(tracked, output, profile)
+        _show_data(display, prepared, profiles.doubts(profile))
         result = trainings.fit(prepared, parts, test=True)
         objective = trainings.objective(prepared, parts, result)
         recording.keep_model(
@@ -309,16 +311,25 @@ def _ignored(config: Config) -> dict[str, str]:
     }
 
 
-def _show_data(display: Display, prepared: pipeline.Prepared) -> None:
+def _show_data(display: Display, prepared: pipeline.Prepared, doubts: list[str]) -> None:
     counts = prepared.counts()
     sizes = {name: len(prepared.part(name)) for name in ("train", "val", "test")}
     line = (
         f"Data: {len(prepared.rows)} rows, {len(counts)} classes"
-        f" ({', '.join(f'{tag} {n}' for tag, n in counts.items())});"
+        f" ({_few(counts)});"
         f" train {sizes['train']}, val {sizes['val']}, test {sizes['test']}"
     )
     log.info(line)
     display.say(line)
+    for doubt in doubts:
+        log.info("Note: %s", doubt)
+        display.say(f"Note: {doubt}", style="yellow")
+
+
+def _few(counts: dict[str, int], shown: int = 10) -> str:
+    """Return the largest classes with their rows."""
+    named = [f"{tag} {n}" for tag, n in list(counts.items())[:shown]]
+    return ", ".join([*named, "…"] if len(counts) > shown else named)
 
 
 def _show_result(

@@ -1,0 +1,85 @@
+"""Profiles: what is in a data set, as it is cleaned and split for a run."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from tagifai.pipeline import Prepared
+
+QUANTILES = {"min": 0.0, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95, "max": 1.0}
+
+
+def profile(prepared: Prepared) -> dict[str, Any]:
+    """Return the profile of rows.
+
+    Args:
+        prepared: cleaned, labelled and split.
+
+    Returns:
+        `rows`, and by part `parts`; `classes` with rows and share, the most frequent first;
+        `length_words` and `length_characters` of the raw texts by quantile; `empty_after_cleaning`;
+        `duplicates`, rows whose cleaned text an earlier row has; `leaks`, by pair of parts, texts
+        that are in both; `labelled_differently`, texts with more than one label.
+    """
+    rows, texts = prepared.rows, prepared.rows["text"]
+    parts = {name: prepared.part(name)["text"] for name in ("train", "val", "test")}
+    filled = texts[texts != ""]
+    words = [len(text.split()) for text in rows["raw"]]
+    labels = rows.loc[filled.index].groupby("text")["tag"].nunique()
+    return {
+        "rows": len(rows),
+        "parts": {name: len(part) for name, part in parts.items()},
+        "classes": {
+            tag: {"rows": number, "share": number / len(rows)}
+            for tag, number in prepared.counts().items()
+        },
+        "length_words": _quantiles(words),
+        "length_characters": _quantiles([len(text) for text in rows["raw"]]),
+        "empty_after_cleaning": len(texts) - len(filled),
+        "duplicates": int(filled.duplicated().sum()),
+        "leaks": {
+            f"{one} and {other}": len((set(parts[one]) & set(parts[other])) - {""})
+            for one, other in combinations(parts, 2)
+        },
+        "labelled_differently": int((labels > 1).sum()),
+    }
+
+
+def _quantiles(values: list[int]) -> dict[str, float]:
+    found = np.quantile(values, list(QUANTILES.values()))
+    return dict(zip(QUANTILES, map(float, found), strict=True))
+
+
+def doubts(profile: dict[str, Any]) -> list[str]:
+    """Return what a person should know before they believe a score, a sentence each."""
+    leaks = {pair: number for pair, number in profile["leaks"].items() if number}
+    lines = [f"{n} texts are in {pair}: scores on the second flatter." for pair, n in leaks.items()]
+    if profile["empty_after_cleaning"]:
+        lines.append(f"{profile['empty_after_cleaning']} texts are empty after cleaning.")
+    if profile["labelled_differently"]:
+        lines.append(f"{profile['labelled_differently']} texts have more than one label.")
+    return lines
+
+
+def lines(profile: dict[str, Any]) -> list[str]:
+    """Return a profile for reading, a line each."""
+    parts = ", ".join(f"{name} {number}" for name, number in profile["parts"].items())
+    lengths = [
+        f"{name} " + ", ".join(f"{q} {v:g}" for q, v in profile[f"length_{name}"].items())
+        for name in ("words", "characters")
+    ]
+    classes = profile["classes"].items()
+    width = max(len(tag) for tag in profile["classes"])
+    return [
+        f"Rows: {profile['rows']} ({parts})",
+        f"Classes: {len(classes)}",
+        *(f"  {tag:<{width}} {c['rows']:>8} {c['share']:>7.1%}" for tag, c in classes),
+        *(f"Length in {length}" for length in lengths),
+        f"Duplicates: {profile['duplicates']}",
+        *(f"In both {pair}: {number}" for pair, number in profile["leaks"].items()),
+        f"Empty after cleaning: {profile['empty_after_cleaning']}",
+        f"Labelled differently: {profile['labelled_differently']}",
+    ]
