@@ -65,8 +65,8 @@ class Prepared:
         return {name: self.part(name)["id"].tolist() for name in ("train", "val", "test")}
 
     def counts(self) -> dict[str, int]:
-        """Return rows by label, the most frequent first."""
-        return dict(Counter(self.rows["tag"]).most_common())
+        """Return rows by label, the most frequent first, equal ones by name."""
+        return dict(sorted(Counter(self.rows["tag"]).items(), key=lambda item: (-item[1], item[0])))
 
     def with_split(self, split: Split) -> Prepared:
         """Return the same rows with other parts."""

@@ -140,7 +140,7 @@ ONLY_IN: dict[str, set[str]] = {
     "optuna": {"studies", "samplers", "trials", "search"},
     "hydra": {
         *("components", "samplers", "paths", "recording", "sweeps", "tasks.train"),
-        *("tasks.evaluate", "search", "sweeper", "plugins", "cli", "run"),
+        *("tasks.elt", "tasks.evaluate", "search", "sweeper", "plugins", "cli", "run"),
     },
     "hydra_plugins": {"search", "sweeper"},
     "omegaconf": {

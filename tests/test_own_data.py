@@ -1,0 +1,198 @@
+"""Data of one's own by configuration alone, end to end."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.app import App
+
+WORDS = {
+    "1": ["schlecht", "kaputt", "defekt", "enttäuscht", "zurück"],
+    "3": ["geht", "mittel", "naja", "ordentlich", "teils"],
+    "5": ["größer", "schön", "prima", "herrlich", "wunderbar"],
+}
+OTHERS = ["das", "Gerät", "nach", "Wochen", "Paket", "Farbe", "und", "noch", "immer", "sehr"]
+SMALL = ("vectorizer=tfidf_word", "training.epochs=20", "preprocessing=unicode", "console=plain")
+
+
+def reviews(n: int = 90) -> pd.DataFrame:
+    """Return short German reviews whose stars can be told from their words."""
+    made = random.Random(3)
+    rows = []
+    for number in range(n):
+        stars = list(WORDS)[number % 3]
+        words = made.sample(WORDS[stars], 2) + made.sample(OTHERS, 4)
+        rows.append((f"r{number}", " ".join(words[:3]), " ".join(words[3:]), stars))
+    return pd.DataFrame(rows, columns=["key", "title", "body", "stars"])
+
+
+@pytest.fixture
+def app(tmp_path: Path, ready: Callable[[Path], App]) -> App:
+    return ready(tmp_path)
+
+
+COLUMNS = ("data=table", "data.text=[title,body]", "data.label=stars")
+
+
+def scores(app: App, part: str = "test") -> dict[str, float]:
+    content = json.loads((app.stores / "performance.json").read_text())
+    return dict(content[part]["overall"])
+
+
+@pytest.mark.parametrize("name", ["reviews.csv", "reviews.tsv", "reviews.jsonl", "reviews.parquet"])
+def test_a_table_trains_evaluates_and_predicts_in_every_format(app: App, name: str) -> None:
+    path, table = app.cwd / name, reviews()
+    if path.suffix == ".parquet":
+        table.to_parquet(path)
+    elif path.suffix == ".jsonl":
+        table.to_json(path, orient="records", lines=True)
+    else:
+        table.to_csv(path, index=False, sep="," if path.suffix == ".csv" else "\t")
+
+    output = app.ok(*COLUMNS, f"data.path={name}", "data.id=key", *SMALL)
+    assert "Data: 90 rows, 3 classes (1 30, 3 30, 5 30); train 62, val 14, test 14" in output
+    # There is no label of the rest, so no threshold.
+    assert ": test\n" in output
+    assert scores(app)["f1"] > 0.9
+    found = scores(app)
+    assert f"{found['f1']:.4f}" in app.ok("task=evaluate")
+    (answer,) = json.loads(app.ok("task=predict", "task.text=Das Gerät ist wunderbar, so schön!"))
+    assert answer["predicted_tag"] == "5"
+
+
+def test_parts_of_one_s_own_are_kept_and_texts_in_two_of_them_are_said(app: App) -> None:
+    table = reviews()
+    table["part"] = ["test" if number >= 75 else "train" for number in range(90)]
+    for column in ("title", "body"):
+        table.loc[80, column] = table[column][8]
+    table.to_csv(app.cwd / "reviews.csv", index=False)
+
+    output = app.ok(*COLUMNS, "data.path=reviews.csv", "data.split=part", *SMALL)
+
+    assert "train 61, val 14, test 15" in output
+    profile = json.loads(next(app.outputs.glob("*/*/profile.json")).read_text())
+    pairs = ("train and test", "val and test")
+    assert sorted(profile["leaks"][pair] for pair in pairs) == [0, 1]
+    (said,) = [line for line in output.splitlines() if line.startswith("Note: ")]
+    assert said.endswith("and test: scores on the second flatter.")
+    splits = json.loads((app.bundle() / "splits.json").read_text())
+    assert sorted(map(int, splits["test"])) == list(range(76, 91))
+
+
+def test_files_of_parts_are_kept_apart(app: App) -> None:
+    table = reviews()
+    for name, rows in {"a": table[:60], "b": table[60:75], "c": table[75:]}.items():
+        rows.to_csv(app.cwd / f"{name}.csv", index=False)
+    paths = ("data.path=a.csv", "data.val_path=b.csv", "data.test_path=c.csv")
+
+    assert "train 60, val 15, test 15" in app.ok(*COLUMNS, *paths, *SMALL)
+
+
+def test_a_label_of_the_rest_brings_the_threshold_back(app: App) -> None:
+    reviews().to_csv(app.cwd / "reviews.csv", index=False)
+    rest = ("data.other=sonst", "data.accepted_tags=['1','5']")
+
+    output = app.ok(*COLUMNS, "data.path=reviews.csv", *rest, *SMALL)
+
+    assert "(1 30, 5 30, sonst 30)" in output
+    assert ": test at threshold 0." in output
+
+
+def test_without_a_label_of_the_rest_rare_classes_are_left_out(app: App) -> None:
+    reviews(92).to_csv(app.cwd / "reviews.csv", index=False)
+
+    output = app.ok(*COLUMNS, "data.path=reviews.csv", "data.min_freq=31", *SMALL)
+
+    assert "Data: 62 rows, 2 classes (1 31, 3 31)" in output
+
+
+def test_forty_classes_with_a_long_tail_train(app: App) -> None:
+    made = random.Random(5)
+    rows = [
+        (f"word{label} word{label + 1} {made.choice(OTHERS)}", f"class {label}")
+        for label in range(40)
+        for _ in range(8 + 400 // (label + 1))
+    ]
+    pd.DataFrame(rows, columns=["text", "label"]).to_csv(app.cwd / "tail.csv", index=False)
+
+    output = app.ok("data=table", "data.path=tail.csv", *SMALL, "model=logistic_regression")
+
+    assert "40 classes" in output
+    assert scores(app)["f1"] > 0.9
+
+
+def test_a_changed_file_or_another_column_is_another_data_set(app: App) -> None:
+    reviews().to_csv(app.cwd / "reviews.csv", index=False)
+    elt = ("task=elt", "data=table", "data.path=reviews.csv", "data.label=stars")
+
+    assert "reviews made: " in app.ok(*elt, "data.text=title")
+    assert "nothing to do" in app.ok(*elt, "data.text=title")
+    assert "reviews made: " in app.ok(*elt, "data.text=body")
+    reviews(60).to_csv(app.cwd / "reviews.csv", index=False)
+    assert "Rows: 60 (train 42, val 9, test 9)" in app.ok(*elt, "data.text=body")
+
+
+TEXT = "sklearn.feature_extraction.text"
+
+REFUSED = [
+    (["data=table"], "data.path is not set"),
+    (["data=table", "data.path=nowhere.csv"], "data.path: there is no file"),
+    ([*COLUMNS, "data.path=reviews.csv", "data.label=starz"], "Did you mean 'stars'?"),
+    ([*COLUMNS, "data.path=reviews.csv", "data.split=stars"], "'stars' is '1', and has to be"),
+    ([*COLUMNS, "data.path=reviews.csv", "data.id=stars"], "the id '1' is there"),
+    ([*COLUMNS, "data.path=reviews.csv", "data.label=key"], "with every class in each part"),
+    ([*COLUMNS, "data.path=reviews.csv", "data.min_freq=99"], "at least two classes"),
+    ([*COLUMNS, "data.path=reviews.csv", "threshold=fixed"], "A threshold gives unsure texts"),
+    ([*COLUMNS, "data.path=reviews.csv", "preprocessing.language=xx"], "no stop words for it"),
+    (["model=passive_aggressive", "threshold=fixed"], "has no probabilities"),
+    (["model=complement_nb", "vectorizer=custom", f"vectorizer._target_={TEXT}.HashingVectorizer"],
+     "takes no negative features"),
+    (["model=custom", "model._target_=sklearn.naive_bayes.ComplementNB", "+model.aplha=1"],
+     "Did you mean 'alpha'?"),
+    (["model=custom", "model._target_=sklearn.preprocessing.Normalizer"], "it has no predict()"),
+    (["model._target_=sklearn.naive_bayes.ComplementNB"], "start from model=custom"),
+    (["whitelist=[os.*]"], "has no effect"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "said"), REFUSED)
+def test_bad_input_is_one_clear_error(app: App, arguments: list[str], said: str) -> None:
+    reviews().to_csv(app.cwd / "reviews.csv", index=False)
+
+    done = app.run(*arguments, "console=plain")
+
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert said in done.stderr
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+    assert "Epoch" not in done.stdout
+    assert not (app.stores / "run_id.txt").exists()
+
+
+def test_any_estimator_is_used_by_its_name(app: App) -> None:
+    target = f"vectorizer._target_={TEXT}.CountVectorizer"
+    vectorizer = ("vectorizer=custom", "+vectorizer.min_df=2", target)
+    model = ("model=custom", "model._target_=sklearn.naive_bayes.BernoulliNB", "+model.alpha=0.3")
+
+    app.ok(*vectorizer, *model, "console=quiet")
+
+    assert 0.3 < scores(app)["f1"] < 1
+
+
+def test_a_glob_over_models_runs_every_one_but_the_custom_one(app: App) -> None:
+    chosen = (
+        "-m",
+        "model=glob([sgd,l*])",
+        "vectorizer=tfidf_word",
+        "training.epochs=1",
+    )
+    output = app.run(*chosen, "console=quiet")
+    assert output.returncode == 0, output.stderr
+    folders = list(app.outputs.glob("*/*-multirun/*/performance.json"))
+    assert len(folders) == 3  # sgd, logistic_regression, linear_svc
