@@ -16,7 +16,9 @@ from tagifai.schema import NODES, Config, check
 from tests.conftest import CONF, Compose
 
 SCHEMAS: dict[str, dict[str, str]] = {
-    "task": {name: f"task/{name}" for name in ("elt", "train", "evaluate", "predict", "info")},
+    "task": {
+        name: f"task/{name}" for name in ("elt", "train", "evaluate", "errors", "predict", "info")
+    },
     "data": {"sample": "data/two_tables", "madewithml": "data/two_tables", "table": "data/table"},
     "preprocessing": dict.fromkeys(("default", "none", "stem", "unicode"), "preprocessing/steps"),
     "split": {"stratified": "split/stratified"},

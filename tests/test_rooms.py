@@ -35,6 +35,7 @@ PURE = (
     "training",
     "tagger",
     "sizes",
+    "mistakes",
 )
 """Arrays and frames in and out; each may import those before it."""
 
@@ -68,7 +69,7 @@ BETWEEN_EDGES = {
 }
 """The only edges that know another: the part of their own work that was given a room."""
 
-TASKS = ("elt", "train", "evaluate", "predict", "info")
+TASKS = ("elt", "train", "evaluate", "errors", "predict", "info")
 
 ARROWS: dict[str, set[str]] = {
     **{name: set() for name in GROUND},
@@ -95,6 +96,7 @@ ARROWS: dict[str, set[str]] = {
     "pipeline": {"errors", "schema", *PURE},
     "objectives": {"schema", "splits", "pipeline"},
     "profiles": {"pipeline"},
+    "recorded": {"artifacts", "datasets", "pipeline", "labels"},
     "callbacks": {"training"},
     "runs": {"errors", "files", "artifacts", "store", "tagger"},
     "recording": {
@@ -113,6 +115,7 @@ ARROWS: dict[str, set[str]] = {
             "pipeline",
             "objectives",
             "profiles",
+            "recorded",
             "callbacks",
             "runs",
             "recording",
@@ -140,7 +143,16 @@ ONLY_IN: dict[str, set[str]] = {
     "optuna": {"studies", "samplers", "trials", "search"},
     "hydra": {
         *("components", "samplers", "paths", "recording", "sweeps", "tasks.train"),
-        *("tasks.elt", "tasks.evaluate", "search", "sweeper", "plugins", "cli", "run"),
+        *(
+            "tasks.elt",
+            "tasks.evaluate",
+            "tasks.errors",
+            "search",
+            "sweeper",
+            "plugins",
+            "cli",
+            "run",
+        ),
     },
     "hydra_plugins": {"search", "sweeper"},
     "omegaconf": {

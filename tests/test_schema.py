@@ -27,7 +27,7 @@ from tagifai.schema.experiment import (
 )
 from tagifai.schema.models import SGD, ComplementNB, LinearSVC, LogisticRegression
 from tagifai.schema.surroundings import Console, Objective, Paths, Sweep, Tracking
-from tagifai.schema.tasks import Elt, Evaluate, Info, Predict, Train
+from tagifai.schema.tasks import Elt, Errors, Evaluate, Info, Predict, Train
 from tagifai.schema.vectorizers import Counts, Hashing, Tfidf, Union
 
 SUM = "0123456789abcdef" * 4
@@ -47,6 +47,7 @@ ACCEPTED: list[tuple[type, dict[str, Any]]] = [
     (Preprocessing, {"stopwords": []}),
     (Preprocessing, {"keep": r"\w\p{M}", "language": "de"}),
     (Counts, {"max_df": 0.5}),
+    (Errors, {"part": "val", "limit": 0, "terms": 0}),
     (Hashing, {"n_features": 1, "norm": None}),
     (Union, {"word_ngram_max": 1, "char_weight": 0.5}),
     (RandomUnder, {"sampling_strategy": "majority"}),
@@ -180,6 +181,8 @@ REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
     (Table, {"path": "a.csv", "unlabeled": "keep"}, "unlabeled", "one of error, drop"),
     (Table, {"path": "a.csv", "test_path": "b.csv", "split": "part"}, "split", "null where there"),
     (Table, {"path": "a.csv", "sha256": "AB"}, "sha256", "64 lower-case"),
+    (Errors, {"part": "dev"}, "part", "one of train, val, test"),
+    (Errors, {"limit": -1}, "limit", "at least 0"),
     (Counts, {"min_df": 0}, "min_df", "a count of texts"),
     (Hashing, {"n_features": 0}, "n_features", "at least 1"),
     (
@@ -348,7 +351,7 @@ def test_no_two_schemas_share_a_mutable_default() -> None:
 
 def test_the_name_of_a_task_is_its_option() -> None:
     named = {name.removeprefix("task/"): node for name, node in NODES.items() if "task/" in name}
-    assert set(named.values()) == {Elt, Train, Evaluate, Predict, Info}
+    assert set(named.values()) == {Elt, Train, Evaluate, Errors, Predict, Info}
     assert {name: node().name for name, node in named.items()} == {name: name for name in named}
 
 

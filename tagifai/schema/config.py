@@ -26,7 +26,7 @@ from tagifai.schema.experiment import (
 from tagifai.schema.models import SGD, ComplementNB, LinearSVC, LogisticRegression
 from tagifai.schema.rules import require
 from tagifai.schema.surroundings import Console, Objective, Paths, Sweep, Tracking
-from tagifai.schema.tasks import Elt, Evaluate, Info, Predict, Train
+from tagifai.schema.tasks import Elt, Errors, Evaluate, Info, Predict, Train
 from tagifai.schema.vectorizers import Counts, Hashing, Tfidf, Union
 
 
@@ -74,6 +74,7 @@ NODES: dict[str, type] = {
     "task/elt": Elt,
     "task/train": Train,
     "task/evaluate": Evaluate,
+    "task/errors": Errors,
     "task/predict": Predict,
     "task/info": Info,
     "data/table": Table,

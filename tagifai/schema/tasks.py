@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tagifai.schema.rules import at_least, filled
+from tagifai.schema.rules import at_least, filled, one_of
 
 
 @dataclass
@@ -69,6 +69,33 @@ class Predict:
         for key in ("run_id", "text", "input", "output"):
             filled(key, getattr(self, key))
         at_least("batch_size", self.batch_size, 1)
+
+
+@dataclass
+class Errors:
+    """Show what a run takes for what, and the mistakes that it was surest of.
+
+    Args:
+        run_id: the run; None is the latest.
+        part: train, val or test; which of the run's rows.
+        limit: mistakes that are shown.
+        terms: that spoke for a mistake, and against it, of linear models.
+        output: a JSON file; None writes to the output folder only.
+    """
+
+    name: str = "errors"
+    run_id: str | None = None
+    part: str = "test"
+    limit: int = 10
+    terms: int = 5
+    output: str | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("run_id", "output"):
+            filled(key, getattr(self, key))
+        one_of("part", self.part, ("train", "val", "test"))
+        at_least("limit", self.limit, 0)
+        at_least("terms", self.terms, 0)
 
 
 @dataclass

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 
-from tagifai import artifacts, datasets, pipeline, readers, runs, store, tracking
+from tagifai import artifacts, pipeline, readers, recorded, runs, store, tracking
 from tagifai.console import Display
 from tagifai.errors import DataError
 from tagifai.files import to_json
-from tagifai.labels import apply_policy, to_known
+from tagifai.labels import to_known
 from tagifai.metrics import Performance
 from tagifai.schema import Config
 from tagifai.tagger import Tagger
@@ -30,7 +30,7 @@ def run(config: Config) -> float:
     run_id, path = runs.find(stores, task.run_id, uri)
     tagger = artifacts.load(path)
     if task.data is None:
-        texts, tags = _test_rows(path, stores)
+        texts, tags = recorded.rows(path, stores)
         title = f"Run {run_id} on its test rows"
     else:
         texts, tags = readers.labelled(task.data)
@@ -53,13 +53,3 @@ def score(tagger: Tagger, texts: Sequence[str], tags: Sequence[str]) -> Performa
     labels = to_known(tags, tagger.encoder.classes, tagger.other)
     y_true = tagger.encoder.encode(labels)
     return pipeline.score_rows(tagger.clean(texts), y_true, tagger, tagger.outputs(texts))
-
-
-def _test_rows(path: Path, stores: Path) -> tuple[list[str], list[str]]:
-    """Return texts and labels of the rows that the run was tested on, in their order."""
-    splits = artifacts.document(path, "splits.json")
-    table = datasets.stored(splits["data"]["name"], splits["data"]["digest"], stores)
-    labels = apply_policy(table["tag"], **splits["policy"])
-    labelled = table.loc[labels.index].assign(label=labels)
-    rows = labelled.set_index("id").loc[splits["test"]]
-    return pipeline.raw_texts(rows).tolist(), rows["label"].tolist()

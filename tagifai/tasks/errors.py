@@ -1,0 +1,68 @@
+"""task=errors: what a run takes for what, and the mistakes that it was surest of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from hydra.core.hydra_config import HydraConfig
+
+from tagifai import artifacts, mistakes, recorded, runs, store, tracking
+from tagifai.console import Display
+from tagifai.files import write_json
+from tagifai.schema import Config
+
+SHOWN_CLASSES = 12
+"""More do not fit beside one another; then the most frequent confusions are listed."""
+
+
+def run(config: Config) -> None:
+    """Show the confusion matrix and the most confident mistakes, and write all of it as JSON."""
+    display, task = Display.of(config.console), config.task
+    stores = Path(config.paths.stores)
+    tracking.close_abandoned(stores)
+    uri = store.tracking_uri(config.tracking.uri) if config.tracking.enabled else None
+    run_id, path = runs.find(stores, task.run_id, uri)
+    tagger = artifacts.load(path)
+    texts, labels = recorded.rows(path, stores, task.part)
+    y_true, outputs = tagger.encoder.encode(labels), tagger.outputs(texts)
+    counts = mistakes.confusion(y_true, tagger.decide(outputs), len(tagger.encoder.classes))
+    found = mistakes.most_confident(tagger, texts, y_true, outputs, task.limit, task.terms)
+    wrong = int(counts.sum() - np.trace(counts))
+    _show_confusion(display, tagger.encoder.classes, counts, f"Run {run_id}, {task.part} rows")
+    display.result(f"{wrong} of {len(texts)} rows have another label than their own.")
+    _show_mistakes(display, found)
+    output = Path(task.output or HydraConfig.get().runtime.output_dir + "/errors.json")
+    write_json(output, mistakes.as_json(tagger, counts, found))
+    display.say(f"Written to {output}")
+
+
+def _show_confusion(
+    display: Display, classes: Sequence[str], counts: npt.NDArray[np.int64], title: str
+) -> None:
+    if len(classes) <= SHOWN_CLASSES:
+        numbers = [str(number + 1) for number in range(len(classes))]
+        rows = [
+            [*(str(n) if n else "·" for n in line), f"{number} {name}"]
+            for number, name, line in zip(numbers, classes, counts.tolist(), strict=True)
+        ]
+        display.table(f"{title} (predicted as)", [*numbers, "label"], rows)
+        return
+    off = counts - np.diag(np.diag(counts))
+    pairs = np.argwhere(off)
+    largest = pairs[np.argsort(-off[off > 0], kind="stable")][:SHOWN_CLASSES]
+    rows = [[str(off[i, j]), f"{classes[i]} taken for {classes[j]}"] for i, j in largest]
+    display.table(f"{title}: the most frequent confusions", ["rows", ""], rows)
+
+
+def _show_mistakes(display: Display, found: Sequence[mistakes.Mistake]) -> None:
+    for mistake in found:
+        sure = "" if mistake.probability is None else f" ({mistake.probability:.2f})"
+        display.result("")
+        display.result(f"{mistake.label} taken for {mistake.predicted}{sure}: {mistake.text}")
+        for side, terms in {"for": mistake.spoke_for, "against": mistake.spoke_against}.items():
+            if terms:
+                shown = ", ".join(f"{term!r} {value:+.2f}" for term, value in terms)
+                display.result(f"  {side} it: {shown}")
