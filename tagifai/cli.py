@@ -31,6 +31,9 @@ from tagifai.paths import FOLDERS, PATHS
 LITERAL = "task.text"
 """The argument that is taken as it stands, not by Hydra's grammar."""
 
+QUOTED = (*PATHS, *FOLDERS, "task.filter", "task.baseline")
+"""Arguments that are quoted where they need it: paths, and phrases that have spaces and commas."""
+
 READ_BY_HYDRA = re.compile(
     r"""(?=.*[./])([A-Za-z/]|\.\.?/)[A-Za-z0-9_./:@%+-]*|-|null|(['"]).*\2|.*\$\{.*""", re.DOTALL
 )
@@ -46,7 +49,7 @@ class Terminated(KeyboardInterrupt):
 def quote(argument: str) -> str:
     """Return a command-line argument, quoted for Hydra where it is not to be read by its grammar.
 
-    That is `task.text`, whatever it is, and paths with spaces, parentheses and the like.
+    That is `task.text`, whatever it is, and what is `QUOTED` if it has spaces, commas and the like.
 
     Args:
         argument: one argument, such as "task.text=a (b), c".
@@ -65,7 +68,7 @@ def quote(argument: str) -> str:
         # What OmegaConf would take for an interpolation or for a missing value is escaped.
         value = re.sub(r"(\\*)\$\{", lambda match: 2 * match[1] + r"\${", value)
         value = "\\" + value if re.fullmatch(r"\\*\?\?\?", value) else value
-    elif not equals or name not in (*PATHS, *FOLDERS) or READ_BY_HYDRA.fullmatch(value):
+    elif not equals or name not in QUOTED or READ_BY_HYDRA.fullmatch(value):
         return f"{key}{equals}{value}"
     return f"{key}={QuotedString(value, Quote.double).with_quotes()}"
 

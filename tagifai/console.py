@@ -171,6 +171,42 @@ class Display:
             table.add_row(*(Text(cell) for cell in row))
         self._console.print(table, soft_wrap=False)
 
+    def ranking(
+        self,
+        title: str,
+        names: Mapping[str, Sequence[str]],
+        figures: Mapping[str, Sequence[str]],
+        optional: Sequence[str] = (),
+    ) -> list[str]:
+        """Show named rows of figures, within the width that there is.
+
+        Args:
+            title: of the table.
+            names: by column, a text a row; they share one column, folded, if there is no room.
+            figures: by column, a text a row, never folded.
+            optional: figures that may be left out for the width, the least important first.
+
+        Returns:
+            The columns that were left out.
+        """
+        shown, left_out = dict(figures), []
+        for column in [name for name in optional if name in figures]:
+            if self._fits(_ranking(title, names, shown)):
+                break
+            del shown[column]
+            left_out.append(column)
+        table = _ranking(title, names, shown)
+        if not self._fits(table):
+            rows = [dict(zip(names, row, strict=True)) for row in zip(*names.values(), strict=True)]
+            together = [", ".join(f"{key}={text}" for key, text in row.items()) for row in rows]
+            table = _ranking(title, {"": together}, shown)
+        self._console.print(table, soft_wrap=False)
+        return left_out
+
+    def _fits(self, table: Table) -> bool:
+        unlimited = self._console.options.update(width=10_000)
+        return self._console.measure(table, options=unlimited).maximum <= self._console.width
+
     def _bar(self) -> Progress:
         return Progress(
             TextColumn("Epoch"),
@@ -259,6 +295,19 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         self.quiet = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _ranking(
+    title: str, names: Mapping[str, Sequence[str]], figures: Mapping[str, Sequence[str]]
+) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for name in names:
+        table.add_column(Text(name), overflow="fold")
+    for name in figures:
+        table.add_column(Text(name), justify="right", no_wrap=True)
+    for row in zip(*names.values(), *figures.values(), strict=True):
+        table.add_row(*(Text(cell) for cell in row))
+    return table
 
 
 def _row(scores: Scores) -> list[str]:

@@ -157,6 +157,14 @@ def test_plain_and_quoted_paths_and_interpolations_are_left_alone(key: str, path
     assert cli.quote(f"{key}={path}") == f"{key}={path}"
 
 
+@pytest.mark.parametrize("key", ["task.filter", "task.baseline"])
+@pytest.mark.parametrize(
+    "phrase", ["params.a.b = 'x' AND metrics.f1 >= 0.5", "model=sgd, model.alpha=1e-5", "a"]
+)
+def test_a_filter_and_the_name_of_a_row_come_through_unchanged(key: str, phrase: str) -> None:
+    assert parsed(cli.quote(f"{key}={phrase}")) == phrase
+
+
 @settings(max_examples=200)
 @given(st.sampled_from(PATHS), FILES.filter(lambda path: "${" not in path))
 @example("task.input", "/a b (1), [c] {d}=#;&|<>*?!^`'\"")

@@ -17,7 +17,8 @@ from tests.conftest import CONF, Compose
 
 SCHEMAS: dict[str, dict[str, str]] = {
     "task": {
-        name: f"task/{name}" for name in ("elt", "train", "evaluate", "errors", "predict", "info")
+        name: f"task/{name}"
+        for name in ("elt", "train", "evaluate", "errors", "predict", "compare", "info")
     },
     "data": {"sample": "data/two_tables", "madewithml": "data/two_tables", "table": "data/table"},
     "preprocessing": dict.fromkeys(("default", "none", "stem", "unicode"), "preprocessing/steps"),

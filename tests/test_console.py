@@ -467,3 +467,55 @@ def test_long_parameters_are_folded_and_nothing_of_them_is_lost(terminal: Termin
     for n in range(8):
         assert f"model.parameter_{n}={n}" in words
     assert "0.12345678" in words
+
+
+# --- rankings ----------------------------------------------------------------------------------
+
+NAMES = {"model": ["sgd", "sgd_huber"], "model.alpha": ["0.1", "0.25"]}
+FIGURES = {"mean": ["0.5000", "0.2500"], "seconds": ["1.0", "22.0"], "size": ["1 MB", "2 MB"]}
+
+
+def widest(text: str) -> int:
+    return max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in text.splitlines())
+
+
+def test_a_ranking_has_names_to_the_left_and_figures_to_the_right(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert display().ranking("Best", NAMES, FIGURES, optional=("size", "seconds")) == []
+    output = capsys.readouterr().out
+    assert rows_of(output) == [
+        ["Best"],
+        ["model", "model.alpha", "mean", "seconds", "size"],
+        ["sgd", "0.1", "0.5000", "1.0", "1", "MB"],
+        ["sgd_huber", "0.25", "0.2500", "22.0", "2", "MB"],
+    ]
+    header, first = (next(x for x in output.splitlines() if word in x) for word in ("mean", "sgd"))
+    assert header.index("model.alpha") == first.index("0.1")
+    assert header.index("seconds") + len("seconds") == first.index("1.0") + len("1.0")
+    assert "\x1b" not in output
+
+
+def test_figures_that_may_be_left_out_are_so_until_the_rest_fits(terminal: Terminal) -> None:
+    # 60 columns: one of the two has to go.
+    long = NAMES | {"model.alpha": ["0.1", "0.123456789012345678"]}
+    assert display().ranking("t", long, FIGURES, ("size", "seconds")) == ["size"]
+    assert widest(terminal.getvalue()) <= 60
+    assert "seconds" in terminal.getvalue()
+
+
+def test_names_without_room_share_a_column_and_nothing_of_them_is_lost(terminal: Terminal) -> None:
+    names = {f"model.parameter_{n}": ["[b]one[/b]", "two"] for n in range(5)}
+    assert display().ranking("t", names, FIGURES, ("size", "none")) == ["size"]
+    assert widest(terminal.getvalue()) <= 60
+    words = "".join(terminal.getvalue().split())
+    assert "0.5000" in words
+    for n in range(5):
+        assert f"model.parameter_{n}=[b]one[/b]" in re.sub(r"0\.5000|1\.0", "", words)
+
+
+def test_a_ranking_of_one_nameless_row_has_figures_only(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    display(quiet=True).ranking("t", {}, {"mean": ["0.5"]})
+    assert rows_of(capsys.readouterr().out) == [["t"], ["mean"], ["0.5"]]

@@ -36,6 +36,8 @@ PURE = (
     "tagger",
     "sizes",
     "mistakes",
+    "leaderboards",
+    "reports",
 )
 """Arrays and frames in and out; each may import those before it."""
 
@@ -51,6 +53,7 @@ EDGES = (
     "estimators",
     "tracking",
     "store",
+    "lookup",
     "studies",
     "samplers",
     "trials",
@@ -63,13 +66,14 @@ BETWEEN_EDGES = {
     ("labeled", "formats"),
     ("artifacts", "estimators"),
     ("tracking", "store"),
+    ("lookup", "store"),
     ("samplers", "studies"),
     ("trials", "studies"),
     ("trials", "samplers"),
 }
 """The only edges that know another: the part of their own work that was given a room."""
 
-TASKS = ("elt", "train", "evaluate", "errors", "predict", "info")
+TASKS = ("elt", "train", "evaluate", "errors", "predict", "compare", "info")
 
 ARROWS: dict[str, set[str]] = {
     **{name: set() for name in GROUND},
@@ -87,6 +91,7 @@ ARROWS: dict[str, set[str]] = {
     "artifacts": {"errors", "files", "provenance", "labels", "tagger", "estimators"},
     "store": {"errors", "addresses"},
     "tracking": {"errors", "addresses", "liveness", "store"},
+    "lookup": {"errors", "addresses", "store"},
     "studies": {"errors", "addresses"},
     "samplers": {"errors", "studies"},
     "trials": {"errors", "studies", "samplers"},
@@ -139,7 +144,7 @@ ARROWS: dict[str, set[str]] = {
 }
 
 ONLY_IN: dict[str, set[str]] = {
-    "mlflow": {"tracking", "store"},
+    "mlflow": {"tracking", "store", "lookup"},
     "optuna": {"studies", "samplers", "trials", "search"},
     "hydra": {
         *("components", "samplers", "paths", "recording", "sweeps", "tasks.train"),

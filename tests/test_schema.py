@@ -27,7 +27,7 @@ from tagifai.schema.experiment import (
 )
 from tagifai.schema.models import SGD, ComplementNB, LinearSVC, LogisticRegression
 from tagifai.schema.surroundings import Console, Objective, Paths, Sweep, Tracking
-from tagifai.schema.tasks import Elt, Errors, Evaluate, Info, Predict, Train
+from tagifai.schema.tasks import Compare, Elt, Errors, Evaluate, Info, Predict, Train
 from tagifai.schema.vectorizers import Counts, Hashing, Tfidf, Union
 
 SUM = "0123456789abcdef" * 4
@@ -109,6 +109,8 @@ ACCEPTED: list[tuple[type, dict[str, Any]]] = [
         for value in (None, " x ")
     ],
     *[(Evaluate, {key: value}) for key in ("run_id", "data", "output") for value in (None, "x")],
+    (Compare, {"parent": "0a-B_9", "direction": "minimize", "tags": None, "limit": 1}),
+    *[(Compare, {"output": f"a.{kind}"}) for kind in ("csv", "json", "MD")],
     (Paths, {"root": MISSING, "outputs": "o", "stores": "/s"}),
 ]
 
@@ -119,10 +121,16 @@ NOT_BLANK: list[tuple[type, str]] = [
     *[(Tracking, key) for key in ("uri", "experiment", "run_name")],
     *[(Evaluate, key) for key in ("run_id", "data", "output")],
     *[(Predict, key) for key in ("run_id", "text", "input", "output")],
+    *[(Compare, key) for key in ("experiment", "filter", "metric", "baseline")],
     *[(Paths, key) for key in ("root", "outputs", "stores")],
 ]
 
 REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
+    *[(Compare, {"parent": text}, "parent", "the id of a run") for text in ("", "a'b", "a b")],
+    *[(Compare, {"output": text}, "output", "a .csv, .json or .md") for text in ("", "a.txt")],
+    *[(Compare, {"confidence": number}, "confidence", "a share") for number in (0.0, 1.0)],
+    (Compare, {"direction": "up"}, "direction", "one of maximize, minimize"),
+    (Compare, {"limit": 0}, "limit", "at least 1"),
     *[
         (Config, {"seed": number}, "seed", "a whole number from 0 to 2**32 - 1")
         for number in (-1, 2**32)
@@ -351,7 +359,7 @@ def test_no_two_schemas_share_a_mutable_default() -> None:
 
 def test_the_name_of_a_task_is_its_option() -> None:
     named = {name.removeprefix("task/"): node for name, node in NODES.items() if "task/" in name}
-    assert set(named.values()) == {Elt, Train, Evaluate, Errors, Predict, Info}
+    assert set(named.values()) == {Elt, Train, Evaluate, Errors, Predict, Compare, Info}
     assert {name: node().name for name, node in named.items()} == {name: name for name in named}
 
 

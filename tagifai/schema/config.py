@@ -26,7 +26,7 @@ from tagifai.schema.experiment import (
 from tagifai.schema.models import SGD, ComplementNB, LinearSVC, LogisticRegression
 from tagifai.schema.rules import require
 from tagifai.schema.surroundings import Console, Objective, Paths, Sweep, Tracking
-from tagifai.schema.tasks import Elt, Errors, Evaluate, Info, Predict, Train
+from tagifai.schema.tasks import Compare, Elt, Errors, Evaluate, Info, Predict, Train
 from tagifai.schema.vectorizers import Counts, Hashing, Tfidf, Union
 
 
@@ -76,6 +76,7 @@ NODES: dict[str, type] = {
     "task/evaluate": Evaluate,
     "task/errors": Errors,
     "task/predict": Predict,
+    "task/compare": Compare,
     "task/info": Info,
     "data/table": Table,
     "data/two_tables": TwoTables,

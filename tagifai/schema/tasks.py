@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 
-from tagifai.schema.rules import at_least, filled, one_of
+from tagifai.schema.rules import at_least, filled, one_of, require, share
 
 
 @dataclass
@@ -96,6 +97,48 @@ class Errors:
         one_of("part", self.part, ("train", "val", "test"))
         at_least("limit", self.limit, 0)
         at_least("terms", self.terms, 0)
+
+
+@dataclass
+class Compare:
+    """Rank the runs of an experiment, those that differ in their seed only as one row.
+
+    Args:
+        experiment: name of the MLflow experiment; None is `tracking.experiment`.
+        parent: id of a parent run, whose children are compared.
+        filter: of runs, in MLflow's language, such as "params.split.shuffle = 'True'".
+        tags: values that tags of the runs must have.
+        metric: of the runs; rows are sorted by its mean.
+        direction: "maximize" or "minimize", which is to say what the first row is.
+        baseline: a row's name, or the id of one of its runs; None shows no differences.
+        confidence: of the intervals of differences, as a share.
+        output: a .csv, .json or .md file for all rows; None writes none.
+        limit: rows that are shown.
+    """
+
+    name: str = "compare"
+    experiment: str | None = None
+    parent: str | None = None
+    filter: str | None = None
+    tags: dict[str, str] | None = field(default_factory=dict)
+    metric: str = "test_f1"
+    direction: str = "maximize"
+    baseline: str | None = None
+    confidence: float = 0.95
+    output: str | None = None
+    limit: int = 20
+
+    def __post_init__(self) -> None:
+        for key in ("experiment", "filter", "metric", "baseline"):
+            filled(key, getattr(self, key))
+        is_id = self.parent is None or re.fullmatch(r"[\w-]+", self.parent) is not None
+        require(is_id, "parent", self.parent, "the id of a run, or null")
+        one_of("direction", self.direction, ("maximize", "minimize"))
+        share("confidence", self.confidence)
+        kinds = (".csv", ".json", ".md")
+        is_kind = self.output is None or self.output.lower().endswith(kinds)
+        require(is_kind, "output", self.output, "a .csv, .json or .md file, or null")
+        at_least("limit", self.limit, 1)
 
 
 @dataclass

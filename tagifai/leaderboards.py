@@ -1,0 +1,404 @@
+"""Leaderboards: runs that differ only in their seed as one row, ranked, and set against a baseline.
+
+Runs come as a frame, one a row, with the columns run_id, name, status, parent, start (ms since
+1970), seconds, digest (of the data), and one for each parameter, tag and metric, such as
+"params.model.alpha", "tags.option.model" and "metrics.test_f1".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tagifai.errors import ConfigError, DataError, nearest
+
+NO_INFLUENCE = re.compile(
+    r"seed"
+    r"|(task|tracking|console|paths|sweep)\..*"
+    # Where the data are; the digest says which they are.
+    r"|data\.(projects|tags|path|val_path|test_path|(\w+_)?sha256)"
+)
+"""Parameters that do not make a row of their own."""
+
+OBJECTIVE = re.compile(r"objective\..*")
+"""Parameters that have an influence on the objective only."""
+
+SIZES = ("metrics.model_bytes", "metrics.objective/model_bytes", "tags.model_bytes")
+"""Where a run may say how large its model is."""
+
+MISSING = "-"
+NAME_LENGTH = 40
+NAMES_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The runs that are compared.
+
+    Args:
+        runs: finished trainings with the metric, at least one.
+        where: what they have in common, as a phrase.
+        left_out: how many were left out, by reason.
+    """
+
+    runs: pd.DataFrame
+    where: str
+    left_out: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Board:
+    """Rows, the best first.
+
+    Args:
+        rows: by label; the columns of `names`, then n, mean, std (NaN for one run), with a baseline
+            difference, low, high, pairs and interval (what the bounds are), then seconds a run and,
+            where it is known, model_bytes. The baseline's own row has no pairs.
+        names: the columns by which rows differ.
+        baseline: label of the row that differences are to.
+        interval: of the differences, such as "paired t, 95 %".
+        repeats: runs that do not count, since a later one has the same configuration and seed.
+    """
+
+    rows: pd.DataFrame
+    names: tuple[str, ...]
+    baseline: str | None
+    interval: str
+    repeats: int
+
+
+# --- which runs --------------------------------------------------------------------------------
+
+
+def choose(
+    runs: pd.DataFrame,
+    metric: str,
+    *,
+    parent: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    found_by: str | None = None,
+) -> Choice:
+    """Choose the finished trainings that have the metric.
+
+    Args:
+        runs: all there are, or those that a filter has found.
+        metric: its name.
+        parent: id of a run; only its children count.
+        tags: values that the runs must have.
+        found_by: the filter. Without filter, parent and tags it is the children of the latest
+            parent that has any to compare, or else all runs.
+
+    Raises:
+        DataError: there is no such run; says which metrics there are.
+    """
+    if not (parent or tags or found_by):
+        parent = latest_parent(runs, metric)
+    phrases = ["those" if tags or found_by else "all there are"]
+    chosen = runs
+    if parent is not None:
+        chosen = chosen[_column(chosen, "parent") == parent]
+        phrases = [f"children of {_named(runs, parent)}"]
+    for key, value in (tags or {}).items():
+        chosen = chosen[_column(chosen, f"tags.{key}") == value]
+        phrases.append(f"with {key}={value}")
+    if found_by:
+        phrases.append(f"where {found_by}")
+    return _eligible(chosen, metric, " ".join(phrases))
+
+
+def latest_parent(runs: pd.DataFrame, metric: str) -> str | None:
+    """Return the id of the parent, begun last, that has finished children with the metric."""
+    counting = runs[_trained(runs) & _finished(runs) & _column(runs, f"metrics.{metric}").notna()]
+    children = counting[counting["parent"].notna()]
+    if children.empty:
+        return None
+    # A parent that is not among the runs is as old as its first child.
+    begun = children.groupby("parent")["start"].min()
+    own = runs.set_index("run_id")["start"]
+    begun.update(own[own.index.isin(begun.index)])
+    return str(begun.idxmax())
+
+
+def _eligible(chosen: pd.DataFrame, metric: str, where: str) -> Choice:
+    trained, finished = _trained(chosen), _finished(chosen)
+    valued = _column(chosen, f"metrics.{metric}").notna()
+    if not trained.any():
+        raise DataError(f"There is no training run to compare ({where}). Train some: run.py -m ...")
+    if not (trained & finished).any():
+        raise DataError(f"None of {trained.sum()} training runs has finished ({where}).")
+    if not (trained & finished & valued).any():
+        known = _metrics(chosen[trained & finished])
+        raise DataError(
+            f"No finished training run has the metric {metric!r} ({where})."
+            f"{nearest(metric, known)} There are: {_listed(known)}."
+        )
+    left_out = {
+        "not finished": trained & ~finished,
+        f"without {metric}": trained & finished & ~valued,
+    }
+    counts = {reason: int(those.sum()) for reason, those in left_out.items() if those.any()}
+    return Choice(chosen[trained & finished & valued], where, counts)
+
+
+def _trained(runs: pd.DataFrame) -> pd.Series[bool]:
+    return _column(runs, "params.task.name") == "train"
+
+
+def _finished(runs: pd.DataFrame) -> pd.Series[bool]:
+    return _column(runs, "status") == "FINISHED"
+
+
+def _column(runs: pd.DataFrame, name: str) -> pd.Series[Any]:
+    return runs[name] if name in runs else pd.Series(None, runs.index, dtype=object)
+
+
+def _named(runs: pd.DataFrame, parent: str) -> str:
+    own = runs.loc[runs["run_id"] == parent, "name"].dropna()
+    return f"{own.iloc[0]} ({parent})" if len(own) else parent
+
+
+def _metrics(runs: pd.DataFrame) -> list[str]:
+    there = runs.dropna(axis=1, how="all").filter(regex=r"^metrics\.")
+    return sorted(name.removeprefix("metrics.") for name in map(str, there))
+
+
+def _listed(metrics: Sequence[str]) -> str:
+    plain = [name for name in metrics if "/" not in name]
+    of_parts = len(metrics) - len(plain)
+    more = [f"{of_parts} of single classes or slices"] if of_parts else []
+    return ", ".join([*plain, *more]) or "none"
+
+
+# --- what the rows are -------------------------------------------------------------------------
+
+
+def names(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return what runs differ in, beside their seed: options by group, then parameters by key.
+
+    A parameter that has one value with each option of its group follows from the option and is
+    left out. Data of other content are "data.digest".
+
+    Args:
+        runs: shape (n, columns).
+        metric: decides whether parameters of the objective matter.
+
+    Returns:
+        Texts, shape (n, differences); "-" where a run has no such parameter.
+    """
+    options = _part(runs, "tags.option.")
+    options = {group: of_runs.replace("None", "none") for group, of_runs in options.items()}
+    options = {group: of_runs for group, of_runs in options.items() if of_runs.nunique() > 1}
+    parameters = _part(runs, "params.")
+    parameters["data.digest"] = _filled(_column(runs, "digest").astype(object).str[:8])
+    shown = {
+        key: values
+        for key, values in sorted(parameters.items())
+        if values.nunique() > 1
+        and not NO_INFLUENCE.fullmatch(key)
+        and (metric.startswith("objective") or not OBJECTIVE.fullmatch(key))
+        and not _follows(values, options.get(key.partition(".")[0]))
+    }
+    found = pd.DataFrame(dict(sorted(options.items())) | shown, index=runs.index, dtype=object)
+    return found.map(_short)
+
+
+def _part(runs: pd.DataFrame, prefix: str) -> dict[str, pd.Series[Any]]:
+    kept = [name for name in map(str, runs) if name.startswith(prefix)]
+    return {name.removeprefix(prefix): _filled(runs[name]) for name in kept}
+
+
+def _filled(values: pd.Series[Any]) -> pd.Series[Any]:
+    return values.astype(object).where(values.notna(), MISSING)
+
+
+def _follows(values: pd.Series[Any], options: pd.Series[Any] | None) -> bool:
+    return options is not None and bool((values.groupby(options).nunique() <= 1).all())
+
+
+def _short(value: str) -> str:
+    """Return a value that can stand in a table; long ones that differ stay different."""
+    if len(value) <= NAME_LENGTH:
+        return value
+    return f"{value[:24]}…{hashlib.sha256(value.encode()).hexdigest()[:8]}"
+
+
+def label(values: Mapping[str, str]) -> str:
+    """Return the name of a row, such as "model=sgd, model.alpha=0.1"."""
+    return ", ".join(f"{key}={value}" for key, value in values.items()) or "all"
+
+
+# --- the figures -------------------------------------------------------------------------------
+
+
+def rank(
+    runs: pd.DataFrame,
+    metric: str,
+    *,
+    maximize: bool = True,
+    baseline: str | None = None,
+    confidence: float = 0.95,
+) -> Board:
+    """Make a row of the runs that differ only in their seed, and rank the rows by their mean.
+
+    Args:
+        runs: with values of the metric.
+        metric: its name.
+        maximize: whether a higher mean comes first.
+        baseline: a row's name or a part of it, or the id of one of its runs.
+        confidence: of the intervals of differences to the baseline, as a share.
+
+    Raises:
+        ConfigError: the baseline is no row, or more than one.
+    """
+    named = names(runs, metric)
+    labels = pd.Series([label(dict(row)) for _, row in named.iterrows()], runs.index, dtype=object)
+    rows = named.set_axis(labels)[~labels.duplicated().to_numpy()].sort_index()
+    latest = _latest(runs, labels)
+    by_row = labels[latest.index]
+    parts = [rows, _spread(latest[f"metrics.{metric}"], by_row)]
+    against = None
+    if baseline is not None:
+        against = find(baseline, rows, dict(zip(runs["run_id"], labels, strict=True)))
+        parts.append(differences(latest, metric, by_row, against, confidence))
+    parts.append(_costs(latest, by_row))
+    table = pd.concat([part.loc[rows.index] for part in parts], axis="columns")
+    table = table.sort_values("mean", ascending=not maximize, kind="stable")
+    repeats = len(runs) - len(latest)
+    return Board(table, tuple(map(str, named)), against, interval(confidence), repeats)
+
+
+def interval(confidence: float) -> str:
+    """Return the name of the intervals, such as "paired t, 95 %"."""
+    return f"paired t, {100 * confidence:g} %"
+
+
+def _latest(runs: pd.DataFrame, labels: pd.Series[Any]) -> pd.DataFrame:
+    """Return one run of each row and seed, the latest: the same again is no further evidence."""
+    ordered = runs.sort_values("start", kind="stable")
+    seeds = _column(ordered, "params.seed")
+    again = pd.DataFrame({"row": labels, "seed": seeds}).loc[ordered.index].duplicated(keep="last")
+    return ordered[~again | seeds.isna()]
+
+
+def _spread(values: pd.Series[float], by_row: pd.Series[Any]) -> pd.DataFrame:
+    found = values.astype(float).groupby(by_row).agg(["size", "mean", "std"])
+    return found.rename(columns={"size": "n"})
+
+
+def _costs(runs: pd.DataFrame, by_row: pd.Series[Any]) -> pd.DataFrame:
+    """Return the mean seconds of a run and, where any run says so, the mean size of its model."""
+    sizes = pd.Series(math.nan, runs.index)
+    for name in SIZES:
+        sizes = sizes.fillna(pd.to_numeric(_column(runs, name), errors="coerce"))
+    costs = pd.DataFrame({"seconds": runs["seconds"].astype(float), "model_bytes": sizes})
+    means = costs.groupby(by_row).mean()
+    return means if sizes.notna().any() else means[["seconds"]]
+
+
+def differences(
+    runs: pd.DataFrame,
+    metric: str,
+    by_row: pd.Series[Any],
+    baseline: str,
+    confidence: float,
+) -> pd.DataFrame:
+    """Return how much more each row has of the metric than the baseline, over pairs of runs.
+
+    A pair are two runs of the same seed on the same data; of unknown seeds or data there are none.
+
+    Args:
+        runs: at most one of each row and seed.
+        metric: its name.
+        by_row: label of each run.
+        baseline: label of the row that is subtracted.
+        confidence: of the interval, as a share.
+
+    Returns:
+        By label: difference (mean of the pairs'), low, high, pairs, interval (what the bounds
+        are). The baseline has none of them.
+    """
+    keys = ["seed", "digest"]
+    table = pd.DataFrame(
+        {
+            "row": by_row,
+            "seed": _column(runs, "params.seed"),
+            "digest": _column(runs, "digest"),
+            "value": runs[f"metrics.{metric}"].astype(float),
+        }
+    )
+    own = table[table["row"] == baseline].dropna(subset=keys)
+    pairs = table.dropna(subset=keys).merge(own, on=keys, suffixes=("", "_baseline"))
+    pairs["gain"] = pairs["value"] - pairs["value_baseline"]
+    others = [name for name in by_row.unique() if name != baseline]
+    gains = {name: pairs.loc[pairs["row"] == name, "gain"].to_numpy() for name in others}
+    found = pd.DataFrame(
+        [paired_t(gains[name], confidence) for name in others],
+        index=pd.Index(others, dtype=object),
+        columns=["difference", "low", "high"],
+        dtype=float,
+    )
+    found["pairs"] = pd.array([len(gains[name]) for name in others], dtype="Int64")
+    found["interval"] = [None if math.isnan(low) else interval(confidence) for low in found["low"]]
+    return found.reindex([*others, baseline])
+
+
+def paired_t(gains: npt.NDArray[np.float64], confidence: float) -> tuple[float, float, float]:
+    """Return the mean of paired differences and the bounds of Student's t interval of it.
+
+    Args:
+        gains: differences, shape (pairs,).
+        confidence: that the interval is to have, as a share.
+
+    Returns:
+        Mean, lower and upper bound: mean -+ t * s / sqrt(pairs), with the quantile t of pairs - 1
+        degrees of freedom. NaN for fewer than two pairs, which say nothing of their spread.
+    """
+    if len(gains) < 2:
+        return math.nan, math.nan, math.nan
+    from scipy.stats import t
+
+    mean = float(gains.mean())
+    half = float(t.ppf((1 + confidence) / 2, len(gains) - 1) * gains.std(ddof=1))
+    half /= math.sqrt(len(gains))
+    return mean, mean - half, mean + half
+
+
+def find(baseline: str, rows: pd.DataFrame, by_run: Mapping[str, str]) -> str:
+    """Return the label of the row that a baseline means.
+
+    Args:
+        baseline: a label, a part or parts of one such as "model=sgd" or "sgd", or a run's id.
+        rows: values of names, by label.
+        by_run: label by run id.
+
+    Raises:
+        ConfigError: no row, or more than one; with the labels of all rows.
+    """
+    if baseline in by_run:
+        return by_run[baseline]
+    if baseline in rows.index:
+        return baseline
+    wanted = {part.strip() for part in baseline.split(",")}
+    matches = [
+        str(name)
+        for name, values in rows.iterrows()
+        if wanted <= {*values, *(f"{key}={value}" for key, value in values.items())}
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    among = matches or [str(name) for name in rows.index]
+    listed = "; ".join(among[:NAMES_SHOWN])
+    more = f"; and {len(among) - NAMES_SHOWN} more" if len(among) > NAMES_SHOWN else ""
+    what = f"{len(matches)} rows are" if matches else "no row is"
+    raise ConfigError(
+        f"task.baseline = {baseline!r}: {what} named so. Give one of these, or the id of a run"
+        f" in it: {listed}{more}."
+    )

@@ -1,0 +1,162 @@
+"""task=compare end to end: runs in a database, and what is said, written and refused of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput
+
+from tests.app import App
+
+VALUES = {("sgd", 1): 0.5, ("sgd", 2): 0.7, ("huber", 1): 0.6, ("huber", 2): 0.9}
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory, ready: Callable[[Path], App]) -> App:
+    """Children of one parent, by model and seed, an unfinished one and one without parent."""
+    app = ready(tmp_path_factory.mktemp("compared"))
+    client = MlflowClient(f"sqlite:///{app.stores}/mlflow.db")
+    experiment = client.create_experiment(
+        "tagifai", artifact_location=str(app.stores / "artifacts")
+    )
+    parent = client.create_run(experiment, run_name="sweep").info.run_id
+    for (model, seed), value in VALUES.items():
+        a_training(client, experiment, parent, model, seed, value)
+    a_training(client, experiment, parent, "huber", 3, 0.1, status="FAILED")
+    a_training(client, experiment, None, "alone", 1, 0.2)
+    return app
+
+
+def a_training(
+    client: MlflowClient,
+    experiment: str,
+    parent: str | None,
+    model: str,
+    seed: int,
+    value: float,
+    status: str = "FINISHED",
+) -> None:
+    tags = {"option.model": model, "purpose": model}
+    run_id = client.create_run(
+        experiment, tags=tags | ({"mlflow.parentRunId": parent} if parent else {})
+    ).info.run_id
+    for key, text in {"task.name": "train", "seed": seed, "model.loss": f"of {model}"}.items():
+        client.log_param(run_id, key, text)
+    client.log_metric(run_id, "test_f1", value)
+    client.log_inputs(run_id, [DatasetInput(Dataset("s", "abc", "local", "{}"), [])])
+    client.set_terminated(run_id, status)
+
+
+def refused(app: App, *arguments: str) -> str:
+    """Run what must be refused: one message, exit code 2, no file written."""
+    done = app.run("task=compare", "task.output=refused.csv", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert not (app.cwd / "refused.csv").exists()
+    (line,) = done.stderr.splitlines()
+    return line.removeprefix("Error: ")
+
+
+def lines(output: str) -> list[list[str]]:
+    return [line.split() for line in output.splitlines() if line.strip(" ─")]
+
+
+def test_the_children_of_the_latest_sweep_are_ranked_and_named_by_what_differs(
+    compared: App,
+) -> None:
+    said, title, header, *rows = lines(compared.ok("task=compare"))
+    assert re.fullmatch(
+        r"Compared: 4 runs, children of sweep \(\w{32}\); left out: 1 not finished", " ".join(said)
+    )
+    assert title == ["test_f1", "(maximize)"]
+    assert header == ["model", "n", "mean", "std", "seconds"]
+    assert [row[:4] for row in rows] == [
+        ["huber", "2", "0.7500", "0.2121"],
+        ["sgd", "2", "0.6000", "0.1414"],
+    ]
+
+
+def test_differences_are_paired_and_the_same_in_every_file(compared: App) -> None:
+    # Gains 0.1 and 0.2; t for 1 degree of freedom at 90 % is tan(0.45 pi) = 6.3138.
+    given = ("task.baseline=sgd", "task.confidence=0.9")
+    shown = compared.ok("task=compare", *given, "task.output=a.csv")
+    assert re.search(r"huber .* \+0\.1500 +\[-0\.1657, \+0\.4657\] +2 ", shown)
+    assert "Differences to model=sgd: paired t, 90 %" in shown
+    with (compared.cwd / "a.csv").open(encoding="utf-8") as file:
+        first, second = csv.DictReader(file)
+    assert float(first["difference"]) == pytest.approx(0.15)
+    assert (first["interval"], second["interval"]) == ("paired t, 90 %", "")
+
+    compared.ok("task=compare", *given, "task.output=a.json")
+    content = json.loads((compared.cwd / "a.json").read_text())
+    assert content["baseline"] == "model=sgd"
+    assert content["rows"][0]["low"] == pytest.approx(0.15 - 0.31569, abs=1e-5)
+    assert content["rows"][0]["high"] == float(first["high"])
+
+    compared.ok("task=compare", *given, "task.output=a.md")
+    assert "| [-0.1657, +0.4657] |" in (compared.cwd / "a.md").read_text()
+
+
+def test_runs_are_found_by_filter_and_by_tags(compared: App) -> None:
+    by_filter = compared.ok("task=compare", "task.filter=metrics.test_f1 > 0.65")
+    assert "Compared: 2 runs, those where metrics.test_f1 > 0.65" in by_filter
+    by_tags = compared.ok("task=compare", "+task.tags.purpose=alone")
+    assert "Compared: 1 runs, those with purpose=alone" in by_tags
+
+
+def test_more_rows_than_the_limit_are_counted_and_written(compared: App) -> None:
+    given = ("task.limit=1", "task.direction=minimize", "task.output=all.csv")
+    output = compared.ok("task=compare", *given)
+    assert "... and 1 more (task.limit = 1)" in output
+    assert "huber" not in output
+    assert (compared.cwd / "all.csv").read_text().count("\n") == 3
+
+
+def test_a_baseline_that_is_no_row_is_refused_with_the_rows(compared: App) -> None:
+    line = refused(compared, "task.baseline=model=sgd, seed=1")
+    assert line.endswith("model=huber; model=sgd.")
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("task.experiment=tagfai", "Did you mean 'tagifai'?"),
+        ("task.metric=test_f2", "There are: test_f1."),
+        ("task.filter=metrics.test_f1 >", "Invalid clause"),
+        ("task.parent=nobody", "children of nobody"),
+        ("tracking=none", "tracking=none has none"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_message(compared: App, argument: str, said: str) -> None:
+    assert said in refused(compared, argument)
+
+
+def test_without_a_store_there_is_nothing_to_compare_and_none_is_made(tmp_path: Path) -> None:
+    app = App(tmp_path)
+    assert "no tracked runs yet" in refused(app)
+    assert not (app.stores / "mlflow.db").exists()
+
+
+def test_a_multirun_is_compared_right_after_it(
+    tmp_path: Path, ready: Callable[[Path], App]
+) -> None:
+    app = ready(tmp_path)
+    sweep = ("model=sgd,sgd_huber", "seed=1,2", "vectorizer=tfidf_word", "training.epochs=2")
+    assert app.run("-m", *sweep).returncode == 0
+    output = app.ok("task=compare", "task.baseline=sgd", "task.output=board.json")
+    assert re.search(r"Compared: 4 runs, children of \S+-multirun \(\w{32}\)\n", output)
+
+    content = json.loads((app.cwd / "board.json").read_text())
+    assert {row["model"] for row in content["rows"]} == {"sgd", "sgd_huber"}
+    runs = [json.loads(p.read_text()) for p in sorted(app.outputs.glob("*/*/*/performance.json"))]
+    scores = [run["test"]["overall"]["f1"] for run in runs]  # sgd 1, sgd 2, sgd_huber 1, 2
+    by_model = {row["model"]: row for row in content["rows"]}
+    assert by_model["sgd"]["mean"] == pytest.approx(sum(scores[:2]) / 2)
+    gain = (scores[2] - scores[0] + scores[3] - scores[1]) / 2
+    assert by_model["sgd_huber"]["difference"] == pytest.approx(gain)
+    assert (by_model["sgd_huber"]["pairs"], by_model["sgd"]["pairs"]) == (2, None)

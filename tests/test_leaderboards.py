@@ -1,0 +1,345 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tagifai import leaderboards
+from tagifai.errors import ConfigError, DataError
+
+NO_VALUE = math.nan
+
+
+def a_run(
+    run_id: str,
+    value: float | None = None,
+    *,
+    seed: int | None = 1,
+    option: str | None = None,
+    start: int = 0,
+    **more: Any,
+) -> dict[str, Any]:
+    """A finished training on data "d"; `more` are columns with __ in place of dots."""
+    given = {name.replace("__", "."): content for name, content in more.items()}
+    fixed = {"status": "FINISHED", "parent": None, "seconds": 2.0, "digest": "d"}
+    optional = {
+        "params.seed": None if seed is None else str(seed),
+        "tags.option.model": option,
+        "metrics.f1": value,
+    }
+    return {
+        "run_id": run_id,
+        "name": run_id,
+        "start": start,
+        "params.task.name": "train",
+        **fixed,
+        **{name: content for name, content in optional.items() if content is not None},
+        **given,
+    }
+
+
+def frame(*runs: dict[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame(list(runs))
+
+
+def names(*runs: dict[str, Any]) -> dict[str, list[str]]:
+    return leaderboards.names(frame(*runs), "f1").to_dict("list")  # type: ignore[return-value]
+
+
+# --- which runs count --------------------------------------------------------------------------
+
+
+def test_only_finished_trainings_with_the_metric_count_and_the_others_are_counted() -> None:
+    runs = frame(
+        a_run("a", 0.5),
+        a_run("running", 0.5, status="RUNNING"),
+        a_run("failed", None, status="FAILED"),
+        a_run("trial"),
+        a_run("not a number", NO_VALUE),
+        a_run("parent", 0.5, params__task__name=None),
+    )
+    choice = leaderboards.choose(runs, "f1")
+    assert list(choice.runs["run_id"]) == ["a"]
+    assert choice.left_out == {"not finished": 2, "without f1": 2}
+    assert choice.where == "all there are"
+
+
+def test_the_children_of_the_latest_parent_that_has_any_to_compare_are_chosen() -> None:
+    runs = frame(
+        a_run("old", start=1, name="first"),
+        a_run("new", start=5, name="second"),
+        a_run("search", start=9, name="third"),
+        a_run("a", 0.1, parent="old", start=7),
+        a_run("b", 0.2, parent="new", start=6),
+        a_run("trial", parent="search", start=9),
+        a_run("alone", 0.3, start=10),
+    )
+    choice = leaderboards.choose(runs, "f1")
+    assert list(choice.runs["run_id"]) == ["b"]
+    assert choice.where == "children of second (new)"
+
+
+def test_a_parent_that_is_not_among_the_runs_is_as_old_as_its_first_child() -> None:
+    runs = frame(
+        a_run("a", 0.1, parent="x", start=1),
+        a_run("b", 0.1, parent="x", start=9),
+        a_run("c", 0.1, parent="y", start=2),
+    )
+    assert leaderboards.latest_parent(runs, "f1") == "y"
+
+
+def test_parent_tags_and_filter_narrow_the_choice_together() -> None:
+    runs = frame(
+        a_run("a", 0.1, parent="p", tags__purpose="x"),
+        a_run("b", 0.1, parent="p"),
+        a_run("c", 0.1, tags__purpose="x"),
+    )
+    of_parent = leaderboards.choose(runs, "f1", parent="p", tags={"purpose": "x"})
+    assert list(of_parent.runs["run_id"]) == ["a"]
+    assert of_parent.where == "children of p with purpose=x"
+    filtered = leaderboards.choose(runs, "f1", found_by="metrics.f1 > 0")
+    assert len(filtered.runs) == 3
+    assert filtered.where == "those where metrics.f1 > 0"
+
+
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [
+        (pd.DataFrame(columns=["run_id", "name", "parent", "start"]), "no training run"),
+        (frame(a_run("a", params__task__name=None)), "no training run"),
+        (frame(a_run("a", 0.1, status="RUNNING"), a_run("b", status="FAILED")), "None of 2"),
+    ],
+)
+def test_nothing_to_compare_is_an_error_that_says_why(runs: pd.DataFrame, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        leaderboards.choose(runs, "f1")
+
+
+def test_a_metric_that_no_run_has_is_an_error_with_those_that_there_are() -> None:
+    runs = frame(a_run("a", 0.1, metrics__loss=1.0) | {"metrics.class/x/f1": 1.0})
+    with pytest.raises(DataError) as error:
+        leaderboards.choose(runs, "los")
+    assert "Did you mean 'loss'? There are: f1, loss, 1 of single classes" in str(error.value)
+    with pytest.raises(DataError, match="There are: none"):
+        leaderboards.choose(frame(a_run("a")), "f1")
+
+
+# --- what the rows are called ------------------------------------------------------------------
+
+
+def test_runs_that_differ_in_nothing_but_what_has_no_influence_have_no_names() -> None:
+    runs = [
+        a_run(f, seed=seed, params__paths__stores=f"/{f}", params__data__path=f"/{f}/t.csv")
+        for seed, f in enumerate("ab")
+    ]
+    assert names(*runs) == {}
+
+
+def test_a_parameter_that_differs_is_a_column_and_one_that_is_the_same_is_none() -> None:
+    first = a_run("a", params__model__alpha="0.1", params__model__loss="l")
+    second = a_run("b", params__model__alpha="0.2", params__model__loss="l")
+    assert names(first, second) == {"model.alpha": ["0.1", "0.2"]}
+
+
+def test_an_option_stands_for_the_parameters_that_follow_from_it() -> None:
+    runs = (
+        a_run("a", option="sgd", params__model__loss="log", params__model__alpha="1"),
+        a_run("b", option="sgd", params__model__loss="log", params__model__alpha="2"),
+        a_run("c", option="nb", params__model__alpha="1"),
+    )
+    assert names(*runs) == {"model": ["sgd", "sgd", "nb"], "model.alpha": ["1", "2", "1"]}
+
+
+def test_an_option_of_one_group_does_not_hide_the_parameters_of_another() -> None:
+    first = a_run("a", option="sgd", params__training__epochs="1")
+    second = a_run("b", option="nb", params__training__epochs="2")
+    assert names(first, second) == {"model": ["sgd", "nb"], "training.epochs": ["1", "2"]}
+
+
+def test_a_missing_parameter_is_a_dash_and_no_option_is_the_option_none() -> None:
+    assert names(a_run("a", params__model__c="1"), a_run("b")) == {"model.c": ["1", "-"]}
+    runs = [a_run(option, tags__option__sampling=option) for option in ("None", "none")]
+    assert names(*runs) == {}
+
+
+def test_other_data_of_the_same_name_are_another_row() -> None:
+    assert names(a_run("a"), a_run("b", digest="0123456789")) == {"data.digest": ["d", "01234567"]}
+
+
+def test_parameters_of_the_objective_matter_to_the_objective_only() -> None:
+    runs = frame(
+        a_run("a", params__objective__repeats="1"), a_run("b", params__objective__repeats="3")
+    )
+    assert list(leaderboards.names(runs, "test_f1")) == []
+    assert list(leaderboards.names(runs, "objective")) == ["objective.repeats"]
+
+
+def test_long_values_are_shortened_and_stay_different() -> None:
+    long = ["x" * 100 + end for end in "ab"]
+    (shown,) = names(*(a_run(text, params__data__words=text) for text in long)).values()
+    assert shown[0] != shown[1]
+    assert [len(text) for text in shown] == [33, 33]
+
+
+# --- the figures -------------------------------------------------------------------------------
+
+
+TWO_ROWS = (
+    a_run("a1", 0.5, seed=1, option="a"),
+    a_run("a2", 0.7, seed=2, option="a", seconds=4.0),
+    a_run("b1", 0.9, seed=1, option="b"),
+)
+
+
+def test_runs_that_differ_in_their_seed_are_one_row_with_mean_and_deviation() -> None:
+    board = leaderboards.rank(frame(*TWO_ROWS), "f1")
+    assert board.names == ("model",)
+    assert list(board.rows) == ["model", "n", "mean", "std", "seconds"]
+    best, other = (board.rows.loc[f"model={name}"] for name in "ba")
+    assert list(board.rows.index) == ["model=b", "model=a"]
+    assert (best["n"], best["mean"], best["seconds"]) == (1, 0.9, 2.0)
+    assert board.rows["std"].isna().tolist() == [True, False]
+    # Deviations from 0.6 are 0.1 and 0.1: the square root of 0.02 / (2 - 1).
+    assert other["std"] == pytest.approx(math.sqrt(0.02))
+    assert (other["n"], other["mean"], other["seconds"]) == (2, pytest.approx(0.6), 3.0)
+
+
+def test_the_lowest_mean_is_first_where_less_is_better_and_equal_ones_go_by_name() -> None:
+    assert leaderboards.rank(frame(*TWO_ROWS), "f1", maximize=False).rows.index[0] == "model=a"
+    equal = frame(a_run("1", 0.5, option="y"), a_run("2", 0.5, option="x"))
+    assert list(leaderboards.rank(equal, "f1").rows.index) == ["model=x", "model=y"]
+
+
+def test_the_same_run_again_counts_once_and_the_latest_counts() -> None:
+    again = a_run("again", 0.8, seed=2, option="a", start=5)
+    board = leaderboards.rank(frame(again, *TWO_ROWS), "f1")
+    assert (board.rows.loc["model=a", "n"], board.repeats) == (2, 1)
+    assert board.rows.loc["model=a", "mean"] == pytest.approx(0.65)
+    unknown = frame(*(a_run(name, 0.5, seed=None) for name in "ab"))
+    assert leaderboards.rank(unknown, "f1").repeats == 0
+
+
+def test_runs_that_do_not_differ_are_one_row_of_all() -> None:
+    board = leaderboards.rank(frame(a_run("a", 0.5, seed=1), a_run("b", 0.7, seed=2)), "f1")
+    assert (list(board.rows.index), board.names) == (["all"], ())
+
+
+@pytest.mark.parametrize(
+    "column", ["metrics.model_bytes", "metrics.objective/model_bytes", "tags.model_bytes"]
+)
+def test_the_size_of_a_model_is_a_column_where_a_run_knows_it(column: str) -> None:
+    runs = frame(a_run("a", 0.5, option="a") | {column: "1000"}, a_run("b", 0.4, option="b"))
+    sizes = leaderboards.rank(runs, "f1").rows["model_bytes"]
+    assert sizes["model=a"] == 1000
+    assert math.isnan(sizes["model=b"])
+
+
+def test_the_interval_of_three_pairs_is_as_computed_by_hand() -> None:
+    # Mean 2, deviation 1; t for 2 degrees of freedom is 4.302653: 4.302653 / sqrt(3) = 2.484138.
+    mean, low, high = leaderboards.paired_t(np.array([1.0, 2.0, 3.0]), 0.95)
+    assert mean == 2
+    assert low == pytest.approx(-0.484138, abs=1e-6)
+    assert high == pytest.approx(4.484138, abs=1e-6)
+
+
+def test_a_lower_confidence_gives_a_narrower_interval() -> None:
+    # Mean 0.5, deviation sqrt(0.5); t for 1 degree of freedom at 50 % is tan(pi / 4) = 1.
+    assert leaderboards.paired_t(np.array([0.0, 1.0]), 0.5) == pytest.approx((0.5, 0.0, 1.0))
+
+
+@pytest.mark.parametrize("gains", [[], [1.0]])
+def test_fewer_than_two_pairs_have_no_interval(gains: list[float]) -> None:
+    assert all(map(math.isnan, leaderboards.paired_t(np.array(gains), 0.95)))
+
+
+def test_pairs_that_gain_the_same_have_an_interval_without_width() -> None:
+    assert leaderboards.paired_t(np.array([0.5, 0.5]), 0.95) == (0.5, 0.5, 0.5)
+
+
+def ranked(*more: dict[str, Any], confidence: float = 0.95) -> leaderboards.Board:
+    """Rows base (0.1, 0.2, 0.3 for the seeds 1 to 3) and what is given, base the baseline."""
+    base = [a_run(f"base{n}", n / 10, seed=n, option="base") for n in (1, 2, 3)]
+    return leaderboards.rank(frame(*base, *more), "f1", baseline="base", confidence=confidence)
+
+
+def test_differences_are_over_pairs_of_the_same_seed() -> None:
+    # Gains 0.1 (seed 1) and 0.3 (seed 3); seed 9 has no partner. t(0.9, 1) = tan(0.45 pi).
+    values = {3: 0.6, 1: 0.2, 9: 7.0}
+    other = [a_run(f"o{n}", value, seed=n, option="o") for n, value in values.items()]
+    board = ranked(*other, confidence=0.9)
+    row = board.rows.loc["model=o"]
+    half = math.tan(0.45 * math.pi) * 0.1
+    assert (row["n"], row["pairs"], row["interval"]) == (3, 2, "paired t, 90 %")
+    assert row["difference"] == pytest.approx(0.2)
+    assert (row["low"], row["high"]) == (pytest.approx(0.2 - half), pytest.approx(0.2 + half))
+
+
+def test_runs_on_other_data_or_of_unknown_seed_or_data_are_no_pairs() -> None:
+    board = ranked(
+        *(a_run(f"x{n}", 0.5, seed=n, option="x", digest="other") for n in (1, 2)),
+        *(a_run(f"y{n}", 0.5, seed=n, option="y", digest=None) for n in (1, 2)),
+        *(a_run(f"z{n}", 0.5, seed=None, option="z") for n in (1, 2)),
+        a_run("one", 0.5, seed=1, option="one"),
+    )
+    others = board.rows[board.rows.index != board.baseline]
+    counts = dict(zip(others["model"], others["pairs"], strict=True))
+    assert counts == {"x": 0, "y": 0, "z": 0, "one": 1}
+    assert others[["difference", "low", "high", "interval"]].isna().all(axis=None)
+
+
+def test_the_baseline_has_no_difference_to_itself() -> None:
+    board = ranked(a_run("o", 0.5, seed=1, option="o"))
+    assert board.baseline == "model=base"
+    assert board.rows.loc["model=base", ["difference", "low", "high", "pairs"]].isna().all()
+
+
+def test_without_a_baseline_there_are_no_differences() -> None:
+    assert "difference" not in leaderboards.rank(frame(*TWO_ROWS), "f1").rows
+
+
+# --- the baseline ------------------------------------------------------------------------------
+
+ROWS = pd.DataFrame(
+    {"model": ["sgd", "sgd", "nb"], "model.alpha": ["1", "2", "-"]},
+    index=["model=sgd, model.alpha=1", "model=sgd, model.alpha=2", "model=nb, model.alpha=-"],
+)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "row"),
+    [
+        ("model=sgd, model.alpha=2", 1),
+        ("model.alpha=2,model=sgd", 1),
+        ("model.alpha=1", 0),
+        ("nb", 2),
+        ("id", 0),
+    ],
+)
+def test_a_baseline_is_a_label_a_part_of_one_or_a_run(baseline: str, row: int) -> None:
+    by_run = {"id": str(ROWS.index[0])}
+    assert leaderboards.find(baseline, ROWS, by_run) == ROWS.index[row]
+
+
+def test_a_baseline_that_is_no_row_is_refused_with_the_labels_of_all() -> None:
+    with pytest.raises(ConfigError) as error:
+        leaderboards.find("sg", ROWS, {})
+    assert str(error.value) == (
+        "task.baseline = 'sg': no row is named so. Give one of these, or the id of a run in it:"
+        " model=sgd, model.alpha=1; model=sgd, model.alpha=2; model=nb, model.alpha=-."
+    )
+
+
+def test_a_baseline_of_several_rows_is_refused_with_these() -> None:
+    with pytest.raises(ConfigError, match="2 rows are named so") as error:
+        leaderboards.find("model=sgd", ROWS, {})
+    assert "model.alpha=2" in str(error.value)
+    assert "nb" not in str(error.value)
+
+
+def test_a_long_list_of_labels_ends_after_twenty() -> None:
+    rows = pd.DataFrame({"a": map(str, range(25))}, index=[f"a={n}" for n in range(25)])
+    with pytest.raises(ConfigError, match=r"; a=19; and 5 more\.$"):
+        leaderboards.find("b", rows, {})
