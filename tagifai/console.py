@@ -182,7 +182,7 @@ class Display:
 
         Args:
             title: of the table.
-            names: by column, a text a row; they share one column, folded, if there is no room.
+            names: by column, a text a row; if there is no room they share one column, folded.
             figures: by column, a text a row, never folded.
             optional: figures that may be left out for the width, the least important first.
 
@@ -195,11 +195,10 @@ class Display:
                 break
             del shown[column]
             left_out.append(column)
-        table = _ranking(title, names, shown)
-        if not self._fits(table):
-            rows = [dict(zip(names, row, strict=True)) for row in zip(*names.values(), strict=True)]
-            together = [", ".join(f"{key}={text}" for key, text in row.items()) for row in rows]
-            table = _ranking(title, {"": together}, shown)
+        in_lines = {name.replace(".", ".\n"): texts for name, texts in names.items()}
+        together = {"": ["\n".join(row) for row in _pairs(names)]} if names else {}
+        tables = [_ranking(title, tried, shown) for tried in (names, in_lines, together)]
+        table = next((table for table in tables if self._fits(table)), tables[-1])
         self._console.print(table, soft_wrap=False)
         return left_out
 
@@ -308,6 +307,12 @@ def _ranking(
     for row in zip(*names.values(), *figures.values(), strict=True):
         table.add_row(*(Text(cell) for cell in row))
     return table
+
+
+def _pairs(columns: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
+    """Yield for each row what its cells are with the names of their columns."""
+    for row in zip(*columns.values(), strict=True):
+        yield [f"{name}={text}" for name, text in zip(columns, row, strict=True)]
 
 
 def _row(scores: Scores) -> list[str]:

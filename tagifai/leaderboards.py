@@ -21,7 +21,7 @@ import pandas as pd
 from tagifai.errors import ConfigError, DataError, nearest
 
 NO_INFLUENCE = re.compile(
-    r"seed"
+    r"seed|whitelist"
     r"|(task|tracking|console|paths|sweep)\..*"
     # Where the data are; the digest says which they are.
     r"|data\.(projects|tags|path|val_path|test_path|(\w+_)?sha256)"
@@ -191,12 +191,12 @@ def names(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
         metric: decides whether parameters of the objective matter.
 
     Returns:
-        Texts, shape (n, differences); "-" where a run has no such parameter.
+        Texts, shape (n, differences); "-" where a run has no such parameter, or no value for it.
     """
-    options = _part(runs, "tags.option.")
-    options = {group: of_runs.replace("None", "none") for group, of_runs in options.items()}
+    options = _part(runs, "tags.option.", none="none")
     options = {group: of_runs for group, of_runs in options.items() if of_runs.nunique() > 1}
-    parameters = _part(runs, "params.")
+    # A run from before there was a parameter is as one without a value for it.
+    parameters = _part(runs, "params.", none=MISSING)
     parameters["data.digest"] = _filled(_column(runs, "digest").astype(object).str[:8])
     shown = {
         key: values
@@ -210,9 +210,9 @@ def names(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     return found.map(_short)
 
 
-def _part(runs: pd.DataFrame, prefix: str) -> dict[str, pd.Series[Any]]:
+def _part(runs: pd.DataFrame, prefix: str, none: str) -> dict[str, pd.Series[Any]]:
     kept = [name for name in map(str, runs) if name.startswith(prefix)]
-    return {name.removeprefix(prefix): _filled(runs[name]) for name in kept}
+    return {name.removeprefix(prefix): _filled(runs[name]).replace("None", none) for name in kept}
 
 
 def _filled(values: pd.Series[Any]) -> pd.Series[Any]:

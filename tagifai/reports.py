@@ -22,7 +22,7 @@ def columns(board: Board) -> dict[str, list[str]]:
     if board.baseline is not None:
         bounds = zip(rows["low"], rows["high"], strict=True)
         gains = rows["difference"].map(lambda gain: brief(gain, "+"))
-        shown["difference"] = gains.where(rows.index != board.baseline, "baseline")
+        shown["diff."] = gains.where(rows.index != board.baseline, "baseline")
         percent = board.interval.partition(", ")[2]
         shown[f"{percent} interval"] = pd.Series([_bounds(*pair) for pair in bounds], rows.index)
         shown["pairs"] = rows["pairs"].map(lambda n: MISSING if pd.isna(n) else str(n))

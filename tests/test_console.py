@@ -504,6 +504,15 @@ def test_figures_that_may_be_left_out_are_so_until_the_rest_fits(terminal: Termi
     assert "seconds" in terminal.getvalue()
 
 
+def test_heads_are_broken_at_their_dots_before_names_share_a_column(terminal: Terminal) -> None:
+    names = {"vectorizer.max_features": ["1" * 12], "training.early.patience": ["2" * 12]}
+    display().ranking("t", names, {"mean": ["0.5000"], "a figure": ["0.123456789"]})
+    assert widest(terminal.getvalue()) <= 60
+    assert "1" * 12 in terminal.getvalue()
+    assert re.search(r"vectorizer\..*early\.", terminal.getvalue())
+    assert "=" not in terminal.getvalue()
+
+
 def test_names_without_room_share_a_column_and_nothing_of_them_is_lost(terminal: Terminal) -> None:
     names = {f"model.parameter_{n}": ["[b]one[/b]", "two"] for n in range(5)}
     assert display().ranking("t", names, FIGURES, ("size", "none")) == ["size"]

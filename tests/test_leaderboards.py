@@ -161,6 +161,7 @@ def test_an_option_of_one_group_does_not_hide_the_parameters_of_another() -> Non
 
 def test_a_missing_parameter_is_a_dash_and_no_option_is_the_option_none() -> None:
     assert names(a_run("a", params__model__c="1"), a_run("b")) == {"model.c": ["1", "-"]}
+    assert names(a_run("a", params__model__c="None"), a_run("b")) == {}
     runs = [a_run(option, tags__option__sampling=option) for option in ("None", "none")]
     assert names(*runs) == {}
 

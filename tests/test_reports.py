@@ -33,7 +33,7 @@ def test_columns_are_texts_with_four_decimals_and_a_dash_for_what_is_not_known()
         "n": ["2", "1"],
         "mean": ["0.3333", "0.2500"],
         "std": ["0.5000", "-"],
-        "difference": ["+0.0833", "baseline"],
+        "diff.": ["+0.0833", "baseline"],
         "95 % interval": ["[-0.5000, +0.6667]", "-"],
         "pairs": ["2", "-"],
         "seconds": ["1.2", "-"],
