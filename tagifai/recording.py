@@ -186,6 +186,7 @@ def keep_model(
     for prefix, history in histories.items():
         log_epochs(tracked, history, prefix)
     log_result(tracked, result, objective)
+    tracked.log_metrics({"model_bytes": result.value("model_bytes")})
     tracked.log_tags({f"content.{name}": of_part for name, of_part in sums.items()})
     tracked.log_file(output / "performance.json")
     tracked.log_bundle(published)

@@ -215,7 +215,7 @@ def test_an_added_key_is_literal_too(plus: str) -> None:
     ("override", "parts"),
     [
         ("model=sdg", ["model=sdg: there is no such option.", "Did you mean 'sgd'?",
-                       "model takes: custom, sgd, sgd_elasticnet, sgd_huber."]),
+                       "model takes: complement_nb, linear_svc, logistic_regression,"]),
         ("model.alhpa=1", ["'model.alhpa' is not a key of the configuration.",
                            "Did you mean 'alpha'?", "l1_ratio"]),
         ("sed=1", ["'sed' is not a key of the configuration.", "Did you mean 'seed'?", "model"]),

@@ -127,7 +127,7 @@ def test_the_seed_of_a_round_has_cut_its_rows_and_goes_on_from_there() -> None:
 def test_a_class_too_small_to_be_cut_again_is_an_error_that_names_the_setting() -> None:
     ready = prepared((14, 3))
     rounds(ready, Objective(repeats=1), 7)
-    with pytest.raises(DataError, match=r"objective\.repeats .* Rows by class: a 14, b 3"):
+    with pytest.raises(DataError, match=r"objective\.repeats .* Rows by class: b 3, a 14"):
         rounds(ready, Objective(repeats=2), 7)
 
 

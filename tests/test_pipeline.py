@@ -190,7 +190,7 @@ def test_one_label_for_all_rows_is_an_error() -> None:
 
 
 def test_rows_that_cannot_be_split_are_an_error() -> None:
-    with pytest.raises(DataError, match="Rows by class: cv 20, nlp 14, other 1"):
+    with pytest.raises(DataError, match="Rows by class: other 1, nlp 14, cv 20"):
         prepared(make_table(rl=1))
 
 

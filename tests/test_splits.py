@@ -132,7 +132,7 @@ def test_a_class_of_one_row_is_an_error_with_numbers_cause_and_way_out() -> None
         split([9, 1], train_size=0.7, val_size=0.15)
     message = str(refused.value)
     assert "0.7 train, 0.15 validation" in message
-    assert "Rows by class: a 9, b 1" in message
+    assert "Rows by class: b 1, a 9" in message
     assert "only 1 member" in message or "too few" in message
     assert "data.min_freq" in message
     assert "split.train_size" in message
@@ -141,12 +141,12 @@ def test_a_class_of_one_row_is_an_error_with_numbers_cause_and_way_out() -> None
 
 def test_the_error_counts_a_class_without_rows() -> None:
     y = np.array([0, 1])
-    with pytest.raises(DataError, match="a 1, b 1, c 0"):
+    with pytest.raises(DataError, match="c 0, a 1, b 1"):
         stratified(y, LabelEncoder(("a", "b", "c")), 0.7, 0.15, np.random.RandomState(0))
 
 
 def test_a_class_that_the_first_cut_leaves_one_row_of_is_an_error() -> None:
-    with pytest.raises(DataError, match="Rows by class: a 40, b 3"):
+    with pytest.raises(DataError, match="Rows by class: b 3, a 40"):
         split([40, 3])
 
 
@@ -241,7 +241,7 @@ def test_a_class_of_one_row_cannot_be_cut_again() -> None:
         cut_again(y, encoder_of([7, 2]), parts, np.random.RandomState(0))
     message = str(refused.value)
     assert "objective.repeats cuts train and validation anew, and " in message
-    assert "Rows by class: a 7, b 2" in message
+    assert "Rows by class: b 2, a 7" in message
     assert "data.min_freq" in message
 
 

@@ -396,8 +396,8 @@ REFUSED = [
     (("model=custom", "model._target_=os.system"), ["'os.system'", "sklearn.*"]),
     (("model._target_=sklearn.svm.SVC",), ["sklearn.svm.SVC", "loss", "model=custom"]),
     (
-        ("model=custom", "model._target_=sklearn.svm.LinearSVC"),
-        ["LinearSVC", "predict_proba"],
+        ("model=custom", "model._target_=sklearn.cluster.SpectralClustering"),
+        ["SpectralClustering", "it has no predict()"],
     ),
     (("task=predict",), ["task.text", "task.input"]),
     (("task=predict", "task.text="), ["task.text", "not blank"]),
@@ -571,7 +571,7 @@ def test_info_names_what_there_is(trained: App) -> None:
 
 
 def test_a_multirun_runs_every_combination_below_outputs(app: App) -> None:
-    done = app.run("-m", *SMALL, "tracking=none", "threshold=glob(*,exclude=fixed)", "seed=1,2")
+    done = app.run("-m", *SMALL, "tracking=none", "threshold=glob([auto,none])", "seed=1,2")
 
     assert done.returncode == 0, done.stderr
     saved = sorted(app.outputs.glob("*/*-multirun/*/performance.json"))
@@ -728,7 +728,7 @@ def test_relative_paths_on_the_command_line_start_at_the_working_directory(app: 
 def test_help_is_a_page_of_tasks_groups_and_examples(app: App) -> None:
     output = app.ok("--help")
 
-    for task in ("train", "predict", "evaluate", "compare", "elt", "info"):
+    for task in ("train", "predict", "evaluate", "errors", "compare", "elt", "info"):
         assert re.search(rf"^  {task}  +\w", output, re.M)
     for group in sorted(path.name for path in (ROOT / "conf").iterdir() if path.is_dir()):
         options = sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
@@ -736,7 +736,10 @@ def test_help_is_a_page_of_tasks_groups_and_examples(app: App) -> None:
             assert f"{group}: {', '.join(options)}" in output
     assert output.count("\n  python run.py ") == 6
     assert "schema" not in output
-    assert max(map(len, output.splitlines())) <= 100
+    # The lists of options are Hydra's own lines, one a group.
+    lists = tuple(f"{path.name}: " for path in (ROOT / "conf").iterdir())
+    ours = [line for line in output.splitlines() if not line.startswith(lists)]
+    assert max(map(len, ours)) <= 100
 
 
 def test_help_and_configuration_load_nothing_heavy(app: App) -> None:

@@ -10,6 +10,7 @@ from numpy.random import RandomState
 
 from tagifai import datasets, pipeline, profiles, tracking
 from tagifai.console import Display
+from tagifai.errors import DataError
 from tagifai.files import write_json
 from tagifai.schema import Config
 
@@ -26,9 +27,14 @@ def run(config: Config) -> None:
     )
     # First, so that it is seen where the rows cannot be split.
     _show(display, summary(dataset))
-    prepared = pipeline.prepare(
-        dataset.table, config.data, config.preprocessing, config.split, RandomState(config.seed)
-    )
+    try:
+        prepared = pipeline.prepare(
+            dataset.table, config.data, config.preprocessing, config.split, RandomState(config.seed)
+        )
+    except DataError as error:
+        # The data set is made all the same, and another policy for its labels may do.
+        _show(display, [f"Note: as it is configured, nothing can be trained on it. {error}"])
+        return
     profile = profiles.profile(prepared)
     write_json(Path(HydraConfig.get().runtime.output_dir) / "profile.json", profile)
     _show(display, profiles.lines(profile))

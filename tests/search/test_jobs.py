@@ -59,7 +59,7 @@ def test_a_jobs_configuration_has_its_overrides_and_those_of_the_search(
         "vectorizer": "tfidf_word",
         "sampling": "random_over",
         "model": "sgd",
-        "threshold": "quantile",
+        "threshold": "auto",
     }
 
 

@@ -159,7 +159,7 @@ def test_the_preset_says_what_it_is_and_holds_the_differences_only(
             {"override /vectorizer": "tfidf_word"},
             {"override /sampling": "random_over"},
             {"override /model": "sgd"},
-            {"override /threshold": "quantile"},
+            {"override /threshold": "auto"},
         ],
         "model": {"alpha": 0.25},
     }
