@@ -193,14 +193,17 @@ def test_every_preset_of_a_search_is_accepted_and_reports_to_its_pruner(
 ) -> None:
     config = configured(composed, f"sweep={name}")
     assert config.objective.report_every == 5
-    assert (config.objective.metric, config.objective.repeats) == ("val_f1", 1)
+    repeats = 5 if name == "best" else 1
+    assert (config.objective.metric, config.objective.repeats) == ("val_f1", repeats)
     assert config.sweep.restart is False
 
 
-def test_a_preset_holds_choices_and_no_values() -> None:
+def test_a_preset_holds_choices_and_no_values_unless_it_is_the_winner_of_a_search() -> None:
     for preset in on_disk("experiment"):
-        content = OmegaConf.load(CONF / "experiment" / f"{preset}.yaml")
-        assert list(content) == ["defaults"]
+        path = CONF / "experiment" / f"{preset}.yaml"
+        winner = "As a search writes its winners, it\n# holds values" in path.read_text()
+        assert winner == (preset == "best")
+        assert winner or list(OmegaConf.load(path)) == ["defaults"]
 
 
 # --- schemas are not options -------------------------------------------------------------------

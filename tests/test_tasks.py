@@ -722,7 +722,7 @@ def test_relative_paths_on_the_command_line_start_at_the_working_directory(app: 
 
     manifest = json.loads((app.stores / "data" / "mine" / "manifest.json").read_text())
     assert manifest["tables"]["projects"]["source"] == str(app.cwd / "p.csv")
-    assert (manifest["rows"], manifest["tags_without_project"]) == (2, 1)
+    assert (manifest["rows"], manifest["counts"]["tags without a project"]) == (2, 1)
 
 
 def test_help_is_a_page_of_tasks_groups_and_examples(app: App) -> None:
