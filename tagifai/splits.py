@@ -153,10 +153,11 @@ def given(
     """
     rows = {name: np.flatnonzero(np.asarray(parts) == name) for name in ("train", "val", "test")}
     sizes = {"test": 1 - train_size - val_size, "val": val_size}
-    for name, size in sizes.items():
-        if rows[name].size:
-            continue
-        cut = size / (train_size + size)
+    missing = {name: size for name, size in sizes.items() if not rows[name].size}
+    left = train_size + sum(missing.values())
+    for name, size in missing.items():
+        # Rounded, as in the cuts of `stratified`.
+        cut, left = round(size / left, 12), left - size
         try:
             kept, rows[name] = train_test_split(
                 rows["train"], test_size=cut, stratify=y[rows["train"]], random_state=random_state

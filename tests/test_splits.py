@@ -12,6 +12,7 @@ from sklearn.model_selection import train_test_split
 from tagifai.errors import DataError
 from tagifai.labels import Indices, LabelEncoder
 from tagifai.splits import Split, cut_again, folds, stratified
+from tagifai.splits import given as as_given
 
 quick = settings(max_examples=40)
 
@@ -329,3 +330,45 @@ def test_a_class_that_is_among_the_test_rows_only_cannot_be_folded() -> None:
     parts = Split(np.array([0, 2]), np.array([1, 3]), np.array([4]))
     with pytest.raises(DataError, match="c has 0"):
         folds(y, encoder, parts, 2, np.random.RandomState(0))
+
+
+# --- parts that the data say themselves --------------------------------------------------------
+
+
+def given_parts(parts: str, labels: str, seed: int = 0) -> Split:
+    """Split rows by the first letters of their parts and by their labels, a letter each."""
+    names = {"r": "train", "v": "val", "e": "test"}
+    encoder = LabelEncoder.fit(labels)
+    state = np.random.RandomState(seed)
+    return as_given([names[p] for p in parts], encoder.encode(labels), encoder, 0.6, 0.2, state)
+
+
+def test_parts_that_are_given_are_kept_in_their_order() -> None:
+    found = given_parts("rverve", "aabbab")
+    assert (found.train.tolist(), found.val.tolist(), found.test.tolist()) == (
+        [0, 3], [1, 4], [2, 5],
+    )  # fmt: skip
+
+
+def test_a_part_that_is_missing_is_cut_from_the_train_rows_in_its_proportion() -> None:
+    found = given_parts("r" * 40 + "e" * 4, "ab" * 22)
+    assert found.test.tolist() == [40, 41, 42, 43]
+    # A fifth for validation against three fifths for training.
+    assert (len(found.train), len(found.val)) == (30, 10)
+    assert sorted([*found.train, *found.val]) == list(range(40))
+    assert sorted(found.val % 2) == [0] * 5 + [1] * 5
+
+
+def test_without_both_other_parts_all_three_are_cut() -> None:
+    found = given_parts("r" * 50, "ab" * 25)
+    assert (len(found.train), len(found.val), len(found.test)) == (30, 10, 10)
+
+
+def test_a_class_without_train_rows_is_an_error_that_names_it() -> None:
+    with pytest.raises(DataError, match="1 of 2 classes have none: b"):
+        given_parts("rrve", "aabb")
+
+
+def test_a_class_too_small_to_be_cut_is_an_error() -> None:
+    with pytest.raises(DataError, match="the val rows have to be cut from the train rows, and"):
+        given_parts("rrrrree", "aaaabba"[:7])

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neural_network import MLPClassifier
@@ -566,3 +567,46 @@ def test_all_classes_are_made_known_in_the_first_epoch() -> None:
     rows = Rows(np.array([["balanced"]] * 4), np.array([2, 0, 2, 1]))
     train(Asking(val=[0.5]), rows, named("train"), named("val"), epochs=1)
     assert known[0].tolist() == [0, 1, 2]
+
+
+# --- calibration -------------------------------------------------------------------------------
+
+
+class Remembers(LogisticRegression):  # type: ignore[misc]
+    """Remembers which rows it was fitted on, by their first feature."""
+
+    seen: list[set[float]] = []  # noqa: RUF012 - shared by the clones
+
+    def fit(self, X: Any, y: Any) -> Any:
+        self.seen.append(set(X[:, 0].tolist()))
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize("folds", [None, 2])
+def test_a_calibration_never_scores_a_copy_of_a_row_that_it_was_fitted_on(
+    folds: int | None,
+) -> None:
+    # Ten rows of each class; those of the second are there four times each.
+    rows = np.concatenate([np.arange(10), np.repeat(np.arange(10, 20), 4)])
+    X = np.column_stack([rows.astype(float), rows >= 10])
+    y = (rows >= 10).astype(np.int64)
+    Remembers.seen.clear()
+    model = CalibratedClassifierCV(Remembers(), cv=folds, ensemble=True)
+
+    small = Rows(X[[0, -1]], y[[0, -1]])
+    train(model, Rows(X, y, origin=rows), small, small, epochs=1)
+
+    assert model.cv == folds
+    n = folds or 5
+    assert len(Remembers.seen) == n
+    for seen in Remembers.seen:
+        # All copies of a row or none: the rest are the fold that is scored.
+        assert len(seen) == 20 - 20 // n
+
+
+def test_without_probabilities_the_loss_is_the_models_own() -> None:
+    trained = train(sgd(loss="hinge"), ROWS, ROWS, VAL, epochs=3)
+    values = trained.model.decision_function(VAL.X)
+    signs = np.where(np.arange(3) == VAL.y[:, None], 1, -1)
+    own = np.maximum(0, 1 - signs * values).sum(axis=1).mean()
+    assert trained.history.val_loss[-1] == pytest.approx(own)
