@@ -228,7 +228,8 @@ def test_an_added_key_is_literal_too(plus: str) -> None:
         ("~nope", ["Could not delete from config. 'nope' does not exist."]),
         ("sweep=quik", ["sweep=quik: there is no such option. Did you mean 'quick'?",
                         "sweep takes: best, quick, reference, sgd, text."]),
-        ("experiment=refrence", ["Did you mean 'reference'?", "experiment takes: best, reference."]),
+        ("experiment=refrence", ["Did you mean 'reference'?",
+                                "experiment takes: best, reference."]),
         ("model@other=sgd", ["Could not override 'model@other'. Did you mean to override model?"]),
     ],
 )  # fmt: skip
