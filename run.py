@@ -19,7 +19,6 @@ ROOT = Path(__file__).resolve().parent
 os.environ["TAGIFAI_ROOT"] = str(ROOT)
 
 
-@hydra.main(config_path="conf", config_name="config", execution_whitelist=components.whitelist())
 def main(cfg: DictConfig) -> Any:
     """Run one task and return its objective, if it has one."""
     with cli.job():
@@ -28,5 +27,11 @@ def main(cfg: DictConfig) -> Any:
         return importlib.import_module(f"tagifai.tasks.{config.task.name}").run(config)
 
 
+def command() -> Any:
+    """Have Hydra compose the configuration from the command line for `main`."""
+    allowed = components.whitelist()
+    return hydra.main(config_path="conf", config_name="config", execution_whitelist=allowed)(main)()
+
+
 if __name__ == "__main__":
-    sys.exit(cli.call(main))
+    sys.exit(cli.call(command))

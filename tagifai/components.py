@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
+from functools import cache
 from pathlib import Path
 from pydoc import ErrorDuringImport, locate
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,8 @@ PACKAGES = ("sklearn.*", "imblearn.*", "tagifai.*")
 """What `_target_` may name, in a configuration from wherever."""
 
 
-def of_file(root: Path) -> list[str]:
+@cache
+def of_file(root: Path) -> tuple[str, ...]:
     """Return the patterns that the project's own conf/config.yaml allows beside `PACKAGES`.
 
     The file itself is read: overrides, presets and recorded runs come after it.
@@ -35,9 +37,9 @@ def of_file(root: Path) -> list[str]:
     try:
         content = yaml.safe_load((root / "conf" / "config.yaml").read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError):
-        return []  # Hydra will say it better.
+        return ()  # Hydra will say it better.
     found = content.get("whitelist") if isinstance(content, dict) else None
-    return [str(item) for item in found] if isinstance(found, list) else []
+    return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 def whitelist() -> tuple[str, ...]:
@@ -48,7 +50,7 @@ def whitelist() -> tuple[str, ...]:
     """
     given = [item.strip() for item in os.environ.get(VARIABLE, "").split(",") if item.strip()]
     root = os.environ.get("TAGIFAI_ROOT")
-    for pattern in (more := [*(of_file(Path(root)) if root else []), *given]):
+    for pattern in (more := [*(of_file(Path(root)) if root else ()), *given]):
         if not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*\.\*", pattern):
             raise ConfigError(
                 f"The whitelist has {pattern!r}; a pattern is a package's name and '.*', such as"
@@ -63,7 +65,7 @@ def check_whitelist(composed: Sequence[str], root: Path) -> None:
     Raises:
         ConfigError: with the two ways to add a package.
     """
-    if list(composed) != of_file(root):
+    if tuple(composed) != of_file(root):
         raise ConfigError(
             f"whitelist = {list(composed)} has no effect: no override, preset or recorded run may"
             " allow more. Add the package to whitelist in conf/config.yaml, or by the environment:"

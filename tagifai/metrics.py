@@ -65,12 +65,6 @@ def _average(y_true: Indices, y_pred: Indices, average: str) -> Scores:
     return _scores(float(p), float(r), float(f1), n=len(y_true))
 
 
-def averages(y_true: Indices, y_pred: Indices) -> dict[str, float]:
-    """Return precision, recall and f1 weighted by the classes' rows, as in `performance`."""
-    scores = _average(y_true, y_pred, "weighted")
-    return {name: scores[name] for name in ("precision", "recall", "f1")}
-
-
 def _scores(precision: float, recall: float, f1: float, *, n: int) -> Scores:
     return {"precision": precision, "recall": recall, "f1": f1, "num_samples": n}
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tagifai.errors import Refused
 from tagifai.labels import Indices
-from tagifai.metrics import averages
+from tagifai.metrics import single
 from tagifai.thresholds import Probabilities, decide
 
 SCORES = ("f1", "precision", "recall")
@@ -39,5 +39,5 @@ class Tuned:
         highest = np.unique(y_prob.max(axis=1))
         # Below all of them no row falls back; above all of them every row does, which is no model.
         candidates = [0.0, *((highest[:-1] + highest[1:]) / 2).tolist()]
-        found = [averages(y_true, decide(y_prob, t, other))[self.score] for t in candidates]
+        found = [single(self.score, y_true, decide(y_prob, t, other), (), {}) for t in candidates]
         return float(candidates[int(np.argmax(found))])

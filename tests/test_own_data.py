@@ -196,3 +196,9 @@ def test_a_glob_over_models_runs_every_one_but_the_custom_one(app: App) -> None:
     assert output.returncode == 0, output.stderr
     folders = list(app.outputs.glob("*/*-multirun/*/performance.json"))
     assert len(folders) == 3  # sgd, logistic_regression, linear_svc
+
+
+def test_a_whitelist_that_is_none_is_one_clear_error(app: App) -> None:
+    done = app.run("--help", env={"TAGIFAI_WHITELIST": "*"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: The whitelist has '*'; a pattern is a package's name")

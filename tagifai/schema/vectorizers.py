@@ -27,8 +27,7 @@ class Terms:
     def __post_init__(self) -> None:
         one_of("analyzer", self.analyzer, ("char", "char_wb", "word"))
         at_least("ngram_min", self.ngram_min, 1)
-        least = f"at least ngram_min = {self.ngram_min}, or the n-gram range is empty"
-        require(self.ngram_max >= self.ngram_min, "ngram_max", self.ngram_max, least)
+        _require_range("ngram", self.ngram_min, self.ngram_max)
         one_of("strip_accents", self.strip_accents, (None, "ascii", "unicode"))
 
 

@@ -166,7 +166,8 @@ class Space:
         return [*kept, *self.deletions]
 
 
-@lru_cache(maxsize=1024)
+# Typed, since 1, 1.0 and True are equal and are written in three ways.
+@lru_cache(maxsize=1024, typed=True)
 def written(value: Any) -> str:
     """Return a value as Hydra's grammar reads it back: a text in quotes where it needs them.
 

@@ -117,6 +117,11 @@ def test_hydra_reads_a_quoted_choice_back_as_the_text_that_it_is(text: str, valu
     assert OverridesParser.create().parse_override(override).value() == value
 
 
+def test_numbers_and_truth_values_that_are_equal_are_written_each_in_its_way() -> None:
+    space = parse({"a": "choice(1,2)", "b": "choice(1.0,2.0)", "c": "choice(true,false)"}, None, [])
+    assert space.of_values({"a": 1, "b": 1.0, "c": True}) == ["a=1", "b=1.0", "c=True"]
+
+
 # --- arguments win over the preset -----------------------------------------------------------
 
 PRESET = {"a": "choice(1,2)", "b": 3}
