@@ -231,6 +231,8 @@ class Display:
         for name, scores in performance["slices"].items():
             table.add_row(f"slice {name}", *_row(scores), style="dim")
         self._console.print(table, soft_wrap=False)
+        for name, value in performance.get("metrics", {}).items():
+            self.result(f"{name} = {value:.4f}")
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,18 @@
-"""Metrics: one scorer for all rows, for each class and for each slice."""
+"""Metrics: one scorer for all rows, for each class and for each slice.
+
+Decorating a function of label indices is all it takes to have it scored in every run, and to be
+able to choose by it (`objective.metric=val_accuracy`):
+
+    @metric
+    def accuracy(y_true: Indices, y_pred: Indices) -> float:
+        return float(np.mean(y_true == y_pred))
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypedDict
+import re
+from collections.abc import Callable, Mapping
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +33,43 @@ class Scores(TypedDict):
 
 Performance = TypedDict(
     "Performance",
-    {"overall": Scores, "class": dict[str, Scores], "slices": dict[str, Scores]},
+    {
+        "overall": Scores,
+        "class": dict[str, Scores],
+        "slices": dict[str, Scores],
+        "metrics": NotRequired[dict[str, float]],
+    },
 )
+"""Scores of rows; `metrics` are those that `metric` has registered, if there are any."""
+
+Metric = Callable[[Indices, Indices], float]
+"""From label indices and predicted indices, both of shape (n,), to a number."""
+
+_REGISTERED: dict[str, Metric] = {}
+
+TAKEN = ("f1", "loss", "precision", "recall")
+"""Names of what every run has by itself."""
+
+
+def metric(function: Metric) -> Metric:
+    """Register a function of label indices and predicted indices as a metric of its name.
+
+    Raises:
+        ValueError: the name is one that every run has.
+    """
+    name = function.__name__
+    if name in TAKEN or not re.fullmatch(r"[a-z]\w*", name):
+        raise ValueError(
+            f"{name!r} cannot be the name of a metric: it begins with a lower-case"
+            f" letter, and is none of {', '.join(TAKEN)}."
+        )
+    _REGISTERED[name] = function
+    return function
+
+
+def own() -> list[str]:
+    """Return the names of the registered metrics."""
+    return list(_REGISTERED)
 
 
 def performance(
@@ -46,7 +90,7 @@ def performance(
     """
     labels = np.arange(len(classes))
     by_class = precision_recall_fscore_support(y_true, y_pred, labels=labels, zero_division=0)
-    return {
+    scored: Performance = {
         "overall": _average(y_true, y_pred, "weighted"),
         "class": {
             name: _scores(*(float(column[i]) for column in by_class[:3]), n=int(by_class[3][i]))
@@ -58,6 +102,11 @@ def performance(
             if mask.any()
         },
     }
+    if _REGISTERED:
+        scored["metrics"] = {
+            name: float(function(y_true, y_pred)) for name, function in _REGISTERED.items()
+        }
+    return scored
 
 
 def _average(y_true: Indices, y_pred: Indices, average: str) -> Scores:
@@ -79,12 +128,14 @@ def single(
     """Return one score of those that `flatten(performance(...))` gives, without the others.
 
     Args:
-        name: without the part's prefix, such as "f1" or "class/mlops/recall".
+        name: without the part's prefix, such as "f1", "accuracy" or "class/mlops/recall".
         y_true: label indices, shape (n,).
         y_pred: predicted indices, shape (n,).
         classes: label names by index.
         slices: row masks of shape (n,) by slice name.
     """
+    if name in _REGISTERED:
+        return float(_REGISTERED[name](y_true, y_pred))
     kind, _, rest = name.partition("/")
     label, _, score = rest.rpartition("/")
     if kind == "slice":
@@ -107,6 +158,7 @@ def flatten(scored: Performance, prefix: str) -> dict[str, float]:
         prefix: name of the rows that were scored, such as "val".
     """
     flat = _named(scored["overall"], f"{prefix}_")
+    flat |= {f"{prefix}_{name}": value for name, value in scored.get("metrics", {}).items()}
     for name, scores in scored["class"].items():
         flat |= _named(scores, f"{prefix}_class/{name}/")
     for name, scores in scored["slices"].items():

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tagifai import splits
+from tagifai import metrics, splits
+from tagifai.errors import ConfigError, nearest
 from tagifai.pipeline import Prepared
-from tagifai.schema import Objective
+from tagifai.schema import STANDARD, Objective
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,22 @@ class Round:
 
     prepared: Prepared
     random_state: np.random.RandomState | None
+
+
+def check(objective: Objective) -> None:
+    """Refuse metrics that no run has, whatever its data; those of classes and slices depend on it.
+
+    Raises:
+        ConfigError: with the metrics that there are.
+    """
+    known = [*STANDARD, *(f"val_{name}" for name in metrics.own())]
+    for name in objective.metrics:
+        if "/" not in name and name not in known:
+            raise ConfigError(
+                f"objective.metric = {name!r}: there is no such metric.{nearest(name, known)} There"
+                f" are: {', '.join(known)}, and of classes and slices val_class/<name>/f1 and the"
+                " like."
+            )
 
 
 def rounds(prepared: Prepared, objective: Objective, seed: int) -> list[Round]:

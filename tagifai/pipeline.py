@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from scipy.sparse import csr_matrix
 from sklearn.utils import get_tags
 
 from tagifai import metrics, slices, splits, stopwords
-from tagifai.errors import ConfigError, DataError, nearest
+from tagifai.errors import ConfigError, DataError, Refused, nearest
 from tagifai.labels import Indices, LabelEncoder, apply_policy
 from tagifai.losses import loss_of
 from tagifai.metrics import Performance
@@ -27,7 +28,7 @@ from tagifai.splits import Split
 from tagifai.tagger import Tagger
 from tagifai.text import Cleaner
 from tagifai.thresholds import Auto, Probabilities, Threshold, decide
-from tagifai.training import Callback, History, Rows, Scorer, train
+from tagifai.training import Callback, History, Rows, Scorer, refit, train
 
 
 @dataclass(frozen=True)
@@ -204,12 +205,16 @@ def cleaner_arguments(preprocessing: Preprocessing) -> dict[str, Any]:
     """Return the cleaner's arguments, with the words of a language in place of its name.
 
     Raises:
-        ConfigError: there are no stop words for the language.
+        ConfigError: there are no stop words for the language, or no such step.
     """
     arguments = asdict(preprocessing)
     language = arguments.pop("language")
     if language is not None:
         arguments["stopwords"] = [*arguments["stopwords"], *stopwords.of_language(language)]
+    try:
+        Cleaner(**arguments)
+    except Refused as error:
+        raise ConfigError(f"preprocessing.{error}") from None
     return arguments
 
 
@@ -234,15 +239,17 @@ def fit(
     Args:
         prepared: the rows.
         parts: unfitted objects; they are fitted in place.
-        training: epochs and patience.
+        training: epochs, patience and whether to refit.
         callbacks: told after every epoch.
-        test: score the test rows too; without it they are not even vectorized.
+        test: score the test rows too; without it they are not even vectorized, and nothing is
+            refitted.
         scored: a validation metric to record during training, and every how many epochs.
 
     Raises:
         DataError: no features are left, or a threshold has no label to fall back to.
     """
     policy = _applicable(parts.threshold, prepared, parts.model)
+    unfitted = copy.deepcopy(parts) if training.refit and test else None
     train_rows = _fitted(prepared, parts.vectorizer)
     val_rows = Rows(
         parts.vectorizer.transform(prepared.part("val")["text"]), prepared.labels("val")
@@ -270,10 +277,21 @@ def fit(
         prepared.other,
     )
     performance = {"val": _scored(prepared, "val", tagger, y_prob)}
+    if unfitted is not None:
+        tagger, train_rows = _refitted(prepared, unfitted, tagger, trained.epoch + 1)
     if test:
         performance["test"] = score(prepared, tagger, "test")
     features = int(train_rows.X.shape[1])
     return Result(tagger, trained.history, trained.epoch, features, performance)
+
+
+def _refitted(prepared: Prepared, parts: Parts, tagger: Tagger, epochs: int) -> tuple[Tagger, Rows]:
+    """Return a tagger that is fitted to the train and validation rows, and these rows."""
+    split = prepared.split
+    both = replace(split, train=np.concatenate([split.train, split.val]))
+    rows = _fitted(prepared.with_split(both), parts.vectorizer)
+    refit(parts.model, _balanced(parts.sampler, rows), epochs)
+    return replace(tagger, vectorizer=parts.vectorizer, model=parts.model), rows
 
 
 def scorer(

@@ -9,7 +9,12 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from string import punctuation
 
-from tagifai.errors import Refused
+from tagifai.errors import Refused, nearest
+
+Step = Callable[[str], str]
+"""From a text to a text."""
+
+_REGISTERED: dict[str, Step] = {}
 
 _LINK = re.compile(r"http\S+")
 _PUNCTUATION = re.compile(f"([{re.escape(punctuation)}])")
@@ -19,10 +24,20 @@ MARKS = r"\p{M}"
 _SPACES = re.compile(" +")
 
 
+def cleaning_step(function: Step) -> Step:
+    """Register a function from text to text, for `preprocessing.first` and `last` to name.
+
+    A model keeps the names of its steps, so it needs the functions wherever it is loaded.
+    """
+    _REGISTERED[function.__name__] = function
+    return function
+
+
 class Cleaner:
     r"""Clean a text step by step, in the fixed order of the arguments below.
 
     Args:
+        first: names of registered steps that come first.
         lower: lower-case the text.
         stopwords: words to delete, with the white space that follows them, where they stand on
             word boundaries. Earlier words win, so "you" before "you're" leaves "'re".
@@ -32,21 +47,25 @@ class Cleaner:
             the marks that go with them, such as the vowel signs of Devanagari. None keeps all.
         remove_links: delete what starts with "http", up to the next white space.
         stem: reduce every word to its stem (M. F. Porter, 1980, in NLTK's extended version).
+        last: names of registered steps that come last.
 
     Raises:
-        Refused: `keep` is not the inside of a character class.
+        Refused: `keep` is not the inside of a character class, or no step has such a name.
     """
 
     def __init__(
         self,
+        first: Sequence[str] = (),
         lower: bool = True,
         stopwords: Sequence[str] = (),
         separate_punctuation: bool = True,
         keep: str | None = "A-Za-z0-9",
         remove_links: bool = True,
         stem: bool = False,
+        last: Sequence[str] = (),
     ) -> None:
-        self._steps = [
+        self._steps: list[Step] = [
+            *(_registered("first", name) for name in first),
             *([str.lower] if lower else []),
             *([_deletion(stopwords)] if stopwords else []),
             *([_separate_punctuation] if separate_punctuation else []),
@@ -54,6 +73,7 @@ class Cleaner:
             *([_collapse_spaces] if separate_punctuation or keep is not None else []),
             *([_delete_links] if remove_links else []),
             *([_stemming()] if stem else []),
+            *(_registered("last", name) for name in last),
         ]
 
     def __call__(self, text: str) -> str:
@@ -63,7 +83,15 @@ class Cleaner:
         return text
 
 
-def _deletion(words: Sequence[str]) -> Callable[[str], str]:
+def _registered(key: str, name: str) -> Step:
+    if name not in _REGISTERED:
+        known = ", ".join(sorted(_REGISTERED)) or "none yet"
+        allowed = "the name of a function that is decorated with @cleaning_step."
+        raise Refused(key, name, f"{allowed}{nearest(name, _REGISTERED)} There are: {known}.")
+    return _REGISTERED[name]
+
+
+def _deletion(words: Sequence[str]) -> Step:
     pattern = re.compile(r"\b(" + "|".join(map(re.escape, words)) + r")\b\s*")
     return lambda text: pattern.sub("", text)
 
@@ -72,7 +100,7 @@ def _separate_punctuation(text: str) -> str:
     return _PUNCTUATION.sub(r" \1 ", text)
 
 
-def _restriction(keep: str) -> Callable[[str], str]:
+def _restriction(keep: str) -> Step:
     try:
         pattern = re.compile("[^" + keep.replace(MARKS, _marks() if MARKS in keep else "") + "]+")
     except re.error as error:
@@ -101,7 +129,7 @@ def _delete_links(text: str) -> str:
     return _LINK.sub("", text)
 
 
-def _stemming() -> Callable[[str], str]:
+def _stemming() -> Step:
     # Late: nltk takes half a second to import, and only stemming needs it.
     from nltk.stem.porter import PorterStemmer
 

@@ -160,6 +160,25 @@ def train(
     return Trained(best, history, history.epoch if patience is None else history.best_epoch)
 
 
+def refit(model: Any, balanced: Rows, epochs: int) -> None:
+    """Fit a model as `train` does, without looking at any rows on the way.
+
+    Args:
+        model: unfitted; it is fitted in place.
+        balanced: rows to fit on.
+        epochs: passes over them, for a model that trains by epochs.
+
+    Raises:
+        Diverged: the weights left the range of floating-point numbers.
+        CannotFit: the model refuses the features or its arguments.
+    """
+    by_epochs = trains_by_epochs(model)
+    if by_epochs:
+        _prepare(model, balanced.y)
+    for epoch in range(epochs if by_epochs else 1):
+        _fit_once(model, balanced, by_epochs, epoch)
+
+
 def _prepare(model: Any, y: Indices) -> None:
     """Set what `partial_fit` cannot work out from one call.
 

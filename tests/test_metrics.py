@@ -9,8 +9,9 @@ import sklearn.metrics
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tagifai import metrics as module
 from tagifai.labels import Indices
-from tagifai.metrics import flatten, log_loss, performance, single
+from tagifai.metrics import flatten, log_loss, metric, own, performance, single
 from tagifai.thresholds import Probabilities
 
 quick = settings(max_examples=60)
@@ -116,6 +117,42 @@ def test_weighted_recall_and_every_micro_score_are_the_share_of_right_prediction
     for score in ("precision", "recall", "f1"):
         assert scored["slices"]["all"][score] == pytest.approx(right)
     assert sum(scores["num_samples"] for scores in scored["class"].values()) == len(pairs)
+
+
+# Metrics of one's own
+
+
+@pytest.fixture
+def accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_REGISTERED", {})
+
+    @metric
+    def accuracy(y_true: Indices, y_pred: Indices) -> float:
+        return float(np.mean(y_true == y_pred))
+
+
+@pytest.mark.usefixtures("accuracy")
+def test_a_registered_metric_is_scored_on_all_rows_with_the_others() -> None:
+    scored = performance(Y_TRUE, Y_PRED, CLASSES)
+    assert scored["metrics"] == {"accuracy": 0.75}
+    assert flatten(scored, "test")["test_accuracy"] == 0.75
+    assert single("accuracy", Y_TRUE, Y_PRED, CLASSES, {}) == 0.75
+    assert own() == ["accuracy"]
+
+
+def test_without_registered_metrics_the_scores_are_as_they_were_published() -> None:
+    assert list(performance(Y_TRUE, Y_PRED, CLASSES)) == ["overall", "class", "slices"]
+
+
+@pytest.mark.parametrize("name", ["f1", "loss", "Accuracy", "_private", "<lambda>"])
+def test_a_metric_needs_a_name_that_is_free_and_can_be_an_objective(name: str) -> None:
+    def function(y_true: Indices, y_pred: Indices) -> float:
+        return 0.0
+
+    function.__name__ = name
+    with pytest.raises(ValueError, match="cannot be the name of a metric"):
+        metric(function)
+    assert own() == []
 
 
 # Flat names

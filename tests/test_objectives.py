@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagifai.errors import DataError
+from tagifai.errors import ConfigError, DataError
 from tagifai.labels import LabelEncoder
-from tagifai.objectives import Round, mean, rounds
+from tagifai.objectives import Round, check, mean, rounds
 from tagifai.pipeline import Prepared
-from tagifai.schema import Objective
+from tagifai.schema import STANDARD, Objective
 from tagifai.splits import Split, cut_again
 
 quick = settings(max_examples=25)
@@ -185,3 +185,22 @@ def test_a_round_that_is_not_a_number_makes_the_mean_of_its_metric_none() -> Non
 def test_rounds_of_other_lengths_have_no_mean() -> None:
     with pytest.raises(ValueError, match="zip"):
         mean([[0.5, 0.25], [0.5]])
+
+
+# --- metrics -----------------------------------------------------------------------------------
+
+
+def test_metrics_that_every_run_has_are_accepted_and_those_of_the_data_left_to_them() -> None:
+    check(Objective(metric=[*STANDARD, "val_class/nobody/f1"], direction=["maximize"] * 6))
+
+
+def test_a_metric_that_no_run_has_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"metric = 'val_f2': .* mean 'val_f1'\? There are: val_"):
+        check(Objective(metric="val_f2"))
+
+
+def test_a_registered_metric_may_be_an_objective(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tagifai.metrics._REGISTERED", {"accuracy": lambda y_true, y_pred: 1.0})
+    check(Objective(metric="val_accuracy"))
+    with pytest.raises(ConfigError, match="model_bytes, val_accuracy, and"):
+        check(Objective(metric="val_accurac"))

@@ -175,13 +175,20 @@ def test_the_table_handed_in_stays_as_it_is() -> None:
 
 def test_the_cleaners_arguments_are_kept_for_prediction() -> None:
     assert prepared(stopwords=["the"], stem=True).cleaning == {
+        "first": [],
         "lower": True,
         "stopwords": ["the"],
         "separate_punctuation": True,
         "keep": "A-Za-z0-9",
         "remove_links": True,
         "stem": True,
+        "last": [],
     }
+
+
+def test_a_cleaning_step_that_nobody_has_registered_is_refused_with_the_group() -> None:
+    with pytest.raises(ConfigError, match=r"preprocessing\.last = 'shout' is not allowed"):
+        prepared(last=["shout"])
 
 
 def test_one_label_for_all_rows_is_an_error() -> None:
@@ -519,6 +526,42 @@ def test_a_threshold_without_the_rest_label_is_refused_before_anything_is_scored
     with pytest.raises(DataError, match="'other', which no row has"):
         scored("val_f1", threshold=Fixed(0.5), accepted=[])
     assert scored("val_f1", accepted=[]).history.scores[4] == 1.0
+
+
+# Refitting
+
+
+def test_refitting_trains_on_train_and_validation_rows_and_keeps_the_validation_scores() -> None:
+    ready, first = prepared(), run()
+    spy = Spy()
+    result = fit(ready, parts(vectorizer=spy, threshold=Quantile(0.25)), Training(5, refit=True))
+    both = [*ready.part("train")["text"], *ready.part("val")["text"]]
+    assert result.tagger.vectorizer.fitted == both
+    assert result.features == len(result.tagger.vectorizer.vocabulary_)
+    assert spy.fitted == [*ready.part("train")["text"]]
+    refitted = fit(ready, parts(threshold=Quantile(0.25)), Training(5, refit=True))
+    assert refitted.performance["val"] == first.performance["val"]
+    assert refitted.history == first.history
+    assert refitted.tagger.threshold == first.tagger.threshold
+    assert refitted.performance["test"] == score(ready, refitted.tagger, "test")
+    assert refitted.tagger.model.coef_.shape[1] > first.tagger.model.coef_.shape[1]
+
+
+def test_refitting_takes_as_many_epochs_as_were_chosen_and_the_same_randomness() -> None:
+    ready = prepared()
+    result = fit(ready, parts(seed=3), Training(40, patience=2, refit=True))
+    split = ready.split
+    both = ready.with_split(
+        SplitRows(np.concatenate([split.train, split.val]), split.val, split.test)
+    )
+    alone = fit(both, parts(seed=3), Training(result.epoch + 1))
+    assert np.array_equal(result.tagger.model.coef_, alone.tagger.model.coef_)
+
+
+def test_what_is_not_to_be_tested_is_not_refitted() -> None:
+    spy = Spy()
+    result = fit(prepared(), parts(vectorizer=spy), Training(2, refit=True), test=False)
+    assert result.tagger.vectorizer is spy
 
 
 # Other parts

@@ -99,7 +99,7 @@ ARROWS: dict[str, set[str]] = {
     # Assembly.
     "paths": {"addresses", "schema"},
     "pipeline": {"errors", "schema", *PURE},
-    "objectives": {"schema", "splits", "pipeline"},
+    "objectives": {"errors", "schema", "metrics", "splits", "pipeline"},
     "profiles": {"pipeline"},
     "recorded": {"artifacts", "datasets", "pipeline", "labels"},
     "callbacks": {"training"},
@@ -134,7 +134,7 @@ ARROWS: dict[str, set[str]] = {
         *("errors", "addresses", "files", "schema"),
         *("components", "datasets", "store", "tracking", "console"),
         *("studies", "samplers"),
-        *("pipeline", "paths", "sweeps"),
+        *("objectives", "pipeline", "paths", "sweeps"),
     },
     "sweeper": {"search"},
     "plugins": {"schema"},

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tagifai import text as module
 from tagifai.errors import Refused
-from tagifai.text import Cleaner
+from tagifai.text import Cleaner, cleaning_step
 
 quick = settings(max_examples=60)
 
@@ -59,6 +60,53 @@ def test_the_default_is_lower_case_ascii_words() -> None:
 @pytest.mark.parametrize("text", ["", " ", "\n\t ", "...", "日本語"])
 def test_a_text_may_come_out_empty(text: str) -> None:
     assert Cleaner()(text) == ""
+
+
+# Steps of one's own
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_REGISTERED", {})
+
+    @cleaning_step
+    def mask_numbers(text: str) -> str:
+        return re.sub(r"[0-9]+", "NUMBER", text)
+
+    @cleaning_step
+    def double(text: str) -> str:
+        return f"{text} {text}"
+
+
+@pytest.mark.usefixtures("registered")
+def test_registered_steps_come_before_and_after_all_others_in_their_order() -> None:
+    assert Cleaner(first=["mask_numbers"])("GPT-2!") == "gpt number"
+    assert Cleaner(last=["mask_numbers"])("GPT-2!") == "gpt NUMBER"
+    assert only(first=["mask_numbers", "double"], last=["double"])("1") == " ".join(["NUMBER"] * 4)
+
+
+def test_a_registered_step_can_still_be_called_by_itself() -> None:
+    step = str.upper
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_REGISTERED", {})
+        assert cleaning_step(step) is step
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize("key", ["first", "last"])
+def test_a_step_that_is_not_registered_is_refused_with_those_that_are(key: str) -> None:
+    steps: dict[str, Any] = {key: ["mask_number"]}
+    with pytest.raises(Refused) as caught:
+        Cleaner(**steps)
+    assert str(caught.value) == (
+        f"{key} = 'mask_number' is not allowed: the name of a function that is decorated with"
+        " @cleaning_step. Did you mean 'mask_numbers'? There are: double, mask_numbers."
+    )
+
+
+def test_without_registered_steps_a_refusal_says_so() -> None:
+    with pytest.raises(Refused, match="There are: none yet"):
+        Cleaner(first=["x"])
 
 
 # Stop words

@@ -8,13 +8,14 @@ from tagifai.schema.config import EXPERIMENT, NODES, UNLISTED, Config, check, fl
 from tagifai.schema.data import Data, Table, TwoTables
 from tagifai.schema.experiment import Preprocessing, Split, Training
 from tagifai.schema.models import SGD
-from tagifai.schema.surroundings import Objective
+from tagifai.schema.surroundings import STANDARD, Objective
 from tagifai.schema.tasks import Predict
 
 __all__ = [
     "EXPERIMENT",
     "NODES",
     "SGD",
+    "STANDARD",
     "UNLISTED",
     "Config",
     "Data",

@@ -15,10 +15,13 @@ class Preprocessing:
     """Cleaning, in the order of the fields; see `tagifai.text.Cleaner`.
 
     Args:
+        first: steps of one's own by name, before all others; see `tagifai.text.cleaning_step`.
         stopwords: words to delete.
         language: whose stop words to delete too, such as "de" or "german"; None has none.
+        last: steps of one's own, after all others.
     """
 
+    first: list[str] = field(default_factory=list)
     lower: bool = True
     stopwords: list[str] = field(default_factory=list)
     language: str | None = None
@@ -26,6 +29,7 @@ class Preprocessing:
     keep: str | None = "A-Za-z0-9"
     remove_links: bool = True
     stem: bool = False
+    last: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         require(all(self.stopwords), "stopwords", "", "words that are not empty")
@@ -101,10 +105,14 @@ class Training:
         epochs: passes over the train rows, for models that train by epochs.
         patience: stop after so many epochs without a lower validation loss and keep the best
             epoch's weights; None goes through all epochs and keeps the last.
+        refit: when all is chosen, fit vectorizer and model once more, to the train and validation
+            rows together, for as many epochs; the test rows are scored by that model. Validation
+            scores, threshold and objective are of the first one, which had not seen these rows.
     """
 
     epochs: int = 100
     patience: int | None = None
+    refit: bool = False
 
     def __post_init__(self) -> None:
         at_least("epochs", self.epochs, 1)

@@ -10,8 +10,13 @@ from omegaconf import MISSING
 
 from tagifai.schema.rules import at_least, filled, one_of, require
 
-METRIC = re.compile(r"model_bytes|val_(loss|(class/.+/|slice/.+/)?(f1|precision|recall))")
-"""What an objective may be."""
+METRIC = re.compile(
+    r"model_bytes|val_((?!model_bytes)[a-z]\w*|(class/.+/|slice/.+/)(f1|precision|recall))"
+)
+"""What an objective may be; whether a run has it, is seen when there is one."""
+
+STANDARD = ("val_loss", "val_f1", "val_precision", "val_recall", "model_bytes")
+"""Those that every run has."""
 
 
 @dataclass
@@ -66,9 +71,10 @@ class Objective:
     """What a run returns, and what a search is to do with it.
 
     Args:
-        metric: a validation metric of the run: val_loss, val_f1, val_precision, val_recall, or one
-            of a class or slice, such as val_class/mlops/f1; or model_bytes. A list of them, for
-            a search with several objectives.
+        metric: a validation metric of the run: val_loss, val_f1, val_precision, val_recall, one of
+            your own (see `tagifai.metrics.metric`), or one of a class or slice, such as
+            val_class/mlops/f1; or model_bytes. A list of them, for a search with several
+            objectives.
         direction: "maximize" or "minimize"; a list of as many as there are metrics.
         report_every: epochs between two reports to a search's pruner; None never reports.
         repeats: trainings whose mean is the objective. The test rows are the same in all of them.

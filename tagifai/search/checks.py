@@ -8,7 +8,7 @@ from optuna.pruners import BasePruner, NopPruner
 
 from tagifai import datasets, studies
 from tagifai.errors import ConfigError
-from tagifai.schema import Config
+from tagifai.schema import STANDARD, Config
 from tagifai.search.jobs import Compose
 from tagifai.search.settings import Settings
 from tagifai.search.spaces import Space
@@ -49,19 +49,20 @@ def check_objective(config: Config, settings: Settings, pruner: BasePruner) -> N
 
 
 def check_metrics(config: Config, dataset: datasets.Dataset) -> None:
-    """Refuse metrics of classes and slices that the validation rows do not have.
+    """Refuse metrics that there are not: of classes and slices, or of one's own.
 
     Raises:
         ConfigError: with the metrics that there are.
     """
-    named = [metric for metric in config.objective.metrics if "/" in metric]
+    named = [metric for metric in config.objective.metrics if metric not in STANDARD]
     if not named:
         return
-    # Late: other metrics are known by their names, and need no scikit-learn here.
+    # Late: the others are in every run, and need no scikit-learn here.
     from numpy.random import RandomState
 
-    from tagifai import pipeline
+    from tagifai import objectives, pipeline
 
+    objectives.check(config.objective)
     rows = pipeline.prepare(
         dataset.table, config.data, config.preprocessing, config.split, RandomState(config.seed)
     )

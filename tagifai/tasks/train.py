@@ -47,11 +47,23 @@ def _train(config: Config) -> Any:
     # From here on half of the scientific stack is imported, which takes longer than the header.
     from numpy.random import RandomState
 
-    from tagifai import datasets, pipeline, profiles, recording, runs, store, tracking
+    from tagifai import (
+        datasets,
+        objectives,
+        pipeline,
+        profiles,
+        recording,
+        runs,
+        store,
+        tracking,
+    )
 
     stores, output = Path(config.paths.stores), Path(HydraConfig.get().runtime.output_dir)
     random_state = RandomState(config.seed)
     parts = _parts(config, random_state)
+    # What is wrong with these is said before data are read.
+    pipeline.cleaner_arguments(config.preprocessing)
+    objectives.check(config.objective)
     if not in_search:
         tracking.close_abandoned(stores)
     dataset = datasets.load(config.data, stores, progress=display.live)
@@ -342,6 +354,7 @@ def _show_result(
 ) -> None:
     threshold = result.tagger.threshold
     at = "" if threshold is None else f" at threshold {threshold:.4f}"
+    at += ", refitted to train and validation rows" if config.training.refit else ""
     display.scores(f"Run {run_id}: test{at}", result.performance["test"])
     repeats = config.objective.repeats
     over = "" if repeats == 1 else f", mean over {repeats} {config.objective.by}"
