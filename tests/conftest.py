@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -25,6 +26,18 @@ if TYPE_CHECKING:
 
 settings.register_profile("project", deadline=None, database=None)
 settings.load_profile("project")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As it is in what a script has put into the background; what the tests start would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+SLOWEST = ("test_launchers", "test_tasks", "test_search", "test_readme", "test_own_data")
+"""Modules that take minutes; begun first, so that no process waits for another's at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in SLOWEST)
+
 
 CONF = Path(__file__).parent.parent / "conf"
 
