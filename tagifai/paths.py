@@ -11,7 +11,7 @@ from tagifai.addresses import is_url
 from tagifai.schema import Config
 
 PATHS = (
-    *("task.input", "task.output", "task.data"),
+    *("task.input", "task.output", "task.data", "task.path"),
     *("data.projects", "data.tags", "data.path", "data.val_path", "data.test_path"),
 )
 """Paths: relative to the working directory on the command line, to the root in YAML."""

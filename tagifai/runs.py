@@ -9,9 +9,10 @@ from typing import Any
 
 from filelock import FileLock
 
-from tagifai import artifacts
+from tagifai import artifacts, store, tracking
 from tagifai.errors import BundleError
 from tagifai.files import replacing, write_json
+from tagifai.schema import Config
 from tagifai.tagger import Tagger
 
 
@@ -55,6 +56,17 @@ def find(stores: Path, run_id: str | None, uri: str | None) -> tuple[str, Path]:
     return run_id, path
 
 
+def chosen(config: Config) -> tuple[str, Path]:
+    """Return the id and the bundle of the run that `task.run_id` names; errors as in `find`.
+
+    Runs whose process is gone are closed on the way.
+    """
+    stores = Path(config.paths.stores)
+    tracking.close_abandoned(stores)
+    uri = store.tracking_uri(config.tracking.uri) if config.tracking.enabled else None
+    return find(stores, config.task.run_id, uri)
+
+
 def load(stores: Path, run_id: str | None, uri: str | None) -> tuple[str, Tagger]:
     """Return the id and the tagger of a run; arguments and errors as in `find`."""
     found, path = find(stores, run_id, uri)
@@ -62,9 +74,6 @@ def load(stores: Path, run_id: str | None, uri: str | None) -> tuple[str, Tagger
 
 
 def _fetch(stores: Path, run_id: str, uri: str) -> bool:
-    # Late: it imports MLflow, and a run of this machine needs none of it.
-    from tagifai import store
-
     stores.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=stores, prefix=".fetch.") as scratch:
         bundle = store.download_bundle(uri, run_id, Path(scratch))

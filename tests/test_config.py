@@ -18,7 +18,10 @@ from tests.conftest import CONF, Compose
 SCHEMAS: dict[str, dict[str, str]] = {
     "task": {
         name: f"task/{name}"
-        for name in ("elt", "train", "evaluate", "errors", "predict", "compare", "info")
+        for name in (
+            *("elt", "train", "evaluate", "errors", "predict", "compare", "info"),
+            *("promote", "rollback", "rerun", "export", "import", "serve", "clean"),
+        )
     },
     "data": {"sample": "data/two_tables", "madewithml": "data/two_tables", "table": "data/table"},
     "preprocessing": dict.fromkeys(("default", "none", "stem", "unicode"), "preprocessing/steps"),
@@ -58,6 +61,8 @@ SCHEMAS: dict[str, dict[str, str]] = {
 OPTIONS = [(group, option) for group, options in SCHEMAS.items() for option in options]
 NEEDED = {
     ("data", "table"): ["data.path=a.csv"],
+    ("task", "export"): ["task.path=a.zip"],
+    ("task", "import"): ["task.path=a.zip"],
 }
 
 
@@ -157,7 +162,7 @@ def test_options_that_switch_something_off_do(composed: Compose) -> None:
     assert not config.tracking.enabled
     off = {"lower": False, "stopwords": [], "language": None, "separate_punctuation": False}
     assert values(config.preprocessing) == {
-        **off, "keep": None, "remove_links": False, "stem": False
+        **off, "keep": None, "remove_links": False, "stem": False, "first": [], "last": []
     }  # fmt: skip
 
 

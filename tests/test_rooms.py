@@ -73,7 +73,10 @@ BETWEEN_EDGES = {
 }
 """The only edges that know another: the part of their own work that was given a room."""
 
-TASKS = ("elt", "train", "evaluate", "errors", "predict", "compare", "info")
+TASKS = (
+    *("elt", "train", "evaluate", "errors", "predict", "compare", "info"),
+    *("promote", "rollback", "rerun", "export", "import", "serve", "clean"),
+)
 
 ARROWS: dict[str, set[str]] = {
     **{name: set() for name in GROUND},
@@ -103,7 +106,7 @@ ARROWS: dict[str, set[str]] = {
     "profiles": {"pipeline"},
     "recorded": {"artifacts", "datasets", "pipeline", "labels"},
     "callbacks": {"training"},
-    "runs": {"errors", "files", "artifacts", "store", "tagger"},
+    "runs": {"errors", "files", "schema", "artifacts", "store", "tracking", "tagger"},
     "recording": {
         *("errors", "files", "provenance", "schema"),
         *("artifacts", "datasets", "tracking", "pipeline", "callbacks", "training"),

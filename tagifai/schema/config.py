@@ -26,7 +26,22 @@ from tagifai.schema.experiment import (
 from tagifai.schema.models import SGD, ComplementNB, LinearSVC, LogisticRegression
 from tagifai.schema.rules import require
 from tagifai.schema.surroundings import Console, Objective, Paths, Sweep, Tracking
-from tagifai.schema.tasks import Compare, Elt, Errors, Evaluate, Info, Predict, Train
+from tagifai.schema.tasks import (
+    Clean,
+    Compare,
+    Elt,
+    Errors,
+    Evaluate,
+    Export,
+    Import,
+    Info,
+    Predict,
+    Promote,
+    Rerun,
+    Rollback,
+    Serve,
+    Train,
+)
 from tagifai.schema.vectorizers import Counts, Hashing, Tfidf, Union
 
 
@@ -77,6 +92,13 @@ NODES: dict[str, type] = {
     "task/errors": Errors,
     "task/predict": Predict,
     "task/compare": Compare,
+    "task/promote": Promote,
+    "task/rollback": Rollback,
+    "task/rerun": Rerun,
+    "task/export": Export,
+    "task/import": Import,
+    "task/serve": Serve,
+    "task/clean": Clean,
     "task/info": Info,
     "data/table": Table,
     "data/two_tables": TwoTables,

@@ -29,6 +29,7 @@ class Tracking:
         experiment: name of the MLflow experiment.
         run_name: None names the run by its model, vectorizer and data.
         tags: further tags of the run.
+        model: name of the registered model that runs are promoted to.
     """
 
     enabled: bool = True
@@ -36,10 +37,13 @@ class Tracking:
     experiment: str = "tagifai"
     run_name: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    model: str = "tagifai"
 
     def __post_init__(self) -> None:
         for key in ("uri", "experiment", "run_name"):
             filled(key, getattr(self, key))
+        plain = re.fullmatch(r"[\w][\w .-]*", self.model) is not None
+        require(plain, "model", self.model, "letters, digits, spaces and _ . -")
         for key in self.tags:
             named = re.fullmatch(r"[\w ./:-]+", key) is not None
             require(named, "tags", key, "names of letters, digits, spaces and _ . / : -")

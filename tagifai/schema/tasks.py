@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from tagifai.schema.rules import at_least, filled, one_of, require, share
+from omegaconf import MISSING
+
+from tagifai.schema.rules import at_least, filled, not_negative, one_of, require, share
 
 
 @dataclass
@@ -32,7 +34,7 @@ class Evaluate:
     """Score a trained model.
 
     Args:
-        run_id: the run; None is the latest.
+        run_id: the run, or latest, best or champion; None is the latest.
         data: a labelled CSV file; None is the test split of the run.
         output: a JSON file for the scores; None writes them to the output folder only.
     """
@@ -52,7 +54,7 @@ class Predict:
     """Tag texts with a trained model.
 
     Args:
-        run_id: the run; None is the latest.
+        run_id: the run, or latest, best or champion; None is the latest.
         text: a text, taken literally.
         input: a .txt (a text a line), .csv or .jsonl file, or - for lines on standard input.
         output: a .json, .jsonl or .csv file; None prints JSON to standard output.
@@ -77,7 +79,7 @@ class Errors:
     """Show what a run takes for what, and the mistakes that it was surest of.
 
     Args:
-        run_id: the run; None is the latest.
+        run_id: the run, or latest, best or champion; None is the latest.
         part: train, val or test; which of the run's rows.
         limit: mistakes that are shown.
         terms: that spoke for a mistake, and against it, of linear models.
@@ -139,6 +141,131 @@ class Compare:
         is_kind = self.output is None or self.output.lower().endswith(kinds)
         require(is_kind, "output", self.output, "a .csv, .json or .md file, or null")
         at_least("limit", self.limit, 1)
+
+
+@dataclass
+class Promote:
+    """Register the best training run, and make it the champion if it beats the present one.
+
+    Args:
+        run_id: the run; None is the best finished training run by the metric.
+        metric: of validation rows, by which the run is chosen; None is `objective.metric`, with
+            `objective.direction`.
+        experiment: name of the MLflow experiment; None is `tracking.experiment`.
+        filter: of runs, in MLflow's language, such as "params.split.shuffle = 'True'".
+        force: make it the champion whatever the comparison says, and even where there is none.
+    """
+
+    name: str = "promote"
+    run_id: str | None = None
+    metric: str | None = None
+    experiment: str | None = None
+    filter: str | None = None
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        for key in ("run_id", "metric", "experiment", "filter"):
+            filled(key, getattr(self, key))
+
+
+@dataclass
+class Rollback:
+    """Give the champion's alias back to the version that had it before."""
+
+    name: str = "rollback"
+
+
+@dataclass
+class Rerun:
+    """Train a run again from its own record, and compare.
+
+    Args:
+        run_id: the run, or latest, best or champion; None is the latest.
+    """
+
+    name: str = "rerun"
+    run_id: str | None = None
+
+    def __post_init__(self) -> None:
+        filled("run_id", self.run_id)
+
+
+@dataclass
+class Export:
+    """Write a run's model to one file, to hand on.
+
+    Args:
+        path: a .zip file; one that is there is refused.
+        run_id: the run, or latest, best or champion; None is the latest.
+    """
+
+    name: str = "export"
+    path: str = MISSING
+    run_id: str | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("path", "run_id"):
+            filled(key, getattr(self, key))
+        is_zip = self.path.lower().endswith(".zip")
+        require(is_zip, "path", self.path, "a .zip file")
+
+
+@dataclass
+class Import:
+    """Take a model in that somebody has exported, after every part of it has been checked.
+
+    Args:
+        path: the .zip file.
+    """
+
+    name: str = "import"
+    path: str = MISSING
+
+    def __post_init__(self) -> None:
+        filled("path", self.path)
+
+
+@dataclass
+class Serve:
+    """Answer requests over HTTP with a run's model, by MLflow's scoring server.
+
+    Args:
+        run_id: the run, or latest, best or champion; None is the champion.
+        host: address to listen on; the default is this machine only.
+        port: to listen on; 0 takes one that is free.
+    """
+
+    name: str = "serve"
+    run_id: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 5001
+
+    def __post_init__(self) -> None:
+        for key in ("run_id", "host"):
+            filled(key, getattr(self, key))
+        require(0 <= self.port < 2**16, "port", self.port, "a whole number from 0 to 65535")
+
+
+@dataclass
+class Clean:
+    """Show what nobody needs any more, and remove it if told to.
+
+    Args:
+        apply: remove it; otherwise it is only shown.
+        days: output folders and caches are old after so many days.
+        max_gb: of all output folders together, in 10**9 bytes; above it the oldest are removed
+            too. None sets no limit.
+    """
+
+    name: str = "clean"
+    apply: bool = False
+    days: float = 30.0
+    max_gb: float | None = None
+
+    def __post_init__(self) -> None:
+        not_negative("days", self.days)
+        if self.max_gb is not None:
+            not_negative("max_gb", self.max_gb)
 
 
 @dataclass

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from hydra.core.hydra_config import HydraConfig
 
-from tagifai import artifacts, mistakes, recorded, runs, store, tracking
+from tagifai import artifacts, mistakes, recorded, runs
 from tagifai.console import Display
 from tagifai.files import write_json
 from tagifai.schema import Config
@@ -21,12 +21,9 @@ SHOWN_CLASSES = 12
 def run(config: Config) -> None:
     """Show the confusion matrix and the most confident mistakes, and write all of it as JSON."""
     display, task = Display.of(config.console), config.task
-    stores = Path(config.paths.stores)
-    tracking.close_abandoned(stores)
-    uri = store.tracking_uri(config.tracking.uri) if config.tracking.enabled else None
-    run_id, path = runs.find(stores, task.run_id, uri)
+    run_id, path = runs.chosen(config)
     tagger = artifacts.load(path)
-    texts, labels = recorded.rows(path, stores, task.part)
+    texts, labels = recorded.rows(path, Path(config.paths.stores), task.part)
     y_true, outputs = tagger.encoder.encode(labels), tagger.outputs(texts)
     counts = mistakes.confusion(y_true, tagger.decide(outputs), len(tagger.encoder.classes))
     found = mistakes.most_confident(tagger, texts, y_true, outputs, task.limit, task.terms)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 
-from tagifai import artifacts, pipeline, readers, recorded, runs, store, tracking
+from tagifai import artifacts, pipeline, readers, recorded, runs
 from tagifai.console import Display
 from tagifai.errors import DataError
 from tagifai.files import to_json
@@ -24,13 +24,10 @@ def run(config: Config) -> float:
     if task.output is not None and Path(task.output).suffix.lower() != ".json":
         raise DataError(f"task.output = {task.output!r}: the scores are JSON; give a .json file.")
     readers.refuse_overwriting(task.data, task.output)
-    stores = Path(config.paths.stores)
-    tracking.close_abandoned(stores)
-    uri = store.tracking_uri(config.tracking.uri) if config.tracking.enabled else None
-    run_id, path = runs.find(stores, task.run_id, uri)
+    run_id, path = runs.chosen(config)
     tagger = artifacts.load(path)
     if task.data is None:
-        texts, tags = recorded.rows(path, stores)
+        texts, tags = recorded.rows(path, Path(config.paths.stores))
         title = f"Run {run_id} on its test rows"
     else:
         texts, tags = readers.labelled(task.data)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from pathlib import Path
 
-from tagifai import readers, runs, store, tracking
+from tagifai import artifacts, readers, runs
 from tagifai.errors import ConfigError
 from tagifai.schema import Config, Predict
 
@@ -17,10 +16,8 @@ def run(config: Config) -> None:
     """Write a prediction for each text to `task.output` or to standard output, and nothing else."""
     texts = _texts(config.task)
     readers.refuse_overwriting(config.task.input, config.task.output)
-    stores = Path(config.paths.stores)
-    tracking.close_abandoned(stores)
-    uri = store.tracking_uri(config.tracking.uri) if config.tracking.enabled else None
-    run_id, tagger = runs.load(stores, config.task.run_id, uri)
+    run_id, path = runs.chosen(config)
+    tagger = artifacts.load(path)
     log.info("Predicting with run %s", run_id)
     with readers.writer(config.task.output) as write:
         for batch in readers.batches(texts, config.task.batch_size):

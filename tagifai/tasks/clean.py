@@ -1,0 +1,1 @@
+"""task=clean: show what nobody needs any more; task.apply=true removes it."""

@@ -1,0 +1,1 @@
+"""task=rerun: train a run again from its own record, and compare."""

@@ -1,0 +1,1 @@
+"""task=rollback: give the champion's alias back to the version that had it before."""

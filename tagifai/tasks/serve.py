@@ -1,0 +1,1 @@
+"""task=serve: answer requests over HTTP with a run's model."""
