@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tagifai.errors import ConfigError, DataError, nearest
+from tagifai.errors import ConfigError
+from tagifai.selection import column
 
 NO_INFLUENCE = re.compile(
     r"seed|whitelist"
@@ -37,21 +38,6 @@ SIZES = ("metrics.model_bytes", "metrics.objective/model_bytes", "tags.model_byt
 MISSING = "-"
 NAME_LENGTH = 40
 NAMES_SHOWN = 20
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The runs that are compared.
-
-    Args:
-        runs: finished trainings with the metric, at least one.
-        where: what they have in common, as a phrase.
-        left_out: how many were left out, by reason.
-    """
-
-    runs: pd.DataFrame
-    where: str
-    left_out: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -75,108 +61,6 @@ class Board:
     repeats: int
 
 
-# --- which runs --------------------------------------------------------------------------------
-
-
-def choose(
-    runs: pd.DataFrame,
-    metric: str,
-    *,
-    parent: str | None = None,
-    tags: Mapping[str, str] | None = None,
-    found_by: str | None = None,
-) -> Choice:
-    """Choose the finished trainings that have the metric.
-
-    Args:
-        runs: all there are, or those that a filter has found.
-        metric: its name.
-        parent: id of a run; only its children count.
-        tags: values that the runs must have.
-        found_by: the filter. Without filter, parent and tags it is the children of the latest
-            parent that has any to compare, or else all runs.
-
-    Raises:
-        DataError: there is no such run; says which metrics there are.
-    """
-    if not (parent or tags or found_by):
-        parent = latest_parent(runs, metric)
-    phrases = ["those" if tags or found_by else "all there are"]
-    chosen = runs
-    if parent is not None:
-        chosen = chosen[_column(chosen, "parent") == parent]
-        phrases = [f"children of {_named(runs, parent)}"]
-    for key, value in (tags or {}).items():
-        chosen = chosen[_column(chosen, f"tags.{key}") == value]
-        phrases.append(f"with {key}={value}")
-    if found_by:
-        phrases.append(f"where {found_by}")
-    return _eligible(chosen, metric, " ".join(phrases))
-
-
-def latest_parent(runs: pd.DataFrame, metric: str) -> str | None:
-    """Return the id of the parent, begun last, that has finished children with the metric."""
-    counting = runs[_trained(runs) & _finished(runs) & _column(runs, f"metrics.{metric}").notna()]
-    children = counting[counting["parent"].notna()]
-    if children.empty:
-        return None
-    # A parent that is not among the runs is as old as its first child.
-    begun = children.groupby("parent")["start"].min()
-    own = runs.set_index("run_id")["start"]
-    begun.update(own[own.index.isin(begun.index)])
-    return str(begun.idxmax())
-
-
-def _eligible(chosen: pd.DataFrame, metric: str, where: str) -> Choice:
-    trained, finished = _trained(chosen), _finished(chosen)
-    valued = _column(chosen, f"metrics.{metric}").notna()
-    if not trained.any():
-        raise DataError(f"There is no training run to compare ({where}). Train some: run.py -m ...")
-    if not (trained & finished).any():
-        raise DataError(f"None of {trained.sum()} training runs has finished ({where}).")
-    if not (trained & finished & valued).any():
-        known = _metrics(chosen[trained & finished])
-        raise DataError(
-            f"No finished training run has the metric {metric!r} ({where})."
-            f"{nearest(metric, known)} There are: {_listed(known)}."
-        )
-    left_out = {
-        "not finished": trained & ~finished,
-        f"without {metric}": trained & finished & ~valued,
-    }
-    counts = {reason: int(those.sum()) for reason, those in left_out.items() if those.any()}
-    return Choice(chosen[trained & finished & valued], where, counts)
-
-
-def _trained(runs: pd.DataFrame) -> pd.Series[bool]:
-    return _column(runs, "params.task.name") == "train"
-
-
-def _finished(runs: pd.DataFrame) -> pd.Series[bool]:
-    return _column(runs, "status") == "FINISHED"
-
-
-def _column(runs: pd.DataFrame, name: str) -> pd.Series[Any]:
-    return runs[name] if name in runs else pd.Series(None, runs.index, dtype=object)
-
-
-def _named(runs: pd.DataFrame, parent: str) -> str:
-    own = runs.loc[runs["run_id"] == parent, "name"].dropna()
-    return f"{own.iloc[0]} ({parent})" if len(own) else parent
-
-
-def _metrics(runs: pd.DataFrame) -> list[str]:
-    there = runs.dropna(axis=1, how="all").filter(regex=r"^metrics\.")
-    return sorted(name.removeprefix("metrics.") for name in map(str, there))
-
-
-def _listed(metrics: Sequence[str]) -> str:
-    plain = [name for name in metrics if "/" not in name]
-    of_parts = len(metrics) - len(plain)
-    more = [f"{of_parts} of single classes or slices"] if of_parts else []
-    return ", ".join([*plain, *more]) or "none"
-
-
 # --- what the rows are -------------------------------------------------------------------------
 
 
@@ -197,7 +81,7 @@ def names(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     options = {group: of_runs for group, of_runs in options.items() if of_runs.nunique() > 1}
     # A run from before there was a parameter is as one without a value for it.
     parameters = _part(runs, "params.", none=MISSING)
-    parameters["data.digest"] = _filled(_column(runs, "digest").astype(object).str[:8])
+    parameters["data.digest"] = _filled(column(runs, "digest").astype(object).str[:8])
     shown = {
         key: values
         for key, values in sorted(parameters.items())
@@ -283,7 +167,7 @@ def interval(confidence: float) -> str:
 def _latest(runs: pd.DataFrame, labels: pd.Series[Any]) -> pd.DataFrame:
     """Return one run of each row and seed, the latest: the same again is no further evidence."""
     ordered = runs.sort_values("start", kind="stable")
-    seeds = _column(ordered, "params.seed")
+    seeds = column(ordered, "params.seed")
     again = pd.DataFrame({"row": labels, "seed": seeds}).loc[ordered.index].duplicated(keep="last")
     return ordered[~again | seeds.isna()]
 
@@ -297,7 +181,7 @@ def _costs(runs: pd.DataFrame, by_row: pd.Series[Any]) -> pd.DataFrame:
     """Return the mean seconds of a run and, where any run says so, the mean size of its model."""
     sizes = pd.Series(math.nan, runs.index)
     for name in SIZES:
-        sizes = sizes.fillna(pd.to_numeric(_column(runs, name), errors="coerce"))
+        sizes = sizes.fillna(pd.to_numeric(column(runs, name), errors="coerce"))
     costs = pd.DataFrame({"seconds": runs["seconds"].astype(float), "model_bytes": sizes})
     means = costs.groupby(by_row).mean()
     return means if sizes.notna().any() else means[["seconds"]]
@@ -329,8 +213,8 @@ def differences(
     table = pd.DataFrame(
         {
             "row": by_row,
-            "seed": _column(runs, "params.seed"),
-            "digest": _column(runs, "digest"),
+            "seed": column(runs, "params.seed"),
+            "digest": column(runs, "digest"),
             "value": runs[f"metrics.{metric}"].astype(float),
         }
     )

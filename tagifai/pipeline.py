@@ -16,7 +16,7 @@ from sklearn.utils import get_tags
 
 from tagifai import metrics, slices, splits, stopwords
 from tagifai.errors import ConfigError, DataError, Refused, nearest
-from tagifai.labels import Indices, LabelEncoder, apply_policy
+from tagifai.labels import Indices, LabelEncoder, apply_policy, to_known
 from tagifai.losses import loss_of
 from tagifai.metrics import Performance
 from tagifai.probabilities import has_probabilities, outputs
@@ -388,3 +388,14 @@ def score_rows(texts: Sequence[str], y_true: Indices, tagger: Tagger, y_prob: An
     rows = pd.DataFrame({"text": texts, "tag": tagger.encoder.decode(y_true)})
     predicted = tagger.decide(y_prob)
     return metrics.performance(y_true, predicted, tagger.encoder.classes, slices.masks(rows))
+
+
+def score_texts(tagger: Tagger, texts: Sequence[str], tags: Sequence[str]) -> Performance:
+    """Score a tagger on labelled texts; tags that it does not know count as the rest label.
+
+    Raises:
+        DataError: there are unknown tags and no rest label.
+    """
+    labels = to_known(tags, tagger.encoder.classes, tagger.other)
+    y_true = tagger.encoder.encode(labels)
+    return score_rows(tagger.clean(texts), y_true, tagger, tagger.outputs(texts))

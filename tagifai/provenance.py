@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 LIBRARIES = ("scikit-learn", "numpy", "scipy")
@@ -17,8 +17,16 @@ ALL_LIBRARIES = (*LIBRARIES, "pandas", "imbalanced-learn", "nltk", "snorkel")
 
 def versions(libraries: Sequence[str] = LIBRARIES) -> dict[str, str]:
     """Return the versions of Python, of this package and of the libraries."""
-    named = {name: version(name) for name in ("tagifai", *libraries)}
+    named = {name: _version(name) for name in ("tagifai", *libraries)}
     return {"python": platform.python_version(), **named}
+
+
+def _version(name: str) -> str:
+    """Return a version; the copy of this package that a served model has is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def git_state(root: Path) -> dict[str, str]:

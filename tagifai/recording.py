@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from tagifai import artifacts, datasets, pipeline, provenance, tracking
+from tagifai import artifacts, datasets, pipeline, provenance, serving, tracking
 from tagifai.callbacks import Keep
 from tagifai.errors import Reaped, TrackingError
 from tagifai.files import to_json, write_json
@@ -185,15 +185,21 @@ def keep_model(
     published = artifacts.publish(output / "bundle", Path(config.paths.stores), tracked.id)
     for prefix, history in histories.items():
         log_epochs(tracked, history, prefix)
-    log_result(tracked, result, objective)
-    tracked.log_metrics({"model_bytes": result.value("model_bytes")})
+    model_id = tracked.log_model(
+        lambda folder, model_id: serving.save(folder, published, model_id, tracked.id)
+    )
+    log_result(tracked, result, objective, model_id)
+    tracked.log_metrics({"model_bytes": result.value("model_bytes")}, model_id)
     tracked.log_tags({f"content.{name}": of_part for name, of_part in sums.items()})
     tracked.log_file(output / "performance.json")
     tracked.log_bundle(published)
 
 
 def log_result(
-    tracked: tracking.Run, result: pipeline.Result, objective: Mapping[str, float]
+    tracked: tracking.Run,
+    result: pipeline.Result,
+    objective: Mapping[str, float],
+    model_id: str | None = None,
 ) -> None:
     """Record the scores of a training, and the objective, which is `objective` if there is one."""
     log.info("Objective %s", ", ".join(f"{name} = {value!r}" for name, value in objective.items()))
@@ -203,5 +209,5 @@ def log_result(
         final["objective"] = next(iter(objective.values()))
     else:
         final |= {f"objective/{name}": value for name, value in objective.items()}
-    tracked.log_metrics(final)
+    tracked.log_metrics(final, model_id)
     tracked.log_tags({"epoch": result.epoch, "features": result.features})

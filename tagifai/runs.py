@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
 from tagifai import artifacts, store, tracking
-from tagifai.errors import BundleError
+from tagifai.errors import BundleError, ConfigError
 from tagifai.files import replacing, write_json
 from tagifai.schema import Config
 from tagifai.tagger import Tagger
+
+LATEST, BEST, CHAMPION = "latest", "best", "champion"
+"""Names that stand for the id of a run."""
 
 
 def latest(stores: Path) -> str | None:
@@ -56,15 +59,78 @@ def find(stores: Path, run_id: str | None, uri: str | None) -> tuple[str, Path]:
     return run_id, path
 
 
-def chosen(config: Config) -> tuple[str, Path]:
-    """Return the id and the bundle of the run that `task.run_id` names; errors as in `find`.
+def chosen(config: Config, default: str = LATEST) -> tuple[str, Path]:
+    """Return the id and the bundle of the run that `task.run_id` names.
 
     Runs whose process is gone are closed on the way.
+
+    Args:
+        config: of a task with a `run_id`: an id, "latest", "best" or "champion".
+        default: where it is None.
+
+    Raises:
+        BundleError: there is no such run, or no run at all.
+        ConfigError: the name is one that only a tracking store knows, and there is none.
+        TrackingError: the store does not answer.
     """
     stores = Path(config.paths.stores)
     tracking.close_abandoned(stores)
     uri = store.tracking_uri(config.tracking.uri) if config.tracking.enabled else None
-    return find(stores, config.task.run_id, uri)
+    run_id = config.task.run_id or default
+    if run_id in (BEST, CHAMPION):
+        if uri is None:
+            raise ConfigError(f"task.run_id={run_id}: tracking=none knows no {run_id} run.")
+        run_id = best(config, uri) if run_id == BEST else champion(config, uri)
+    return find(stores, None if run_id == LATEST else run_id, uri)
+
+
+def best(
+    config: Config,
+    uri: str,
+    *,
+    metric: str | None = None,
+    direction: str | None = None,
+    experiment: str | None = None,
+    filter: str | None = None,
+    without: Collection[str] = (),
+) -> str:
+    """Return the id of the best finished training run by its validation rows.
+
+    Args:
+        config: what is None below is as it says.
+        uri: of the tracking store.
+        metric: None is the objective's.
+        direction: None is the objective's.
+        experiment: name of the MLflow experiment.
+        filter: of runs, in MLflow's language.
+        without: ids of runs that do not count.
+
+    Raises:
+        ConfigError, DataError: there is no such run, experiment or metric.
+        TrackingError: the store does not answer.
+    """
+    from tagifai import lookup, selection
+
+    found = lookup.runs(uri, experiment or config.tracking.experiment, filter=filter)
+    maximize = (direction or config.objective.directions[0]) == "maximize"
+    metric = metric or config.objective.metrics[0]
+    return selection.best(found, metric, maximize=maximize, without=without)
+
+
+def champion(config: Config, uri: str) -> str:
+    """Return the id of the run that the registered model's champion is made from.
+
+    Raises:
+        BundleError: there is no champion.
+        ConfigError, TrackingError: there is no store, or it does not answer.
+    """
+    from tagifai import registry
+
+    name = config.tracking.model
+    found = registry.Registry(uri, name).champion()
+    if found is None:
+        raise BundleError(f"The registered model {name!r} has no champion yet: task=promote")
+    return found.run_id
 
 
 def load(stores: Path, run_id: str | None, uri: str | None) -> tuple[str, Tagger]:

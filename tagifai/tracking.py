@@ -9,6 +9,7 @@ import logging
 import posixpath
 import re
 import signal
+import tempfile
 import threading
 import time
 import uuid
@@ -34,6 +35,9 @@ PARAM_LENGTH = 6000
 NAME_LENGTH = 250
 TAG_LENGTH = 5000
 DIGEST_LENGTH = 36
+
+MODEL_NAME = "tagger"
+"""Of the MLflow model that a run keeps."""
 
 ABANDONED = "The process ended without a word (killed, or the machine went down)."
 
@@ -84,6 +88,20 @@ class Run:
         with store.guarded():
             self._client.log_batch(self.id, tags=kept)
 
+    def status_now(self) -> str | None:
+        """Return the status in the store, such as "FINISHED", or None if there is no such run."""
+        from mlflow.exceptions import MlflowException
+
+        if self._client is None:
+            return None
+        with store.guarded():
+            try:
+                return str(self._client.get_run(self.id).info.status)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                return None
+
     def tag(self, name: str) -> str | None:
         """Return a tag, or None if there is no such tag or no such run."""
         if self._client is None:
@@ -95,15 +113,18 @@ class Run:
             log.info("Run %s: %s", self.id, error)
             return None
 
-    def log_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Record one value of each metric."""
-        self.log_epochs({name: [value] for name, value in metrics.items()})
+    def log_metrics(self, metrics: Mapping[str, float], model_id: str | None = None) -> None:
+        """Record one value of each metric, as the run's and as those of a model that it keeps."""
+        self.log_epochs({name: [value] for name, value in metrics.items()}, model_id)
 
-    def log_epochs(self, losses: Mapping[str, list[float] | dict[int, float]]) -> None:
+    def log_epochs(
+        self, losses: Mapping[str, list[float] | dict[int, float]], model_id: str | None = None
+    ) -> None:
         """Record values of each metric by epoch, in as few calls as can be.
 
         Args:
             losses: by metric, a value an epoch from epoch 0 on, or values by epoch.
+            model_id: of the model that they are of, if they are of one.
         """
         if self._client is None:
             return
@@ -112,7 +133,7 @@ class Run:
         now = time.time_ns() // 1_000_000
         accepted = _names(losses)
         points = [
-            Metric(accepted[name], value, now, step)
+            Metric(accepted[name], value, now, step, model_id=model_id)
             for name, values in losses.items()
             for step, value in (values.items() if isinstance(values, dict) else enumerate(values))
         ]
@@ -157,6 +178,40 @@ class Run:
         if self._client is not None and not is_there:
             with store.guarded():
                 self._client.log_artifacts(self.id, str(path), path.name)
+
+    def model_id(self) -> str | None:
+        """Return the id of the MLflow model that the run keeps, or None."""
+        if self._client is None:
+            return None
+        with store.guarded():
+            outputs = self._client.get_run(self.id).outputs
+        models = outputs.model_outputs if outputs is not None else []
+        return str(models[-1].model_id) if models else None
+
+    def log_model(self, save: Callable[[Path, str], None]) -> str | None:
+        """Keep an MLflow model with the run, and return its id.
+
+        Args:
+            save: writes the model into a folder that is not there yet, given the model's id.
+        """
+        if self._client is None:
+            return None
+        from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+
+        with store.guarded(), tempfile.TemporaryDirectory() as scratch:
+            experiment = self._client.get_run(self.id).info.experiment_id
+            made = self._client.create_logged_model(
+                experiment, name=MODEL_NAME, source_run_id=self.id, model_type="text-classifier"
+            )
+            status = LoggedModelStatus.FAILED
+            try:
+                save(Path(scratch) / "model", made.model_id)
+                self._client.log_model_artifacts(made.model_id, str(Path(scratch) / "model"))
+                status = LoggedModelStatus.READY
+            finally:
+                self._client.finalize_logged_model(made.model_id, status)
+            self._client.log_outputs(self.id, [LoggedModelOutput(made.model_id, step=0)])
+        return str(made.model_id)
 
     def end(self, status: str, reason: str = "") -> None:
         """Close the run as FINISHED, FAILED or KILLED, with the reason as a tag."""

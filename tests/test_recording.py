@@ -4,7 +4,8 @@ import json
 import logging
 import shlex
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -47,6 +48,8 @@ class Spy(tracking.Run):
         self.data: list[tuple[str, str, str, Mapping[str, Any]]] = []
         self.files: list[str] = []
         self.bundles: list[Path] = []
+        self.models: list[set[str]] = []
+        self.of_model: dict[str, str | None] = {}
 
     def _called(self, name: str) -> None:
         if name == self.failing:
@@ -60,13 +63,16 @@ class Spy(tracking.Run):
         self._called("log_tags")
         self.tags |= tags
 
-    def log_epochs(self, losses: Mapping[str, list[float] | dict[int, float]]) -> None:
+    def log_epochs(
+        self, losses: Mapping[str, list[float] | dict[int, float]], model_id: str | None = None
+    ) -> None:
         self._called("log_epochs")
         self.epochs.append(dict(losses))
 
-    def log_metrics(self, metrics: Mapping[str, float]) -> None:
+    def log_metrics(self, metrics: Mapping[str, float], model_id: str | None = None) -> None:
         self._called("log_metrics")
         self.metrics |= metrics
+        self.of_model |= dict.fromkeys(metrics, model_id)
 
     def log_data(self, name: str, digest: str, source: str, profile: Mapping[str, Any]) -> None:
         self._called("log_data")
@@ -80,6 +86,13 @@ class Spy(tracking.Run):
     def log_bundle(self, path: Path) -> None:
         self._called("log_bundle")
         self.bundles.append(path)
+
+    def log_model(self, save: Callable[[Path, str], None]) -> str | None:
+        self._called("log_model")
+        with tempfile.TemporaryDirectory() as folder:
+            save(Path(folder) / "model", "m-1")
+            self.models.append({file.name for file in Path(folder, "model").iterdir()})
+        return "m-1"
 
 
 # --- a training that ends early ----------------------------------------------------------------
@@ -397,6 +410,7 @@ def test_the_model_is_saved_published_and_recorded(
         assert artifacts.load(bundle).predict(TEXTS[:1]) == tagger.predict(TEXTS[:1])
     assert spy.bundles == [published]
     assert spy.files == ["performance.json"]
+    assert {"MLmodel", "code", "data", "requirements.txt"} < spy.models[0]
     written = json.loads((tmp_path / "run" / "performance.json").read_text())
     assert written == {"val": performance(0.5), "test": performance(0.25)}
 
@@ -420,6 +434,7 @@ def test_losses_are_recorded_by_epoch_and_scores_once_with_the_objective(
     assert (spy.metrics["val_f1"], spy.metrics["test_f1"]) == (0.5, 0.25)
     assert (spy.metrics["objective"], spy.metrics["threshold"]) == (0.5, 0.4)
     assert not {"train_loss", "val_loss"} & set(spy.metrics)
+    assert {spy.of_model[name] for name in ("test_f1", "objective", "model_bytes")} == {"m-1"}
     assert (spy.tags["epoch"], spy.tags["features"]) == (1, 7)
     assert len(spy.tags["content.model.skops"]) == 64
 
@@ -450,7 +465,7 @@ def test_the_objective_is_one_metric_and_several_have_names(
 
 @pytest.mark.parametrize(
     "failing",
-    ["log_epochs", "log_metrics", "log_tags", "log_bundle"],
+    ["log_epochs", "log_model", "log_metrics", "log_tags", "log_bundle"],
 )
 def test_the_model_is_there_whatever_the_store_refuses(
     config: Config, tmp_path: Path, tagger: Tagger, failing: str

@@ -149,8 +149,8 @@ class Promote:
 
     Args:
         run_id: the run; None is the best finished training run by the metric.
-        metric: of validation rows, by which the run is chosen; None is `objective.metric`, with
-            `objective.direction`.
+        metric: of validation rows, by which the run is chosen; None is `objective.metric`.
+        direction: "maximize" or "minimize"; None is `objective.direction`.
         experiment: name of the MLflow experiment; None is `tracking.experiment`.
         filter: of runs, in MLflow's language, such as "params.split.shuffle = 'True'".
         force: make it the champion whatever the comparison says, and even where there is none.
@@ -159,13 +159,18 @@ class Promote:
     name: str = "promote"
     run_id: str | None = None
     metric: str | None = None
+    direction: str | None = None
     experiment: str | None = None
     filter: str | None = None
     force: bool = False
 
     def __post_init__(self) -> None:
-        for key in ("run_id", "metric", "experiment", "filter"):
+        for key in ("run_id", "experiment", "filter"):
             filled(key, getattr(self, key))
+        choosing = self.metric is None or self.metric.startswith("val_")
+        expected = "a metric of validation rows, val_...; test rows are for the comparison"
+        require(choosing, "metric", self.metric, expected)
+        one_of("direction", self.direction, (None, "maximize", "minimize"))
 
 
 @dataclass

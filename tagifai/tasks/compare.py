@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tagifai import leaderboards, lookup, readers, reports, store, tracking
+from tagifai import leaderboards, lookup, readers, reports, selection, store, tracking
 from tagifai.console import Display
 from tagifai.errors import ConfigError
 from tagifai.schema import Config
 
 if TYPE_CHECKING:
-    from tagifai.leaderboards import Board, Choice
+    from tagifai.leaderboards import Board
+    from tagifai.selection import Choice
 
 
 def run(config: Config) -> float:
@@ -47,7 +48,7 @@ def _choice(config: Config) -> Choice:
     tracking.close_abandoned(Path(config.paths.stores))
     experiment = task.experiment or config.tracking.experiment
     found = lookup.runs(uri, experiment, parent=task.parent, filter=task.filter)
-    return leaderboards.choose(
+    return selection.choose(
         found, task.metric, parent=task.parent, tags=task.tags, found_by=task.filter
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -11,10 +10,7 @@ from tagifai import artifacts, pipeline, readers, recorded, runs
 from tagifai.console import Display
 from tagifai.errors import DataError
 from tagifai.files import to_json
-from tagifai.labels import to_known
-from tagifai.metrics import Performance
 from tagifai.schema import Config
-from tagifai.tagger import Tagger
 
 
 def run(config: Config) -> float:
@@ -32,21 +28,10 @@ def run(config: Config) -> float:
     else:
         texts, tags = readers.labelled(task.data)
         title = f"Run {run_id} on {task.data}"
-    performance = score(tagger, texts, tags)
+    performance = pipeline.score_texts(tagger, texts, tags)
     output = Path(task.output or HydraConfig.get().runtime.output_dir + "/performance.json")
     with readers.written(output) as file:
         file.write(to_json(performance))
     display.scores(title, performance)
     display.say(f"Scores written to {output}")
     return performance["overall"]["f1"]
-
-
-def score(tagger: Tagger, texts: Sequence[str], tags: Sequence[str]) -> Performance:
-    """Score a tagger on labelled texts; tags that it does not know count as the rest label.
-
-    Raises:
-        DataError: there are unknown tags and no rest label.
-    """
-    labels = to_known(tags, tagger.encoder.classes, tagger.other)
-    y_true = tagger.encoder.encode(labels)
-    return pipeline.score_rows(tagger.clean(texts), y_true, tagger, tagger.outputs(texts))

@@ -1,1 +1,41 @@
 """task=rollback: give the champion's alias back to the version that had it before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from filelock import FileLock
+
+from tagifai import registry, store
+from tagifai.console import Display
+from tagifai.errors import ConfigError
+from tagifai.registry import PREVIOUS, ROLLED_BACK, Registry
+from tagifai.schema import Config
+
+
+def run(config: Config) -> None:
+    """Move the alias back; `task=promote` takes the version again only if its run is named."""
+    if not config.tracking.enabled:
+        raise ConfigError("The registry is part of the tracking store, and tracking=none has none.")
+    models = Registry(store.tracking_uri(config.tracking.uri), config.tracking.model)
+    with FileLock(Path(config.paths.stores) / ".promote.lock"):
+        present = models.champion()
+        if present is None:
+            raise ConfigError(f"The registered model {models.name!r} has no champion.")
+        number = present.tags.get(PREVIOUS)
+        before = None if number is None else models.version(int(number))
+        if before is None:
+            gone = (
+                "took nobody's place" if number is None else f"took that of version {number}, gone"
+            )
+            raise ConfigError(
+                f"There is nothing to go back to: version {present.number}, the champion, {gone}."
+            )
+        models.crown(before)
+        models.tag(present, {ROLLED_BACK: "true", PREVIOUS: None})
+    display = Display.of(config.console)
+    display.result(
+        f"Version {before.number} (run {before.run_id}) is the champion of {models.name} again,"
+        f" in place of version {present.number} (run {present.run_id})."
+    )
+    display.say(f"As models:/{models.name}@{registry.CHAMPION} and task.run_id=champion")
