@@ -129,7 +129,10 @@ def champion(config: Config, uri: str) -> str:
     name = config.tracking.model
     found = registry.Registry(uri, name).champion()
     if found is None:
-        raise BundleError(f"The registered model {name!r} has no champion yet: task=promote")
+        raise BundleError(
+            f"The registered model {name!r} has no champion yet. Make one with task=promote, or"
+            " name another run, such as task.run_id=latest."
+        )
     return found.run_id
 
 

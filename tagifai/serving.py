@@ -7,6 +7,7 @@ that is kept with the model, and hands it the bundle.
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +30,8 @@ LIBRARIES = (
 """What the package needs to predict."""
 
 EXAMPLE = "Detecting cars in video"
+
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Served:
@@ -70,19 +73,29 @@ def refuse(texts: Sequence[Any]) -> None:
     Raises:
         MlflowException: with the first such row, counted from 1.
     """
-    wrong = next((i for i, text in enumerate(texts) if not isinstance(text, str)), None)
+    wrong = next((i for i, text in enumerate(texts) if not _is_text(text)), None)
     if wrong is None:
         return
     from mlflow.exceptions import MlflowException
     from mlflow.protos.databricks_pb2 import BAD_REQUEST
 
-    value = texts[wrong]
-    missing = pd.api.types.is_scalar(value) and pd.isna(value)
-    found = "there is no text" if missing else f"{value!r} is not a text"
+    where = f"Row {wrong + 1} of {len(texts)}"
     raise MlflowException(
-        f"Row {wrong + 1} of {len(texts)}: {found}; every row needs a string `text`.",
+        f"{where}: {_found(texts[wrong])}; every row needs a string `text`.",
         error_code=BAD_REQUEST,
     )
+
+
+def _is_text(value: Any) -> bool:
+    # Half of a surrogate pair is no text, and nothing could send it back.
+    return isinstance(value, str) and not SURROGATE.search(value)
+
+
+def _found(value: Any) -> str:
+    if isinstance(value, str):
+        return "the text is not valid Unicode"
+    missing = pd.api.types.is_scalar(value) and pd.isna(value)
+    return "there is no text" if missing else f"{value!r} is not a text"
 
 
 def _load_pyfunc(path: str) -> Served:

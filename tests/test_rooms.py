@@ -36,6 +36,7 @@ PURE = (
     "tagger",
     "sizes",
     "mistakes",
+    "selection",
     "leaderboards",
     "reports",
 )
@@ -54,6 +55,9 @@ EDGES = (
     "tracking",
     "store",
     "lookup",
+    "registry",
+    "serving",
+    "server",
     "studies",
     "samplers",
     "trials",
@@ -67,6 +71,9 @@ BETWEEN_EDGES = {
     ("artifacts", "estimators"),
     ("tracking", "store"),
     ("lookup", "store"),
+    ("registry", "store"),
+    ("serving", "artifacts"),
+    ("server", "serving"),
     ("samplers", "studies"),
     ("trials", "studies"),
     ("trials", "samplers"),
@@ -95,6 +102,9 @@ ARROWS: dict[str, set[str]] = {
     "store": {"errors", "addresses"},
     "tracking": {"errors", "addresses", "liveness", "store"},
     "lookup": {"errors", "addresses", "store"},
+    "registry": {"errors", "addresses", "store"},
+    "serving": {"artifacts", "tagger"},
+    "server": {"errors", "serving", "tagger"},
     "studies": {"errors", "addresses"},
     "samplers": {"errors", "studies"},
     "trials": {"errors", "studies", "samplers"},
@@ -106,10 +116,14 @@ ARROWS: dict[str, set[str]] = {
     "profiles": {"pipeline"},
     "recorded": {"artifacts", "datasets", "pipeline", "labels"},
     "callbacks": {"training"},
-    "runs": {"errors", "files", "schema", "artifacts", "store", "tracking", "tagger"},
+    "promotion": {"errors", "artifacts", "pipeline", "recorded", "tagger"},
+    "runs": {
+        *("errors", "files", "schema", "selection", "tagger"),
+        *("artifacts", "store", "tracking", "lookup", "registry"),
+    },
     "recording": {
         *("errors", "files", "provenance", "schema"),
-        *("artifacts", "datasets", "tracking", "pipeline", "callbacks", "training"),
+        *("artifacts", "datasets", "tracking", "serving", "pipeline", "callbacks", "training"),
     },
     "sweeps": {
         *("files", "liveness", "schema", "store", "tracking", "studies", "trials"),
@@ -124,6 +138,7 @@ ARROWS: dict[str, set[str]] = {
             "objectives",
             "profiles",
             "recorded",
+            "promotion",
             "callbacks",
             "runs",
             "recording",
@@ -147,7 +162,7 @@ ARROWS: dict[str, set[str]] = {
 }
 
 ONLY_IN: dict[str, set[str]] = {
-    "mlflow": {"tracking", "store", "lookup"},
+    "mlflow": {"tracking", "store", "lookup", "registry", "serving", "server"},
     "optuna": {"studies", "samplers", "trials", "search"},
     "hydra": {
         *("components", "samplers", "paths", "recording", "sweeps", "tasks.train"),
@@ -167,7 +182,10 @@ ONLY_IN: dict[str, set[str]] = {
         *("schema", "recording", "sweeps", "tasks.train", "tasks.evaluate"),
         *("search", "sweeper", "plugins", "cli", "run"),
     },
-    "filelock": {"liveness", "tracking", "studies", "datasets", "runs", "sweeps", "search"},
+    "filelock": {
+        *("liveness", "tracking", "studies", "datasets", "runs", "sweeps", "search"),
+        *("tasks.promote", "tasks.rollback"),
+    },
     "imblearn": set(),
     "joblib": set(),
     "nltk": {"text"},
@@ -180,7 +198,8 @@ ONLY_IN: dict[str, set[str]] = {
     "snorkel": {"slices"},
     "submitit": {"search"},
     "subprocess": {"provenance", "search"},
-    "tempfile": {"files", "runs"},
+    "tempfile": {"files", "runs", "tracking"},
+    "uvicorn": {"server"},
 }
 """Libraries and the modules that may know them."""
 

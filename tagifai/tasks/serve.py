@@ -1,1 +1,38 @@
 """task=serve: answer requests over HTTP with a run's model."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+from tagifai import artifacts, runs
+from tagifai.console import Display
+from tagifai.schema import Config
+
+
+def run(config: Config) -> None:
+    """Serve until Ctrl-C or SIGTERM, which are how a server ends well."""
+    display, task = Display.of(config.console), config.task
+    run_id, bundle = runs.chosen(config, default=runs.CHAMPION)
+    tagger = artifacts.load(bundle)
+    # Late: it imports MLflow's server, and what is wrong so far needs none.
+    from tagifai import server
+
+    with server.listen(task.host, task.port) as listening:
+        url = server.address(listening)
+
+        def ready() -> None:
+            display.result(f"Serving run {run_id} at {url} until Ctrl-C.")
+            display.result(f"Health:  curl {url}/health")
+            display.result(f"Try it:  {_example(url)}")
+
+        try:
+            server.serve(tagger, listening, ready)
+        except KeyboardInterrupt:
+            display.result("Stopped.")
+
+
+def _example(url: str) -> str:
+    content = json.dumps({"dataframe_records": [{"text": "Detecting cars in video"}]})
+    kind = "Content-Type: application/json"
+    return shlex.join(["curl", f"{url}/invocations", "-H", kind, "-d", content])
