@@ -6,6 +6,7 @@ that is kept with the model, and hands it the bundle.
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 from collections.abc import Sequence
@@ -127,6 +128,8 @@ def save(path: Path, bundle: Path, model_id: str, run_id: str) -> None:
     import mlflow.pyfunc
     from mlflow.models import Model
 
+    # The model says what it requires; it needs no copy of the project files around us.
+    os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
     mlflow.pyfunc.save_model(
         str(path),
         loader_module=__name__,
