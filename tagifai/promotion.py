@@ -20,7 +20,7 @@ class Contender:
         run_id: of the run.
         tagger: of its bundle.
         data: SHA-256 of the data set.
-        test_rows: digest of the ids and labels of its test rows; see `test_rows`.
+        test_rows: digest of the ids and labels of its test rows; see `rows_digest`.
         texts: of its test rows.
         labels: of its test rows.
     """
@@ -43,7 +43,7 @@ class Contender:
         tagger = artifacts.load(bundle)
         splits = artifacts.document(bundle, "splits.json")
         texts, labels = recorded.rows(bundle, stores)
-        digest = test_rows(splits["test"], labels)
+        digest = rows_digest(splits["test"], labels)
         return cls(run_id, tagger, splits["data"]["digest"], digest, texts, labels)
 
     def f1(self) -> float:
@@ -51,7 +51,7 @@ class Contender:
         return pipeline.score_texts(self.tagger, self.texts, self.labels)["overall"]["f1"]
 
 
-def test_rows(ids: list[str], labels: list[str]) -> str:
+def rows_digest(ids: list[str], labels: list[str]) -> str:
     """Return a digest of test rows, which does not depend on their order.
 
     Args:

@@ -25,11 +25,9 @@ def run(config: Config) -> None:
         number = present.tags.get(PREVIOUS)
         before = None if number is None else models.version(int(number))
         if before is None:
-            gone = (
-                "took nobody's place" if number is None else f"took that of version {number}, gone"
-            )
+            gone = "" if number is None else f" The one before, version {number}, is gone."
             raise ConfigError(
-                f"There is nothing to go back to: version {present.number}, the champion, {gone}."
+                f"There is no version to go back to from {present.number}, the champion.{gone}"
             )
         models.crown(before)
         models.tag(present, {ROLLED_BACK: "true", PREVIOUS: None})
