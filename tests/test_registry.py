@@ -17,7 +17,7 @@ def uri(tracked_stores: Path) -> str:
 def a_run(uri: str, stores: Path) -> tuple[str, str]:
     """A run with a model that is one file; ids of both."""
     run = tracking.create(uri, "tagifai", None, stores, {})
-    model_id = run.log_model(lambda folder, model_id: a_model(folder, model_id))
+    model_id = run.log_model(a_model)
     assert model_id is not None
     run.end("FINISHED")
     return run.id, model_id
