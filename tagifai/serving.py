@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
+import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +31,12 @@ LIBRARIES = (
     *("imbalanced-learn", "nltk"),
 )
 """What the package needs to predict."""
+
+MODULES = (
+    *("__init__", "artifacts", "errors", "estimators", "files", "labels", "probabilities"),
+    *("provenance", "serving", "tagger", "text", "thresholds"),
+)
+"""The part of the package that predicting takes; all of it would be a hundred files a model."""
 
 EXAMPLE = "Detecting cars in video"
 
@@ -130,17 +138,27 @@ def save(path: Path, bundle: Path, model_id: str, run_id: str) -> None:
 
     # The model says what it requires; it needs no copy of the project files around us.
     os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
-    mlflow.pyfunc.save_model(
-        str(path),
-        loader_module=__name__,
-        data_path=str(bundle),
-        code_paths=[str(Path(__file__).parent)],
-        # In this form MLflow asks nobody for the versions of installers.
-        conda_env=_environment(),
-        mlflow_model=Model(model_uuid=model_id, model_id=model_id, run_id=run_id),
-        signature=signature(),
-        input_example=pd.DataFrame({"text": [EXAMPLE]}),
-    )
+    with tempfile.TemporaryDirectory() as scratch:
+        mlflow.pyfunc.save_model(
+            str(path),
+            loader_module=__name__,
+            data_path=str(bundle),
+            code_paths=[str(_package(Path(scratch)))],
+            # In this form MLflow asks nobody for the versions of installers.
+            conda_env=_environment(),
+            mlflow_model=Model(model_uuid=model_id, model_id=model_id, run_id=run_id),
+            signature=signature(),
+            input_example=pd.DataFrame({"text": [EXAMPLE]}),
+        )
+
+
+def _package(folder: Path) -> Path:
+    """Copy the package's modules that predicting takes, and return the copy."""
+    source, target = Path(__file__).parent, folder / "tagifai"
+    target.mkdir()
+    for name in MODULES:
+        shutil.copyfile(source / f"{name}.py", target / f"{name}.py")
+    return target
 
 
 def _environment() -> dict[str, Any]:

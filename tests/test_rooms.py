@@ -198,7 +198,7 @@ ONLY_IN: dict[str, set[str]] = {
     "snorkel": {"slices"},
     "submitit": {"search"},
     "subprocess": {"provenance", "search"},
-    "tempfile": {"files", "runs", "tracking"},
+    "tempfile": {"files", "runs", "serving", "tracking"},
     "uvicorn": {"server"},
 }
 """Libraries and the modules that may know them."""
