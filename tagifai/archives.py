@@ -54,6 +54,10 @@ def export(bundle: Path, run_id: str, path: Path) -> None:
             file is there already or cannot be written.
     """
     _check_run_id(run_id, str(path))
+    if path.exists() or path.is_symlink():
+        raise BundleError(
+            f"{path} is there already. Remove it, or give another name: task.path=OTHER.zip"
+        )
     artifacts.load(bundle)
     parts = sorted([*artifacts.read_manifest(bundle)["parts"], "manifest.json"])
     claims.check_sizes({part: (bundle / part).stat().st_size for part in parts}, str(bundle))
@@ -67,10 +71,6 @@ def export(bundle: Path, run_id: str, path: Path) -> None:
                 ):
                     shutil.copyfileobj(source, target, _CHUNK)
             archive.writestr(_member("export.json"), about)
-    except FileExistsError:
-        raise BundleError(
-            f"{path} is there already. Remove it, or give another name: task.path=OTHER.zip"
-        ) from None
     except OSError as error:
         raise BundleError(f"{path} cannot be written: {error.strerror}.") from None
 

@@ -113,7 +113,7 @@ ARROWS: dict[str, set[str]] = {
     "pipeline": {"errors", "schema", *PURE},
     "objectives": {"errors", "schema", "metrics", "splits", "pipeline"},
     "profiles": {"pipeline"},
-    "recorded": {"artifacts", "datasets", "pipeline", "labels"},
+    "recorded": {"errors", "artifacts", "datasets", "pipeline", "labels"},
     "callbacks": {"training"},
     "runs": {"errors", "files", "schema", "artifacts", "store", "tracking", "tagger"},
     "recording": {
