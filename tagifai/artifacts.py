@@ -122,14 +122,21 @@ def _tagger(path: Path, manifest: dict[str, Any]) -> Tagger:
         )
         # Parts that do not belong together are found out now and not in the middle of a file.
         tagger.predict(["model"])
-        _check_probe(path, settings.get("probe"), tagger, manifest)
-    except BundleError:
-        raise
+        probe = settings.get("probe")  # older bundles have none
+        same = probe is None or probes.agree(probe, tagger)
+    except BundleError as error:
+        raise BundleError(f"{error}{_of_versions(manifest)}") from error
     except Exception as error:
         raise BundleError(
             f"{path}: the parts do not make a working model ({type(error).__name__}: {error})."
             f"{_of_versions(manifest)}"
         ) from error
+    if not same:
+        hint = _of_versions(manifest) or (
+            " The libraries are the same: a part was changed, or this machine computes otherwise."
+            " Train again."
+        )
+        raise BundleError(f"{path}: the model gives other outputs than when it was saved.{hint}")
     return tagger
 
 
@@ -220,17 +227,6 @@ def _of_versions(manifest: dict[str, Any]) -> str:
         f" It was saved with {', '.join(saved)}, and here is {', '.join(here)}: install what saved"
         f" it (pip install {wanted}), or train again."
     )
-
-
-def _check_probe(path: Path, probe: Any, tagger: Tagger, manifest: dict[str, Any]) -> None:
-    """Refuse a tagger whose outputs are others than when it was saved; older bundles have none."""
-    if probe is None or probes.agree(probe, tagger):
-        return
-    hint = _of_versions(manifest) or (
-        " The libraries are the same: a part was changed, or this machine computes otherwise."
-        " Train again."
-    )
-    raise BundleError(f"{path}: the model gives other outputs than when it was saved.{hint}")
 
 
 def _settings(tagger: Tagger) -> dict[str, Any]:

@@ -33,6 +33,8 @@ def check(value: Any, where: str, features: int | None = None) -> None:
     Raises:
         BundleError: a part that points outside of itself.
     """
+    if value is None or isinstance(value, str | int | float):
+        return  # early, for the terms of a vocabulary
     if isinstance(value, Tree):
         _check_tree(value, where, value.n_features if features is None else features)
     elif issparse(value):

@@ -471,3 +471,11 @@ def test_parts_that_do_not_work_with_other_versions_say_so(bundle: Path) -> None
     replace_part(bundle, "tagger.json", b"{}")
     change_manifest(bundle, lambda manifest: manifest["versions"].update(numpy="1.0"))
     assert "(KeyError: 'cleaning'). It was saved with numpy 1.0, and here is" in refusal(bundle)
+
+
+def test_a_type_that_another_version_had_is_refused_with_that_version(bundle: Path) -> None:
+    replace_part(bundle, "model.skops", skops.io.dumps(Unknown()))
+    change_manifest(bundle, lambda m: m["versions"].update({"scikit-learn": "1.8.0"}))
+    message = refusal(bundle)
+    assert "Unknown. It was saved with scikit-learn 1.8.0, and here is scikit-learn" in message
+    assert message.endswith("(pip install scikit-learn==1.8.0), or train again.")
