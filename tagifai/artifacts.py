@@ -1,7 +1,7 @@
 """The bundle: a tagger on disk, in parts that anyone may read and nothing has to unpickle.
 
 manifest.json               format, versions, and for each part the sums of its file and content
-tagger.json                 cleaning, classes, threshold, rest label
+tagger.json                 cleaning, classes, threshold, rest label; outputs of a few texts
 vectorizer.skops            the estimator without its large parts
 vectorizer.vocabulary_.json its terms, by column
 model.skops, model.coef_.npy, ...
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tagifai import estimators
+from tagifai import estimators, probes
 from tagifai.errors import BundleError
 from tagifai.files import replacing_folder, sha256, to_json
 from tagifai.labels import LabelEncoder
@@ -34,6 +34,9 @@ REQUIRED = (
     "vectorizer.skops",
 )
 """Parts that every bundle has."""
+
+KINDS = (".json", ".npy", ".skops", ".txt", ".yaml")
+"""Kinds of files that parts are; none of them runs code when it is read."""
 
 log = logging.getLogger(__name__)
 
@@ -85,15 +88,28 @@ def publish(bundle: Path, stores: Path, run_id: str) -> Path:
     return target
 
 
-def load(path: Path) -> Tagger:
+def load(path: Path, shown: str | None = None) -> Tagger:
     """Read a bundle, after every part of it has been checked.
+
+    Args:
+        path: the folder.
+        shown: in messages, instead of the folder.
 
     Raises:
         BundleError: something is missing, changed, of a newer format, of a type that is not
-            trusted, or does not make a working model.
+            trusted, does not make a working model, or one that gives other outputs here.
     """
-    manifest = read_manifest(path)
-    _warn_of_versions(path, manifest)
+    try:
+        manifest = read_manifest(path)
+        _warn_of_versions(shown or path, manifest)
+        return _tagger(path, manifest)
+    except BundleError as error:
+        if shown is None:
+            raise
+        raise BundleError(str(error).replace(str(path), shown)) from error
+
+
+def _tagger(path: Path, manifest: dict[str, Any]) -> Tagger:
     try:
         settings = document(path, "tagger.json")
         tagger = Tagger(
@@ -106,12 +122,21 @@ def load(path: Path) -> Tagger:
         )
         # Parts that do not belong together are found out now and not in the middle of a file.
         tagger.predict(["model"])
-    except BundleError:
-        raise
+        probe = settings.get("probe")  # older bundles have none
+        same = probe is None or probes.agree(probe, tagger)
+    except BundleError as error:
+        raise BundleError(f"{error}{_of_versions(manifest)}") from error
     except Exception as error:
         raise BundleError(
             f"{path}: the parts do not make a working model ({type(error).__name__}: {error})."
+            f"{_of_versions(manifest)}"
         ) from error
+    if not same:
+        hint = _of_versions(manifest) or (
+            " The libraries are the same: a part was changed, or this machine computes otherwise."
+            " Train again."
+        )
+        raise BundleError(f"{path}: the model gives other outputs than when it was saved.{hint}")
     return tagger
 
 
@@ -123,13 +148,15 @@ def document(path: Path, name: str) -> Any:
 def read_manifest(path: Path) -> dict[str, Any]:
     """Return a bundle's manifest, having compared each part with its sum."""
     try:
+        if (path / "manifest.json").is_symlink():
+            raise ValueError("it is a link")
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
         newest, parts = manifest["format"], dict(manifest["parts"])
-        if type(newest) is not int or newest < 1 or not isinstance(manifest["versions"], dict):
+        if type(newest) is not int or newest < 1 or not _are_versions(manifest["versions"]):
             raise ValueError("a format from 1 on and versions by name are expected")
     except FileNotFoundError:
         raise BundleError(f"There is no model at {path}.") from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise BundleError(f"{path}: the manifest cannot be read ({error}).") from None
     if newest > FORMAT:
         raise BundleError(
@@ -144,9 +171,18 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
+def is_part(name: str) -> bool:
+    """Return whether a file of this name can be a part of a bundle."""
+    plain = re.fullmatch(r"[A-Za-z]\w*([.-]\w+)*", name) and "__" not in name
+    return bool(plain) and name.endswith(KINDS)
+
+
 def _check_part(path: Path, name: str, sums: Any) -> None:
-    if not re.fullmatch(r"[A-Za-z]\w*([.-]\w+)*", name) or "__" in name:
-        raise BundleError(f"{path}: {name!r} is not the name of a part.")
+    if not is_part(name):
+        raise BundleError(
+            f"{path}: {name!r} is not the name of a part; those are files of"
+            f" {', '.join(KINDS)} in the bundle's own folder."
+        )
     file = path / name
     if file.is_symlink() or not file.is_file():
         raise BundleError(f"{path}: the part {name} is missing or not a plain file.")
@@ -154,14 +190,43 @@ def _check_part(path: Path, name: str, sums: Any) -> None:
         raise BundleError(f"{path}: the part {name} is not the one that was saved.")
 
 
-def _warn_of_versions(path: Path, manifest: dict[str, Any]) -> None:
-    saved, here = manifest.get("versions", {}), versions()
-    for name in LIBRARIES:
-        if saved.get(name) != here[name]:
-            log.warning(
-                "%s was saved with %s %s and is loaded with %s; predictions may differ.",
-                path, name, saved.get(name), here[name],
-            )  # fmt: skip
+def _are_versions(value: Any) -> bool:
+    """Return whether these are versions by name, which can be shown to a person."""
+    return isinstance(value, dict) and all(
+        isinstance(found, str) and re.fullmatch(r"[\w.+!-]{1,64}", found)
+        for item in value.items()
+        for found in item
+    )
+
+
+def _other_versions(manifest: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """Return libraries with the versions that saved a bundle, and the same with those of here."""
+    saved, here = manifest["versions"], versions()
+    names = [name for name in LIBRARIES if saved.get(name) != here[name]]
+    return [f"{name} {saved.get(name)}" for name in names], [f"{n} {here[n]}" for n in names]
+
+
+def _warn_of_versions(where: str | Path, manifest: dict[str, Any]) -> None:
+    saved, here = map(", ".join, _other_versions(manifest))
+    if saved:
+        log.warning(
+            "%s was saved with %s and is loaded with %s; predictions may differ.",
+            where,
+            saved,
+            here,
+        )
+
+
+def _of_versions(manifest: dict[str, Any]) -> str:
+    """Return how versions differ and the way out, for an error; nothing if they do not."""
+    saved, here = _other_versions(manifest)
+    if not saved:
+        return ""
+    wanted = " ".join(item.replace(" ", "==") for item in saved)
+    return (
+        f" It was saved with {', '.join(saved)}, and here is {', '.join(here)}: install what saved"
+        f" it (pip install {wanted}), or train again."
+    )
 
 
 def _settings(tagger: Tagger) -> dict[str, Any]:
@@ -170,4 +235,5 @@ def _settings(tagger: Tagger) -> dict[str, Any]:
         "classes": list(tagger.encoder.classes),
         "threshold": tagger.threshold,
         "other": tagger.other,
+        "probe": probes.make(tagger),
     }

@@ -223,7 +223,9 @@ def _open_missing_streams() -> None:
 
 def _report(message: str, code: int) -> int:
     sys.stdout.flush()
-    sys.stderr.write((f"Error: {message}" if code in (1, 2) else message) + "\n")
+    # A name in a stranger's file may hold what a terminal takes for a command.
+    shown = "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in message)
+    sys.stderr.write((f"Error: {shown}" if code in (1, 2) else shown) + "\n")
     return code
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType
@@ -16,9 +17,9 @@ from typing import Any
 
 import numpy as np
 import skops.io
-from sklearn.ensemble._gb import BaseGradientBoosting
-from sklearn.tree._tree import Tree
+from sklearn.exceptions import InconsistentVersionWarning
 
+from tagifai import claims, soundness
 from tagifai.errors import BundleError
 
 LARGE = 64
@@ -34,7 +35,7 @@ TRUSTED = (
     "sklearn.utils._bunch.Bunch",
 )
 """Types beside those that skops trusts by itself: what scikit-learn's classifiers are made of that
-have probabilities and take sparse features. Trees are looked at before they are used."""
+have probabilities and take sparse features. `soundness` looks at all of it before it is used."""
 
 ADDRESSES = ("_stop_words_id",)
 """Attributes in which scikit-learn keeps a place in memory, to notice a change; it does without."""
@@ -50,6 +51,7 @@ def save(folder: Path, name: str, estimator: Any) -> dict[str, str]:
             text = json.dumps(value, ensure_ascii=False, indent=0)
             (folder / f"{key}.json").write_text(text + "\n", encoding="utf-8")
     skops.io.dump(light, folder / f"{name}.skops")
+    claims.check_skops(folder / f"{name}.skops")
     refuse_untrusted(folder / f"{name}.skops")
     return {f"{name}.skops": _digest(light)}
 
@@ -139,11 +141,16 @@ def load(path: Path, name: str, parts: dict[str, Any]) -> Any:
         parts: the manifest's.
 
     Raises:
-        BundleError: a type that is not trusted.
+        BundleError: a type that is not trusted, a file that is not what it says, or parts that
+            compiled code would leave its memory with.
     """
     file = path / f"{name}.skops"
+    claims.check_skops(file)
     refuse_untrusted(file)
-    estimator = skops.io.load(file, trusted=list(TRUSTED))
+    with warnings.catch_warnings():
+        # Of every estimator by itself; the bundle says it once, of all libraries.
+        warnings.simplefilter("ignore", InconsistentVersionWarning)
+        estimator = skops.io.load(file, trusted=list(TRUSTED))
     for key, value in _large_parts(path, name, parts):
         *inner, attribute = key.split(".")[1:]
         owner = estimator
@@ -153,47 +160,8 @@ def load(path: Path, name: str, parts: dict[str, Any]) -> Any:
         if callable(getattr(type(owner), attribute, None)):
             raise BundleError(f"{path}: the part {key} would take the place of a method.")
         vars(owner)[attribute] = value
-    _check_trees(estimator, file)
+    soundness.check(estimator, str(file))
     return estimator
-
-
-def _check_trees(value: Any, file: Path, features: int | None = None) -> None:
-    """Refuse decision trees whose nodes point outside of them: walking one is not checked.
-
-    Args:
-        value: anything with trees in it.
-        file: for the error.
-        features: those that the tree's own estimator lets through.
-    """
-    if isinstance(value, Tree):
-        _check_tree(value, file, value.n_features if features is None else features)
-    elif isinstance(value, dict):
-        _check_trees(list(value.values()), file, features)
-    elif isinstance(value, list | tuple) or _holds_objects(value):
-        for item in value:
-            _check_trees(item, file, features)
-    elif hasattr(value, "__dict__") and not isinstance(value, type):
-        if isinstance(value, BaseGradientBoosting):
-            # It hands its features to the trees themselves, past their estimators.
-            for inner in value.estimators_.ravel():
-                _check_tree(inner.tree_, file, value.n_features_in_)
-        _check_trees(vars(value), file, getattr(value, "n_features_in_", features))
-
-
-def _check_tree(tree: Any, file: Path, features: int) -> None:
-    left, right, nodes = tree.children_left, tree.children_right, np.arange(tree.node_count)
-    for child in (left, right):
-        if not (((child > nodes) & (child < tree.node_count)) | (child == -1)).all():
-            raise BundleError(f"{file} holds a decision tree that is not one.")
-    if ((left == -1) != (right == -1)).any():
-        raise BundleError(f"{file} holds a decision tree with half a node.")
-    tested = tree.feature[left != -1]
-    if tree.n_features != features or ((tested < 0) | (tested >= features)).any():
-        raise BundleError(f"{file} holds a decision tree over features that it does not have.")
-
-
-def _holds_objects(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype.hasobject
 
 
 def refuse_untrusted(file: Path) -> None:
@@ -212,6 +180,8 @@ def _large_parts(path: Path, name: str, parts: dict[str, Any]) -> Iterator[tuple
         if not part.startswith(f"{name}."):
             continue
         if part.endswith(".npy"):
+            with (path / part).open("rb") as file:
+                claims.check_array(file, (path / part).stat().st_size, str(path / part))
             yield part.removesuffix(".npy"), np.load(path / part, allow_pickle=False)
         elif part.endswith(".json"):
             terms = json.loads((path / part).read_text(encoding="utf-8"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tagifai import artifacts, datasets, pipeline
+from tagifai.errors import BundleError
 from tagifai.labels import apply_policy
 
 
@@ -17,11 +19,19 @@ def rows(bundle: Path, stores: Path, part: str = "test") -> tuple[list[str], lis
         part: train, val or test.
 
     Raises:
+        BundleError: the bundle does not say which rows.
         DataError: the data set is gone from the store, or another one by now.
     """
     splits = artifacts.document(bundle, "splits.json")
-    table = datasets.stored(splits["data"]["name"], splits["data"]["digest"], stores)
-    labels = apply_policy(table["tag"], **splits["policy"])
+    try:
+        name, digest = splits["data"]["name"], splits["data"]["digest"]
+        policy, ids = splits["policy"], splits[part]
+        if not re.fullmatch(r"\w[\w.-]*", name):
+            raise ValueError(f"{name!r} is not the name of a data set")
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{bundle}: splits.json does not say which rows ({error}).") from None
+    table = datasets.stored(name, digest, stores)
+    labels = apply_policy(table["tag"], **policy)
     labelled = table.loc[labels.index].assign(label=labels)
-    found = labelled.set_index("id").loc[splits[part]]
+    found = labelled.set_index("id").loc[ids]
     return pipeline.raw_texts(found).tolist(), found["label"].tolist()

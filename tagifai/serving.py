@@ -33,8 +33,9 @@ LIBRARIES = (
 """What the package needs to predict."""
 
 MODULES = (
-    *("__init__", "artifacts", "errors", "estimators", "files", "labels", "probabilities"),
-    *("provenance", "serving", "tagger", "text", "thresholds"),
+    *("__init__", "artifacts", "claims", "errors", "estimators", "files", "labels"),
+    *("probabilities", "probes", "provenance", "serving", "soundness", "tagger", "text"),
+    "thresholds",
 )
 """The part of the package that predicting takes; all of it would be a hundred files a model."""
 

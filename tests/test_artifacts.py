@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy
 import skops.io
 from numpy.random import RandomState
 from sklearn.linear_model import SGDClassifier
@@ -161,7 +163,7 @@ def test_the_sums_of_content_are_equal_in_two_processes(tmp_path: Path, tagger: 
     assert here == json.loads(done.stdout)
     other = artifacts.save(tmp_path / "other", fitted(seed=1), DOCUMENTS)
     changed = {name for name in here if here[name] != other[name]}
-    assert changed == {"model.coef_.npy", "model.skops"}
+    assert changed == {"model.coef_.npy", "model.skops", "tagger.json"}
 
 
 def test_publishing_copies_a_bundle_to_the_run_and_replaces_what_is_there(
@@ -222,6 +224,10 @@ def test_a_bundle_that_is_not_there_is_refused(tmp_path: Path) -> None:
         '{"format": 1, "versions": {}, "parts": 3}',
         '{"format": 1, "versions": [], "parts": {}}',
         '{"format": 1, "versions": null, "parts": {}}',
+        '{"format": 1, "versions": {"numpy": 2}, "parts": {}}',
+        '{"format": 1, "versions": {"numpy": "\\u001b[2J"}, "parts": {}}',
+        '{"format": 1, "versions": {"": "2"}, "parts": {}}',
+        "[" * 100_000,
         '{"format": 1, "parts": {}}',
         '{"format": 1, "versions": {}}',
     ],
@@ -265,6 +271,18 @@ def test_a_bad_name_of_a_part_is_refused(bundle: Path, name: str) -> None:
     assert f"{name!r} is not the name of a part" in refusal(bundle)
 
 
+@pytest.mark.parametrize("name", ["model.pkl", "model.joblib", "model.py", "model", "model.npz"])
+def test_a_part_of_a_kind_that_could_run_code_is_refused(bundle: Path, name: str) -> None:
+    replace_part(bundle, name, pickle.dumps(print))
+    assert f"{name!r} is not the name of a part; those are files of .json, .npy" in refusal(bundle)
+
+
+def test_a_manifest_that_is_a_link_is_refused_although_its_content_is_right(bundle: Path) -> None:
+    shutil.move(bundle / "manifest.json", bundle.parent / "manifest.json")
+    (bundle / "manifest.json").symlink_to(bundle.parent / "manifest.json")
+    assert "the manifest cannot be read (it is a link)" in refusal(bundle)
+
+
 @pytest.mark.parametrize("sums", [None, {}, "x", {"sha256": None}])
 def test_a_part_without_a_sum_is_refused(bundle: Path, sums: object) -> None:
     change_manifest(bundle, lambda manifest: manifest["parts"].update({"tagger.json": sums}))
@@ -290,11 +308,8 @@ def test_a_type_that_is_not_trusted_is_refused_even_under_the_right_sum(bundle: 
         ("tagger.json", b"[]"),
         ("tagger.json", b"{"),
         ("tagger.json", b"\xff"),
-        ("model.skops", b"not a zip"),
-        ("vectorizer.skops", b""),
         ("model.coef_.npy", array(np.zeros((3, 2)))),
         ("model.coef_.npy", array("text")),
-        ("model.coef_.npy", b"not an array"),
         ("vectorizer._tfidf.idf_.npy", array([1.0])),
         ("vectorizer.vocabulary_.json", b"3"),
         ("vectorizer.nowhere.vocabulary_.json", b"[]"),
@@ -316,7 +331,29 @@ def test_an_array_of_objects_is_not_unpickled(bundle: Path) -> None:
     file = io.BytesIO()
     np.save(file, np.array([Unknown()], dtype=object), allow_pickle=True)
     replace_part(bundle, "model.coef_.npy", file.getvalue())
-    assert "Object arrays cannot be loaded when allow_pickle=False" in refusal(bundle)
+    assert "model.coef_.npy is an array of objects, which would have to be" in refusal(bundle)
+
+
+@pytest.mark.parametrize("name", ["model.coef_.npy", "vectorizer._tfidf.idf_.npy"])
+@pytest.mark.parametrize("content", [b"not an array", pickle.dumps([1]), b"PK\x05\x06" + bytes(18)])
+def test_what_is_no_array_is_refused(bundle: Path, name: str, content: bytes) -> None:
+    replace_part(bundle, name, content)
+    assert f"{name} is not an array (" in refusal(bundle)
+
+
+def test_an_array_that_claims_more_than_its_file_has_is_refused(bundle: Path) -> None:
+    content = array(np.zeros((3, 2)))
+    replace_part(bundle, "model.coef_.npy", content.replace(b"(3, 2), ", b"(3, 2**40), "))
+    assert "model.coef_.npy is not an array (" in refusal(bundle)
+    replace_part(bundle, "model.coef_.npy", content.replace(b"(3, 2), }  ", b"(3, 200), }"))
+    assert "claims shape (3, 200) of float64 and has 48 bytes for it" in refusal(bundle)
+
+
+@pytest.mark.parametrize("name", ["model.skops", "vectorizer.skops"])
+@pytest.mark.parametrize("content", [b"", b"not a zip", pickle.dumps([1])])
+def test_what_is_no_skops_file_is_refused(bundle: Path, name: str, content: bytes) -> None:
+    replace_part(bundle, name, content)
+    assert f"{name} is not a skops file (" in refusal(bundle)
 
 
 @pytest.mark.parametrize("name", ["vectorizer.vocabulary_.json", "model.coef_.npy"])
@@ -374,4 +411,71 @@ def test_another_version_of_a_library_is_a_warning_with_both(
     assert artifacts.load(bundle).predict(ANY_TEXTS) == tagger.predict(ANY_TEXTS)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert f"was saved with numpy 1.0 and is loaded with {np.__version__}" in record.message
+    assert f"was saved with numpy 1.0 and is loaded with numpy {np.__version__};" in record.message
+
+
+def test_several_other_versions_are_one_line(
+    bundle: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = {"scikit-learn": "1.0", "scipy": "1.1"}
+    change_manifest(bundle, lambda manifest: manifest["versions"].update(old))
+    artifacts.load(bundle, "model.zip")
+    (record,) = caplog.records
+    start = "model.zip was saved with scikit-learn 1.0, scipy 1.1 and is loaded with scikit-learn "
+    assert record.message.startswith(start)
+    assert "\n" not in record.message
+
+
+# --- the probe ---------------------------------------------------------------------------------
+
+
+def change_probe(bundle: Path, probe: object) -> None:
+    settings = json.loads((bundle / "tagger.json").read_text())
+    replace_part(bundle, "tagger.json", json.dumps({**settings, "probe": probe}).encode())
+
+
+def test_a_bundle_without_a_probe_is_loaded(bundle: Path, tagger: Tagger) -> None:
+    settings = json.loads((bundle / "tagger.json").read_text())
+    del settings["probe"]
+    replace_part(bundle, "tagger.json", json.dumps(settings).encode())
+    assert artifacts.load(bundle).predict(ANY_TEXTS) == tagger.predict(ANY_TEXTS)
+
+
+def test_a_model_that_gives_other_outputs_is_refused_with_both_versions_and_the_way_out(
+    bundle: Path,
+) -> None:
+    change_probe(bundle, {"texts": ["a"], "outputs": [[0.2, 0.2, 0.6]]})
+    change_manifest(bundle, lambda manifest: manifest["versions"].update(scipy="1.0"))
+    message = refusal(bundle)
+    assert "the model gives other outputs than when it was saved. It was saved with" in message
+    assert f"with scipy 1.0, and here is scipy {scipy.__version__}: install" in message
+    assert message.endswith("(pip install scipy==1.0), or train again.")
+
+
+def test_a_changed_model_under_the_right_sum_is_refused(bundle: Path, tagger: Tagger) -> None:
+    replace_part(bundle, "model.coef_.npy", array(tagger.model.coef_ + 1e-3))
+    message = refusal(bundle)
+    assert "other outputs than when it was saved. The libraries are the same" in message
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [3, {}, {"texts": ["a"]}, {"texts": [1], "outputs": [[1]]}, {"texts": [], "outputs": "x"}],
+)
+def test_a_probe_that_is_none_is_refused(bundle: Path, probe: object) -> None:
+    change_probe(bundle, probe)
+    assert "the parts do not make a working model (" in refusal(bundle)
+
+
+def test_parts_that_do_not_work_with_other_versions_say_so(bundle: Path) -> None:
+    replace_part(bundle, "tagger.json", b"{}")
+    change_manifest(bundle, lambda manifest: manifest["versions"].update(numpy="1.0"))
+    assert "(KeyError: 'cleaning'). It was saved with numpy 1.0, and here is" in refusal(bundle)
+
+
+def test_a_type_that_another_version_had_is_refused_with_that_version(bundle: Path) -> None:
+    replace_part(bundle, "model.skops", skops.io.dumps(Unknown()))
+    change_manifest(bundle, lambda m: m["versions"].update({"scikit-learn": "1.8.0"}))
+    message = refusal(bundle)
+    assert "Unknown. It was saved with scikit-learn 1.8.0, and here is scikit-learn" in message
+    assert message.endswith("(pip install scikit-learn==1.8.0), or train again.")

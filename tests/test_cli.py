@@ -373,6 +373,7 @@ def failing(error: BaseException) -> Callable[[], None]:
         (ConfigError("seed is bad"), 2, "Error: seed is bad\n"),
         (TrackingError("gone"), 1, "Error: gone\n"),
         (cli.Failed(DataError("no rows")), 2, "Error: no rows\n"),
+        (BundleError("holds \x1b[2J\r é\n"), 2, "Error: holds \\x1b[2J\\r é\n\n"),
         (KeyboardInterrupt(), 130, "Interrupted.\n"),
         (cli.Terminated(), 143, "Terminated.\n"),
     ],

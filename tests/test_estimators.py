@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import io
+import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import sklearn
 from numpy.random import RandomState
 from scipy.sparse import csr_matrix
 from sklearn.calibration import CalibratedClassifierCV
@@ -308,3 +312,34 @@ def test_trees_are_found_wherever_they_are(tmp_path: Path) -> None:
     ):
         with pytest.raises(BundleError, match="holds a decision tree that is not one"):
             there_and_back(tmp_path, model)
+
+
+@pytest.mark.parametrize(("field", "value"), [("indices", 10**6), ("indptr", 10**6)])
+def test_a_sparse_matrix_that_points_outside_of_itself_is_refused(
+    tmp_path: Path, field: str, value: int
+) -> None:
+    model = KNeighborsClassifier(3).fit(X, Y)
+    getattr(model._fit_X, field)[1] = value
+    with pytest.raises(BundleError, match=r"model\.skops holds a sparse matrix that is not one"):
+        there_and_back(tmp_path, model)
+
+
+def test_a_small_vocabulary_whose_columns_are_not_there_is_refused(tmp_path: Path) -> None:
+    vectorizer = CountVectorizer().fit(["a few words"])
+    vectorizer.vocabulary_["few"] = -5
+    with pytest.raises(BundleError, match=r"model\.skops holds a vocabulary whose terms"):
+        there_and_back(tmp_path, vectorizer)
+
+
+def test_another_version_of_scikit_learn_is_no_warning_of_every_estimator(tmp_path: Path) -> None:
+    parts = saved(tmp_path, CLASSIFIERS["forest"].fit(X, Y))
+    content = (tmp_path / "model.skops").read_bytes()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    here = json.dumps(json.dumps(sklearn.__version__)).encode()
+    assert here in members["schema.json"]
+    members["schema.json"] = members["schema.json"].replace(here, rb'"\"1.0.0\""')
+    with zipfile.ZipFile(tmp_path / "model.skops", "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    assert len(estimators.load(tmp_path, "model", parts).estimators_) == 5

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagifai.files import replacing, replacing_folder, sha256, to_json, write_json
+from tagifai.files import creating, replacing, replacing_folder, sha256, to_json, write_json
 
 
 @contextmanager
@@ -224,3 +224,33 @@ def test_the_sum_of_a_file_of_several_blocks_is_that_of_its_bytes(tmp_path: Path
     path = tmp_path / "file"
     path.write_bytes(content)
     assert sha256(path) == hashlib.sha256(content).hexdigest()
+
+
+def test_a_new_file_is_there_when_the_block_ends_and_its_folder_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "file"
+    with umask(0o027), creating(path) as file:
+        file.write(b"\x00new")
+        assert not path.exists()
+    assert path.read_bytes() == b"\x00new"
+    assert mode(path) == 0o640
+    assert names(path.parent) == ["file"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_block_that_fails_makes_no_new_file(tmp_path: Path, error: type[BaseException]) -> None:
+    with pytest.raises(error), creating(tmp_path / "file") as file:
+        fail_after(file.write(b"half"), error)
+    assert names(tmp_path) == []
+
+
+def test_a_new_file_takes_the_place_of_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("file", "link"):
+        with pytest.raises(FileExistsError), creating(tmp_path / name):
+            pytest.fail("it was begun")
+    with pytest.raises(FileExistsError), creating(tmp_path / "late"):
+        (tmp_path / "late").write_text("other")
+    assert (tmp_path / "file").read_text() == "old"
+    assert (tmp_path / "late").read_text() == "other"
+    assert names(tmp_path) == ["file", "late", "link"]

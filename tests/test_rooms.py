@@ -39,6 +39,8 @@ PURE = (
     "selection",
     "leaderboards",
     "reports",
+    "soundness",
+    "probes",
 )
 """Arrays and frames in and out; each may import those before it."""
 
@@ -50,7 +52,9 @@ EDGES = (
     "labeled",
     "tables",
     "readers",
+    "archives",
     "artifacts",
+    "claims",
     "estimators",
     "tracking",
     "store",
@@ -68,7 +72,10 @@ BETWEEN_EDGES = {
     ("datasets", "tables"),
     ("datasets", "labeled"),
     ("labeled", "formats"),
+    ("archives", "artifacts"),
+    ("archives", "claims"),
     ("artifacts", "estimators"),
+    ("estimators", "claims"),
     ("tracking", "store"),
     ("lookup", "store"),
     ("registry", "store"),
@@ -97,8 +104,10 @@ ARROWS: dict[str, set[str]] = {
     "labeled": {"errors", "formats"},
     "datasets": {"errors", "addresses", "files", "schema", "tables", "labeled", "downloads"},
     "readers": {"errors", "files", "tagger"},
-    "estimators": {"errors"},
-    "artifacts": {"errors", "files", "provenance", "labels", "tagger", "estimators"},
+    "claims": {"errors"},
+    "estimators": {"errors", "soundness", "claims"},
+    "artifacts": {"errors", "files", "provenance", "labels", "tagger", "probes", "estimators"},
+    "archives": {"errors", "files", "artifacts", "claims"},
     "store": {"errors", "addresses"},
     "tracking": {"errors", "addresses", "liveness", "store"},
     "lookup": {"errors", "addresses", "store"},
@@ -114,7 +123,7 @@ ARROWS: dict[str, set[str]] = {
     "pipeline": {"errors", "schema", *PURE},
     "objectives": {"errors", "schema", "metrics", "splits", "pipeline"},
     "profiles": {"pipeline"},
-    "recorded": {"artifacts", "datasets", "pipeline", "labels"},
+    "recorded": {"errors", "artifacts", "datasets", "pipeline", "labels"},
     "callbacks": {"training"},
     "promotion": {"errors", "artifacts", "pipeline", "recorded", "tagger"},
     "runs": {
@@ -198,7 +207,7 @@ ONLY_IN: dict[str, set[str]] = {
     "snorkel": {"slices"},
     "submitit": {"search"},
     "subprocess": {"provenance", "search"},
-    "tempfile": {"files", "runs", "serving", "tracking"},
+    "tempfile": {"archives", "files", "runs", "serving", "tracking"},
     "uvicorn": {"server"},
 }
 """Libraries and the modules that may know them."""

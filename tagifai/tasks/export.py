@@ -1,1 +1,28 @@
 """task=export: write a run's model to one file, to hand on."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from pathlib import Path
+
+from tagifai import archives, runs
+from tagifai.addresses import masked
+from tagifai.console import Display
+from tagifai.schema import Config
+
+log = logging.getLogger(__name__)
+
+
+def run(config: Config) -> None:
+    """Write the bundle of a run, checked, to a new file, and say what to do with it."""
+    display, path = Display.of(config.console), Path(config.task.path)
+    run_id, bundle = runs.chosen(config)
+    archives.export(bundle, run_id, path)
+    settings = (bundle / "config.yaml").read_text(encoding="utf-8")
+    if any(masked(word) != word for word in settings.split()):
+        log.warning("The run's configuration, which is in %s, has a password in an address.", path)
+    display.result(f"Run {run_id} is in {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    display.say(
+        f"Take it in elsewhere: {shlex.join(display.program)} task=import task.path={path.name}"
+    )

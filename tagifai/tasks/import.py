@@ -1,1 +1,20 @@
 """task=import: take in a model that somebody has exported, after all of it has been checked."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from tagifai import archives
+from tagifai.console import Display
+from tagifai.schema import Config
+
+
+def run(config: Config) -> None:
+    """Put the run of a file to where runs are loaded from, and say how to use it."""
+    display, path = Display.of(config.console), Path(config.task.path)
+    imported = archives.take_in(path, Path(config.paths.stores))
+    done = "taken in from" if imported.fresh else "is there already, the same as in"
+    display.result(f"Run {imported.run_id} {done} {path}")
+    command = shlex.join([*display.program, "task=predict", f"task.run_id={imported.run_id}"])
+    display.say(f'Predict: {command} task.text="..."')
