@@ -19,8 +19,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
-# Blocks of `sh` are for reading: a server, a download and runs on it, and searches of minutes.
-NEED_MORE = ("mlflow ui", "data=madewithml", "experiment=reference", "-m sweep=")
+# Blocks of `sh` are for reading: servers, a download and runs on it, and searches of minutes.
+NEED_MORE = (
+    *("mlflow ui", "mlflow models", "MLFLOW_TRACKING_URI=", "task=serve"),
+    *("data=madewithml", "experiment=reference", "-m sweep="),
+)
 
 REVIEWS = "title,body,stars\n" + "".join(
     f"Number {i},{text} indeed,{stars}\n"
