@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from tagifai import artifacts
@@ -69,8 +70,15 @@ class Served:
         """
         texts = list(model_input["text"])
         refuse(texts)
-        found = pd.DataFrame(self._tagger.predict(texts), columns=list(OUTPUTS))
-        return found.astype({"probability": float})
+        found = self._tagger.predict(texts)
+        return pd.DataFrame(
+            {
+                "input_text": texts,
+                "predicted_tag": [row["predicted_tag"] for row in found],
+                # Missing ones become NaN, which MLflow sends as null.
+                "probability": np.array([row["probability"] for row in found], dtype=np.float64),
+            }
+        )
 
 
 OUTPUTS = {"input_text": "string", "predicted_tag": "string", "probability": "double"}

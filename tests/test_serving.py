@@ -5,16 +5,18 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 from mlflow.exceptions import MlflowException
+from sklearn.svm import LinearSVC
 
 from tagifai import artifacts, serving
 from tagifai.tagger import Tagger
-from tests.conftest import DOCUMENTS, TEXTS
+from tests.conftest import DOCUMENTS, TAGS, TEXTS
 
 ANY_TEXTS = [*TEXTS[:3], "", "unseen: Ünïcode", "x" * 1000]
 
@@ -83,6 +85,15 @@ def test_a_tagger_answers_as_mlflow_s_models_do(tagger: Tagger) -> None:
     assert isinstance(found, pd.DataFrame)
     assert found.to_dict(orient="records") == tagger.predict(ANY_TEXTS)
     assert serving.Served(tagger).predict(pd.DataFrame({"text": []})).shape == (0, 3)
+
+
+def test_a_model_without_probabilities_answers_without_them(tagger: Tagger) -> None:
+    machine = LinearSVC().fit(tagger.vectorizer.transform(TEXTS), tagger.encoder.encode(TAGS))
+    bare = replace(tagger, model=machine, threshold=None)
+    found = serving.in_process(bare).predict(pd.DataFrame({"text": TEXTS[:2]}))
+    assert isinstance(found, pd.DataFrame)
+    assert found["probability"].isna().all()
+    assert found["predicted_tag"].tolist() == list(TAGS[:2])
 
 
 @pytest.mark.parametrize(
