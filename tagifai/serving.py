@@ -71,12 +71,13 @@ class Served:
         texts = list(model_input["text"])
         refuse(texts)
         found = self._tagger.predict(texts)
+        probabilities = [row["probability"] for row in found]
         return pd.DataFrame(
             {
                 "input_text": texts,
                 "predicted_tag": [row["predicted_tag"] for row in found],
-                # Missing ones become NaN, which MLflow sends as null.
-                "probability": np.array([row["probability"] for row in found], dtype=np.float64),
+                # MLflow would send NaN, which is no JSON, where a model has none.
+                "probability": np.array(probabilities, object if None in probabilities else float),
             }
         )
 

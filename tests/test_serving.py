@@ -7,11 +7,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
 from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import scoring_server
 from sklearn.svm import LinearSVC
 
 from tagifai import artifacts, serving
@@ -90,10 +92,14 @@ def test_a_tagger_answers_as_mlflow_s_models_do(tagger: Tagger) -> None:
 def test_a_model_without_probabilities_answers_without_them(tagger: Tagger) -> None:
     machine = LinearSVC().fit(tagger.vectorizer.transform(TEXTS), tagger.encoder.encode(TAGS))
     bare = replace(tagger, model=machine, threshold=None)
-    found = serving.in_process(bare).predict(pd.DataFrame({"text": TEXTS[:2]}))
-    assert isinstance(found, pd.DataFrame)
-    assert found["probability"].isna().all()
-    assert found["predicted_tag"].tolist() == list(TAGS[:2])
+    model, content = serving.in_process(bare), json.dumps({"inputs": {"text": TEXTS[:2]}})
+    invocations: Any = scoring_server.invocations
+    answer = invocations(content, "application/json", model, serving.signature().inputs)
+    rows = [
+        {"input_text": text, "predicted_tag": tag, "probability": None}
+        for text, tag in zip(TEXTS[:2], TAGS[:2], strict=True)
+    ]
+    assert answer.response == json.dumps({"predictions": rows})
 
 
 @pytest.mark.parametrize(
