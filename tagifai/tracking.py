@@ -85,15 +85,16 @@ class Run:
             self._client.log_batch(self.id, tags=kept)
 
     def tag(self, name: str) -> str | None:
-        """Return a tag, or None if there is no such tag or no such run."""
+        """Return a tag, or None if there is no such tag or no such run (any more)."""
         if self._client is None:
             return None
         try:
             with store.guarded():
-                return self._client.get_run(self.id).data.tags.get(name)
+                found = self._client.get_run(self.id)
         except TrackingError as error:
             log.info("Run %s: %s", self.id, error)
             return None
+        return found.data.tags.get(name) if found.info.lifecycle_stage == "active" else None
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Record one value of each metric."""

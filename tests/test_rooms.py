@@ -38,6 +38,7 @@ PURE = (
     "mistakes",
     "leaderboards",
     "reports",
+    "leftovers",
 )
 """Arrays and frames in and out; each may import those before it."""
 
@@ -54,6 +55,8 @@ EDGES = (
     "tracking",
     "store",
     "lookup",
+    "ledger",
+    "folders",
     "studies",
     "samplers",
     "trials",
@@ -67,6 +70,8 @@ BETWEEN_EDGES = {
     ("artifacts", "estimators"),
     ("tracking", "store"),
     ("lookup", "store"),
+    ("ledger", "store"),
+    ("ledger", "lookup"),
     ("samplers", "studies"),
     ("trials", "studies"),
     ("trials", "samplers"),
@@ -95,6 +100,8 @@ ARROWS: dict[str, set[str]] = {
     "store": {"errors", "addresses"},
     "tracking": {"errors", "addresses", "liveness", "store"},
     "lookup": {"errors", "addresses", "store"},
+    "ledger": {"errors", "addresses", "liveness", "leftovers", "store", "lookup"},
+    "folders": {"errors", "leftovers"},
     "studies": {"errors", "addresses"},
     "samplers": {"errors", "studies"},
     "trials": {"errors", "studies", "samplers"},
@@ -114,6 +121,9 @@ ARROWS: dict[str, set[str]] = {
     "sweeps": {
         *("files", "liveness", "schema", "store", "tracking", "studies", "trials"),
     },
+    "removal": {
+        *("liveness", "leftovers", "artifacts", "folders", "ledger", "runs", "sweeps"),
+    },
     **{
         f"tasks.{name}": {
             *GROUND,
@@ -128,6 +138,7 @@ ARROWS: dict[str, set[str]] = {
             "runs",
             "recording",
             "sweeps",
+            "removal",
         }
         for name in TASKS
     },
@@ -147,7 +158,7 @@ ARROWS: dict[str, set[str]] = {
 }
 
 ONLY_IN: dict[str, set[str]] = {
-    "mlflow": {"tracking", "store", "lookup"},
+    "mlflow": {"tracking", "store", "lookup", "ledger"},
     "optuna": {"studies", "samplers", "trials", "search"},
     "hydra": {
         *("components", "samplers", "paths", "recording", "sweeps", "tasks.train"),
@@ -155,6 +166,7 @@ ONLY_IN: dict[str, set[str]] = {
             "tasks.elt",
             "tasks.evaluate",
             "tasks.errors",
+            "tasks.clean",
             "search",
             "sweeper",
             "plugins",
@@ -167,7 +179,9 @@ ONLY_IN: dict[str, set[str]] = {
         *("schema", "recording", "sweeps", "tasks.train", "tasks.evaluate"),
         *("search", "sweeper", "plugins", "cli", "run"),
     },
-    "filelock": {"liveness", "tracking", "studies", "datasets", "runs", "sweeps", "search"},
+    "filelock": {
+        *("liveness", "tracking", "ledger", "studies", "datasets", "runs", "sweeps", "search"),
+    },
     "imblearn": set(),
     "joblib": set(),
     "nltk": {"text"},
