@@ -48,10 +48,9 @@ def run(config: Config) -> None:
         _remove(display, config, place, ledger, found)
     else:
         _show(display, "Nobody needs these any more", found)
-        display.say(
-            "Nothing is removed yet. Models that are to stay: register them (task=promote)."
-        )
-        display.say(f"Remove them: {_command()}")
+        if any(leftover.kind == leftovers.MODEL for leftover in found):
+            display.say("A model that is to stay: register it, with task=promote task.run_id=...")
+        display.say(f"Nothing is removed yet. Remove it: {_command()}")
 
 
 def _look(display: Display, config: Config, place: Place) -> tuple[Ledger | None, Tracked]:
