@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from tagifai import liveness, lookup, store
 from tagifai.addresses import masked, sqlite_path
-from tagifai.errors import TrackingError
+from tagifai.errors import ConfigError, TrackingError, nearest
 from tagifai.leftovers import ENDED, Run
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MODELS_A_PAGE = 100
 VERSIONS_A_PAGE = 1000
+MLFLOWS_OWN = "Default"
+"""The experiment that every store has."""
 
 
 class Ledger:
@@ -47,12 +49,28 @@ class Ledger:
         self._stores = stores
 
     def runs(self, experiment: str) -> list[Run]:
-        """Return the runs of an experiment that are not deleted; none if there is none."""
+        """Return the runs of an experiment that are not deleted.
+
+        Raises:
+            ConfigError: there are experiments, and this is none of them.
+        """
         with store.guarded():
             found = self._client.get_experiment_by_name(experiment)
-        if found is None or found.lifecycle_stage != "active":
+        if found is None:
+            self._refuse(experiment)
+            return []
+        if found.lifecycle_stage != "active":
             return []
         return [_run(run) for run in lookup.search(self._client, found.experiment_id, "")]
+
+    def _refuse(self, experiment: str) -> None:
+        with store.guarded():
+            known = {found.name for found in self._client.search_experiments()} - {MLFLOWS_OWN}
+        if known:
+            raise ConfigError(
+                f"tracking.experiment = {experiment!r}: there is no such experiment in the tracking"
+                f" store.{nearest(experiment, known)} There are: {', '.join(sorted(known))}."
+            )
 
     def run(self, run_id: str) -> Run | None:
         """Return a run, deleted or not, or None if the store has none of this id."""
@@ -142,6 +160,6 @@ def _run(run: MlflowRun) -> Run:
         active=info.lifecycle_stage == "active",
         parent=tags.get("mlflow.parentRunId"),
         state=tags.get("trial.state"),
-        output=tags.get("output_dir"),
+        output=tags.get("output_dir") or tags.get("sweep.dir"),
         ended=None if info.end_time is None else info.end_time / 1000,
     )

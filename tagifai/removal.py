@@ -65,6 +65,7 @@ def tracked(place: Place, ledger: Ledger, experiment: str) -> Tracked:
         experiment: name of the experiment whose runs may go.
 
     Raises:
+        ConfigError: there is no such experiment.
         TrackingError: the store does not answer, or fails.
     """
     since = _latest_since(place.stores)

@@ -13,7 +13,13 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from tagifai import tracking
+from tagifai import removal, tracking
+from tagifai.console import Display
+from tagifai.errors import TrackingError
+from tagifai.ledger import Ledger
+from tagifai.leftovers import Leftover
+from tagifai.removal import Place
+from tagifai.tasks import clean
 from tests.app import SMALL, App
 
 OLD, RECENT = "2026-01-01/07-42-16.793593-train", "2026-01-02/07-42-16.793593-train"
@@ -142,6 +148,26 @@ def test_what_cannot_be_removed_is_one_line_and_the_rest_goes(app: App, tmp_path
     folder.unlink()
     assert "failed runs" in app.ok("task=clean", "task.apply=true")
     assert stage(app, failed) == "deleted"
+
+
+def test_a_store_that_fails_in_the_middle_is_said_after_what_is_gone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asked = []
+
+    def remove(place: Place, ledger: Ledger | None, leftover: Leftover) -> bool:
+        asked.append(leftover.name)
+        if leftover.name == "b":
+            raise TrackingError("Tracking failed: gone.")
+        return True
+
+    monkeypatch.setattr(removal, "remove", remove)
+    display = Display(quiet=False, plain=True, every=1)
+    found = [Leftover("failed runs", name, 5, "FAILED") for name in "abc"]
+    with pytest.raises(TrackingError, match=r"gone\. The same command goes on with the rest\."):
+        clean._remove(display, Place(tmp_path, tmp_path), None, found)
+    assert asked == ["a", "b"]
+    assert re.search(r"failed runs +1 +5 B +a \(FAILED\)", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("given", ["task.days=-1", "task.max_gb=-1", "task.apply=yesterday"])

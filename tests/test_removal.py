@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tagifai import folders, liveness, removal, runs, sweeps, tracking
-from tagifai.errors import TrackingError, UserError
+from tagifai.errors import ConfigError, TrackingError, UserError
 from tagifai.ledger import Ledger
 from tagifai.leftovers import FAILED, FOLDER, MODEL, PRUNED, Leftover
 from tagifai.removal import Place
@@ -103,12 +103,19 @@ def test_failed_runs_and_pruned_trials_go_from_the_store_and_from_disk(stores: S
         assert (stores.path / "artifacts" / run_id / "artifacts" / "run.log").exists()
 
 
-def test_the_runs_of_other_experiments_and_of_none_are_nobody_s_business(stores: Stores) -> None:
+def test_the_runs_of_other_experiments_are_nobody_s_business(stores: Stores) -> None:
+    assert stores.found() == {}
+    fine = stores.run("FINISHED")
     stores.run("FAILED", experiment="another")
     assert stores.found() == {}
-    gone = stores.run("FAILED")
-    stores.client.delete_experiment(stores.client.get_run(gone).info.experiment_id)
+    stores.client.delete_experiment(stores.client.get_run(fine).info.experiment_id)
     assert stores.found() == {}
+
+
+def test_an_experiment_that_is_not_there_is_refused_with_the_nearest(stores: Stores) -> None:
+    stores.run("FAILED", experiment="mines")
+    with pytest.raises(ConfigError, match=r"'mine': .*Did you mean 'mines'\? There are: mines\."):
+        stores.found()
 
 
 def test_a_failed_run_whose_lock_is_held_survives(stores: Stores) -> None:
@@ -326,10 +333,13 @@ def test_the_folders_of_runs_and_multiruns_under_way_stay(stores: Stores) -> Non
     assert names(on_disk(stores)) == [OTHER]
 
 
-def test_the_output_of_a_running_run_is_told_by_the_store_and_by_its_mark(stores: Stores) -> None:
-    stores.run("RUNNING", output_dir="")
+@pytest.mark.parametrize("tag", ["output_dir", "sweep.dir"])
+def test_the_output_of_a_running_run_is_told_by_the_store_and_by_its_mark(
+    stores: Stores, tag: str
+) -> None:
+    stores.run("RUNNING")
     for experiment in (EXPERIMENT, "another"):
-        run = tracking.create(stores.uri, experiment, None, stores.path, {"output_dir": "/a/b"})
+        run = tracking.create(stores.uri, experiment, None, stores.path, {tag: "/a/b"})
         liveness.mark(stores.place.running, run.id, run.id, stores.uri)
         busy = removal.tracked(stores.place, stores.ledger, EXPERIMENT).busy
         assert busy == [Path("/a/b")]

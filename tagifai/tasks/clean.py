@@ -19,10 +19,10 @@ from tagifai.leftovers import Leftover
 from tagifai.removal import Place, Tracked
 from tagifai.schema import Config
 
-KINDS = (
-    *(leftovers.FAILED, leftovers.PRUNED, leftovers.MODEL),
-    *(leftovers.FOLDER, leftovers.CACHE, leftovers.PARTIAL),
-)
+OF_MLFLOW = (leftovers.FAILED, leftovers.PRUNED, leftovers.MODEL)
+KINDS = (*OF_MLFLOW, leftovers.FOLDER, leftovers.CACHE, leftovers.PARTIAL)
+"""In the order of the table."""
+
 EXAMPLES = 3
 """Shown of each kind."""
 
@@ -45,7 +45,12 @@ def run(config: Config) -> None:
     if not found:
         display.result("There is nothing to remove.")
     elif task.apply:
-        _remove(display, config, place, ledger, found)
+        removed = _remove(display, place, ledger, found)
+        if any(leftover.kind in OF_MLFLOW for leftover in removed):
+            uri = masked(store.tracking_uri(config.tracking.uri))
+            display.say(
+                f"MLflow still has their records, as deleted. For good: {_rid_of_records(uri)}"
+            )
     else:
         _show(display, "Nobody needs these any more", found)
         if any(leftover.kind == leftovers.MODEL for leftover in found):
@@ -104,13 +109,14 @@ def _command() -> str:
 
 
 def _remove(
-    display: Display,
-    config: Config,
-    place: Place,
-    ledger: Ledger | None,
-    found: Sequence[Leftover],
-) -> None:
-    """Remove one after another; what fails is left for the next time, and the others go."""
+    display: Display, place: Place, ledger: Ledger | None, found: Sequence[Leftover]
+) -> list[Leftover]:
+    """Remove one after another, show what is gone, and return it.
+
+    Raises:
+        UserError: some could not be removed; the others are gone.
+        TrackingError: the tracking store failed; what comes after it is as it was.
+    """
     removed: list[Leftover] = []
     failures: list[str] = []
     try:
@@ -119,32 +125,27 @@ def _remove(
                 if removal.remove(place, ledger, leftover):
                     removed.append(leftover)
                     log.info("Removed of %s: %s (%s)", leftover.kind, leftover.name, leftover.why)
-            except TrackingError:
-                # It would fail of the others, too.
-                raise
+            except TrackingError as error:
+                raise TrackingError(f"{error} The same command goes on with the rest.") from error
             except (UserError, OSError) as error:
-                failures.append(f"{leftover.name}: {error}")
+                failures.append(f"{leftover.name}: {str(error).rstrip('.')}")
         folders.remove_empty_dates(place.outputs)
     finally:
-        _show_removed(display, config, removed)
-    kept = len(found) - len(removed) - len(failures)
-    if kept:
-        display.say(f"{kept} are in use by now, and were left.")
+        if removed:
+            _show(display, "Removed", removed)
+    in_use = len(found) - len(removed) - len(failures)
+    if in_use:
+        display.say(f"{in_use} are in use by now, and were left.")
     if failures:
         raise UserError(
             f"{len(failures)} of {len(found)} could not be removed, the first: {failures[0]}."
             " The others are gone; the same command tries again."
         )
+    return removed
 
 
-def _show_removed(display: Display, config: Config, removed: Sequence[Leftover]) -> None:
-    if not removed:
-        return
-    _show(display, "Removed", removed)
-    if {leftovers.FAILED, leftovers.PRUNED, leftovers.MODEL}.isdisjoint(x.kind for x in removed):
-        return
-    uri = masked(store.tracking_uri(config.tracking.uri))
+def _rid_of_records(uri: str) -> str:
+    """Return how to make MLflow forget for good what is deleted in it."""
     prefix = ["uv", "run"] if "UV" in os.environ else []
     words = [*prefix, "mlflow", "gc", "--backend-store-uri", uri, "--tracking-uri", uri]
-    where = "mlflow gc, on the server" if uri.startswith("http") else shlex.join(words)
-    display.say(f"MLflow keeps the records of what is deleted; to be rid of them for good: {where}")
+    return "mlflow gc, on the server" if uri.startswith("http") else shlex.join(words)
