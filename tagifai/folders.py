@@ -31,6 +31,9 @@ REMOVED = (
 )
 """Likewise removing, in the stores."""
 
+REMOVED_OUTPUTS = ("[0-9]*-[0-9]*-[0-9]*/.[0-9]*-[0-9]*-[0-9]*.removed",)
+"""And in the outputs."""
+
 
 def measured(kind: str, root: Path, path: Path) -> Item:
     """Return the size and the age of a file or folder; all zero if it is not there.
@@ -119,7 +122,7 @@ def half_removed(kind: str, root: Path) -> list[Item]:
         kind: of output folders, or of unfinished writes for all that is in the stores.
         root: the folder of outputs, or of stores.
     """
-    found = sorted(_removed(root, REMOVED if kind == PARTIAL else ("*/.*.removed",)))
+    found = sorted(_removed(root, REMOVED if kind == PARTIAL else REMOVED_OUTPUTS))
     return [measured(kind, root, path) for path in found if is_plain(root, path)]
 
 

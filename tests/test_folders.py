@@ -69,6 +69,8 @@ def test_only_hydra_s_run_folders_are_found_among_the_outputs(tmp_path: Path) ->
         "2026-11-22/07-42-16.793593-notes/mine.txt",
         "2026-11-22/07-42-16.793593-odd/.hydra",
         "2026-11-22/.07-42-16.793593-train.removed/.hydra/config.yaml",
+        "2026-11-22/.mine.removed",
+        "mine/.07-42-16.793593-train.removed/.hydra/config.yaml",
     ):
         put(tmp_path / name)
     assert names(folders.outputs(tmp_path)) == [
