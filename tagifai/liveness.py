@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -95,6 +95,15 @@ def reap(folder: Path, close: Callable[[str, str], bool]) -> list[str]:
                 path.unlink()
                 closed.append(run_id)
     return closed
+
+
+def marks(folder: Path) -> list[str]:
+    """Return the ids of the runs that are marked as under way."""
+    found = []
+    for path in sorted(folder.glob("*.run")):
+        with suppress(FileNotFoundError):  # it has ended
+            found.append(_read(path)[0])
+    return found
 
 
 def _read(path: Path) -> tuple[str, str]:

@@ -148,7 +148,7 @@ def parent(config: Config) -> str | None:
         )
         write_json(folder / "parent_run.json", {"run_id": made.id, "uri": uri})
         running = Path(config.paths.stores) / "running"
-        liveness.mark(running, _key(folder), made.id, uri)
+        liveness.mark(running, key(folder), made.id, uri)
         return made.id
 
 
@@ -160,7 +160,8 @@ def _known_parent(folder: Path) -> dict[str, str] | None:
     return dict(found)
 
 
-def _key(folder: Path) -> str:
+def key(folder: Path) -> str:
+    """Return the name of the mark, and of its lock, of a multirun into a folder."""
     return "sweep-" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
 
 
@@ -179,7 +180,7 @@ class Watch(Callback):
         """Note the folder."""
         folder = Path(config.hydra.sweep.dir).absolute()
         stores = Path(config.paths.stores).absolute()
-        if _watched.enter_context(liveness.held(stores / "running", _key(folder))):
+        if _watched.enter_context(liveness.held(stores / "running", key(folder))):
             # One that is there is of an earlier sweep into the same folder.
             (folder / "parent_run.json").unlink(missing_ok=True)
             _folders.append((folder, stores))
@@ -200,5 +201,5 @@ def close(status: str, reason: str = "") -> None:
         known = _known_parent(folder)
         if known is not None:
             tracking.reopened(known["run_id"], known["uri"]).end(status, reason)
-            liveness.unmark(stores / "running", _key(folder))
+            liveness.unmark(stores / "running", key(folder))
     _watched.close()

@@ -103,15 +103,16 @@ class Run:
                 return None
 
     def tag(self, name: str) -> str | None:
-        """Return a tag, or None if there is no such tag or no such run."""
+        """Return a tag, or None if there is no such tag or no such run (any more)."""
         if self._client is None:
             return None
         try:
             with store.guarded():
-                return self._client.get_run(self.id).data.tags.get(name)
+                found = self._client.get_run(self.id)
         except TrackingError as error:
             log.info("Run %s: %s", self.id, error)
             return None
+        return found.data.tags.get(name) if found.info.lifecycle_stage == "active" else None
 
     def log_metrics(self, metrics: Mapping[str, float], model_id: str | None = None) -> None:
         """Record one value of each metric, as the run's and as those of a model that it keeps."""

@@ -41,6 +41,7 @@ PURE = (
     "reports",
     "soundness",
     "probes",
+    "leftovers",
 )
 """Arrays and frames in and out; each may import those before it."""
 
@@ -62,6 +63,8 @@ EDGES = (
     "registry",
     "serving",
     "server",
+    "ledger",
+    "folders",
     "studies",
     "samplers",
     "trials",
@@ -81,6 +84,8 @@ BETWEEN_EDGES = {
     ("registry", "store"),
     ("serving", "artifacts"),
     ("server", "serving"),
+    ("ledger", "store"),
+    ("ledger", "lookup"),
     ("samplers", "studies"),
     ("trials", "studies"),
     ("trials", "samplers"),
@@ -114,6 +119,8 @@ ARROWS: dict[str, set[str]] = {
     "registry": {"errors", "addresses", "store"},
     "serving": {"artifacts", "tagger"},
     "server": {"errors", "serving", "tagger"},
+    "ledger": {"errors", "addresses", "liveness", "leftovers", "store", "lookup"},
+    "folders": {"errors", "leftovers"},
     "studies": {"errors", "addresses"},
     "samplers": {"errors", "studies"},
     "trials": {"errors", "studies", "samplers"},
@@ -137,6 +144,9 @@ ARROWS: dict[str, set[str]] = {
     "sweeps": {
         *("files", "liveness", "schema", "store", "tracking", "studies", "trials"),
     },
+    "removal": {
+        *("liveness", "leftovers", "artifacts", "folders", "ledger", "runs", "sweeps"),
+    },
     **{
         f"tasks.{name}": {
             *GROUND,
@@ -152,6 +162,7 @@ ARROWS: dict[str, set[str]] = {
             "runs",
             "recording",
             "sweeps",
+            "removal",
         }
         for name in TASKS
     },
@@ -171,7 +182,7 @@ ARROWS: dict[str, set[str]] = {
 }
 
 ONLY_IN: dict[str, set[str]] = {
-    "mlflow": {"tracking", "store", "lookup", "registry", "serving", "server"},
+    "mlflow": {"tracking", "store", "lookup", "ledger", "registry", "serving", "server"},
     "optuna": {"studies", "samplers", "trials", "search"},
     "hydra": {
         *("components", "samplers", "paths", "recording", "sweeps", "tasks.train"),
@@ -179,6 +190,7 @@ ONLY_IN: dict[str, set[str]] = {
             "tasks.elt",
             "tasks.evaluate",
             "tasks.errors",
+            "tasks.clean",
             "search",
             "sweeper",
             "plugins",
@@ -192,7 +204,7 @@ ONLY_IN: dict[str, set[str]] = {
         *("search", "sweeper", "plugins", "cli", "run"),
     },
     "filelock": {
-        *("liveness", "tracking", "studies", "datasets", "runs", "sweeps", "search"),
+        *("liveness", "tracking", "ledger", "studies", "datasets", "runs", "sweeps", "search"),
         *("tasks.promote", "tasks.rollback"),
     },
     "imblearn": set(),

@@ -1,0 +1,174 @@
+"""Leftovers: what of runs, models, folders and caches nobody needs, decided from facts alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+FAILED, PRUNED, MODEL = "failed runs", "pruned trials", "models"
+FOLDER, CACHE, PARTIAL = "output folders", "caches", "unfinished writes"
+
+ENDED = ("FINISHED", "FAILED", "KILLED")
+"""What a run is in the tracking store when nobody is at it any more."""
+
+DAY_SECONDS = 86_400
+QUIET_SECONDS = 3_600
+"""Without a change for so long, an output folder without a mark of its run counts as left."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the tracking store says of a run.
+
+    Args:
+        id: of the run.
+        experiment: id of its experiment.
+        status: RUNNING, FINISHED, FAILED, KILLED or SCHEDULED.
+        active: not deleted.
+        parent: id of the run that it is a child of, or None.
+        state: how it ended as a trial of a search (COMPLETE, PRUNED, FAIL, DIED), or None.
+        output: its folder of output, or None.
+        ended: seconds since 1970, or None.
+    """
+
+    id: str
+    experiment: str
+    status: str
+    active: bool = True
+    parent: str | None = None
+    state: str | None = None
+    output: str | None = None
+    ended: float | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """A file or folder with all that is in it.
+
+    Args:
+        name: path below the folder of stores or of outputs, with slashes.
+        bytes: of its files.
+        changed: seconds since 1970; the latest change (of a cache: the latest use) in it.
+    """
+
+    name: str
+    bytes: int
+    changed: float
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """What can go.
+
+    Args:
+        kind: one of those above.
+        name: the id of a run, or an item's name.
+        bytes: on this machine.
+        why: it can go, in a few words.
+        changed: of an item, as it was looked at.
+    """
+
+    kind: str
+    name: str
+    bytes: int
+    why: str
+    changed: float = 0.0
+
+
+def why_useless(run: Run) -> str | None:
+    """Return how a run came to nothing, or None if it did not, or is under way."""
+    if not run.active or run.status not in ENDED:
+        return None
+    if run.state in ("PRUNED", "FAIL"):
+        return run.state
+    return None if run.status == "FINISHED" else run.status
+
+
+def useless(found: Sequence[Run], kept: Collection[str]) -> list[Run]:
+    """Return the runs that came to nothing, but not a search's that is under way.
+
+    A parent stays as long as one of its children does.
+
+    Args:
+        found: all runs of an experiment.
+        kept: ids of runs that stay in any case.
+    """
+    under_way = {run.id for run in found if run.status not in ENDED}
+    going = {
+        run.id
+        for run in found
+        if why_useless(run) and run.id not in kept and run.parent not in under_way
+    }
+    while parents := going & {run.parent for run in found if run.id not in going}:
+        going -= parents
+    return [run for run in found if run.id in going]
+
+
+def is_spare(run: Run, kept: Collection[str], latest_since: float | None) -> bool:
+    """Return whether nobody needs the model of a run.
+
+    Args:
+        run: that has one.
+        kept: ids of the runs whose models stay: the latest, those registered, those imported.
+        latest_since: when the latest run was named, in seconds since 1970. A run that ended later
+            may be about to be named.
+    """
+    if run.id in kept or run.status not in ENDED:
+        return False
+    return run.ended is not None and latest_since is not None and run.ended < latest_since
+
+
+def folders(
+    found: Iterable[Item],
+    busy: Collection[str],
+    now: float,
+    days: float,
+    max_bytes: float | None,
+) -> list[Leftover]:
+    """Return the output folders that are old, and the oldest beyond what all may hold together.
+
+    Args:
+        found: all of them.
+        busy: names of those with a run under way.
+        now: seconds since 1970.
+        days: without a change, after which one is old.
+        max_bytes: of all folders together, or None.
+    """
+    by_age = sorted(found, key=lambda item: (item.changed, item.name))
+    left = sum(item.bytes for item in by_age)
+    going = []
+    for item in by_age:
+        if item.name in busy or now - item.changed < QUIET_SECONDS:
+            continue
+        is_old = _age_days(item, now) > days
+        if is_old or (max_bytes is not None and left > max_bytes):
+            why = _age(item, now) if is_old else "beyond task.max_gb"
+            going.append(of_item(FOLDER, item, why))
+            left -= item.bytes
+    return going
+
+
+def caches(found: Iterable[Item], now: float, days: float) -> list[Leftover]:
+    """Return what of the caches has not been used for so many days."""
+    old = (item for item in found if _age_days(item, now) > days)
+    return [of_item(CACHE, item, _age(item, now)) for item in old]
+
+
+def partial(found: Iterable[Item], now: float) -> list[Leftover]:
+    """Return what writing has left half done, more than a day ago."""
+    old = (item for item in found if _age_days(item, now) > 1)
+    return [of_item(PARTIAL, item, _age(item, now)) for item in old]
+
+
+def of_item(kind: str, item: Item, why: str) -> Leftover:
+    """Return an item as what can go."""
+    return Leftover(kind, item.name, item.bytes, why, item.changed)
+
+
+def _age_days(item: Item, now: float) -> float:
+    return (now - item.changed) / DAY_SECONDS
+
+
+def _age(item: Item, now: float) -> str:
+    days = _age_days(item, now)
+    return f"{days:.0f} days" if days >= 2 else f"{days * 24:.0f} hours"
