@@ -2,7 +2,7 @@
 
 import tagifai
 
-tagger = tagifai.load()                       # the latest run, or load("<run id>")
+tagger = tagifai.load()                       # the latest run, or load("<run id>"), "champion"
 tagger.predict(["Transfer learning with transformers"])
 """
 
@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["load"]
 
 
-def load(run_id: str | None = None, *, stores: str | Path | None = None) -> Tagger:
+def load(
+    run_id: str | None = None, *, stores: str | Path | None = None, model: str = "tagifai"
+) -> Tagger:
     """Return the tagger of a run.
 
     Args:
-        run_id: the run; None is the latest.
+        run_id: the run, or "champion"; None is the latest.
         stores: the folder of stores; None is the one of the project that this package is part of.
+        model: name of the registered model whose champion is meant.
 
     Returns:
         An object with `predict(texts)` and `predict_proba(texts)`.
@@ -30,7 +33,9 @@ def load(run_id: str | None = None, *, stores: str | Path | None = None) -> Tagg
     Raises:
         tagifai.errors.BundleError: no such run, or a bundle that cannot be trusted.
     """
-    from tagifai import runs
+    from tagifai import runs, store
 
-    folder = Path(stores) if stores else Path(__file__).parent.parent / "stores"
-    return runs.load(folder, run_id, uri=None)[1]
+    folder = Path(stores).absolute() if stores else Path(__file__).parent.parent / "stores"
+    if run_id == runs.CHAMPION:
+        run_id = runs.champion(store.tracking_uri(f"sqlite:///{folder}/mlflow.db"), model)
+    return runs.load(folder, None if run_id == runs.LATEST else run_id, uri=None)[1]

@@ -77,16 +77,18 @@ def chosen(config: Config, default: str = LATEST) -> tuple[str, Path]:
     tracking.close_abandoned(stores)
     uri = store.tracking_uri(config.tracking.uri) if config.tracking.enabled else None
     run_id = config.task.run_id or default
-    if run_id in (BEST, CHAMPION):
-        if uri is None:
-            raise ConfigError(f"task.run_id={run_id}: tracking=none knows no {run_id} run.")
-        run_id = best(config, uri) if run_id == BEST else champion(config, uri)
+    if run_id in (BEST, CHAMPION) and uri is None:
+        raise ConfigError(f"task.run_id={run_id}: tracking=none knows no {run_id} run.")
+    if run_id == BEST and uri is not None:
+        run_id = best(uri, config)
+    if run_id == CHAMPION and uri is not None:
+        run_id = champion(uri, config.tracking.model)
     return find(stores, None if run_id == LATEST else run_id, uri)
 
 
 def best(
-    config: Config,
     uri: str,
+    config: Config,
     *,
     metric: str | None = None,
     direction: str | None = None,
@@ -97,10 +99,10 @@ def best(
     """Return the id of the best finished training run by its validation rows.
 
     Args:
-        config: what is None below is as it says.
         uri: of the tracking store.
-        metric: None is the objective's.
-        direction: None is the objective's.
+        config: has what is None below: the objective, and the tracking experiment.
+        metric: its name.
+        direction: "maximize" or "minimize".
         experiment: name of the MLflow experiment.
         filter: of runs, in MLflow's language.
         without: ids of runs that do not count.
@@ -117,8 +119,12 @@ def best(
     return selection.best(found, metric, maximize=maximize, without=without)
 
 
-def champion(config: Config, uri: str) -> str:
-    """Return the id of the run that the registered model's champion is made from.
+def champion(uri: str, model: str) -> str:
+    """Return the id of the run that the champion of a registered model is made from.
+
+    Args:
+        uri: of the tracking store.
+        model: name of the registered model.
 
     Raises:
         BundleError: there is no champion.
@@ -126,11 +132,10 @@ def champion(config: Config, uri: str) -> str:
     """
     from tagifai import registry
 
-    name = config.tracking.model
-    found = registry.Registry(uri, name).champion()
+    found = registry.Registry(uri, model).champion()
     if found is None:
         raise BundleError(
-            f"The registered model {name!r} has no champion yet. Make one with task=promote, or"
+            f"The registered model {model!r} has no champion yet. Make one with task=promote, or"
             " name another run, such as task.run_id=latest."
         )
     return found.run_id

@@ -13,6 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
+import tagifai
 from tests.app import SMALL, App
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
@@ -170,6 +171,9 @@ def test_names_stand_for_runs_wherever_a_run_is_taken(promoting: Promoting) -> N
         by_id = promoting.ok("predict", text, f"task.run_id={promoting.runs[run]}")
         assert json.loads(by_name) == json.loads(by_id)
     assert promoting.runs["worse"] in promoting.ok("evaluate", "task.run_id=champion")
+    loaded = tagifai.load("champion", stores=promoting.app.stores, model=promoting.model)
+    named = tagifai.load(promoting.runs["worse"], stores=promoting.app.stores)
+    assert loaded.predict(["a corpus"]) == named.predict(["a corpus"])
     off = promoting.refusal("predict", text, "task.run_id=best", "tracking=none")
     assert "tracking=none knows no best run" in off
 

@@ -178,7 +178,7 @@ ARROWS: dict[str, set[str]] = {
     "plugins": {"schema"},
     "cli": {"errors", "paths", "sweeps"},
     "run": {"cli", "components", "paths", "schema"},
-    "tagifai": {"runs", "tagger"},
+    "tagifai": {"runs", "store", "tagger"},
 }
 
 ONLY_IN: dict[str, set[str]] = {

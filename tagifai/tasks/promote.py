@@ -57,8 +57,8 @@ def _challenger(config: Config, models: Registry, uri: str) -> str:
         return str(task.run_id)
     without = [version.run_id for version in models.versions() if ROLLED_BACK in version.tags]
     return runs.best(
-        config,
         uri,
+        config,
         metric=task.metric,
         direction=task.direction,
         experiment=task.experiment,
