@@ -104,16 +104,28 @@ ARROWS: dict[str, set[str]] = {
     "pipeline": {"errors", "schema", *PURE},
     "objectives": {"errors", "schema", "metrics", "splits", "pipeline"},
     "profiles": {"pipeline"},
-    "recorded": {"artifacts", "datasets", "pipeline", "labels"},
+    "recorded": {"errors", "schema", "labels", "artifacts", "datasets", "pipeline", "paths"},
     "callbacks": {"training"},
     "runs": {"errors", "files", "schema", "artifacts", "store", "tracking", "tagger"},
     "recording": {
-        *("errors", "files", "provenance", "schema"),
-        *("artifacts", "datasets", "tracking", "pipeline", "callbacks", "training"),
+        *("errors", "files", "schema"),
+        *("artifacts", "datasets", "tracking", "pipeline", "callbacks", "training", "origins"),
     },
     "sweeps": {
         *("files", "liveness", "schema", "store", "tracking", "studies", "trials"),
     },
+    "origins": {"provenance", "schema", "sweeps"},
+    "views": {"addresses", "schema", "store", "console", "pipeline", "origins"},
+    "rounds": {
+        *("errors", "schema", "training", "components", "tracking", "console"),
+        *("pipeline", "objectives", "callbacks", "recording", "sweeps"),
+    },
+    "trainer": {
+        *("errors", "schema", "training", "datasets", "store", "tracking", "console"),
+        *("pipeline", "objectives", "profiles", "recording", "runs", "sweeps"),
+        *("origins", "rounds", "views"),
+    },
+    "reruns": {"errors", "metrics", "artifacts", "recorded"},
     **{
         f"tasks.{name}": {
             *GROUND,
@@ -128,6 +140,10 @@ ARROWS: dict[str, set[str]] = {
             "runs",
             "recording",
             "sweeps",
+            "origins",
+            "views",
+            "trainer",
+            "reruns",
         }
         for name in TASKS
     },
@@ -150,7 +166,7 @@ ONLY_IN: dict[str, set[str]] = {
     "mlflow": {"tracking", "store", "lookup"},
     "optuna": {"studies", "samplers", "trials", "search"},
     "hydra": {
-        *("components", "samplers", "paths", "recording", "sweeps", "tasks.train"),
+        *("components", "samplers", "paths", "origins", "sweeps"),
         *(
             "tasks.elt",
             "tasks.evaluate",
@@ -164,7 +180,7 @@ ONLY_IN: dict[str, set[str]] = {
     },
     "hydra_plugins": {"search", "sweeper"},
     "omegaconf": {
-        *("schema", "recording", "sweeps", "tasks.train", "tasks.evaluate"),
+        *("schema", "recording", "recorded", "sweeps", "tasks.evaluate"),
         *("search", "sweeper", "plugins", "cli", "run"),
     },
     "filelock": {"liveness", "tracking", "studies", "datasets", "runs", "sweeps", "search"},
