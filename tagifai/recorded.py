@@ -8,9 +8,9 @@ from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from tagifai import artifacts, datasets, paths, pipeline
 from tagifai.errors import BundleError, ConfigError, DataError
@@ -122,15 +122,15 @@ def configuration(bundle: Path, present: Config) -> Config:
 def _read(bundle: Path, root: str) -> dict[str, Any]:
     """Return the recorded groups that say what the run is made of."""
     try:
-        found = OmegaConf.load(bundle / "config.yaml")
-    except (YAMLError, ValueError) as error:
+        # Not by OmegaConf, which takes some texts for more than texts.
+        record = yaml.safe_load((bundle / "config.yaml").read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"it is no YAML ({' '.join(str(error).split())}).") from None
-    record = OmegaConf.to_container(found)
     if not isinstance(record, dict):
         raise ConfigError("it is not a mapping of groups.")
-    old = OmegaConf.select(found, "paths.root")
-    if isinstance(record.get("data"), dict) and isinstance(old, str):
-        record["data"] = _moved(record["data"], old, root)
+    data, place = record.get("data"), record.get("paths")
+    if isinstance(data, dict) and isinstance(place, dict):
+        record["data"] = _moved(data, str(place.get("root")), root)
     others = (*PLACE, "whitelist", "task", "sweep")
     return {str(group): settings for group, settings in record.items() if group not in others}
 

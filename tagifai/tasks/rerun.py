@@ -62,7 +62,14 @@ def _refuse_settings(overrides: Sequence[str]) -> None:
 def _show(display: Display, found: Comparison, path: Path) -> None:
     shown = [*found.results[:SHOWN], *found.circumstances]
     if shown:
-        rows = [[line.recorded, line.now, line.what] for line in shown]
+        rows = [[_short(line.recorded), _short(line.now), line.what] for line in shown]
         display.table("What differs", ["recorded", "now", ""], rows)
     if len(found.results) > SHOWN:
         display.say(f"... and {len(found.results) - SHOWN} more results, in {path}")
+
+
+def _short(value: str) -> str:
+    """Return what has room in a column: the beginning of a sum, both ends of a long text."""
+    if re.fullmatch("[0-9a-f]{40,64}", value):
+        return f"{value[:12]}…"
+    return value if len(value) <= 36 else f"{value[:17]}…{value[-18:]}"
