@@ -189,6 +189,23 @@ def stored(name: str, digest: str, stores: Path) -> pd.DataFrame:
     return tables.read(path)
 
 
+def of_digest(name: str, digest: str, stores: Path) -> Dataset | None:
+    """Return a data set from the store, wherever it came from, or None if it is another by now.
+
+    Args:
+        name: of the data set.
+        digest: SHA-256 that the table must have.
+        stores: the folder of stores.
+    """
+    folder = stores / "data" / name
+    manifest, path = _read_manifest(folder), folder / "labeled.csv"
+    if manifest is None or manifest["labeled_sha256"] != digest:
+        return None
+    if not path.is_file() or sha256(path) != digest:
+        return None
+    return Dataset(tables.read(path), manifest, path, fresh=False)
+
+
 def present(stores: Path) -> list[dict[str, Any]]:
     """Return the manifests of the data sets in the store, by name."""
     manifests = [_read_manifest(path.parent) for path in stores.glob("data/*/manifest.json")]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 from sklearn.utils import get_tags
+from threadpoolctl import threadpool_limits
 
 from tagifai import metrics, slices, splits, stopwords
 from tagifai.errors import ConfigError, DataError, Refused, nearest
@@ -225,6 +227,18 @@ def raw_texts(table: pd.DataFrame) -> pd.Series[str]:
     return table["title"] + " " + table["description"]
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Have sums of floats added up in one order, however many processors a process may use.
+
+    A worker of a launcher may use fewer than the same run alone, and then the last digits of what
+    is fitted by linear algebra differ.
+    """
+    with threadpool_limits(1):
+        yield
+
+
+@_one_thread()
 def fit(
     prepared: Prepared,
     parts: Parts,

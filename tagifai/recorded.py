@@ -1,13 +1,24 @@
-"""Recorded rows: the texts and labels that a run was trained and tested on."""
+"""What a run's bundle has recorded: its rows, its configuration, how it came about."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
+from typing import Any, get_type_hints
 
-from tagifai import artifacts, datasets, pipeline
-from tagifai.errors import BundleError
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from tagifai import artifacts, datasets, paths, pipeline
+from tagifai.errors import BundleError, ConfigError, DataError
 from tagifai.labels import apply_policy
+from tagifai.schema import NODES, OPTIONAL, Config, check
+
+PLACE = ("tracking", "console", "paths")
+"""Groups that belong to the place where a run is made, and not to the run."""
 
 
 def rows(bundle: Path, stores: Path, part: str = "test") -> tuple[list[str], list[str]]:
@@ -35,3 +46,157 @@ def rows(bundle: Path, stores: Path, part: str = "test") -> tuple[list[str], lis
     labelled = table.loc[labels.index].assign(label=labels)
     found = labelled.set_index("id").loc[ids]
     return pipeline.raw_texts(found).tolist(), found["label"].tolist()
+
+
+def dataset(bundle: Path, config: Config, *, progress: bool = False) -> datasets.Dataset:
+    """Return the data set that a run was trained with, or what its source has by now.
+
+    Args:
+        bundle: of the run.
+        config: its configuration, with the present folders.
+        progress: show a bar for downloads.
+
+    Raises:
+        DataError: it is not in the store, and cannot be made again.
+    """
+    stores = Path(config.paths.stores)
+    digest = str(artifacts.document(bundle, "splits.json")["data"]["digest"])
+    kept = datasets.of_digest(config.data.name, digest, stores)
+    if kept is not None:
+        return kept
+    try:
+        return datasets.load(config.data, stores, progress=progress)
+    except DataError as error:
+        raise DataError(
+            f"The data set {config.data.name!r} that the run was trained with (SHA-256"
+            f" {digest[:12]}…) is not in {stores / 'data'} any more, and cannot be made again from"
+            f" its source. {error}"
+        ) from error
+
+
+def provenance(bundle: Path) -> dict[str, Any]:
+    """Return how a run came about, see `Origin.document`; nothing of a run from before there was.
+
+    Raises:
+        BundleError: it is not of the form that we write.
+    """
+    if "provenance.json" not in artifacts.read_manifest(bundle)["parts"]:
+        return {}
+    found = artifacts.document(bundle, "provenance.json")
+    tables = ("options", "schemas", "versions", "git")
+    right = isinstance(found, dict) and all(_is_table(found.get(name)) for name in tables)
+    if not right or not isinstance(found.get("overrides"), list | None):
+        raise BundleError(f"{bundle}/provenance.json does not say how a run came about.")
+    return dict(found)
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(v, str | None) for v in value.values())
+
+
+def configuration(bundle: Path, present: Config) -> Config:
+    """Return the configuration of a run, checked as if it had been composed just now.
+
+    What the run is made of comes from its record, with defaults for what there was not yet. The
+    place where it is made, and what is shown and allowed there, are the present ones: folders,
+    tracking, console, whitelist. Data files below the project's root are looked for below the
+    present one.
+
+    Args:
+        bundle: of the run.
+        present: the configuration of the present command.
+
+    Raises:
+        BundleError: the bundle is not what was saved.
+        ConfigError: the record does not fit this version.
+    """
+    names = {"task": "task/train"} | provenance(bundle).get("schemas", {})
+    try:
+        content = _read(bundle, present.paths.root) | {
+            "task": {"name": "train"},
+            **{group: asdict(getattr(present, group)) for group in PLACE},
+            "whitelist": present.whitelist,
+        }
+        cfg = OmegaConf.structured(Config)
+        for group, settings in content.items():
+            name = names[group] if group in names else _likely_schema(group, settings)
+            cfg[group] = _typed(group, settings, name)
+        return check(cfg)
+    except (ConfigError, OmegaConfBaseException) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{bundle}/config.yaml does not fit this version: {reason}") from None
+
+
+def _read(bundle: Path, root: str) -> dict[str, Any]:
+    """Return the recorded groups that say what the run is made of."""
+    try:
+        # Not by OmegaConf, which takes some texts for more than texts.
+        record = yaml.safe_load((bundle / "config.yaml").read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"it is no YAML ({' '.join(str(error).split())}).") from None
+    if not isinstance(record, dict):
+        raise ConfigError("it is not a mapping of groups.")
+    data, place = record.get("data"), record.get("paths")
+    if isinstance(data, dict) and isinstance(place, dict):
+        record["data"] = _moved(data, str(place.get("root")), root)
+    others = (*PLACE, "whitelist", "task", "sweep")
+    return {str(group): settings for group, settings in record.items() if group not in others}
+
+
+def _moved(data: Mapping[Any, Any], old: str, new: str) -> dict[Any, Any]:
+    """Return the settings of data with the project's new root in place of its old one."""
+    names = [name.removeprefix("data.") for name in paths.PATHS]
+    inside = {
+        key: str(Path(new) / Path(value).relative_to(old))
+        for key, value in data.items()
+        if key in names and isinstance(value, str) and Path(value).is_relative_to(old)
+    }
+    return {**data, **inside}
+
+
+def _typed(group: str, settings: Any, name: str | None) -> Any:
+    """Return a group's settings as a node of their schema.
+
+    Args:
+        group: its name.
+        settings: recorded.
+        name: of the schema; None is the group's own, if it has one.
+    """
+    if name is not None and name not in NODES:
+        raise ConfigError(f"{group} has the schema {name!r}, which is not known.")
+    schema = NODES[name] if name is not None else get_type_hints(Config).get(group)
+    if not is_dataclass(schema) or not isinstance(settings, dict):
+        return _literal(settings)
+    return OmegaConf.merge(OmegaConf.structured(schema), _literal(settings))
+
+
+def _likely_schema(group: str, settings: Any) -> str | None:
+    """Return the schema that settings were made with, of a record that does not name it.
+
+    It has all their keys. It may have fields that are newer than the record, but not as many as
+    the record has: who names a class by himself gives it a few arguments.
+    """
+    if not settings:
+        return "nothing" if isinstance(settings, dict) and group in OPTIONAL else None
+    found = []
+    for name, node in NODES.items():
+        if name.startswith(f"{group}/") and isinstance(settings, dict):
+            known = {field.name: field.default for field in fields(node)}
+            other_class = known.get("_target_") != settings.get("_target_")
+            newer = len(known) - len(settings)
+            most = 0 if other_class else len(settings) - 1
+            if known.keys() >= settings.keys() and newer <= most:
+                found.append((other_class, newer, name))
+    return min(found)[2] if found else None
+
+
+def _literal(value: Any) -> Any:
+    """Return a value whose texts OmegaConf takes as they are: nothing is looked up for a record."""
+    if isinstance(value, dict):
+        return {key: _literal(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_literal(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    escaped = re.sub(r"(\\*)\$\{", lambda match: 2 * match[1] + r"\${", value)
+    return "\\" + escaped if re.fullmatch(r"\\*\?\?\?", escaped) else escaped

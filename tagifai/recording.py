@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import logging
-import re
 import shlex
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from tagifai import artifacts, datasets, pipeline, provenance, serving, tracking
+from tagifai import artifacts, datasets, pipeline, serving, tracking
 from tagifai.callbacks import Keep
 from tagifai.errors import Reaped, TrackingError
 from tagifai.files import to_json, write_json
-from tagifai.schema import EXPERIMENT, Config, flat
+from tagifai.origins import Origin
+from tagifai.schema import Config, flat
 from tagifai.training import History, Pruned
 
 log = logging.getLogger(__name__)
@@ -88,25 +85,33 @@ def naming_the_model(output: Path) -> Iterator[None]:
 
 
 def log_inputs(
-    tracked: tracking.Run, config: Config, dataset: datasets.Dataset, output: Path
+    tracked: tracking.Run,
+    config: Config,
+    dataset: datasets.Dataset,
+    origin: Origin,
+    provenance: Mapping[str, Any],
 ) -> None:
-    """Record all that the run is made from, before anything can go wrong."""
-    hydra = HydraConfig.get()
-    choices = {group: hydra.runtime.choices.get(group) for group in EXPERIMENT}
+    """Record all that the run is made from, before anything can go wrong.
+
+    Args:
+        tracked: the open run.
+        config: of the run.
+        dataset: its rows.
+        origin: of the configuration.
+        provenance: the origin's document.
+    """
+    output, overrides = origin.output, origin.overrides
     tracked.log_params(flat(config, without=("paths", "sweep")))
     tracked.log_tags(
         {
-            "command": _command(),
+            "command": origin.command,
             "cwd": str(Path.cwd()),
-            "overrides": shlex.join(hydra.overrides.task),
+            **({} if overrides is None else {"overrides": shlex.join(overrides)}),
             "output_dir": str(output),
             "seed": config.seed,
-            **{f"option.{group}": option for group, option in choices.items()},
-            **{
-                f"version.{name}": found
-                for name, found in provenance.versions(provenance.ALL_LIBRARIES).items()
-            },
-            **provenance.git_state(Path(config.paths.root)),
+            **{f"option.{group}": option for group, option in origin.options.items()},
+            **{f"version.{name}": found for name, found in provenance["versions"].items()},
+            **{f"mlflow.source.git.{key}": value for key, value in provenance["git"].items()},
             **config.tracking.tags,
         }
     )
@@ -125,20 +130,6 @@ def log_profile(tracked: tracking.Run, output: Path, profile: Mapping[str, Any])
     tracked.log_file(output / "profile.json")
 
 
-def _command() -> str:
-    """Return the command line; of a job in a sweep, the one that runs this job alone."""
-    hydra = HydraConfig.get()
-    if hydra.mode != RunMode.MULTIRUN:
-        return shlex.join(["run.py", *sys.argv[1:]])
-    kept = [item for item in hydra.overrides.task if not re.match(r"sweep[.=]", item)]
-    if len(kept) < len(hydra.overrides.task):
-        # The options that the search's preset has chosen.
-        given = {item.partition("=")[0] for item in kept}
-        options = hydra.runtime.choices
-        kept += [f"{group}={options[group]}" for group in EXPERIMENT if group not in given]
-    return shlex.join(["run.py", *kept])
-
-
 def _yaml(config: Config) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
 
@@ -152,6 +143,7 @@ def keep_model(
     objective: Mapping[str, float],
     histories: Mapping[str, History],
     digest: str,
+    provenance: Mapping[str, Any],
 ) -> None:
     """Save the model to the run's folder first, then where it is loaded from, then to the store.
 
@@ -164,6 +156,7 @@ def keep_model(
         objective: the objective's metrics, and their values.
         histories: of all trainings, by the prefix of their metrics' names.
         digest: SHA-256 of the data set.
+        provenance: how the run came about.
     """
     policy = config.data
     splits = {
@@ -178,6 +171,7 @@ def keep_model(
     documents = {
         "config.yaml": _yaml(config),
         "performance.json": to_json(result.performance),
+        "provenance.json": to_json(provenance),
         "splits.json": to_json(splits),
     }
     sums = artifacts.save(output / "bundle", result.tagger, documents)

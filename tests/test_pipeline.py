@@ -13,6 +13,7 @@ from imblearn.over_sampling import SMOTE, RandomOverSampler
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
+from threadpoolctl import threadpool_info
 
 from tagifai.errors import ConfigError, DataError
 from tagifai.labels import Indices, LabelEncoder
@@ -301,6 +302,19 @@ def test_the_same_seed_gives_identical_results(seed: int) -> None:
     assert one.metrics() == two.metrics()
     assert one.history == two.history
     assert np.array_equal(one.tagger.model.coef_, two.tagger.model.coef_)
+
+
+def test_sums_are_added_up_in_one_thread_while_a_model_is_fitted() -> None:
+    seen: list[int] = []
+
+    class Threads:
+        def on_epoch_end(self, history: History) -> None:
+            seen.extend(pool["num_threads"] for pool in threadpool_info())
+
+    before = threadpool_info()
+    fit(prepared(), parts(), Training(epochs=1), [Threads()])
+    assert set(seen) == {1}
+    assert threadpool_info() == before
 
 
 def test_another_seed_gives_another_result() -> None:

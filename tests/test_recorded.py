@@ -1,13 +1,285 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from numpy.random import RandomState
+from omegaconf import OmegaConf
 
-from tagifai import recorded
-from tagifai.errors import BundleError
+from tagifai import artifacts, datasets, recorded, rounds
+from tagifai.errors import BundleError, ConfigError, DataError
+from tagifai.files import to_json
+from tagifai.schema import EXPERIMENT, Config, Training, check, schema_of
+from tagifai.schema.surroundings import Console, Paths, Tracking
+from tagifai.schema.tasks import Rerun, Train
+from tagifai.tagger import Tagger
+from tests.conftest import CONF, DOCUMENTS, Compose
+
+GROUPS = (*EXPERIMENT, "tracking", "console")
+OPTIONS = [(g, file.stem) for g in GROUPS for file in sorted((CONF / g).glob("*.yaml"))]
+NEEDED = {("data", "table"): ["data.path=a.csv", "data.text=[title,body]"]}
+PRESETS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
+
+SETTINGS = ("seed", *EXPERIMENT, "training", "objective")
+
+Save = Callable[..., Path]
+
+
+@pytest.fixture
+def save(tmp_path: Path, tagger: Tagger) -> Save:
+    """A function that saves a bundle with a recorded configuration, as a mapping or as a text."""
+
+    def made(record: Any, schemas: Mapping[str, Any] | None = None, **more: Any) -> Path:
+        text = record if isinstance(record, str) else OmegaConf.to_yaml(OmegaConf.create(record))
+        documents = {**DOCUMENTS, "config.yaml": text}
+        if schemas is not None:
+            content: dict[str, Any] = {"options": {}, "overrides": [], "versions": {}, "git": {}}
+            documents["provenance.json"] = to_json({**content, "schemas": schemas, **more})
+        artifacts.save(tmp_path / "bundle", tagger, documents)
+        return tmp_path / "bundle"
+
+    return made
+
+
+def present(config: Config) -> Config:
+    """The configuration of a command that trains something else, somewhere else."""
+    return replace(
+        config,
+        task=Rerun(),
+        seed=99,
+        model=None,
+        training=Training(epochs=1),
+        tracking=Tracking(uri="sqlite:///present.db", tags={"a": "b"}),
+        console=Console(verbosity="quiet"),
+        paths=Paths("/root", "/outputs", "/stores"),
+    )
+
+
+def schemas(config: Config) -> dict[str, str | None]:
+    return {group: schema_of(getattr(config, group)) for group in EXPERIMENT}
+
+
+def assert_rebuilt(bundle: Path, config: Config) -> None:
+    here = present(config)
+    made = recorded.configuration(bundle, here)
+    assert {key: getattr(made, key) for key in SETTINGS} == {
+        key: getattr(config, key) for key in SETTINGS
+    }
+    assert [type(getattr(made, key)) for key in SETTINGS] == [
+        type(getattr(config, key)) for key in SETTINGS
+    ]
+    place = (made.tracking, made.console, made.paths, made.whitelist)
+    assert place == (here.tracking, here.console, here.paths, here.whitelist)
+    assert made.task == Train()
+
+
+def assert_rebuilt_both_ways(save: Save, config: Config) -> None:
+    """From a record that names schemas, and from one of before there were such names."""
+    assert_rebuilt(save(asdict(config), schemas(config)), config)
+    assert_rebuilt(save(asdict(config)), config)
+
+
+# --- configurations ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_is_rebuilt_from_its_record(
+    composed: Compose, save: Save, group: str, option: str
+) -> None:
+    config = check(composed(f"{group}={option}", *NEEDED.get((group, option), [])))
+    assert_rebuilt_both_ways(save, config)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_is_rebuilt_from_its_record(
+    composed: Compose, save: Save, preset: str
+) -> None:
+    config = check(composed(f"experiment={preset}", "seed=7"))
+    assert_rebuilt_both_ways(save, config)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["seed=3", "model.alpha=1e-5", "model.eta0=2.0", "training.patience=null"],
+        ["objective.metric=[val_f1,model_bytes]", "objective.direction=[maximize,minimize]"],
+        ["vectorizer.min_df=2", "vectorizer.max_df=0.5", "vectorizer.max_features=100"],
+        ["preprocessing.stopwords=[1e5,\"'on'\",'2020-01-01']", "data.other=null"],
+        # Classes that a person names have no schema, although one has the class and the keys.
+        ["model=custom", "model._target_=sklearn.linear_model.LogisticRegression", "+model.C=10"],
+        ["model=custom", "model._target_=sklearn.linear_model.RidgeClassifier",
+         "+model.alpha=0.5", "+model.class_weight=balanced"],
+        ["vectorizer=custom", "vectorizer._target_=a.B", "+vectorizer.x=[1,{y:null}]"],
+        ["model._target_=sklearn.linear_model.Perceptron"],
+    ],
+)  # fmt: skip
+def test_values_are_rebuilt_from_their_record(
+    composed: Compose, save: Save, overrides: list[str]
+) -> None:
+    assert_rebuilt_both_ways(save, check(composed(*overrides)))
+
+
+def test_a_group_that_is_null_stays_so(composed: Compose, save: Save) -> None:
+    config = replace(check(composed()), sampling=None, threshold=None)
+    assert_rebuilt_both_ways(save, config)
+
+
+def test_fields_that_there_were_not_yet_have_their_defaults(composed: Compose, save: Save) -> None:
+    config = check(composed("model=logistic_regression", "model.C=3", "threshold=none"))
+    record = asdict(config)
+    for group, key in (("training", "refit"), ("model", "tol"), ("preprocessing", "first")):
+        del record[group][key]
+    del record["objective"], record["whitelist"], record["sweep"]
+    assert_rebuilt(save(record, schemas(config)), config)
+    assert_rebuilt(save(record), config)
+
+
+@pytest.mark.parametrize("text", ["${oc.env:HOME}", "${seed}", "???", "\\${x}", "a ${", "\\???"])
+def test_nothing_is_looked_up_for_a_record(composed: Compose, save: Save, text: str) -> None:
+    config = check(composed())
+    config.preprocessing.stopwords = [text, "b"]
+    config.data.other = text
+    assert_rebuilt(save(json.dumps(asdict(config)), schemas(config)), config)
+
+
+def changed(config: Config, group: str, **values: Any) -> dict[str, Any]:
+    record = asdict(config)
+    record[group] |= values
+    return record
+
+
+def test_a_record_is_checked_as_a_command_line_is(composed: Compose, save: Save) -> None:
+    config = check(composed())
+    without = {key: value for key, value in asdict(config).items() if key != "split"}
+    for record, reason in (
+        (changed(config, "model", alpha=-1.0), "model.alpha = -1.0 is not allowed"),
+        (changed(config, "model", alpha="much"), "much"),
+        (changed(config, "training", speed=9), "speed"),
+        (asdict(config) | {"magic": {"x": 1}}, "magic"),
+        (asdict(config) | {"seed": -1}, "seed = -1"),
+        (without, "split is not set"),
+        ("[1, 2]", "not a mapping"),
+        ("a: [", "no YAML"),
+        (changed(config, "objective", metric="test_f1"), "objective.metric"),
+    ):
+        bundle = save(record, schemas(config))
+        with pytest.raises(ConfigError) as caught:
+            recorded.configuration(bundle, present(config))
+        assert str(caught.value).startswith(f"{bundle}/config.yaml does not fit this version: ")
+        assert reason in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("option", ["sgd", "custom"])
+def test_a_record_cannot_run_what_is_not_allowed_nor_allow_more(
+    composed: Compose, save: Save, option: str
+) -> None:
+    config = check(composed(f"model={option}", "model._target_=os.system"))
+    record = asdict(config) | {"whitelist": ["os.*"]}
+    for bundle in (save(record), save(record, schemas(config))):
+        made = recorded.configuration(bundle, present(config))
+        assert made.whitelist == []
+        with pytest.raises(ConfigError, match=r"model\._target_ = 'os\.system' is not allowed"):
+            rounds.parts_of(made, RandomState(0))
+
+
+def test_data_files_of_the_project_are_looked_for_below_its_present_root(
+    composed: Compose, save: Save
+) -> None:
+    config = check(composed("paths.root=/old", "data.projects=/old/a/p.csv", "data.tags=/x/t.csv"))
+    made = recorded.configuration(save(asdict(config), schemas(config)), present(config))
+    assert made.data.projects == "/root/a/p.csv"  # type: ignore[attr-defined]
+    assert made.data.tags == "/x/t.csv"  # type: ignore[attr-defined]
+
+
+# --- how a run came about ----------------------------------------------------------------------
+
+
+def test_a_bundle_from_before_there_was_provenance_says_nothing(save: Save) -> None:
+    assert recorded.provenance(save({"seed": 1})) == {}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"options": []}, {"git": None}, {"versions": {"numpy": 2}}, {"overrides": "a"},
+     {"schemas": {"model": ["x"]}}],
+)  # fmt: skip
+def test_provenance_of_another_form_is_refused(save: Save, wrong: dict[str, Any]) -> None:
+    bundle = save({"seed": 1}, **({"schemas": {}} | wrong))
+    with pytest.raises(BundleError, match="does not say how"):
+        recorded.provenance(bundle)
+
+
+def test_a_schema_that_there_is_not_is_refused(composed: Compose, save: Save) -> None:
+    config = check(composed())
+    bundle = save(asdict(config), schemas(config) | {"model": "model/x"})
+    with pytest.raises(ConfigError, match="model has the schema 'model/x', which is not known"):
+        recorded.configuration(bundle, present(config))
+
+
+# --- the data set ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trained(composed: Compose, tmp_path: Path) -> tuple[Config, str]:
+    """A configuration with a table of its own, and the digest of the stored data set."""
+    path = tmp_path / "mine.csv"
+    path.write_text("text,label\na,x\nb,y\n")
+    config = check(
+        composed("data=table", f"data.path={path}", f"paths.stores={tmp_path / 'stores'}")
+    )
+    return config, datasets.load(config.data, tmp_path / "stores").digest
+
+
+def with_digest(tmp_path: Path, tagger: Tagger, digest: str) -> Path:
+    splits = to_json({"data": {"name": "mine", "digest": digest}})
+    artifacts.save(tmp_path / "bundle", tagger, {**DOCUMENTS, "splits.json": splits})
+    return tmp_path / "bundle"
+
+
+def test_the_stored_data_set_counts_whatever_has_become_of_its_source(
+    trained: tuple[Config, str], tmp_path: Path, tagger: Tagger
+) -> None:
+    config, digest = trained
+    bundle = with_digest(tmp_path, tagger, digest)
+    (tmp_path / "mine.csv").write_text("text,label\na,x\nc,y\n")
+    assert recorded.dataset(bundle, config).digest == digest
+    (tmp_path / "mine.csv").unlink()
+    found = recorded.dataset(bundle, config)
+    assert (found.digest, found.table["text"].tolist()) == (digest, ["a", "b"])
+
+
+def test_a_data_set_that_is_not_stored_any_more_is_made_from_its_source_as_it_is_now(
+    trained: tuple[Config, str], tmp_path: Path, tagger: Tagger
+) -> None:
+    config, digest = trained
+    bundle = with_digest(tmp_path, tagger, digest)
+    (tmp_path / "mine.csv").write_text("text,label\na,x\nc,y\n")
+    datasets.load(config.data, tmp_path / "stores")
+    found = recorded.dataset(bundle, config)
+    assert found.digest != digest
+    assert found.table["text"].tolist() == ["a", "c"]
+
+
+def test_data_that_are_gone_are_one_clear_error(
+    trained: tuple[Config, str], tmp_path: Path, tagger: Tagger
+) -> None:
+    config, _ = trained
+    (tmp_path / "mine.csv").unlink()
+    with pytest.raises(DataError) as caught:
+        recorded.dataset(with_digest(tmp_path, tagger, "0" * 64), config)
+    assert "'mine' that the run was trained with (SHA-256 000000000000…) is not in" in str(
+        caught.value
+    )
+    assert f"there is no file {tmp_path}/mine.csv" in str(caught.value)
+
+
+# --- rows ---------------------------------------------------------------------------------------
+
 
 DATA = {"name": "sample", "digest": "0"}
 

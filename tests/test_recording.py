@@ -2,20 +2,15 @@ from __future__ import annotations
 
 import json
 import logging
-import shlex
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from mlflow import MlflowClient
 from omegaconf import OmegaConf
 
@@ -24,8 +19,9 @@ from tagifai.datasets import Dataset
 from tagifai.errors import DataError, Reaped, TrackingError
 from tagifai.labels import LabelEncoder
 from tagifai.metrics import Performance, Scores
+from tagifai.origins import Origin
 from tagifai.pipeline import Prepared, Result
-from tagifai.schema import EXPERIMENT, Config, check
+from tagifai.schema import Config, check
 from tagifai.splits import Split
 from tagifai.tagger import Tagger
 from tagifai.training import History, Pruned
@@ -264,17 +260,6 @@ def test_other_errors_do_not_name_the_model(tmp_path: Path, error: Exception) ->
 # --- the inputs of a run -----------------------------------------------------------------------
 
 
-def hydra_of(
-    monkeypatch: pytest.MonkeyPatch, mode: RunMode, task: list[str], **choices: str
-) -> None:
-    hydra = SimpleNamespace(
-        mode=mode,
-        overrides=SimpleNamespace(task=task, hydra=[]),
-        runtime=SimpleNamespace(choices=choices),
-    )
-    monkeypatch.setattr(HydraConfig, "get", lambda: hydra)
-
-
 DATASET = Dataset(
     pd.DataFrame(),
     {
@@ -294,60 +279,26 @@ def config(composed: Compose) -> Config:
     return check(composed("preprocessing=none", "++tracking.tags={team: x}"))
 
 
-def inputs(config: Config, output: Path) -> Spy:
+def origin(output: Path, **chosen: Any) -> Origin:
+    command = "run.py model=sgd 'seed=1'"
+    options = {"model": "sgd", "sampling": "random_over"}
+    return Origin("a name", command, output, **({"options": options, "overrides": []} | chosen))
+
+
+PROVENANCE = {"versions": {"scikit-learn": "1.9.0"}, "git": {"commit": "c0ffee", "dirty": "true"}}
+
+
+def inputs(config: Config, made: Origin) -> Spy:
     spy = Spy()
-    recording.log_inputs(spy, config, DATASET, output)
+    recording.log_inputs(spy, config, DATASET, made, PROVENANCE)
     return spy
-
-
-@pytest.mark.parametrize(
-    ("mode", "argv", "task", "command"),
-    [
-        (RunMode.RUN, ["model.alpha=1e-5", "--config-dir", "my conf"], ["model.alpha=1e-5"],
-         ["run.py", "model.alpha=1e-5", "--config-dir", "my conf"]),
-        (RunMode.MULTIRUN, ["-m", "seed=1,2", "model=sgd"], ["seed=2", "model=sgd"],
-         ["run.py", "seed=2", "model=sgd"]),
-        (RunMode.MULTIRUN, ["-m", "data.projects='a b','c d'"], ["data.projects='c d'"],
-         ["run.py", "data.projects='c d'"]),
-        (RunMode.MULTIRUN, ["-m", "sweepx=1,2"], ["sweepx=1", "+my.sweep=1"],
-         ["run.py", "sweepx=1", "+my.sweep=1"]),
-    ],
-)  # fmt: skip
-def test_the_command_is_the_one_that_runs_this_job_alone(
-    monkeypatch: pytest.MonkeyPatch,
-    config: Config,
-    tmp_path: Path,
-    mode: RunMode,
-    argv: list[str],
-    task: list[str],
-    command: list[str],
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["/somewhere/run.py", *argv])
-    hydra_of(monkeypatch, mode, task)
-    tags = inputs(config, tmp_path).tags
-    assert shlex.split(tags["command"]) == command
-    assert shlex.split(tags["overrides"]) == task
-
-
-@pytest.mark.parametrize("told", ["sweep=mine", "sweep.restart=true"])
-def test_the_command_of_a_search_s_job_chooses_what_the_preset_chose(
-    monkeypatch: pytest.MonkeyPatch, config: Config, tmp_path: Path, told: str
-) -> None:
-    chosen = {group: f"my-{group}" for group in EXPERIMENT}
-    hydra_of(monkeypatch, RunMode.MULTIRUN, [told, "model.alpha=1e-05", "model=sgd"], **chosen)
-    tags = inputs(config, tmp_path).tags
-    words = shlex.split(tags["command"])
-    others = [f"{group}=my-{group}" for group in EXPERIMENT if group != "model"]
-    assert words == ["run.py", "model.alpha=1e-05", "model=sgd", *others]
-    assert shlex.split(tags["overrides"]) == [told, "model.alpha=1e-05", "model=sgd"]
 
 
 def test_all_that_a_run_is_made_from_is_recorded_but_where_it_was_made(
     monkeypatch: pytest.MonkeyPatch, config: Config, tmp_path: Path
 ) -> None:
-    hydra_of(monkeypatch, RunMode.RUN, [], model="sgd", sampling="random_over")
     monkeypatch.chdir(tmp_path)
-    spy = inputs(config, tmp_path)
+    spy = inputs(config, origin(tmp_path, overrides=["model=sgd", "seed=1 "]))
     assert spy.params["model.alpha"] == 1e-4
     assert spy.params["training.epochs"] == 100
     assert spy.params["seed"] == 42
@@ -355,11 +306,24 @@ def test_all_that_a_run_is_made_from_is_recorded_but_where_it_was_made(
     assert (spy.params["objective.metric"], spy.params["objective.repeats"]) == ("val_f1", 1)
     assert (spy.tags["seed"], spy.tags["team"], spy.tags["cwd"]) == (42, "x", str(tmp_path))
     assert (spy.tags["option.model"], spy.tags["option.sampling"]) == ("sgd", "random_over")
-    assert spy.tags["version.scikit-learn"]
+    assert (spy.tags["command"], spy.tags["overrides"]) == (
+        "run.py model=sgd 'seed=1'",
+        "model=sgd 'seed=1 '",
+    )
+    assert spy.tags["version.scikit-learn"] == "1.9.0"
+    assert spy.tags["mlflow.source.git.commit"] == "c0ffee"
+    assert spy.tags["mlflow.source.git.dirty"] == "true"
     counts = {"rows": 3, "tags": {"a": 2, "b": 1}}
     assert spy.data == [("sample", "0123" * 16, "https://host/p.csv", counts)]
     assert spy.files == ["config.yaml", "overrides.yaml"]
     assert OmegaConf.load(tmp_path / "config.yaml").model.alpha == 1e-4
+
+
+def test_what_a_record_does_not_say_of_its_choices_is_not_made_up(
+    config: Config, tmp_path: Path
+) -> None:
+    tags = inputs(config, origin(tmp_path, options={}, overrides=None)).tags
+    assert not [name for name in tags if name.startswith("option.") or name == "overrides"]
 
 
 # --- the model ---------------------------------------------------------------------------------
@@ -397,7 +361,7 @@ def kept(spy: Spy, config: Config, output: Path, tagger: Tagger) -> None:
         with recording.epochs_kept(spy) as keep:
             keep.on_epoch_end(HISTORY)
         parts = (prepared(), result(tagger), OBJECTIVE, {"": HISTORY})
-        recording.keep_model(spy, config, output, *parts, "0123")
+        recording.keep_model(spy, config, output, *parts, "0123", PROVENANCE)
 
 
 def test_the_model_is_saved_published_and_recorded(
@@ -423,6 +387,13 @@ def test_the_bundle_says_which_rows_were_for_what(
     assert splits["data"] == {"name": "sample", "digest": "0123"}
     assert splits["train"] == [f"id{i}" for i in range(8)]
     assert (splits["val"], splits["test"]) == (["id8", "id10"], ["id11", "id9"])
+
+
+def test_the_bundle_says_how_the_run_came_about(
+    config: Config, tmp_path: Path, tagger: Tagger
+) -> None:
+    kept(Spy(), config, tmp_path / "run", tagger)
+    assert artifacts.document(tmp_path / "run" / "bundle", "provenance.json") == PROVENANCE
 
 
 def test_losses_are_recorded_by_epoch_and_scores_once_with_the_objective(

@@ -130,7 +130,7 @@ ARROWS: dict[str, set[str]] = {
     "pipeline": {"errors", "schema", *PURE},
     "objectives": {"errors", "schema", "metrics", "splits", "pipeline"},
     "profiles": {"pipeline"},
-    "recorded": {"errors", "artifacts", "datasets", "pipeline", "labels"},
+    "recorded": {"errors", "schema", "labels", "artifacts", "datasets", "pipeline", "paths"},
     "callbacks": {"training"},
     "promotion": {"errors", "artifacts", "pipeline", "recorded", "tagger"},
     "runs": {
@@ -138,8 +138,17 @@ ARROWS: dict[str, set[str]] = {
         *("artifacts", "store", "tracking", "lookup", "registry"),
     },
     "recording": {
-        *("errors", "files", "provenance", "schema"),
-        *("artifacts", "datasets", "tracking", "serving", "pipeline", "callbacks", "training"),
+        *("errors", "files", "schema"),
+        *(
+            "artifacts",
+            "datasets",
+            "tracking",
+            "serving",
+            "pipeline",
+            "callbacks",
+            "training",
+            "origins",
+        ),
     },
     "sweeps": {
         *("files", "liveness", "schema", "store", "tracking", "studies", "trials"),
@@ -147,6 +156,18 @@ ARROWS: dict[str, set[str]] = {
     "removal": {
         *("liveness", "leftovers", "artifacts", "folders", "ledger", "runs", "sweeps"),
     },
+    "origins": {"provenance", "schema", "sweeps"},
+    "views": {"addresses", "schema", "store", "console", "pipeline", "origins"},
+    "rounds": {
+        *("errors", "schema", "training", "components", "tracking", "console"),
+        *("pipeline", "objectives", "callbacks", "recording", "sweeps"),
+    },
+    "trainer": {
+        *("errors", "schema", "training", "datasets", "store", "tracking", "console"),
+        *("pipeline", "objectives", "profiles", "recording", "runs", "sweeps"),
+        *("origins", "rounds", "views"),
+    },
+    "reruns": {"errors", "metrics", "artifacts", "recorded"},
     **{
         f"tasks.{name}": {
             *GROUND,
@@ -163,6 +184,10 @@ ARROWS: dict[str, set[str]] = {
             "recording",
             "sweeps",
             "removal",
+            "origins",
+            "views",
+            "trainer",
+            "reruns",
         }
         for name in TASKS
     },
@@ -185,7 +210,7 @@ ONLY_IN: dict[str, set[str]] = {
     "mlflow": {"tracking", "store", "lookup", "ledger", "registry", "serving", "server"},
     "optuna": {"studies", "samplers", "trials", "search"},
     "hydra": {
-        *("components", "samplers", "paths", "recording", "sweeps", "tasks.train"),
+        *("components", "samplers", "paths", "origins", "sweeps"),
         *(
             "tasks.elt",
             "tasks.evaluate",
@@ -200,7 +225,7 @@ ONLY_IN: dict[str, set[str]] = {
     },
     "hydra_plugins": {"search", "sweeper"},
     "omegaconf": {
-        *("schema", "recording", "sweeps", "tasks.train", "tasks.evaluate"),
+        *("schema", "recording", "recorded", "sweeps", "tasks.evaluate"),
         *("search", "sweeper", "plugins", "cli", "run"),
     },
     "filelock": {

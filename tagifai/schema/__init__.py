@@ -4,7 +4,16 @@ YAML files state choices; types and defaults stand here. `check` turns a compose
 into these dataclasses, and that is when the ranges are checked.
 """
 
-from tagifai.schema.config import EXPERIMENT, NODES, UNLISTED, Config, check, flat
+from tagifai.schema.config import (
+    EXPERIMENT,
+    NODES,
+    OPTIONAL,
+    UNLISTED,
+    Config,
+    check,
+    flat,
+    schema_of,
+)
 from tagifai.schema.data import Data, Table, TwoTables
 from tagifai.schema.experiment import Preprocessing, Split, Training
 from tagifai.schema.models import SGD
@@ -14,6 +23,7 @@ from tagifai.schema.tasks import Predict
 __all__ = [
     "EXPERIMENT",
     "NODES",
+    "OPTIONAL",
     "SGD",
     "STANDARD",
     "UNLISTED",
@@ -28,4 +38,5 @@ __all__ = [
     "TwoTables",
     "check",
     "flat",
+    "schema_of",
 ]

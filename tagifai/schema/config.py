@@ -131,6 +131,11 @@ UNLISTED: dict[str, dict[str, Any]] = {
 """Options that stand for any class: `glob(*)` cannot know what to run them with."""
 
 
+def schema_of(settings: Any) -> str | None:
+    """Return the name of the schema that a group's settings have, or None of a plain dict."""
+    return next((name for name, node in NODES.items() if type(settings) is node), None)
+
+
 def flat(config: Config, without: Collection[str]) -> dict[str, Any]:
     """Return a configuration under flat keys, such as "model.alpha", without some of its groups."""
     return _flat({k: v for k, v in asdict(config).items() if k not in without}, "")

@@ -1,0 +1,163 @@
+"""Rounds: the trainings of a run, its own and those whose mean is the objective."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+
+from numpy.random import RandomState
+
+from tagifai import components, objectives, pipeline, recording, sweeps, tracking
+from tagifai.callbacks import Progress, Report
+from tagifai.console import Display
+from tagifai.errors import UserError
+from tagifai.schema import Config
+from tagifai.training import History, Pruned, trains_by_epochs
+
+log = logging.getLogger(__name__)
+
+
+def parts_of(config: Config, random_state: RandomState) -> pipeline.Parts:
+    """Return the unfitted objects that a configuration describes.
+
+    Args:
+        config: of the run.
+        random_state: handed to those that take one.
+
+    Raises:
+        ConfigError: one of them cannot be made, or they cannot work together.
+    """
+    made = [
+        components.build(group, getattr(config, group), random_state)
+        for group in ("vectorizer", "sampling", "model", "threshold")
+    ]
+    parts = pipeline.Parts(*made)
+    parts.check()
+    return parts
+
+
+class Rounds:
+    """Trains the rounds of one run.
+
+    Args:
+        config: of the run.
+        display: shows the epochs.
+        tracked: the open run.
+        trial: told about the objective on the way.
+
+    Attributes:
+        last: the training of the last round.
+        histories: of all trainings outside a search, by the prefix of their metrics' names.
+    """
+
+    last: pipeline.Result
+
+    def __init__(
+        self, config: Config, display: Display, tracked: tracking.Run, trial: sweeps.Trial
+    ) -> None:
+        self._config = config
+        self._display = display
+        self._tracked = tracked
+        self._trial = trial
+        self.histories: dict[str, History] = {}
+
+    def objective(
+        self, prepared: pipeline.Prepared, parts: pipeline.Parts, own: pipeline.Result | None
+    ) -> dict[str, float]:
+        """Return the value of each metric of the objective, a mean over the rounds.
+
+        Args:
+            prepared: the run's rows.
+            parts: the run's own, unfitted unless `own` is given.
+            own: the run's own training, which may be one of the rounds.
+
+        Raises:
+            Pruned: the search has told so.
+            UserError: a value is not a number.
+        """
+        config, metrics = self._config, self._config.objective.metrics
+        values: list[list[float]] = []
+        turns = objectives.rounds(prepared, config.objective, config.seed)
+        for turn in turns[1:]:
+            for metric in metrics:
+                # A slice may have rows in one cut and none in another.
+                turn.prepared.check_objective(metric)
+        for number, turn in enumerate(turns):
+            if turn.random_state is None:
+                result = own or self.fit(turn.prepared, parts, values=values)
+            else:
+                fresh = parts_of(config, turn.random_state)
+                prefix = f"{config.objective.by.removesuffix('s')}_{number}/"
+                result = self.fit(turn.prepared, fresh, values=values, prefix=prefix)
+            values.append([result.value(metric) for metric in metrics])
+            self._report_round(number, values, result.history)
+        self.last = result
+        objective = dict(zip(metrics, objectives.mean(values), strict=True))
+        for metric, value in objective.items():
+            if not math.isfinite(value):
+                raise UserError(f"The objective {metric} is {value}: not a number to go by.")
+        return objective
+
+    def _report_round(self, number: int, values: list[list[float]], history: History) -> None:
+        self._trial.check()
+        last_epoch = self._config.training.epochs - 1
+        between = number + 1 < self._config.objective.repeats and self._reports()
+        if between and last_epoch not in history.scores:
+            last_step = number * self._config.training.epochs + last_epoch
+            if self._trial.report(last_step, sum(v[0] for v in values) / len(values)):
+                raise Pruned
+
+    def fit(
+        self,
+        prepared: pipeline.Prepared,
+        parts: pipeline.Parts,
+        *,
+        test: bool = False,
+        values: Sequence[Sequence[float]] = (),
+        prefix: str = "",
+    ) -> pipeline.Result:
+        """Train once.
+
+        Args:
+            prepared: the rows.
+            parts: unfitted.
+            test: score the test rows too.
+            values: of the rounds before, for the reports.
+            prefix: of the metrics by epoch in the tracking store.
+        """
+        config, objective = self._config, self._config.objective
+        listeners = Report(
+            self._trial.report,
+            self._trial.check,
+            first_step=len(values) * config.training.epochs,
+            earlier=[value[0] for value in values],
+        )
+        epochs = config.training.epochs if trains_by_epochs(parts.model) else 1
+        reported = (objective.metrics[0], objective.report_every or 1)
+        epochs_kept = recording.epochs_kept(self._tracked, prefix)
+        with epochs_kept as keep, self._display.epochs(epochs) as show:
+            result = pipeline.fit(
+                prepared,
+                parts,
+                config.training,
+                (keep, Progress(show), Progress(_log_epoch), listeners),
+                test=test,
+                scored=reported if self._reports() else None,
+            )
+        if sweeps.in_search():
+            recording.log_epochs(self._tracked, result.history, prefix)
+        else:
+            # Later: should the store fail, the model is to be saved first.
+            self.histories[prefix] = result.history
+        return result
+
+    def _reports(self) -> bool:
+        """Return whether the objective is one that epochs have a value of, and is reported."""
+        objective = self._config.objective
+        one = len(objective.metrics) == 1 and objective.metrics[0] != "model_bytes"
+        return one and objective.report_every is not None
+
+
+def _log_epoch(epoch: int, train_loss: float, val_loss: float) -> None:
+    log.info("Epoch %d | train_loss %.5f | val_loss %.5f", epoch, train_loss, val_loss)

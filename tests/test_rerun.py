@@ -1,0 +1,179 @@
+"""task=rerun end to end; and that a configuration gives one model, wherever it is trained."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from tests.app import SMALL, App
+
+
+@pytest.fixture
+def app(tmp_path: Path, ready: Callable[[Path], App]) -> App:
+    return ready(tmp_path)
+
+
+def run_of(app: App, run_id: str) -> Run:
+    return MlflowClient(f"sqlite:///{app.stores}/mlflow.db").get_run(run_id)
+
+
+def contents(bundle: Path) -> dict[str, str]:
+    """The sums of what a training gives, of all parts but those that name folders and commands."""
+    parts = json.loads((bundle / "manifest.json").read_text())["parts"]
+    own = {name: of_part["content"] for name, of_part in parts.items()}
+    return {k: v for k, v in own.items() if k not in ("config.yaml", "provenance.json")}
+
+
+def compared(app: App) -> dict[str, Any]:
+    """What the latest rerun has written of the comparison."""
+    path = max(app.outputs.glob("*/*-rerun/rerun.json"))
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+# --- a run again from its record ---------------------------------------------------------------
+
+CHOSEN = (*SMALL, "model=sgd_averaged", "seed=3", "model.alpha=2e-4")
+
+
+def test_a_run_trained_again_is_equal_and_recorded_as_a_run_like_any_other(app: App) -> None:
+    app.ok(*CHOSEN, "+tracking.tags.purpose=first")
+    first, bundle = app.run_id(), app.bundle()
+    output = app.ok("task=rerun", "tracking.experiment=again")
+
+    assert f"tagifai rerun of {first}" in output
+    assert "model sgd_averaged" in output
+    assert f"Run {first} is reproduced to the last bit: the data, 42 metrics and" in output
+    assert "What differs" not in output
+    assert app.run_id() != first
+    assert contents(app.bundle()) == contents(bundle)
+    found = compared(app)
+    assert (found["rerun_of"], found["run_id"], found["equal"]) == (first, app.run_id(), True)
+    before, now = run_of(app, first), run_of(app, app.run_id())
+    assert now.info.status == "FINISHED"
+    assert now.info.experiment_id != before.info.experiment_id
+    assert now.info.run_name == before.info.run_name == "sgd_averaged-tfidf_word-sample"
+    assert now.data.tags["rerun_of"] == first
+    assert "task=rerun" in shlex.split(now.data.tags["command"])
+    assert now.data.tags["overrides"] == before.data.tags["overrides"]
+    assert now.data.tags["option.model"] == "sgd_averaged"
+    assert "purpose" not in now.data.tags
+    own = ("task.", "tracking.", "console.")
+    assert {k: v for k, v in now.data.params.items() if not k.startswith(own)} == {
+        k: v for k, v in before.data.params.items() if not k.startswith(own)
+    }
+    assert now.data.params["task.name"] == "train"
+
+
+def test_a_run_from_before_there_was_provenance_is_trained_again_without_its_choices(
+    app: App,
+) -> None:
+    app.ok(*CHOSEN)
+    first, bundle = app.run_id(), app.bundle()
+    (bundle / "provenance.json").unlink()
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    del manifest["parts"]["provenance.json"]
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    assert f"Run {first} is reproduced" in app.ok("task=rerun", "console=quiet")
+
+    again = run_of(app, app.run_id())
+    assert again.info.run_name == f"rerun-{first[:8]}"
+    assert not {"overrides", "option.model"} & set(again.data.tags)
+    # The next one is of a record that says that it does not know.
+    assert "is reproduced" in app.ok("task=rerun", "console=quiet")
+
+
+def table(path: Path, rows: int) -> None:
+    with path.open("w", newline="") as file:
+        written = csv.writer(file)
+        written.writerow(["text", "label"])
+        for number in range(rows):
+            written.writerow([f"good thing {number}", "good"])
+            written.writerow([f"bad thing {number * 7}", "bad"])
+
+
+def test_changed_data_are_the_first_difference_and_data_that_are_gone_an_error(app: App) -> None:
+    mine = ("data=table", "data.path=mine.csv")
+    table(app.cwd / "mine.csv", rows=20)
+    app.ok(*mine, *SMALL, "console=quiet", "tracking=none")
+    first = app.run_id()
+    table(app.cwd / "mine.csv", rows=25)
+    again = ("task=rerun", f"task.run_id={first}", "console=quiet", "tracking=none")
+    # The data set is in the store yet.
+    assert f"Run {first} is reproduced" in app.ok(*again)
+
+    app.ok("task=elt", *mine)
+    done = app.run(*again)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: Run {first} is not reproduced: of the data, ")
+    assert done.stderr.endswith(f" differ. The new run {app.run_id()} is kept.\n")
+    assert done.stderr.count("\n") == 1
+    lines = done.stdout[done.stdout.index("What differs") :].splitlines()
+    shown = [line.split(maxsplit=2)[2].strip() for line in lines[4:] if len(line.split()) > 2]
+    assert shown[0] == "data (SHA-256)"
+    assert "content of splits.json" in shown
+    found = compared(app)
+    assert (found["equal"], found["results"][0]["what"]) == (False, "data (SHA-256)")
+    kept = app.run_id()
+    assert kept != first
+    assert app.bundle().is_dir()
+
+    (app.cwd / "mine.csv").unlink()
+    (app.stores / "data" / "mine" / "labeled.csv").unlink()
+    done = app.run(*again)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "that the run was trained with" in done.stderr
+    assert "there is no file" in done.stderr
+    assert app.run_id() == kept
+
+
+def test_what_comes_from_the_record_cannot_be_chosen(app: App) -> None:
+    for override in ("seed=3", "model=sgd_huber", "training.epochs=2", "experiment=best"):
+        done = app.run("task=rerun", override)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"Error: {override} has no effect: task=rerun takes all")
+    done = app.run("task=rerun")
+    assert done.returncode == 2
+    assert "No run has been trained" in done.stderr
+
+
+# --- one configuration, one model --------------------------------------------------------------
+
+CONFIGURATION = ("vectorizer=tfidf_word12", "model=logistic_regression", "tracking=none")
+"""Its fit is linear algebra, whose sums depend on how many threads add them up."""
+
+SWEEPS = {"basic": (), "joblib": ("hydra.launcher.n_jobs=2",)}
+
+
+def test_a_run_alone_and_in_sweeps_beside_another_are_equal_byte_by_byte(app: App) -> None:
+    alone = (*CONFIGURATION, "console=quiet")
+    app.ok(*alone, f"hydra.run.dir={app.outputs}/alone")
+    for launcher, more in SWEEPS.items():
+        sweep = (f"hydra/launcher={launcher}", f"hydra.sweep.dir={app.outputs}/{launcher}", *more)
+        done = app.run("-m", *alone, "seed=42,1", *sweep)
+        assert done.returncode == 0, done.stderr
+
+    folders = [app.outputs / name for name in ("alone", "basic/0", "joblib/0")]
+    (app.cwd / "texts.txt").write_text("Detecting cars\nA corpus of dialogues\nServing models\n")
+    tagged = []
+    for folder in folders:
+        (log,) = folder.glob("run.log")
+        run_id = log.read_text().partition("Run ")[2].split()[0]
+        tagged.append(app.ok("task=predict", "task.input=texts.txt", f"task.run_id={run_id}"))
+    assert len({(folder / "performance.json").read_bytes() for folder in folders}) == 1
+    assert [contents(folder / "bundle") for folder in folders[1:]] == [
+        contents(folders[0] / "bundle")
+    ] * 2
+    assert len(set(tagged)) == 1
+    assert len(json.loads(tagged[0])) == 3
+    assert contents(app.outputs / "basic/1/bundle") == contents(app.outputs / "joblib/1/bundle")
+    assert contents(app.outputs / "basic/1/bundle") != contents(folders[0] / "bundle")
