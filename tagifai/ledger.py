@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from tagifai import liveness, lookup, store
-from tagifai.addresses import masked, sqlite_path
-from tagifai.errors import ConfigError, TrackingError, nearest
+from tagifai.errors import ConfigError, DataError, TrackingError, nearest
 from tagifai.leftovers import ENDED, Run
 
 if TYPE_CHECKING:
@@ -40,12 +39,10 @@ class Ledger:
     """
 
     def __init__(self, uri: str, stores: Path) -> None:
-        path = sqlite_path(uri)
-        if path is not None and not path.exists():
-            raise TrackingError(f"There are no tracked runs yet: no {path}.")
-        if not store.answers(uri):
-            raise TrackingError(f"{masked(uri)} does not answer.")
-        self._client = store.connect(uri)
+        try:
+            self._client = store.existing(uri)
+        except DataError as error:
+            raise TrackingError(str(error)) from None
         self._stores = stores
 
     def runs(self, experiment: str) -> list[Run]:

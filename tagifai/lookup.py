@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tagifai import store
-from tagifai.addresses import masked, sqlite_path
-from tagifai.errors import ConfigError, DataError, TrackingError, nearest
+from tagifai.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,15 +40,7 @@ def runs(
         ConfigError: no such experiment, or a filter that MLflow does not accept.
         TrackingError: the store does not answer, or fails.
     """
-    path = sqlite_path(uri)
-    if path is not None and not path.exists():
-        raise DataError(f"There are no tracked runs yet: no {path}. Train some: run.py -m ...")
-    if not store.answers(uri):
-        raise TrackingError(
-            f"{masked(uri)} does not answer. Check tracking.uri and MLFLOW_TRACKING_URI."
-        )
-    with store.guarded():
-        client = store.connect(uri)
+    client = store.existing(uri)
     found = search(client, _experiment_id(client, experiment), _filter(parent, filter))
     return table(found)
 

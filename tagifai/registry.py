@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tagifai import store
-from tagifai.addresses import masked, sqlite_path
-from tagifai.errors import ConfigError, TrackingError
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 CHAMPION = "champion"
 """The alias, as in models:/tagifai@champion."""
@@ -49,21 +44,14 @@ class Registry:
         name: of the registered model.
 
     Raises:
-        ConfigError: there is no store yet.
+        DataError: there is no store yet.
         TrackingError: it does not answer.
     """
 
     def __init__(self, uri: str, name: str) -> None:
-        path = sqlite_path(uri)
-        if path is not None and not path.exists():
-            raise ConfigError(f"There are no tracked runs yet: no {path}. Train one: run.py")
-        if not store.answers(uri):
-            raise TrackingError(
-                f"{masked(uri)} does not answer. Check tracking.uri and MLFLOW_TRACKING_URI."
-            )
         self.name = name
         self._on_server = uri.startswith("http")
-        self._client: MlflowClient = store.connect(uri)
+        self._client = store.existing(uri)
 
     def champion(self) -> Version | None:
         """Return the version that has the alias, or None."""

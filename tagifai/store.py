@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tagifai.addresses import is_url, masked, sqlite_path
-from tagifai.errors import TrackingError
+from tagifai.errors import DataError, TrackingError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,6 +37,23 @@ def connect(uri: str) -> MlflowClient:
         import mlflow
 
         return mlflow.MlflowClient(uri)
+
+
+def existing(uri: str) -> MlflowClient:
+    """Return a client of a tracking store that is there already and answers.
+
+    Raises:
+        DataError: there is no store yet.
+        TrackingError: it does not answer.
+    """
+    path = sqlite_path(uri)
+    if path is not None and not path.exists():
+        raise DataError(f"There are no tracked runs yet: no {path}. Train some: run.py")
+    if not answers(uri):
+        raise TrackingError(
+            f"{masked(uri)} does not answer. Check tracking.uri and MLFLOW_TRACKING_URI."
+        )
+    return connect(uri)
 
 
 def make_database(uri: str) -> None:

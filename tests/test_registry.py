@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tagifai import tracking
-from tagifai.errors import ConfigError, TrackingError
+from tagifai.errors import DataError, TrackingError
 from tagifai.registry import Registry, Version
 
 
@@ -90,7 +90,7 @@ def test_a_model_that_cannot_be_written_is_failed_and_not_the_run_s(
 
 
 def test_a_store_that_is_not_there_is_an_error(tmp_path: Path, nobody: str) -> None:
-    with pytest.raises(ConfigError, match="no tracked runs yet"):
+    with pytest.raises(DataError, match="no tracked runs yet"):
         Registry(f"sqlite:///{tmp_path}/none.db", "tagifai")
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(TrackingError, match="does not answer"):
