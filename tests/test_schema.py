@@ -27,7 +27,22 @@ from tagifai.schema.experiment import (
 )
 from tagifai.schema.models import SGD, ComplementNB, LinearSVC, LogisticRegression
 from tagifai.schema.surroundings import Console, Objective, Paths, Sweep, Tracking
-from tagifai.schema.tasks import Compare, Elt, Errors, Evaluate, Info, Predict, Train
+from tagifai.schema.tasks import (
+    Clean,
+    Compare,
+    Elt,
+    Errors,
+    Evaluate,
+    Export,
+    Import,
+    Info,
+    Predict,
+    Promote,
+    Rerun,
+    Rollback,
+    Serve,
+    Train,
+)
 from tagifai.schema.vectorizers import Counts, Hashing, Tfidf, Union
 
 SUM = "0123456789abcdef" * 4
@@ -109,6 +124,12 @@ ACCEPTED: list[tuple[type, dict[str, Any]]] = [
         for value in (None, " x ")
     ],
     *[(Evaluate, {key: value}) for key in ("run_id", "data", "output") for value in (None, "x")],
+    (Promote, {"run_id": "best", "metric": "val_class/mlops/f1", "direction": "minimize"}),
+    (Rerun, {"run_id": "champion"}),
+    (Export, {"path": "a/b.ZIP"}),
+    (Import, {"path": "anything"}),
+    *[(Serve, {"port": port}) for port in (0, 65535)],
+    (Clean, {"days": 0.0, "max_gb": 0.0}),
     (Compare, {"parent": "0a-B_9", "direction": "minimize", "tags": None, "limit": 1}),
     *[(Compare, {"output": f"a.{kind}"}) for kind in ("csv", "json", "MD")],
     (Paths, {"root": MISSING, "outputs": "o", "stores": "/s"}),
@@ -126,6 +147,16 @@ NOT_BLANK: list[tuple[type, str]] = [
 ]
 
 REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
+    (Promote, {"metric": "test_f1"}, "metric", "a metric of validation rows"),
+    (Promote, {"direction": "up"}, "direction", "one of null, maximize, minimize"),
+    (Promote, {"run_id": " "}, "run_id", "something that is not blank"),
+    (Rerun, {"run_id": ""}, "run_id", "something that is not blank"),
+    *[(Export, {"path": text}, "path", "a .zip file") for text in ("a", "a.tar.gz", "zip")],
+    (Import, {"path": ""}, "path", "something that is not blank"),
+    *[(Serve, {"port": port}, "port", "from 0 to 65535") for port in (-1, 65536)],
+    (Serve, {"host": ""}, "host", "something that is not blank"),
+    *[(Clean, {"days": days}, "days", "a number of at least 0") for days in (-1.0, math.nan)],
+    (Clean, {"max_gb": -0.5}, "max_gb", "a number of at least 0"),
     *[(Compare, {"parent": text}, "parent", "the id of a run") for text in ("", "a'b", "a b")],
     *[(Compare, {"output": text}, "output", "a .csv, .json or .md") for text in ("", "a.txt")],
     *[(Compare, {"confidence": number}, "confidence", "a share") for number in (0.0, 1.0)],
@@ -342,7 +373,7 @@ def test_every_schema_with_rules_is_among_the_tested_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    "schema", [schema for schema in NODES.values() if schema not in (Table, TwoTables)]
+    "schema", [schema for schema in NODES.values() if schema not in (Table, TwoTables, Export)]
 )
 def test_defaults_keep_the_rules(schema: type) -> None:
     assert isinstance(schema(), schema)
@@ -352,6 +383,10 @@ def test_what_every_data_set_must_say_for_itself_has_no_default() -> None:
     assert (TwoTables.name, TwoTables.projects, TwoTables.tags) == (MISSING,) * 3
 
 
+def test_the_file_to_hand_on_has_no_default() -> None:
+    assert (Export.path, Import.path) == (MISSING, MISSING)
+
+
 def test_no_two_schemas_share_a_mutable_default() -> None:
     assert Preprocessing().stopwords is not Preprocessing().stopwords
     assert Tracking().tags is not Tracking().tags
@@ -359,8 +394,11 @@ def test_no_two_schemas_share_a_mutable_default() -> None:
 
 def test_the_name_of_a_task_is_its_option() -> None:
     named = {name.removeprefix("task/"): node for name, node in NODES.items() if "task/" in name}
-    assert set(named.values()) == {Elt, Train, Evaluate, Errors, Predict, Compare, Info}
-    assert {name: node().name for name, node in named.items()} == {name: name for name in named}
+    assert set(named.values()) == {
+        *(Elt, Train, Evaluate, Errors, Predict, Compare, Info),
+        *(Promote, Rollback, Serve, Rerun, Export, Import, Clean),
+    }
+    assert {name: node.name for name, node in named.items()} == {name: name for name in named}
 
 
 def test_every_field_of_a_schema_has_a_default_so_that_options_may_leave_it_out() -> None:
