@@ -31,12 +31,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As it is in what a script has put into the background; what the tests start would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-SLOWEST = ("test_launchers", "test_tasks", "test_search", "test_readme", "test_own_data")
-"""Modules that take minutes; begun first, so that no process waits for another's at the end."""
+SLOWEST = (
+    *("test_readme", "test_tasks", "test_search", "test_launchers", "test_own_data"),
+    *("test_rerun", "test_promote", "test_serve", "test_clean"),
+)
+"""Modules that take longest; begun first, so that no process waits for another's at the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.stem not in SLOWEST)
+    places = {name: place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 CONF = Path(__file__).parent.parent / "conf"
