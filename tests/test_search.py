@@ -332,15 +332,17 @@ def test_a_search_goes_on_after_kill_9_to_the_exact_total(app: App) -> None:
 def test_the_jobs_of_a_search_that_was_killed_bring_their_trials_home(app: App) -> None:
     arguments = [*JOBLIB, *LONG]
 
-    process = stopped_in_a_trial(app, lambda p: p.kill(), *arguments)
-    with suppress(subprocess.TimeoutExpired):
-        process.communicate(timeout=30)  # its workers end their trials and then themselves
+    with stopped_in_a_trial(app, lambda p: p.kill(), *arguments) as process:
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=120)  # its workers end their trials and then themselves
     app.ok(*arguments)
 
     trials = study(app).trials
     assert len(by_state(trials, TrialState.COMPLETE, TrialState.PRUNED)) == 5
-    assert [t.user_attrs for t in by_state(trials, TrialState.FAIL)] == []
-    assert len(trials) == 5
+    # One that was asked for and not yet begun when the search was killed has no job to bring it.
+    failed = by_state(trials, TrialState.FAIL)
+    assert [t.user_attrs for t in failed if "job" in t.user_attrs] == []
+    assert len(trials) == 5 + len(failed)
 
 
 def test_two_processes_on_one_study_share_the_work(app: App) -> None:
