@@ -332,9 +332,9 @@ def test_a_search_goes_on_after_kill_9_to_the_exact_total(app: App) -> None:
 def test_the_jobs_of_a_search_that_was_killed_bring_their_trials_home(app: App) -> None:
     arguments = [*JOBLIB, *LONG]
 
-    with stopped_in_a_trial(app, lambda p: p.kill(), *arguments) as process:
-        with suppress(subprocess.TimeoutExpired):
-            process.communicate(timeout=120)  # its workers end their trials and then themselves
+    process = stopped_in_a_trial(app, lambda p: p.kill(), *arguments)
+    with process, suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=120)  # its workers end their trials and then themselves
     app.ok(*arguments)
 
     trials = study(app).trials
