@@ -3,14 +3,12 @@
 With its faults, since it is what there is to compare with: it prunes on the validation loss while
 it maximizes the score.
 
-    python plain_search.py projects.csv tags.csv FOLDER N_TRIALS [EPOCHS]
+    python -m tests.benchmarks.plain_search projects.csv tags.csv FOLDER N_TRIALS [EPOCHS]
 """
 
 from __future__ import annotations
 
-import re
 import sys
-from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -18,33 +16,12 @@ import numpy as np
 import optuna
 import pandas as pd
 from imblearn.over_sampling import RandomOverSampler
-from omegaconf import OmegaConf
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss, precision_recall_fscore_support
 from sklearn.model_selection import train_test_split
 
-ROOT = Path(__file__).parents[2]
-ACCEPTED = ("natural-language-processing", "computer-vision", "mlops", "graph-learning")
-MIN_FREQ = 75
-
-
-def cleaned(text: str, stopwords: re.Pattern[str]) -> str:
-    text = stopwords.sub("", text.lower())
-    text = re.sub(r"([!\"'#$%&()*\+,-./:;<=>?@\\\[\]^_`{|}~])", r" \1 ", text)
-    text = re.sub("[^A-Za-z0-9]+", " ", text)
-    return re.sub(r"http\S+", "", re.sub(" +", " ", text).strip())
-
-
-def table(projects: str, tags: str) -> pd.DataFrame:
-    settings = OmegaConf.load(ROOT / "conf/preprocessing/default.yaml")
-    stopwords = re.compile(r"\b(" + "|".join(settings.stopwords) + r")\b\s*")
-    rows = pd.merge(pd.read_csv(projects), pd.read_csv(tags), on="id")
-    rows["text"] = (rows.title + " " + rows.description).map(lambda t: cleaned(t, stopwords))
-    rows.loc[~rows.tag.isin(ACCEPTED), "tag"] = "other"
-    rare = rows.tag.map(rows.tag.value_counts()) < MIN_FREQ
-    rows.loc[rare, "tag"] = "other"
-    return rows
+from tests.benchmarks.plain_data import table
 
 
 def train(rows: pd.DataFrame, trial: optuna.Trial, epochs: int) -> float:
@@ -92,6 +69,7 @@ def train(rows: pd.DataFrame, trial: optuna.Trial, epochs: int) -> float:
 def main(projects: str, tags: str, folder: str, n_trials: str, epochs: str = "100") -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     mlflow.set_tracking_uri(f"sqlite:///{folder}/plain.db")
+    mlflow.create_experiment("plain", artifact_location=f"{folder}/mlruns")
     mlflow.set_experiment("plain")
     rows = table(projects, tags)
     study = optuna.create_study(

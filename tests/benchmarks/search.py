@@ -16,20 +16,19 @@ from pathlib import Path
 
 import optuna
 
-from tests.app import App, environment
+from tests.app import ROOT, App, environment
 
-PLAIN = Path(__file__).with_name("plain_search.py")
+PLAIN = (sys.executable, "-W", "ignore", "-m", "tests.benchmarks.plain_search")
 
 
 def plain(data: Path, n_trials: str) -> tuple[float, float]:
     """Return the seconds of the plain loop and its best validation score."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-W", "ignore", str(PLAIN)]
         tables = [str(data / "projects.csv"), str(data / "tags.csv")]
         began = time.perf_counter()
         done = subprocess.run(
-            [*command, *tables, folder, n_trials],
-            capture_output=True, text=True, check=True, env=environment(),
+            [*PLAIN, *tables, folder, n_trials],
+            capture_output=True, text=True, check=True, env=environment(), cwd=ROOT,
         )  # fmt: skip
         return time.perf_counter() - began, float(done.stdout.split()[-1])
 

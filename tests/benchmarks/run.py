@@ -1,0 +1,75 @@
+"""Single commands against what they are compared with, whole processes in alternation.
+
+    uv run python -m tests.benchmarks.run FOLDER [ROUNDS]
+
+FOLDER has the raw Made With ML tables. Medians of ROUNDS (5) after one that does not count.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.app import ROOT, App, environment
+
+PLAIN = (sys.executable, "-W", "ignore", "-m", "tests.benchmarks.plain_run")
+TEXT = "Transfer learning with transformers for text classification"
+
+BARE = """
+import hydra
+
+@hydra.main(config_path=None)
+def main(cfg):
+    pass
+
+main()
+"""
+"""A Hydra application that does nothing, with the same plugins installed."""
+
+
+def seconds(command: Sequence[str]) -> float:
+    began = time.perf_counter()
+    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, check=False)
+    taken = time.perf_counter() - began
+    assert done.returncode == 0, done.stderr.decode()
+    return taken
+
+
+def compare(name: str, ours: Sequence[str], other: Sequence[str], rounds: int) -> None:
+    """Time two commands in turn, and print both medians and the median of the ratios."""
+    pairs = [(seconds(ours), seconds(other)) for _ in range(rounds + 1)][1:]
+    mine, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratio = statistics.median(a / b for a, b in pairs)
+    print(f"{name:<34}{mine:>10.2f}{theirs:>10.2f}{ratio:>8.2f}", flush=True)
+
+
+def main(folder: str, rounds: str = "5") -> None:
+    data = Path(folder).absolute()
+    tables = [f"data.projects={data}/projects.csv", f"data.tags={data}/tags.csv"]
+    with tempfile.TemporaryDirectory() as scratch:
+        app, number = App(Path(scratch)), int(rounds)
+        (app.folder / "bare.py").write_text(BARE)
+        bare = [sys.executable, str(app.folder / "bare.py")]
+        train = app.command("experiment=reference", *tables, "console=quiet")
+        print(f"{'seconds, medians':<34}{'tagifai':>10}{'other':>10}{'ratio':>8}")
+        for flags in (["--help"], ["--cfg", "job"]):
+            title = f"{' '.join(flags)} / a bare Hydra application"
+            compare(title, app.command(*flags), [*bare, *flags], number)
+        given = [str(app.folder), str(data / "projects.csv"), str(data / "tags.csv")]
+        compare("one run / the plain script", train, [*PLAIN, "train", *given], number)
+        own = app.command("task=predict", f"task.text={TEXT}")
+        other = [*PLAIN, "predict", str(app.folder), TEXT]
+        compare("predict one text / plain script", own, other, number)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(f"peak memory of the largest process: {peak:.0f} MiB; processors: {os.cpu_count()}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
