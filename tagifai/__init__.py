@@ -34,8 +34,9 @@ def load(
         tagifai.errors.BundleError: no such run, or a bundle that cannot be trusted.
     """
     from tagifai import runs, store
+    from tagifai.registry import CHAMPION
 
     folder = Path(stores).absolute() if stores else Path(__file__).parent.parent / "stores"
-    if run_id == runs.CHAMPION:
+    if run_id == CHAMPION:
         run_id = runs.champion(store.tracking_uri(f"sqlite:///{folder}/mlflow.db"), model)
     return runs.load(folder, None if run_id == runs.LATEST else run_id, uri=None)[1]

@@ -4,12 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagifai import artifacts, pipeline, recorded
+from filelock import FileLock
+
+from tagifai import artifacts, pipeline, recorded, store
 from tagifai.errors import ConfigError
+from tagifai.registry import Registry
+from tagifai.schema import Config
 from tagifai.tagger import Tagger
+
+
+@contextmanager
+def deciding(config: Config) -> Iterator[Registry]:
+    """Give the registered model's versions to a block that may move the alias.
+
+    One block at a time on this machine: the second one is to see what the first one has decided.
+
+    Raises:
+        ConfigError: tracking is off, so there is no registry.
+        DataError, TrackingError: there is no store yet, or it does not answer.
+    """
+    if not config.tracking.enabled:
+        raise ConfigError("The registry is part of the tracking store, and tracking=none has none.")
+    models = Registry(store.tracking_uri(config.tracking.uri), config.tracking.model)
+    with FileLock(Path(config.paths.stores) / ".promote.lock"):
+        yield models
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from filelock import FileLock
 from tagifai import artifacts, store, tracking
 from tagifai.errors import BundleError, ConfigError
 from tagifai.files import replacing, write_json
+from tagifai.registry import CHAMPION, Registry
 from tagifai.schema import Config
 from tagifai.tagger import Tagger
 
-LATEST, BEST, CHAMPION = "latest", "best", "champion"
-"""Names that stand for the id of a run."""
+LATEST, BEST = "latest", "best"
+"""Names that stand for the id of a run, as the alias of the champion does."""
 
 
 def latest(stores: Path) -> str | None:
@@ -130,9 +131,7 @@ def champion(uri: str, model: str) -> str:
         BundleError: there is no champion.
         ConfigError, TrackingError: there is no store, or it does not answer.
     """
-    from tagifai import registry
-
-    found = registry.Registry(uri, model).champion()
+    found = Registry(uri, model).champion()
     if found is None:
         raise BundleError(
             f"The registered model {model!r} has no champion yet. Make one with task=promote, or"

@@ -16,6 +16,7 @@ from tagifai.errors import DataError, TrackingError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,18 @@ def existing(uri: str) -> MlflowClient:
             f"{masked(uri)} does not answer. Check tracking.uri and MLFLOW_TRACKING_URI."
         )
     return connect(uri)
+
+
+def run_of(client: MlflowClient, run_id: str) -> Run | None:
+    """Return a run, deleted or not, or None if the store has none of this id."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
 
 
 def make_database(uri: str) -> None:

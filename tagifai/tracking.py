@@ -90,17 +90,11 @@ class Run:
 
     def status_now(self) -> str | None:
         """Return the status in the store, such as "FINISHED", or None if there is no such run."""
-        from mlflow.exceptions import MlflowException
-
         if self._client is None:
             return None
         with store.guarded():
-            try:
-                return str(self._client.get_run(self.id).info.status)
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                    raise
-                return None
+            found = store.run_of(self._client, self.id)
+        return None if found is None else str(found.info.status)
 
     def tag(self, name: str) -> str | None:
         """Return a tag, or None if there is no such tag or no such run (any more)."""
@@ -357,15 +351,8 @@ def reopened(run_id: str, uri: str) -> Run:
 
 def _running_again(client: MlflowClient, run_id: str) -> MlflowRun | None:
     """Return a run, running again, or None if it is not there any more."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        found = client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return None
-    if found.info.lifecycle_stage != "active":
+    found = store.run_of(client, run_id)
+    if found is None or found.info.lifecycle_stage != "active":
         return None
     client.update_run(run_id, status="RUNNING")
     if "error" in found.data.tags:

@@ -132,7 +132,10 @@ ARROWS: dict[str, set[str]] = {
     "profiles": {"pipeline"},
     "recorded": {"errors", "schema", "labels", "artifacts", "datasets", "pipeline", "paths"},
     "callbacks": {"training"},
-    "promotion": {"errors", "artifacts", "pipeline", "recorded", "tagger"},
+    "promotion": {
+        *("errors", "schema", "artifacts", "registry", "store"),
+        *("pipeline", "recorded", "tagger"),
+    },
     "runs": {
         *("errors", "files", "schema", "selection", "tagger"),
         *("artifacts", "store", "tracking", "lookup", "registry"),
@@ -203,7 +206,7 @@ ARROWS: dict[str, set[str]] = {
     "plugins": {"schema"},
     "cli": {"errors", "paths", "sweeps"},
     "run": {"cli", "components", "paths", "schema"},
-    "tagifai": {"runs", "store", "tagger"},
+    "tagifai": {"registry", "runs", "store", "tagger"},
 }
 
 ONLY_IN: dict[str, set[str]] = {
@@ -230,7 +233,7 @@ ONLY_IN: dict[str, set[str]] = {
     },
     "filelock": {
         *("liveness", "tracking", "ledger", "studies", "datasets", "runs", "sweeps", "search"),
-        *("tasks.promote", "tasks.rollback"),
+        "promotion",
     },
     "imblearn": set(),
     "joblib": set(),

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from tagifai import promotion, registry, runs, serving, store, tracking
 from tagifai.console import Display
 from tagifai.errors import BundleError, ConfigError, UserError
@@ -20,14 +18,8 @@ if TYPE_CHECKING:
 
 def run(config: Config) -> float:
     """Register a run and decide whether it is the champion from now on; return its test F1."""
-    if not config.tracking.enabled:
-        raise ConfigError("The registry is part of the tracking store, and tracking=none has none.")
-    stores = Path(config.paths.stores)
-    uri = store.tracking_uri(config.tracking.uri)
-    models = registry.Registry(uri, config.tracking.model)
-    # One at a time: the second one is to be compared with what the first one has decided.
-    with FileLock(stores / ".promote.lock"):
-        return _promote(config, models, uri)
+    with promotion.deciding(config) as models:
+        return _promote(config, models, store.tracking_uri(config.tracking.uri))
 
 
 def _promote(config: Config, models: Registry, uri: str) -> float:

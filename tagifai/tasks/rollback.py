@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from filelock import FileLock
-
-from tagifai import registry, store
+from tagifai import promotion, registry
 from tagifai.console import Display
 from tagifai.errors import ConfigError
-from tagifai.registry import PREVIOUS, ROLLED_BACK, Registry
+from tagifai.registry import PREVIOUS, ROLLED_BACK
 from tagifai.schema import Config
 
 
 def run(config: Config) -> None:
     """Move the alias back; `task=promote` takes the version again only if its run is named."""
-    if not config.tracking.enabled:
-        raise ConfigError("The registry is part of the tracking store, and tracking=none has none.")
-    models = Registry(store.tracking_uri(config.tracking.uri), config.tracking.model)
-    with FileLock(Path(config.paths.stores) / ".promote.lock"):
+    with promotion.deciding(config) as models:
         present = models.champion()
         if present is None:
             raise ConfigError(f"The registered model {models.name!r} has no champion.")

@@ -7,13 +7,14 @@ import shlex
 
 from tagifai import artifacts, runs
 from tagifai.console import Display
+from tagifai.registry import CHAMPION
 from tagifai.schema import Config
 
 
 def run(config: Config) -> None:
     """Serve until Ctrl-C or SIGTERM, which are how a server ends well."""
     display, task = Display.of(config.console), config.task
-    run_id, bundle = runs.chosen(config, default=runs.CHAMPION)
+    run_id, bundle = runs.chosen(config, default=CHAMPION)
     tagger = artifacts.load(bundle)
     # Late: it imports MLflow's server, and what is wrong so far needs none.
     from tagifai import server
