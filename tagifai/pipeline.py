@@ -16,7 +16,7 @@ from scipy.sparse import csr_matrix
 from sklearn.utils import get_tags
 from threadpoolctl import threadpool_limits
 
-from tagifai import metrics, slices, splits, stopwords
+from tagifai import metrics, ngrams, slices, splits, stopwords
 from tagifai.errors import ConfigError, DataError, Refused, nearest
 from tagifai.labels import Indices, LabelEncoder, apply_policy, to_known
 from tagifai.losses import loss_of
@@ -266,7 +266,7 @@ def fit(
     unfitted = copy.deepcopy(parts) if training.refit and test else None
     train_rows = _fitted(prepared, parts.vectorizer)
     val_rows = Rows(
-        parts.vectorizer.transform(prepared.part("val")["text"]), prepared.labels("val")
+        ngrams.transform(parts.vectorizer, prepared.part("val")["text"]), prepared.labels("val")
     )
     balanced = _balanced(parts.sampler, train_rows)
     trained = train(
@@ -362,7 +362,7 @@ def _require_rest(prepared: Prepared) -> None:
 
 def _fitted(prepared: Prepared, vectorizer: Any) -> Rows:
     try:
-        X: csr_matrix = vectorizer.fit_transform(prepared.part("train")["text"])
+        X: csr_matrix = ngrams.fit_transform(vectorizer, prepared.part("train")["text"])
     except (ValueError, TypeError, AttributeError, re.error) as error:
         raise DataError(
             f"The vectorizer cannot be fitted to the train texts: {str(error).rstrip('.')}. Look at"
@@ -381,7 +381,7 @@ def _balanced(sampler: Any, rows: Rows) -> Rows:
 
 def score(prepared: Prepared, tagger: Tagger, part: str) -> Performance:
     """Score a tagger on the rows of one part."""
-    X = tagger.vectorizer.transform(prepared.part(part)["text"])
+    X = ngrams.transform(tagger.vectorizer, prepared.part(part)["text"])
     return _scored(prepared, part, tagger, outputs(tagger.model, X))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from tagifai import ngrams
 from tagifai.labels import Indices, LabelEncoder
 from tagifai.probabilities import has_probabilities, outputs
 from tagifai.text import Cleaner
@@ -47,13 +48,13 @@ class Tagger:
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         """Return class probabilities, shape (n, classes), columns in the encoder's order."""
         probabilities: Probabilities = self.model.predict_proba(
-            self.vectorizer.transform(self.clean(texts))
+            ngrams.transform(self.vectorizer, self.clean(texts))
         )
         return probabilities
 
     def outputs(self, texts: Sequence[str]) -> Probabilities:
         """Return class probabilities or, of a model without them, decision values; as above."""
-        return outputs(self.model, self.vectorizer.transform(self.clean(texts)))
+        return outputs(self.model, ngrams.transform(self.vectorizer, self.clean(texts)))
 
     def decide(self, y_prob: Probabilities) -> Indices:
         """Return label indices, shape (n,), with the threshold applied."""
