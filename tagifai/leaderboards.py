@@ -247,10 +247,11 @@ def paired_t(gains: npt.NDArray[np.float64], confidence: float) -> tuple[float, 
     """
     if len(gains) < 2:
         return math.nan, math.nan, math.nan
-    from scipy.stats import t
+    # The quantile of scipy.stats.t, without its import, which takes a third of a second.
+    from scipy.special import stdtrit
 
     mean = float(gains.mean())
-    half = float(t.ppf((1 + confidence) / 2, len(gains) - 1) * gains.std(ddof=1))
+    half = float(stdtrit(len(gains) - 1, (1 + confidence) / 2) * gains.std(ddof=1))
     half /= math.sqrt(len(gains))
     return mean, mean - half, mean + half
 

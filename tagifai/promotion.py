@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from tagifai import artifacts, pipeline, recorded, store
+from tagifai import store
 from tagifai.errors import ConfigError
 from tagifai.registry import Registry
 from tagifai.schema import Config
-from tagifai.tagger import Tagger
+
+if TYPE_CHECKING:
+    from tagifai.tagger import Tagger
 
 
 @contextmanager
@@ -63,6 +66,9 @@ class Contender:
             BundleError: its bundle cannot be trusted.
             DataError: its data are gone from the store.
         """
+        # Late: a rollback only moves the alias.
+        from tagifai import artifacts, recorded
+
         tagger = artifacts.load(bundle)
         splits = artifacts.document(bundle, "splits.json")
         texts, labels = recorded.rows(bundle, stores)
@@ -71,6 +77,8 @@ class Contender:
 
     def f1(self) -> float:
         """Return the weighted F1 on its test rows, scored now."""
+        from tagifai import pipeline
+
         return pipeline.score_texts(self.tagger, self.texts, self.labels)["overall"]["f1"]
 
 

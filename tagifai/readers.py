@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from tagifai.errors import DataError
 from tagifai.files import replacing
-from tagifai.tagger import Prediction
+
+if TYPE_CHECKING:
+    from tagifai.tagger import Prediction
 
 FIELDS = ("input_text", "predicted_tag", "probability")
 

@@ -11,12 +11,12 @@ row belongs. Decorating it is all it takes to have it scored in every run:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import pandas as pd
-from snorkel.labeling import LabelingFunction, PandasLFApplier
+if TYPE_CHECKING:
+    import pandas as pd
 
-from tagifai.labels import Mask
+    from tagifai.labels import Mask
 
 
 class Row(Protocol):
@@ -26,22 +26,20 @@ class Row(Protocol):
     tag: str
 
 
-_REGISTERED: dict[str, LabelingFunction] = {}
+_REGISTERED: dict[str, Callable[[Any], bool]] = {}
 
 
 def slicing_function(function: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Register a function from row to bool as a slice of its name.
-
-    Snorkel's own slicing classes derive from its labeling functions but import torch; a labeling
-    function that answers 0 or 1 is the same thing without it.
-    """
-    name = function.__name__
-    _REGISTERED[name] = LabelingFunction(name, lambda row: int(bool(function(row))))
+    """Register a function from row to bool as a slice of its name."""
+    _REGISTERED[function.__name__] = function
     return function
 
 
 def masks(rows: pd.DataFrame) -> dict[str, Mask]:
     """Return for each registered slice which rows belong to it.
+
+    Snorkel's own slicing classes derive from its labeling functions but import torch; a labeling
+    function that answers 0 or 1 is the same thing without it.
 
     Args:
         rows: columns `text` (cleaned) and `tag` (label name), n rows.
@@ -49,11 +47,18 @@ def masks(rows: pd.DataFrame) -> dict[str, Mask]:
     Returns:
         By name, a boolean mask of shape (n,).
     """
-    functions = list(_REGISTERED.values())
-    if not functions:
+    if not _REGISTERED:
         return {}
+    # Late: not every task that knows the pipeline scores with it.
+    from snorkel.labeling import LabelingFunction, PandasLFApplier
+
+    functions = [LabelingFunction(name, _vote(f)) for name, f in _REGISTERED.items()]
     votes = PandasLFApplier(functions).apply(rows, progress_bar=False)
     return {f.name: votes[:, column] == 1 for column, f in enumerate(functions)}
+
+
+def _vote(function: Callable[[Any], bool]) -> Callable[[Any], int]:
+    return lambda row: int(bool(function(row)))
 
 
 @slicing_function
