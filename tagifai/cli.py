@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import re
 import shlex
@@ -104,11 +103,15 @@ def job() -> Iterator[None]:
 
 def _in_worker() -> bool:
     """Return whether this process was begun by a launcher, to run jobs."""
+    import multiprocessing  # late, as below: only jobs ask
+
     return multiprocessing.parent_process() is not None or "SUBMITIT_EXECUTOR" in os.environ
 
 
 def _end_orphan() -> None:
     """End the process of a launcher that is gone: it would wait for its next job for minutes."""
+    import multiprocessing
+
     parent = multiprocessing.parent_process()
     if parent is not None and os.getppid() != parent.pid:
         os._exit(0)

@@ -1,4 +1,7 @@
-"""Sweeps from the inside: what a job of one belongs to, and the parent run of a plain multirun."""
+"""Sweeps from the inside: what a job of one belongs to, and the parent run of a plain multirun.
+
+Loaded before every command, so what a sweep needs is imported in a sweep.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from tagifai import liveness, store, tracking
-from tagifai.files import write_json
-from tagifai.schema import Config
-
 if TYPE_CHECKING:
+    from tagifai.schema import Config
     from tagifai.trials import Address
 
 SEARCH = "tagifai.sweeper.Search"
@@ -128,6 +127,11 @@ def parent(config: Config) -> str | None:
         return None
     if PARENT in os.environ:
         return os.environ[PARENT]
+    from filelock import FileLock
+
+    from tagifai import liveness, store, tracking
+    from tagifai.files import write_json
+
     folder = Path(hydra.sweep.dir).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".parent.lock"):
@@ -178,6 +182,8 @@ class Watch(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Note the folder."""
+        from tagifai import liveness
+
         folder = Path(config.hydra.sweep.dir).absolute()
         stores = Path(config.paths.stores).absolute()
         if _watched.enter_context(liveness.held(stores / "running", key(folder))):
@@ -197,6 +203,8 @@ def close(status: str, reason: str = "") -> None:
         TrackingError: the store does not answer.
     """
     while _folders:
+        from tagifai import liveness, tracking
+
         folder, stores = _folders.pop()
         known = _known_parent(folder)
         if known is not None:
