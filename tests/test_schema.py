@@ -177,6 +177,7 @@ REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
     ],
     (TwoTables, {"min_freq": 0}, "min_freq", "at least 1"),
     (Preprocessing, {"stopwords": ["a", ""]}, "stopwords", "words that are not empty"),
+    (Preprocessing, {"stopwords": ["a, , b"]}, "stopwords", "words that are not empty"),
     *[
         (Preprocessing, {"keep": inside}, "keep", "the inside of a regular expression's brackets")
         for inside in (
@@ -363,6 +364,11 @@ def test_a_value_beyond_the_edge_is_refused_with_the_rule(
     assert allowed in caught.value.allowed
     if key not in ("stopwords", "tags") or schema is TwoTables:
         assert str(caught.value).startswith(f"{key} = {values[key]!r} is not allowed: ")
+
+
+def test_stop_words_may_be_several_in_one_string() -> None:
+    given = ["a, b,c", "of course", "d"]
+    assert Preprocessing(stopwords=given).stopwords == ["a", "b", "c", "of course", "d"]
 
 
 def test_every_schema_with_rules_is_among_the_tested_ones() -> None:

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from tagifai.errors import Refused
 from tagifai.schema.rules import at_least, one_of, require, share
 
+SEVERAL = re.compile(r"\s*,\s*")
+"""What is between words that are given in one string."""
+
 
 @dataclass
 class Preprocessing:
@@ -16,7 +19,7 @@ class Preprocessing:
 
     Args:
         first: steps of one's own by name, before all others; see `tagifai.text.cleaning_step`.
-        stopwords: words to delete.
+        stopwords: words to delete; an item may be several of them, with commas between.
         language: whose stop words to delete too, such as "de" or "german"; None has none.
         last: steps of one's own, after all others.
     """
@@ -32,6 +35,7 @@ class Preprocessing:
     last: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.stopwords = [word for item in self.stopwords for word in SEVERAL.split(item)]
         require(all(self.stopwords), "stopwords", "", "words that are not empty")
         if self.keep is None:
             return

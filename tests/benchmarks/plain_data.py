@@ -15,7 +15,8 @@ MIN_FREQ = 75
 
 def stopwords() -> re.Pattern[str]:
     settings = yaml.safe_load((ROOT / "conf/preprocessing/default.yaml").read_text())
-    return re.compile(r"\b(" + "|".join(settings["stopwords"]) + r")\b\s*")
+    words = ", ".join(settings["stopwords"]).split(", ")
+    return re.compile(r"\b(" + "|".join(words) + r")\b\s*")
 
 
 def cleaned(text: str, unwanted: re.Pattern[str]) -> str:
