@@ -62,6 +62,11 @@ def main(folder: str, rounds: str = "5") -> None:
         for flags in (["--help"], ["--cfg", "job"]):
             title = f"{' '.join(flags)} / a bare Hydra application"
             compare(title, app.command(*flags), [*bare, *flags], number)
+        # As the shells ask; see hydra/_internal/core_plugins/bash_completion.py.
+        os.environ["COMP_LINE"] = "run.py mod"
+        asked = ["-sc", "query=bash"]
+        title = "a completion / a bare application"
+        compare(title, app.command(*asked), [*bare, *asked], number)
         given = [str(app.folder), str(data / "projects.csv"), str(data / "tags.csv")]
         compare("one run / the plain script", train, [*PLAIN, "train", *given], number)
         own = app.command("task=predict", f"task.text={TEXT}")
