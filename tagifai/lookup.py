@@ -45,6 +45,23 @@ def runs(
     return table(found)
 
 
+def running(uri: str, parent: str) -> dict[str, dict[str, str]]:
+    """Return the tags of the children of a run that have not ended, by their ids.
+
+    Args:
+        uri: of the tracking store.
+        parent: id of the run.
+
+    Raises:
+        TrackingError: the store does not answer, or has no such run.
+    """
+    with store.guarded():
+        client = store.connect(uri)
+        experiment_id = client.get_run(parent).info.experiment_id
+        found = search(client, experiment_id, _filter(parent, "attributes.status = 'RUNNING'"))
+    return {run.info.run_id: run.data.tags for run in found}
+
+
 def _filter(parent: str | None, filter: str | None) -> str:
     children = f"tags.mlflow.parentRunId = '{parent}'" if parent is not None else None
     return " AND ".join(part for part in (filter, children) if part)

@@ -14,8 +14,9 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from filelock import FileLock
@@ -40,6 +41,9 @@ MODEL_NAME = "tagger"
 """Of the MLflow model that a run keeps."""
 
 ABANDONED = "The process ended without a word (killed, or the machine went down)."
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Those that end a run."""
 
 T = TypeVar("T")
 
@@ -249,13 +253,18 @@ def start(
     folder = stores / "running"
     if enabled:
         folder.mkdir(parents=True, exist_ok=True)
-    run = (
-        create(uri, experiment, run_name, stores, tags or {}, resumed)
-        if enabled
-        else Run(uuid.uuid4().hex)
-    )
-    with liveness.marked(folder, run.id, uri) if enabled else nullcontext(_nothing) as unmark:
+    with ExitStack() as until_the_end:
+        # A run that is made and not marked yet is one that nobody would close.
+        deliver = until_the_end.enter_context(_held_back())
+        run = (
+            create(uri, experiment, run_name, stores, tags or {}, resumed)
+            if enabled
+            else Run(uuid.uuid4().hex)
+        )
+        marked = liveness.marked(folder, run.id, uri) if enabled else nullcontext(_nothing)
+        unmark = until_the_end.enter_context(marked)
         try:
+            deliver()
             yield run
             run.log_file(log_file)
             if not enabled or unmark is not None or _left_to_us(folder, run.id):
@@ -313,13 +322,43 @@ def _uninterrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
     try:
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _held_back() -> Iterator[Callable[[], None]]:
+    """Hold a signal back, and give a function that lets it through; the block's end does at last.
+
+    A second one comes through at once: the store may not answer.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield _nothing
+        return
+    came: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) > 1:
+            deliver()
+
+    def deliver() -> None:
+        while handlers:
+            signal.signal(*handlers.popitem())
+        if came:
+            number = came[0]
+            came.clear()
+            signal.raise_signal(number)
+
+    handlers = {number: signal.signal(number, note) for number in SIGNALS}
+    try:
+        yield deliver
+    finally:
+        deliver()
 
 
 def create(

@@ -201,7 +201,7 @@ ARROWS: dict[str, set[str]] = {
     # Top.
     "search": {
         *("errors", "addresses", "files", "schema"),
-        *("components", "datasets", "store", "tracking", "console"),
+        *("components", "datasets", "store", "tracking", "lookup", "console"),
         *("studies", "samplers"),
         *("objectives", "pipeline", "paths", "sweeps"),
     },

@@ -243,6 +243,43 @@ def test_an_interrupt_while_a_finished_run_is_closed_ends_it_as_killed(
     assert running(stores) == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_run_is_made_ends_it_as_killed(
+    stores: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*args: Any, **kwargs: Any) -> tracking.Run:
+        os.kill(os.getpid(), number)
+        made.append(original(*args, **kwargs))
+        return made[0]
+
+    made: list[tracking.Run] = []
+    original = tracking.create
+    monkeypatch.setattr(tracking, "create", interrupted)
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), started(stores):
+            pytest.fail("The signal was lost.")
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, before)
+    assert recorded(stores, made[0].id).info.status == "KILLED"
+    assert running(stores) == []
+
+
+def test_a_second_signal_does_not_wait_for_a_store_that_does_not_answer(
+    stores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("It was waited for.")
+
+    monkeypatch.setattr(tracking, "create", silent)
+    with pytest.raises(KeyboardInterrupt), started(stores):
+        pytest.fail("There is no run.")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_signals_of_a_run_in_another_thread_are_left_alone(stores: Path) -> None:
     def work() -> None:
         try:

@@ -279,6 +279,8 @@ class Loop:
             if child.pid is not None:
                 with suppress(ProcessLookupError):
                     os.kill(child.pid, signal.SIGKILL)
+                # What it was about to write is written, or is not, before its run is closed.
+                child.join(LAST_WORDS_SECONDS)
 
 
 def _is_death(error: Exception) -> bool:

@@ -19,10 +19,10 @@ from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import GridSampler
 from optuna.trial import Trial
 
-from tagifai import datasets, paths, samplers, store, studies, sweeps, tracking
+from tagifai import datasets, lookup, paths, samplers, store, studies, sweeps, tracking
 from tagifai.addresses import masked
 from tagifai.console import Display
-from tagifai.errors import ConfigError
+from tagifai.errors import ConfigError, TrackingError
 from tagifai.schema import Config, check
 from tagifai.search import checks, grammar, identity, jobs, winners
 from tagifai.search.settings import Plugin, Settings
@@ -31,6 +31,9 @@ from tagifai.studies import Study
 
 PARENT_RUN = "parent_run"
 """Attribute of a study: its run in the tracking store."""
+
+ENDS = {"COMPLETE": "FINISHED", "FAIL": "FAILED"}
+"""How a run ends whose job has said how its trial does; killed, if it has not come to that."""
 
 log = logging.getLogger(__name__)
 
@@ -128,17 +131,28 @@ class Plan:
         made.end("FAILED", reason)
 
     def close_dead(self) -> None:
-        """Say in the runs of trials that died what became of them, where their jobs could not."""
+        """Close the runs of trials that died, where their jobs could not.
+
+        They are asked of the tracking store: a job may die before it has told the study its run.
+        """
         config = self.config.tracking
-        if not config.enabled:
+        dead = {str(t.number): t for t in self.study.trials() if studies.died(t)}
+        if not config.enabled or not dead:
             return
-        for trial in filter(studies.died, self.study.trials()):
-            run_id = trial.user_attrs.get("run_id")
-            if run_id is not None:
-                run = tracking.reopened(run_id, store.tracking_uri(config.uri))
-                if run.tag("trial.state") == "RUNNING":
-                    run.log_tags({"trial.state": "DIED"})
-                    run.end("KILLED", str(trial.user_attrs[studies.DIED]))
+        uri = store.tracking_uri(config.uri)
+        try:
+            left = lookup.running(uri, self.parent.id)
+            for run_id, tags in left.items():
+                trial = dead.get(tags.get("trial.number", ""))
+                if trial is not None:
+                    run = tracking.reopened(run_id, uri)
+                    state = tags.get("trial.state")
+                    if state == "RUNNING":
+                        run.log_tags({"trial.state": "DIED"})
+                    run.end(ENDS.get(state, "KILLED"), str(trial.user_attrs[studies.DIED]))
+        except TrackingError as error:
+            # What the search ended with is the error to tell.
+            log.info("The runs of dead trials could not be closed: %s", error)
 
     def _words(self, number: int) -> list[str]:
         words = self.space.of_values(self.study.trials()[number].params)

@@ -784,6 +784,9 @@ class Child:
     def terminate(self) -> None:
         self._calls.append((self.pid, "terminate"))
 
+    def join(self, timeout: float) -> None:
+        """A process that was killed is gone."""
+
 
 @dataclass
 class Machine:

@@ -131,34 +131,78 @@ def test_without_tracking_it_gets_none(planning: Planning, recorded: Any) -> Non
 # --- the dead ---------------------------------------------------------------------------------
 
 
-def child(plan: Plan, stores: Path, **tags: str) -> str:
-    """Return the id of a run as a job makes one."""
-    uri = f"sqlite:///{stores}/mlflow.db"
-    return tracking.create(uri, "tagifai", None, stores, tags).id
+@pytest.fixture
+def begun(planning: Planning, tracked_stores: Path) -> Plan:
+    """A search whose own run is in the tracking store."""
+    plan = planning(ALPHA)
+    uri = f"sqlite:///{tracked_stores}/mlflow.db"
+    plan.parent = tracking.create(uri, "tagifai", "search", tracked_stores, {})
+    return plan
+
+
+def child(plan: Plan, trial: Trial, stores: Path, state: str = "RUNNING") -> tracking.Run:
+    """Return a run as a job makes one."""
+    tags = {
+        "mlflow.parentRunId": plan.parent.id,
+        "trial.number": str(trial.number),
+        "trial.state": state,
+    }
+    return tracking.create(f"sqlite:///{stores}/mlflow.db", "tagifai", None, stores, tags)
 
 
 def test_the_runs_of_the_dead_say_what_became_of_them(
-    planning: Planning, recorded: Any, tracked_stores: Path
+    begun: Plan, recorded: Any, tracked_stores: Path
 ) -> None:
-    plan = planning(ALPHA)
-    ids = [child(plan, tracked_stores, **{"trial.state": state}) for state in STATES]
-    for run_id in ids:
-        trial = asked(plan)
-        trial.set_user_attr("run_id", run_id)
-        plan.study.abandon(trial._trial_id, "killed")
-    living = asked(plan)
-    living.set_user_attr("run_id", child(plan, tracked_stores, **{"trial.state": "RUNNING"}))
-    plan.study.abandon(asked(plan)._trial_id, "It had no run yet.")
-    plan.close_dead()
+    killed, failed, living = asked(begun), asked(begun), asked(begun)
+    ids = {trial: child(begun, trial, tracked_stores).id for trial in (killed, living)}
+    closed_by_its_job = child(begun, failed, tracked_stores, "FAIL")
+    closed_by_its_job.end("FAILED", "its own reason")
+    begun.study.abandon(killed._trial_id, "killed")
+    begun.study.abandon(failed._trial_id, "killed")
+    begun.study.abandon(asked(begun)._trial_id, "It had no run yet.")
+    begun.close_dead()
     runs = {run.info.run_id: run for run in recorded()}
-    assert [runs[run_id].info.status for run_id in ids] == ["KILLED", "RUNNING"]
-    assert [runs[run_id].data.tags["trial.state"] for run_id in ids] == ["DIED", "FAIL"]
-    assert runs[ids[0]].data.tags["error"] == "killed"
-    others = [run for run_id, run in runs.items() if run_id not in ids]
-    assert [run.data.tags["trial.state"] for run in others] == ["RUNNING"]
+    run = runs[ids[killed]]
+    assert (run.info.status, run.data.tags["trial.state"]) == ("KILLED", "DIED")
+    assert run.data.tags["error"] == "killed"
+    run = runs[closed_by_its_job.id]
+    assert (run.info.status, run.data.tags["error"]) == ("FAILED", "its own reason")
+    run = runs[ids[living]]
+    assert (run.info.status, run.data.tags["trial.state"]) == ("RUNNING", "RUNNING")
 
 
-STATES = ("RUNNING", "FAIL")
+@pytest.mark.parametrize(
+    ("state", "status"), [("DIED", "KILLED"), ("FAIL", "FAILED"), ("COMPLETE", "FINISHED")]
+)
+def test_a_job_that_was_killed_while_it_closed_its_run_leaves_none_open(
+    state: str, status: str, begun: Plan, recorded: Any, tracked_stores: Path
+) -> None:
+    trial = asked(begun)
+    run_id = child(begun, trial, tracked_stores, state).id
+    begun.study.abandon(trial._trial_id, "killed")
+    begun.close_dead()
+    (run,) = [run for run in recorded() if run.info.run_id == run_id]
+    assert (run.info.status, run.data.tags["trial.state"]) == (status, state)
+
+
+def test_runs_of_other_searches_are_left(begun: Plan, recorded: Any, tracked_stores: Path) -> None:
+    trial = asked(begun)
+    mine, begun.parent = begun.parent, tracking.Run("another")
+    child(begun, trial, tracked_stores)
+    begun.parent = mine
+    begun.study.abandon(trial._trial_id, "killed")
+    begun.close_dead()
+    assert {run.info.status for run in recorded()} == {"RUNNING"}
+
+
+def test_a_store_that_is_gone_does_not_hide_how_the_search_ended(
+    begun: Plan, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun.study.abandon(asked(begun)._trial_id, "killed")
+    begun.parent = tracking.Run("unknown")
+    with caplog.at_level("INFO"):
+        begun.close_dead()
+    assert "The runs of dead trials could not be closed" in caplog.text
 
 
 def test_without_tracking_there_is_nothing_to_close(planning: Planning, recorded: Any) -> None:
