@@ -21,7 +21,7 @@ TIME = re.compile(r"\d{2}-\d{2}-\d{2}")
 WRITTEN = (
     *(".run_id.txt.*", ".performance.json.*", ".fetch.*", ".*.draft*"),
     *("data/*/.labeled.csv.*", "data/*/.manifest.json.*", "presets/experiment/.*.yaml.*"),
-    "artifacts/*/artifacts/.bundle.*",
+    *("artifacts/*/artifacts/.bundle.*", "cache/features/.*.npz.*", "cache/features/.*.lock"),
 )
 """Where writing leaves hidden files and folders in the stores if it is cut off."""
 

@@ -148,8 +148,12 @@ def folders(
     return going
 
 
-def caches(found: Iterable[Item], now: float, days: float) -> list[Leftover]:
-    """Return what of the caches has not been used for so many days."""
+def caches(
+    found: Iterable[Item], now: float, days: float, *, all_of_them: bool = False
+) -> list[Leftover]:
+    """Return what of the caches has not been used for so many days, or all of it."""
+    if all_of_them:
+        return [of_item(CACHE, item, "all caches") for item in found]
     old = (item for item in found if _age_days(item, now) > days)
     return [of_item(CACHE, item, _age(item, now)) for item in old]
 

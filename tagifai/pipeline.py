@@ -5,18 +5,18 @@ from __future__ import annotations
 import copy
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_matrix
 from sklearn.utils import get_tags
 from threadpoolctl import threadpool_limits
 
-from tagifai import metrics, ngrams, slices, splits, stopwords
+from tagifai import metrics, ngrams, slices, splits, stopwords, vectorizing
 from tagifai.errors import ConfigError, DataError, Refused, nearest
 from tagifai.labels import Indices, LabelEncoder, apply_policy, to_known
 from tagifai.losses import loss_of
@@ -31,6 +31,7 @@ from tagifai.tagger import Tagger
 from tagifai.text import Cleaner
 from tagifai.thresholds import Auto, Probabilities, Threshold, decide
 from tagifai.training import Callback, History, Rows, Scorer, refit, train
+from tagifai.vectorizing import Features, Memory, forget
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,10 @@ class Prepared:
         """Return the rows of "train", "val" or "test"."""
         found: pd.DataFrame = self.rows.iloc[getattr(self.split, name)]
         return found
+
+    def texts(self, name: str) -> list[str]:
+        """Return the cleaned texts of "train", "val" or "test"."""
+        return list(self.part(name)["text"])
 
     def labels(self, name: str) -> Indices:
         """Return the label indices of "train", "val" or "test"."""
@@ -126,18 +131,25 @@ class Result:
     """A fitted tagger, how it was trained, and how good it is.
 
     Args:
-        tagger: ready to predict.
+        make_tagger: gives the tagger, ready to predict; a trial has no need of it.
+        threshold: of the tagger.
         history: losses by epoch.
         epoch: the epoch whose weights the model has.
         features: columns of the feature matrix.
         performance: scores by part, "val" and, if it was asked for, "test".
     """
 
-    tagger: Tagger
+    make_tagger: Callable[[], Tagger]
+    threshold: float | None
     history: History
     epoch: int
     features: int
     performance: dict[str, Performance]
+
+    @cached_property
+    def tagger(self) -> Tagger:
+        """The tagger, ready to predict."""
+        return self.make_tagger()
 
     def value(self, metric: str) -> float:
         """Return one metric: any of `metrics`, or `model_bytes`."""
@@ -153,8 +165,8 @@ class Result:
         }
         for name, scored in self.performance.items():
             flat |= metrics.flatten(scored, name)
-        if self.tagger.threshold is not None:
-            flat["threshold"] = self.tagger.threshold
+        if self.threshold is not None:
+            flat["threshold"] = self.threshold
         return flat
 
 
@@ -164,6 +176,7 @@ def prepare(
     preprocessing: Preprocessing,
     split: SplitSettings,
     random_state: np.random.RandomState,
+    memory: Memory = forget,
 ) -> Prepared:
     """Shuffle, clean, label and split the rows of a table; draws in this order.
 
@@ -173,6 +186,7 @@ def prepare(
         preprocessing: the cleaner's arguments.
         split: sizes, and whether to shuffle.
         random_state: advanced by the shuffle and the two cuts.
+        memory: keeps cleaned texts.
 
     Raises:
         DataError: the rows cannot be split, or have fewer than two labels.
@@ -188,7 +202,7 @@ def prepare(
         {
             "id": table["id"],
             "raw": raw,
-            "text": [*map(Cleaner(**cleaning), raw)],
+            "text": cleaned(raw.tolist(), cleaning, memory),
             "tag": tags.reset_index(drop=True),
         }
     )
@@ -201,6 +215,25 @@ def prepare(
         else splits.stratified(y, encoder, *sizes)
     )
     return Prepared(rows, y, encoder, parts, cleaning, data.other)
+
+
+def cleaned(texts: Sequence[str], cleaning: Mapping[str, Any], memory: Memory) -> list[str]:
+    """Return texts as the vectorizer sees them.
+
+    Args:
+        texts: n of them.
+        cleaning: the cleaner's arguments.
+        memory: keeps what is made by steps of our own; what others do depends on who knows what.
+    """
+
+    def clean() -> list[str]:
+        return [*map(Cleaner(**cleaning), texts)]
+
+    if memory is forget or cleaning["first"] or cleaning["last"]:
+        return clean()
+    key = {"cleaning": cleaning, "texts": vectorizing.digest(texts)}
+    kept = memory(key, lambda: {"texts": vectorizing.packed(clean())})
+    return vectorizing.unpacked(kept["texts"])
 
 
 def cleaner_arguments(preprocessing: Preprocessing) -> dict[str, Any]:
@@ -247,6 +280,7 @@ def fit(
     *,
     test: bool = True,
     scored: tuple[str, int] | None = None,
+    memory: Memory = forget,
 ) -> Result:
     """Fit vectorizer, model and threshold, and score them.
 
@@ -258,16 +292,16 @@ def fit(
         test: score the test rows too; without it they are not even vectorized, and nothing is
             refitted.
         scored: a validation metric to record during training, and every how many epochs.
+        memory: keeps features.
 
     Raises:
         DataError: no features are left, or a threshold has no label to fall back to.
     """
     policy = _applicable(parts.threshold, prepared, parts.model)
     unfitted = copy.deepcopy(parts) if training.refit and test else None
-    train_rows = _fitted(prepared, parts.vectorizer)
-    val_rows = Rows(
-        ngrams.transform(parts.vectorizer, prepared.part("val")["text"]), prepared.labels("val")
-    )
+    features = Features(parts.vectorizer, memory)
+    train_rows = _fitted(prepared, features)
+    val_rows = Rows(features.transform(prepared.texts("val")), prepared.labels("val"))
     balanced = _balanced(parts.sampler, train_rows)
     trained = train(
         parts.model,
@@ -292,20 +326,32 @@ def fit(
     )
     performance = {"val": _scored(prepared, "val", tagger, y_prob)}
     if unfitted is not None:
-        tagger, train_rows = _refitted(prepared, unfitted, tagger, trained.epoch + 1)
+        tagger, features, train_rows = _refitted(
+            prepared, unfitted, tagger, trained.epoch + 1, memory
+        )
     if test:
-        performance["test"] = score(prepared, tagger, "test")
-    features = int(train_rows.X.shape[1])
-    return Result(tagger, trained.history, trained.epoch, features, performance)
+        y_prob = outputs(tagger.model, features.transform(prepared.texts("test")))
+        performance["test"] = _scored(prepared, "test", tagger, y_prob)
+    return Result(
+        lambda: replace(tagger, vectorizer=features.fitted()),
+        threshold,
+        trained.history,
+        trained.epoch,
+        int(train_rows.X.shape[1]),
+        performance,
+    )
 
 
-def _refitted(prepared: Prepared, parts: Parts, tagger: Tagger, epochs: int) -> tuple[Tagger, Rows]:
-    """Return a tagger that is fitted to the train and validation rows, and these rows."""
+def _refitted(
+    prepared: Prepared, parts: Parts, tagger: Tagger, epochs: int, memory: Memory
+) -> tuple[Tagger, Features, Rows]:
+    """Return a tagger that is fitted to the train and validation rows, its features, these rows."""
     split = prepared.split
     both = replace(split, train=np.concatenate([split.train, split.val]))
-    rows = _fitted(prepared.with_split(both), parts.vectorizer)
+    features = Features(parts.vectorizer, memory)
+    rows = _fitted(prepared.with_split(both), features)
     refit(parts.model, _balanced(parts.sampler, rows), epochs)
-    return replace(tagger, vectorizer=parts.vectorizer, model=parts.model), rows
+    return replace(tagger, vectorizer=parts.vectorizer, model=parts.model), features, rows
 
 
 def scorer(
@@ -360,9 +406,9 @@ def _require_rest(prepared: Prepared) -> None:
         )
 
 
-def _fitted(prepared: Prepared, vectorizer: Any) -> Rows:
+def _fitted(prepared: Prepared, features: Features) -> Rows:
     try:
-        X: csr_matrix = ngrams.fit_transform(vectorizer, prepared.part("train")["text"])
+        X = features.fit_transform(prepared.texts("train"))
     except (ValueError, TypeError, AttributeError, re.error) as error:
         raise DataError(
             f"The vectorizer cannot be fitted to the train texts: {str(error).rstrip('.')}. Look at"

@@ -17,7 +17,7 @@ from tagifai.errors import BundleError, ConfigError, DataError
 from tagifai.labels import apply_policy
 from tagifai.schema import NODES, OPTIONAL, Config, check
 
-PLACE = ("tracking", "console", "paths")
+PLACE = ("tracking", "console", "cache", "paths")
 """Groups that belong to the place where a run is made, and not to the run."""
 
 

@@ -101,7 +101,7 @@ def log_inputs(
         provenance: the origin's document.
     """
     output, overrides = origin.output, origin.overrides
-    tracked.log_params(flat(config, without=("paths", "sweep")))
+    tracked.log_params(flat(config, without=("paths", "sweep", "cache")))
     tracked.log_tags(
         {
             "command": origin.command,

@@ -135,7 +135,12 @@ def _bytes(stores: Path, path: Path, models: Collection[str]) -> int:
 
 
 def on_disk(
-    place: Place, busy: Collection[Path], days: float, max_gb: float | None
+    place: Place,
+    busy: Collection[Path],
+    days: float,
+    max_gb: float | None,
+    *,
+    all_caches: bool = False,
 ) -> list[Leftover]:
     """Find output folders, caches and unfinished writes that nobody needs.
 
@@ -144,6 +149,7 @@ def on_disk(
         busy: folders of output of runs that are under way.
         days: after which an output folder or a cache is old.
         max_gb: of all output folders together, in 10**9 bytes, or None.
+        all_caches: find those that are not old, too.
     """
     now, stores = time.time(), place.stores
     items = folders.outputs(place.outputs)
@@ -157,7 +163,7 @@ def on_disk(
     cut_off = [(FOLDER, place.outputs), (PARTIAL, stores)]
     return [
         *leftovers.folders(items, in_use, now, days, max_bytes),
-        *leftovers.caches(folders.caches(stores), now, days),
+        *leftovers.caches(folders.caches(stores), now, days, all_of_them=all_caches),
         *leftovers.partial(folders.unfinished(stores), now),
         *(
             leftovers.of_item(kind, item, "half removed")

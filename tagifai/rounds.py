@@ -14,6 +14,7 @@ from tagifai.console import Display
 from tagifai.errors import UserError
 from tagifai.schema import Config
 from tagifai.training import History, Pruned, trains_by_epochs
+from tagifai.vectorizing import Memory, forget
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Rounds:
         display: shows the epochs.
         tracked: the open run.
         trial: told about the objective on the way.
+        memory: keeps features.
 
     Attributes:
         last: the training of the last round.
@@ -54,12 +56,18 @@ class Rounds:
     last: pipeline.Result
 
     def __init__(
-        self, config: Config, display: Display, tracked: tracking.Run, trial: sweeps.Trial
+        self,
+        config: Config,
+        display: Display,
+        tracked: tracking.Run,
+        trial: sweeps.Trial,
+        memory: Memory = forget,
     ) -> None:
         self._config = config
         self._display = display
         self._tracked = tracked
         self._trial = trial
+        self._memory = memory
         self.histories: dict[str, History] = {}
 
     def objective(
@@ -144,6 +152,7 @@ class Rounds:
                 (keep, Progress(show), Progress(_log_epoch), listeners),
                 test=test,
                 scored=reported if self._reports() else None,
+                memory=self._memory,
             )
         if sweeps.in_search():
             recording.log_epochs(self._tracked, result.history, prefix)

@@ -23,6 +23,7 @@ from tagifai import (
     tracking,
     views,
 )
+from tagifai.cache import Cache
 from tagifai.console import Display
 from tagifai.errors import Reaped
 from tagifai.origins import Origin
@@ -144,12 +145,13 @@ def _begun(
         trial.note(run_id=tracked.id)
         provenance = origin.document(config)
         recording.log_inputs(tracked, config, dataset, origin, provenance)
+        memory = Cache(stores / "cache" / "features", config.cache.max_gb * 1e9)
         prepared = pipeline.prepare(
-            dataset.table, config.data, config.preprocessing, config.split, random_state
+            dataset.table, config.data, config.preprocessing, config.split, random_state, memory
         )
         for metric in config.objective.metrics:
             prepared.check_objective(metric)
-        rounds = Rounds(config, display, tracked, trial)
+        rounds = Rounds(config, display, tracked, trial, memory)
         yield _Begun(tracked, trial, prepared, parts, rounds, dataset.digest, provenance)
 
 

@@ -141,3 +141,8 @@ def test_a_cache_goes_after_days_and_an_unfinished_write_after_one() -> None:
         ("b", "unfinished writes", "36 hours"),
         ("c", "unfinished writes", "31 days"),
     ]
+
+
+def test_all_caches_go_if_that_is_asked_for() -> None:
+    found = leftovers.caches([item("a", 0.9), item("c", 31)], NOW, 30, all_of_them=True)
+    assert [(x.name, x.why) for x in found] == [("a", "all caches"), ("c", "all caches")]

@@ -19,7 +19,7 @@ from tagifai.schema.tasks import Rerun, Train
 from tagifai.tagger import Tagger
 from tests.conftest import CONF, DOCUMENTS, Compose
 
-GROUPS = (*EXPERIMENT, "tracking", "console")
+GROUPS = (*EXPERIMENT, "tracking", "console", "cache")
 OPTIONS = [(g, file.stem) for g in GROUPS for file in sorted((CONF / g).glob("*.yaml"))]
 NEEDED = {("data", "table"): ["data.path=a.csv", "data.text=[title,body]"]}
 PRESETS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))

@@ -339,7 +339,7 @@ def performance(value: float) -> Performance:
 
 def result(tagger: Tagger) -> Result:
     scored = {"val": performance(0.5), "test": performance(0.25)}
-    return Result(tagger, HISTORY, 1, 7, scored)
+    return Result(lambda: tagger, tagger.threshold, HISTORY, 1, 7, scored)
 
 
 def prepared() -> Prepared:

@@ -27,6 +27,7 @@ PURE = (
     "characters",
     "hashes",
     "ngrams",
+    "vectorizing",
     "models",
     "sampling",
     "thresholds",
@@ -68,6 +69,7 @@ EDGES = (
     "server",
     "ledger",
     "folders",
+    "cache",
     "studies",
     "samplers",
     "trials",
@@ -124,6 +126,7 @@ ARROWS: dict[str, set[str]] = {
     "server": {"errors", "serving", "tagger"},
     "ledger": {"errors", "liveness", "leftovers", "store", "lookup"},
     "folders": {"errors", "leftovers"},
+    "cache": {"provenance"},
     "studies": {"errors", "addresses"},
     "samplers": {"errors", "studies"},
     "trials": {"errors", "studies", "samplers"},
@@ -165,11 +168,11 @@ ARROWS: dict[str, set[str]] = {
     "origins": {"provenance", "schema", "sweeps"},
     "views": {"addresses", "schema", "store", "console", "pipeline", "origins"},
     "rounds": {
-        *("errors", "schema", "training", "components", "tracking", "console"),
+        *("errors", "schema", "training", "vectorizing", "components", "tracking", "console"),
         *("pipeline", "objectives", "callbacks", "recording", "sweeps"),
     },
     "trainer": {
-        *("errors", "schema", "training", "datasets", "store", "tracking", "console"),
+        *("errors", "schema", "training", "cache", "datasets", "store", "tracking", "console"),
         *("pipeline", "objectives", "profiles", "recording", "runs", "sweeps"),
         *("origins", "rounds", "views"),
     },
@@ -236,7 +239,7 @@ ONLY_IN: dict[str, set[str]] = {
     },
     "filelock": {
         *("liveness", "tracking", "ledger", "studies", "datasets", "runs", "sweeps", "search"),
-        "promotion",
+        *("promotion", "cache"),
     },
     "imblearn": set(),
     "joblib": set(),
@@ -250,7 +253,7 @@ ONLY_IN: dict[str, set[str]] = {
     "snorkel": {"slices"},
     "submitit": {"search"},
     "subprocess": {"provenance", "search"},
-    "tempfile": {"archives", "files", "runs", "serving", "tracking"},
+    "tempfile": {"archives", "cache", "files", "runs", "serving", "tracking"},
     "uvicorn": {"server"},
 }
 """Libraries and the modules that may know them."""

@@ -26,7 +26,7 @@ from tagifai.schema.experiment import (
     Tuned,
 )
 from tagifai.schema.models import SGD, ComplementNB, LinearSVC, LogisticRegression
-from tagifai.schema.surroundings import Console, Objective, Paths, Sweep, Tracking
+from tagifai.schema.surroundings import Cache, Console, Objective, Paths, Sweep, Tracking
 from tagifai.schema.tasks import (
     Clean,
     Compare,
@@ -104,6 +104,7 @@ ACCEPTED: list[tuple[type, dict[str, Any]]] = [
     *[(Console, {"verbosity": name}) for name in ("normal", "quiet")],
     *[(Console, {"style": name}) for name in ("auto", "plain")],
     (Console, {"every": 1}),
+    (Cache, {"max_gb": 0.0}),
     *[(Objective, {"metric": f"val_{name}"}) for name in ("loss", "f1", "precision", "recall")],
     *[
         (Objective, {"metric": name})
@@ -278,6 +279,7 @@ REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
     (Console, {"verbosity": "loud"}, "verbosity", "one of normal, quiet"),
     (Console, {"style": "rich"}, "style", "one of auto, plain"),
     (Console, {"every": 0}, "every", "at least 1"),
+    *[(Cache, {"max_gb": size}, "max_gb", "a number of at least 0") for size in (-1.0, math.inf)],
     *[
         (Objective, {"metric": name}, "metric", "test metrics are not for choosing")
         for name in (

@@ -25,7 +25,7 @@ from tagifai.schema.experiment import (
 )
 from tagifai.schema.models import SGD, ComplementNB, LinearSVC, LogisticRegression
 from tagifai.schema.rules import require
-from tagifai.schema.surroundings import Console, Objective, Paths, Sweep, Tracking
+from tagifai.schema.surroundings import Cache, Console, Objective, Paths, Sweep, Tracking
 from tagifai.schema.tasks import (
     Clean,
     Compare,
@@ -63,6 +63,7 @@ class Config:
     sweep: Sweep = field(default_factory=Sweep)
     tracking: Tracking = MISSING
     console: Console = MISSING
+    cache: Cache = field(default_factory=Cache)
     paths: Paths = field(default_factory=Paths)
     whitelist: list[str] = field(default_factory=list)
 
@@ -120,6 +121,7 @@ NODES: dict[str, type] = {
     "threshold/tuned": Tuned,
     "tracking/mlflow": Tracking,
     "console/console": Console,
+    "cache/features": Cache,
     "nothing": Nothing,
 }
 

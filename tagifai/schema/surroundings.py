@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from tagifai.schema.rules import at_least, filled, one_of, require
+from tagifai.schema.rules import at_least, filled, not_negative, one_of, require
 
 METRIC = re.compile(
     r"model_bytes|val_((?!model_bytes)[a-z]\w*|(class/.+/|slice/.+/)(f1|precision|recall))"
@@ -47,6 +47,21 @@ class Tracking:
         for key in self.tags:
             named = re.fullmatch(r"[\w ./:-]+", key) is not None
             require(named, "tags", key, "names of letters, digits, spaces and _ . / : -")
+
+
+@dataclass
+class Cache:
+    """What is kept so that later runs need not make it again.
+
+    Args:
+        max_gb: of cleaned texts and features, in 10**9 bytes; beyond it those go that have not been
+            used for longest. 0 keeps nothing.
+    """
+
+    max_gb: float = 1.0
+
+    def __post_init__(self) -> None:
+        not_negative("max_gb", self.max_gb)
 
 
 @dataclass

@@ -260,12 +260,14 @@ class Clean:
         days: output folders and caches are old after so many days.
         max_gb: of all output folders together, in 10**9 bytes; above it the oldest are removed
             too. None sets no limit.
+        cache: remove all caches, old or not.
     """
 
     name: str = "clean"
     apply: bool = False
     days: float = 30.0
     max_gb: float | None = None
+    cache: bool = False
 
     def __post_init__(self) -> None:
         not_negative("days", self.days)

@@ -25,6 +25,7 @@ NOT_SEARCHED = {
     "sweep": "it is told to the search as a whole",
     "hydra": "it is told to the search as a whole",
     "tracking": "it has no influence on the objective",
+    "cache": "it has no influence on the objective",
     "console": "it has no influence on the objective",
     "paths": "it has no influence on the objective",
 }

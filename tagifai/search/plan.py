@@ -146,7 +146,7 @@ class Plan:
                 trial = dead.get(tags.get("trial.number", ""))
                 if trial is not None:
                     run = tracking.reopened(run_id, uri)
-                    state = tags.get("trial.state")
+                    state = tags.get("trial.state", "RUNNING")
                     if state == "RUNNING":
                         run.log_tags({"trial.state": "DIED"})
                     run.end(ENDS.get(state, "KILLED"), str(trial.user_attrs[studies.DIED]))

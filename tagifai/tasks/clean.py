@@ -36,7 +36,8 @@ def run(config: Config) -> None:
     tracking.close_abandoned(place.stores)
     ledger, tracked = _look(display, config, place)
     busy = [*tracked.busy, Path(HydraConfig.get().runtime.output_dir)]
-    found = [*removal.on_disk(place, busy, task.days, task.max_gb), *tracked.leftovers]
+    on_disk = removal.on_disk(place, busy, task.days, task.max_gb, all_caches=task.cache)
+    found = [*on_disk, *tracked.leftovers]
     if tracked.strangers:
         display.say(
             f"Left alone: {len(tracked.strangers)} models of runs that this tracking store does"

@@ -62,7 +62,8 @@ def test_it_is_the_same_after_a_time_in_a_database(config: Config) -> None:
 
 
 @pytest.mark.parametrize(
-    "group", ["task", "tracking", "console", "paths", "sweep", "data.projects", "data.tags"]
+    "group",
+    ["task", "tracking", "console", "cache", "paths", "sweep", "data.projects", "data.tags"],
 )
 def test_what_has_no_influence_on_a_trial_is_not_in_it(group: str, config: Config) -> None:
     names = searched(config, SPACE, "d1")["settings"]
