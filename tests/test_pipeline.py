@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,29 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from threadpoolctl import threadpool_info
 
+from tagifai import text
 from tagifai.errors import ConfigError, DataError
 from tagifai.labels import Indices, LabelEncoder
-from tagifai.pipeline import Parts, Prepared, Result, fit, prepare, score, score_rows, scorer
+from tagifai.pipeline import (
+    Parts,
+    Prepared,
+    Result,
+    cleaned,
+    fit,
+    prepare,
+    score,
+    score_rows,
+    scorer,
+)
 from tagifai.schema import Preprocessing, Split, Training, TwoTables
 from tagifai.sizes import size_of
 from tagifai.splits import Split as SplitRows
 from tagifai.tagger import Tagger
+from tagifai.text import Cleaner
 from tagifai.thresholds import Fixed, Quantile, Threshold
 from tagifai.training import CannotFit, History, Pruned
+from tagifai.vectorizing import Memory, forget
+from tests.test_vectorizing import Remembered
 
 quick = settings(max_examples=10)
 
@@ -694,3 +709,73 @@ def test_a_model_that_refuses_the_features_is_one_error_with_its_reason(
 def test_a_model_that_would_stop_by_itself_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"model\.early_stopping"):
         fit(prepared(), parts(early_stopping=True), Training(1))
+
+
+# Memory
+
+
+@pytest.mark.parametrize("refit", [False, True])
+@pytest.mark.parametrize("repeated", [False, True])
+def test_with_a_memory_cold_or_warm_results_are_the_same_to_the_last_bit(
+    refit: bool, repeated: bool
+) -> None:
+    def result(memory: Memory) -> tuple[Result, np.random.RandomState]:
+        source = np.random.RandomState(3)
+        made = parts(threshold=Quantile(0.25))
+        made.model.set_params(random_state=source)
+        data = TwoTables(name="tiny", projects="p", tags="t", accepted_tags=["cv", "nlp"])
+        rows = prepare(make_table(), data, Preprocessing(), Split(), source, memory)
+        return fit(rows, made, Training(5, refit=refit), memory=memory), source
+
+    memory = Remembered()
+    if repeated:
+        result(memory)
+    plain, draws = result(forget)
+    found, draws_then = result(memory)
+    assert memory.made == (5 if refit else 4)
+    assert found.metrics() == plain.metrics()
+    assert found.value("model_bytes") == plain.value("model_bytes")
+    assert found.history == plain.history
+    assert np.array_equal(found.tagger.model.coef_, plain.tagger.model.coef_)
+    assert found.tagger.predict(["image pixel"]) == plain.tagger.predict(["image pixel"])
+    assert draws.randint(1000) == draws_then.randint(1000)
+
+
+def test_a_trial_has_its_vectorizer_when_it_is_asked_for() -> None:
+    memory = Remembered()
+    for _ in range(2):
+        made = parts()
+        result = fit(prepared(), made, Training(2), test=False, memory=memory)
+    assert not hasattr(made.vectorizer, "vocabulary_")
+    assert result.value("model_bytes") > 0
+    assert result.tagger.vectorizer is made.vectorizer
+    assert result.tagger.predict(["image pixel"])[0]["predicted_tag"] == "cv"
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_texts_cleaned_by_a_step_of_ones_own_are_not_kept(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counted(text: str) -> str:
+        called.append(text)
+        return f"{text} {len(called)}"
+
+    called: list[str] = []
+    monkeypatch.setitem(text._REGISTERED, "counted", counted)
+    memory = Remembered()
+    arguments = {**asdict(Preprocessing()), place: ["counted"]}
+    del arguments["language"]
+    assert cleaned(["Cat"], arguments, memory) == ["cat 1"]
+    assert cleaned(["Cat"], arguments, memory) == ["cat 2"]
+    assert memory.made == 0
+
+
+def test_cleaned_texts_are_kept_by_the_texts_and_every_argument() -> None:
+    memory = Remembered()
+    arguments = {**asdict(Preprocessing()), "stopwords": []}
+    del arguments["language"]
+    for changed in ({}, {}, {"lower": False}, {"keep": "a-z"}):
+        expected = [*map(Cleaner(**{**arguments, **changed}), ["A Cat 1"])]
+        assert cleaned(["A Cat 1"], {**arguments, **changed}, memory) == expected
+    cleaned(["A Cat 2"], arguments, memory)
+    assert memory.made == 4
