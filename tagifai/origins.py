@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class Origin:
         Args:
             config: of the run.
         """
-        git = provenance.git_state(Path(config.paths.root))
+        git = _git_state(Path(config.paths.root))
         return {
             "options": dict(self.options),
             "overrides": None if self.overrides is None else list(self.overrides),
@@ -74,6 +75,12 @@ class Origin:
             "git": {key.rpartition(".")[2]: value for key, value in git.items()},
             "platform": platform.platform(),
         }
+
+
+@cache
+def _git_state(root: Path) -> dict[str, str]:
+    """Return the state of the checkout, asked for once: the code of this process stays as it is."""
+    return provenance.git_state(root)
 
 
 def of_command() -> Origin:

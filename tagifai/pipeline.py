@@ -23,7 +23,7 @@ from tagifai.losses import loss_of
 from tagifai.metrics import Performance
 from tagifai.probabilities import has_probabilities, outputs
 from tagifai.sampling import balance
-from tagifai.schema import Data, Preprocessing, Training
+from tagifai.schema import STANDARD, Data, Preprocessing, Training
 from tagifai.schema import Split as SplitSettings
 from tagifai.sizes import size_of
 from tagifai.splits import Split
@@ -86,6 +86,8 @@ class Prepared:
         Raises:
             ConfigError: no such metric; with those that there are.
         """
+        if metric in STANDARD:
+            return
         val, y = self.part("val"), self.labels("val")
         scored = metrics.performance(y, y, self.encoder.classes, slices.masks(val))
         known = ["val_loss", "model_bytes", *metrics.flatten(scored, "val")]

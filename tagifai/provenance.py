@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def versions(libraries: Sequence[str] = LIBRARIES) -> dict[str, str]:
     return {"python": platform.python_version(), **named}
 
 
+@cache
 def _version(name: str) -> str:
     """Return a version; the copy of this package that a served model has is not installed."""
     try:

@@ -101,20 +101,21 @@ def log_inputs(
         provenance: the origin's document.
     """
     output, overrides = origin.output, origin.overrides
-    tracked.log_params(flat(config, without=("paths", "sweep", "cache")))
-    tracked.log_tags(
-        {
-            "command": origin.command,
-            "cwd": str(Path.cwd()),
-            **({} if overrides is None else {"overrides": shlex.join(overrides)}),
-            "output_dir": str(output),
-            "seed": config.seed,
-            **{f"option.{group}": option for group, option in origin.options.items()},
-            **{f"version.{name}": found for name, found in provenance["versions"].items()},
-            **{f"mlflow.source.git.{key}": value for key, value in provenance["git"].items()},
-            **config.tracking.tags,
-        }
-    )
+    with tracked.together():
+        tracked.log_params(flat(config, without=("paths", "sweep", "cache")))
+        tracked.log_tags(
+            {
+                "command": origin.command,
+                "cwd": str(Path.cwd()),
+                **({} if overrides is None else {"overrides": shlex.join(overrides)}),
+                "output_dir": str(output),
+                "seed": config.seed,
+                **{f"option.{group}": option for group, option in origin.options.items()},
+                **{f"version.{name}": found for name, found in provenance["versions"].items()},
+                **{f"mlflow.source.git.{key}": value for key, value in provenance["git"].items()},
+                **config.tracking.tags,
+            }
+        )
     manifest = dataset.manifest
     counts = {"rows": manifest["rows"], "tags": manifest["tag_counts"]}
     source = next(iter(manifest["tables"].values()))["source"]
@@ -130,8 +131,19 @@ def log_profile(tracked: tracking.Run, output: Path, profile: Mapping[str, Any])
     tracked.log_file(output / "profile.json")
 
 
+_printed: dict[tuple[str, str], str] = {}
+"""The YAML of each group that this process has met, by its name and content."""
+
+
 def _yaml(config: Config) -> str:
-    return OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
+    """Return a configuration as YAML, a group at a time: most are the same in all trials."""
+    groups = []
+    for name, content in asdict(config).items():
+        key = (name, repr(content))
+        if key not in _printed:
+            _printed[key] = OmegaConf.to_yaml(OmegaConf.create({name: content}))
+        groups.append(_printed[key])
+    return "".join(groups)
 
 
 def keep_model(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tagifai import sqlite
 from tagifai.addresses import is_url, masked, sqlite_path
 from tagifai.errors import DataError, TrackingError
 
@@ -37,6 +38,7 @@ def connect(uri: str) -> MlflowClient:
     with guarded():
         import mlflow
 
+        sqlite.quicken()
         return mlflow.MlflowClient(uri)
 
 

@@ -25,6 +25,7 @@ from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
 from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from tagifai import sqlite
 from tagifai.addresses import masked, sqlite_path
 from tagifai.errors import UserError
 
@@ -76,6 +77,7 @@ def connect(url: str | None) -> BaseStorage:
     arguments: dict[str, Any] = {}
     if url.startswith("sqlite"):
         arguments["connect_args"] = {"timeout": LOCK_SECONDS}
+        sqlite.quicken()
     else:
         # A server may have closed a connection that nobody used for a while.
         arguments["pool_pre_ping"] = True

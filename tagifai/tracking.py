@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 # What MLflow's stores take.
-METRICS_A_BATCH = 1000
-PARAMS_A_BATCH = 100
+A_BATCH = {"metrics": 800, "params": 100, "tags": 100}
+"""Of each kind, and a thousand in all."""
+
 PARAM_LENGTH = 6000
 NAME_LENGTH = 250
 TAG_LENGTH = 5000
@@ -69,6 +70,7 @@ class Run:
         self.status = "FINISHED"
         self._client = client
         self._artifacts = artifacts
+        self._held: dict[str, list[Any]] | None = None
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Record parameters, which cannot be changed afterwards."""
@@ -78,9 +80,7 @@ class Run:
 
         accepted = _names(params)
         kept = [Param(accepted[key], str(value)[:PARAM_LENGTH]) for key, value in params.items()]
-        with store.guarded():
-            for batch in _batches(kept, PARAMS_A_BATCH):
-                self._client.log_batch(self.id, params=batch)
+        self._send(params=kept)
 
     def log_tags(self, tags: Mapping[str, Any]) -> None:
         """Record or change tags."""
@@ -88,9 +88,7 @@ class Run:
             return
         from mlflow.entities import RunTag
 
-        kept = [RunTag(key, str(value)[:TAG_LENGTH]) for key, value in tags.items()]
-        with store.guarded():
-            self._client.log_batch(self.id, tags=kept)
+        self._send(tags=[RunTag(key, str(value)[:TAG_LENGTH]) for key, value in tags.items()])
 
     def status_now(self) -> str | None:
         """Return the status in the store, such as "FINISHED", or None if there is no such run."""
@@ -136,9 +134,37 @@ class Run:
             for name, values in losses.items()
             for step, value in (values.items() if isinstance(values, dict) else enumerate(values))
         ]
+        self._send(metrics=points)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Hold back what a block logs, and send it in as few calls as can be, however it ends."""
+        held = self._held = {"params": [], "tags": [], "metrics": []}
+        try:
+            yield
+        except BaseException:
+            self._held = None
+            with suppress(TrackingError):  # the first error is the one to tell
+                self._send(**held)
+            raise
+        self._held = None
+        self._send(**held)
+
+    def _send(self, **entities: list[Any]) -> None:
+        """Log parameters, tags and metrics, or hold them back."""
+        if self._held is not None:
+            for kind, items in entities.items():
+                self._held[kind] += items
+            return
+        if self._client is None:
+            return
+        batches = {kind: [*_batches(entities[kind], A_BATCH[kind])] for kind in entities}
         with store.guarded():
-            for batch in _batches(points, METRICS_A_BATCH):
-                self._client.log_batch(self.id, metrics=batch)
+            for number in range(max(map(len, batches.values()))):
+                now: dict[str, Any] = {
+                    kind: b[number] for kind, b in batches.items() if number < len(b)
+                }
+                self._client.log_batch(self.id, **now)
 
     def log_data(self, name: str, digest: str, source: str, profile: Mapping[str, Any]) -> None:
         """Record the data set as an input of the run.

@@ -163,8 +163,9 @@ def _tags(config: Config, origin: Origin) -> dict[str, str]:
 def _tried(run: _Begun) -> Any:
     try:
         with recording.trial_state(run.tracked):
-            objective = run.rounds.objective(run.prepared, run.parts, None)
-            recording.log_result(run.tracked, run.rounds.last, objective)
+            with run.tracked.together():
+                objective = run.rounds.objective(run.prepared, run.parts, None)
+                recording.log_result(run.tracked, run.rounds.last, objective)
             # With the trial too, for whoever goes on with the search should it be gone by now.
             run.trial.note(result=list(objective.values()))
             return _returned(objective)

@@ -18,6 +18,6 @@ def make_studies(path: Path) -> str:
 @cache
 def _empty() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "studies.db"
+        path = Path(folder) / ".studies.db"  # of a draft all is in one file
         studies.connect.__wrapped__(f"sqlite:///{path}")
         return path.read_bytes()

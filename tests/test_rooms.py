@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tagifai"
 
-GROUND = ("errors", "addresses", "files", "provenance", "liveness")
+GROUND = ("errors", "addresses", "files", "provenance", "liveness", "sqlite")
 """What every room may stand on; none of them knows another."""
 
 PURE = (
@@ -118,7 +118,7 @@ ARROWS: dict[str, set[str]] = {
     "estimators": {"errors", "soundness", "claims"},
     "artifacts": {"errors", "files", "provenance", "labels", "tagger", "probes", "estimators"},
     "archives": {"errors", "files", "artifacts", "claims"},
-    "store": {"errors", "addresses"},
+    "store": {"errors", "addresses", "sqlite"},
     "tracking": {"errors", "addresses", "liveness", "store"},
     "lookup": {"errors", "store"},
     "registry": {"store"},
@@ -127,7 +127,7 @@ ARROWS: dict[str, set[str]] = {
     "ledger": {"errors", "liveness", "leftovers", "store", "lookup"},
     "folders": {"errors", "leftovers"},
     "cache": {"provenance"},
-    "studies": {"errors", "addresses"},
+    "studies": {"errors", "addresses", "sqlite"},
     "samplers": {"errors", "studies"},
     "trials": {"errors", "studies", "samplers"},
     "console": {"metrics"},

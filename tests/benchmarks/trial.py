@@ -43,7 +43,7 @@ RUNNER = {
         *("tagifai.tracking.create", "tagifai.tracking.Run.log_params"),
         *("tagifai.tracking.Run.log_tags", "tagifai.tracking.Run.log_epochs"),
         *("tagifai.tracking.Run.log_data", "tagifai.tracking.Run.log_file"),
-        "tagifai.tracking.Run.end",
+        *("tagifai.tracking.Run._send", "tagifai.tracking.Run.end"),
     ],
     "other inputs": ["tagifai.recording.log_inputs"],
     "callbacks": [
