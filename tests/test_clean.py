@@ -176,3 +176,20 @@ def test_a_value_that_makes_no_sense_is_refused(app: App, given: str) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert given.partition("=")[0] in done.stderr
+
+
+def test_all_caches_go_when_that_is_asked_for_and_are_made_again(app: App) -> None:
+    app.ok(*SMALL)
+    kept = list((app.stores / "cache" / "features").glob("*.npz"))
+    assert len(kept) == 4  # texts, and features of the three parts
+    assert "caches" not in app.ok("task=clean")
+    shown = app.ok("task=clean", "task.cache=true")
+    assert re.search(r"caches +4 ", shown)
+    assert all(path.exists() for path in kept)
+    assert "task.cache=true task.apply=true" in re.sub(r"paths\.\S+ ?", "", shown)
+    app.ok("task=clean", "task.cache=true", "task.apply=true")
+    assert not any(path.exists() for path in kept)
+    app.ok(*SMALL)
+    assert all(path.exists() for path in kept)
+    app.ok(*SMALL, "cache=none", "vectorizer.ngram_max=2")
+    assert {*(app.stores / "cache" / "features").glob("*.npz")} == {*kept}

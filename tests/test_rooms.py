@@ -242,7 +242,7 @@ ONLY_IN: dict[str, set[str]] = {
         *("promotion", "cache"),
     },
     "imblearn": set(),
-    "joblib": set(),
+    "joblib": {"search"},
     "nltk": {"text"},
     "pandera": {"tables"},
     "pooch": {"downloads"},

@@ -883,3 +883,63 @@ def test_an_abandoned_run_that_had_finished_stays_finished(stores: Path) -> None
     tracking.close_abandoned(stores)
     assert running(stores) == []
     assert recorded(stores, run.id).info.status == "FINISHED"
+
+
+# --- together ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def batches(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int]]:
+    """The calls of `log_batch`: how many entities of each kind."""
+    found: list[dict[str, int]] = []
+    original = MlflowClient.log_batch
+
+    def counted(client: MlflowClient, run_id: str, **entities: Any) -> Any:
+        found.append({kind: len(items) for kind, items in entities.items()})
+        return original(client, run_id, **entities)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", counted)
+    return found
+
+
+def test_what_a_block_logs_is_sent_in_as_few_calls_as_can_be(
+    stores: Path, batches: list[dict[str, int]]
+) -> None:
+    with started(stores) as run, run.together():
+        run.log_params({f"p{n}": n for n in range(130)})
+        run.log_tags({"a": 1})
+        run.log_metrics({"m": 0.5})
+        assert batches == []
+    assert batches == [{"params": 100, "tags": 1, "metrics": 1}, {"params": 30}]
+    data = recorded(stores, run.id).data
+    assert (len(data.params), data.tags["a"], data.metrics) == (130, "1", {"m": 0.5})
+
+
+def test_what_a_block_has_logged_is_sent_when_it_fails(
+    stores: Path, batches: list[dict[str, int]]
+) -> None:
+    def failing(run: tracking.Run) -> None:
+        with run.together():
+            run.log_metrics({"m": 0.5})
+            raise ValueError("first")
+
+    with pytest.raises(ValueError, match="first"), started(stores) as run:
+        failing(run)
+    assert recorded(stores, run.id).data.metrics == {"m": 0.5}
+    assert batches[1:] == [{"tags": 1}]  # the error, logged after the block
+
+
+def test_a_store_that_fails_then_does_not_hide_the_first_error(
+    stores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    def failing(run: tracking.Run) -> None:
+        monkeypatch.setattr(MlflowClient, "log_batch", full)
+        with run.together():
+            run.log_metrics({"m": 0.5})
+            raise ValueError("first")
+
+    with pytest.raises(ValueError, match="first"), started(stores) as run:
+        failing(run)

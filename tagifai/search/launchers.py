@@ -7,19 +7,31 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from hydra.core.plugins import Plugins
-from hydra.core.utils import configure_log
+from hydra.core.utils import JobReturn, configure_log
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from tagifai.errors import ConfigError
+from tagifai.search import workers
 
 
-def made(cfg: DictConfig, context: HydraContext, function: TaskFunction) -> Launcher:
+class Launches(Protocol):
+    """What runs the jobs of a search."""
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Run jobs, and return how they ended."""
+        ...
+
+
+def made(cfg: DictConfig, context: HydraContext, function: TaskFunction) -> Launches:
     """Return what runs jobs, ready for threads that launch one at a time; call in the first thread.
 
     Args:
@@ -30,12 +42,14 @@ def made(cfg: DictConfig, context: HydraContext, function: TaskFunction) -> Laun
     Raises:
         ConfigError: there is no such cluster.
     """
-    launcher = Plugins.instance().instantiate_launcher(
+    launcher: Launcher = Plugins.instance().instantiate_launcher(
         config=cfg, hydra_context=context, task_function=function
     )
     # Some launchers do so themselves; submitit's does not, and has lines for every single job.
     configure_log(cfg.hydra.hydra_logging, cfg.hydra.verbose, context.execution_whitelist)
     kind = type(launcher).__name__
+    if workers.suits(launcher):
+        return workers.Workers(launcher)
     if kind == "RayLauncher":
         _start_ray(cfg)
     if kind == "SlurmLauncher":
@@ -95,7 +109,7 @@ def _watch_slurm() -> None:
     logging.getLogger("submitit").setLevel(logging.ERROR)
 
 
-def end_jobs(launcher: Launcher, seconds: float) -> bool:
+def end_jobs(launcher: Launches, seconds: float) -> bool:
     """End the jobs that are not children of this process, and return whether that is seen to.
 
     Args:

@@ -22,7 +22,6 @@ from typing import Any
 
 import optuna
 from hydra.core.utils import JobReturn, JobStatus
-from hydra.plugins.launcher import Launcher
 from optuna.trial import Trial, TrialState
 
 from tagifai import sweeps
@@ -77,7 +76,7 @@ class Loop:
         launcher: runs one job a call.
     """
 
-    def __init__(self, plan: Plan, launcher: Launcher) -> None:
+    def __init__(self, plan: Plan, launcher: launchers.Launches) -> None:
         self._plan = plan
         self._study: Study = plan.study
         self._launcher = launcher

@@ -1,0 +1,88 @@
+"""Workers: the joblib launcher's processes, told once what all jobs of a search share."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, run_job, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra_plugins.hydra_joblib_launcher._core import process_joblib_cfg
+from joblib import Parallel, delayed
+from joblib.externals.loky.backend.reduction import dumps
+from omegaconf import open_dict
+
+_shared: dict[str, Any] = {}
+"""In a worker: what the jobs of its search share, by the sum of its content."""
+
+
+class Workers:
+    """Runs jobs as the joblib launcher does.
+
+    That one copies and pickles the state of the whole application for every job, and the worker
+    looks for all plugins anew each time, which takes as long as a short training.
+
+    Args:
+        launcher: Hydra's joblib launcher, set up.
+    """
+
+    def __init__(self, launcher: Any) -> None:
+        self._settings = dict(launcher.joblib)
+        process_joblib_cfg(self._settings)
+        shared = (launcher.hydra_context, launcher.config, launcher.task_function)
+        self._content = bytes(dumps((*shared, Singleton.get_state())))
+        self._sum = hashlib.sha256(self._content).hexdigest()
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Run jobs, and return how they ended, without the configurations that they had.
+
+        Args:
+            job_overrides: of each job.
+            initial_job_idx: number of the first one.
+        """
+        calls = [
+            delayed(_run)(initial_job_idx + number, list(overrides), self._sum, self._content)
+            for number, overrides in enumerate(job_overrides)
+        ]
+        returned: Sequence[JobReturn] = Parallel(**self._settings)(calls)
+        return returned
+
+
+def suits(launcher: Launcher) -> bool:
+    """Return whether a launcher is one whose work `Workers` can do."""
+    if type(launcher).__name__ != "JoblibLauncher":
+        return False
+    settings = dict(launcher.joblib)  # type: ignore[attr-defined]
+    is_loky = (settings.get("backend") or "loky") == "loky"
+    return is_loky and settings.get("inner_max_num_threads") is None
+
+
+def _run(number: int, overrides: list[str], of_content: str, content: bytes) -> JobReturn:
+    """Run a job in a worker, by the steps of the launcher's own `execute_job`."""
+    if of_content not in _shared:
+        _shared.clear()
+        setup_globals()
+        *shared, state = pickle.loads(content)  # noqa: S301 - of the search that began the worker
+        Singleton.set_state(state)
+        _shared[of_content] = shared
+    context, config, function = _shared[of_content]
+    cfg = context.config_loader.load_sweep_config(config, overrides)
+    with open_dict(cfg):
+        cfg.hydra.job.id = f"{cfg.hydra.job.name}_{number}"
+        cfg.hydra.job.num = number
+    HydraConfig.instance().set_config(cfg)
+    returned = run_job(
+        hydra_context=context,
+        config=cfg,
+        task_function=function,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+    )
+    returned.cfg = returned.hydra_cfg = None
+    return returned
