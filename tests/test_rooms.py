@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tagifai"
 
-GROUND = ("errors", "addresses", "files", "provenance", "liveness", "sqlite")
+GROUND = ("errors", "addresses", "files", "provenance", "liveness")
 """What every room may stand on; none of them knows another."""
 
 PURE = (
@@ -62,6 +62,7 @@ EDGES = (
     "claims",
     "estimators",
     "tracking",
+    "sqlite",
     "store",
     "lookup",
     "registry",
@@ -84,6 +85,8 @@ BETWEEN_EDGES = {
     ("archives", "claims"),
     ("artifacts", "estimators"),
     ("estimators", "claims"),
+    ("store", "sqlite"),
+    ("studies", "sqlite"),
     ("tracking", "store"),
     ("lookup", "store"),
     ("registry", "store"),
@@ -118,6 +121,7 @@ ARROWS: dict[str, set[str]] = {
     "estimators": {"errors", "soundness", "claims"},
     "artifacts": {"errors", "files", "provenance", "labels", "tagger", "probes", "estimators"},
     "archives": {"errors", "files", "artifacts", "claims"},
+    "sqlite": set(),
     "store": {"errors", "addresses", "sqlite"},
     "tracking": {"errors", "addresses", "liveness", "store"},
     "lookup": {"errors", "store"},
