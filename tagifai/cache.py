@@ -25,7 +25,7 @@ from filelock import FileLock
 
 from tagifai.provenance import ALL_LIBRARIES, versions
 
-CODE = ("text", "features", "vectorizing", "ngrams")
+CODE = ("text", "features", "vectorizing", "ngrams", "characters", "hashes")
 """Modules of this package that decide what is kept."""
 
 UNREADABLE = (
