@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,15 @@ def naming_the_model(output: Path) -> Iterator[None]:
         raise TrackingError(
             f"{error} The model is trained and saved all the same: {saved}"
         ) from error
+
+
+@contextmanager
+def naming_the_run(tracked: tracking.Run, output: Path) -> Iterator[None]:
+    """Say in the log, however the block ends, which run it is; the id may come late."""
+    try:
+        yield
+    finally:
+        log.info("Run %s in %s", tracked, output)
 
 
 def log_inputs(
@@ -191,9 +201,7 @@ def keep_model(
     published = artifacts.publish(output / "bundle", Path(config.paths.stores), tracked.id)
     for prefix, history in histories.items():
         log_epochs(tracked, history, prefix)
-    model_id = tracked.log_model(
-        lambda folder, model_id: serving.save(folder, published, model_id, tracked.id)
-    )
+    model_id = tracked.log_model(partial(serving.save, bundle=published, run_id=tracked.id))
     log_result(tracked, result, objective, model_id)
     tracked.log_metrics({"model_bytes": result.value("model_bytes")}, model_id)
     tracked.log_tags({f"content.{name}": of_part for name, of_part in sums.items()})

@@ -6,11 +6,10 @@ that is kept with the model, and hands it the bundle.
 
 from __future__ import annotations
 
-import os
+import json
 import platform
 import re
 import shutil
-import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -18,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-
-from tagifai import artifacts
+import yaml
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -119,6 +117,9 @@ def _found(value: Any) -> str:
 
 def _load_pyfunc(path: str) -> Served:
     """Return what predicts with the bundle in a folder; MLflow calls it by this name."""
+    # Late, for the process that only writes models.
+    from tagifai import artifacts
+
     return Served(artifacts.load(Path(path)))
 
 
@@ -134,51 +135,80 @@ def signature() -> ModelSignature:
     return ModelSignature(Schema([ColSpec(DataType.string, "text")]), Schema(outputs))
 
 
-def save(path: Path, bundle: Path, model_id: str, run_id: str) -> None:
+def save(path: Path, model_id: str, *, bundle: Path, run_id: str) -> None:
     """Write an MLflow model that is complete in itself: bundle, package and what it requires.
+
+    The same as `mlflow.pyfunc.save_model` writes, which looks through all that is installed.
 
     Args:
         path: the folder to write.
-        bundle: of the run.
         model_id: of the model in the tracking store.
+        bundle: of the run.
         run_id: of the run.
     """
-    import mlflow.pyfunc
     from mlflow.models import Model
+    from mlflow.pyfunc import FLAVOR_NAME
 
-    # The model says what it requires; it needs no copy of the project files around us.
-    os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
-    with tempfile.TemporaryDirectory() as scratch:
-        mlflow.pyfunc.save_model(
-            str(path),
-            loader_module=__name__,
-            data_path=str(bundle),
-            code_paths=[str(_package(Path(scratch)))],
-            # In this form MLflow asks nobody for the versions of installers.
-            conda_env=_environment(),
-            mlflow_model=Model(model_uuid=model_id, model_id=model_id, run_id=run_id),
-            signature=signature(),
-            input_example=pd.DataFrame({"text": [EXAMPLE]}),
-        )
+    shutil.copytree(bundle, path / "data" / "bundle")
+    _write_package(path / "code" / "tagifai")
+    model = Model(
+        model_uuid=model_id,
+        model_id=model_id,
+        run_id=run_id,
+        signature=signature(),
+        saved_input_example_info=_write_example(path),
+    )
+    model.add_flavor(
+        FLAVOR_NAME,
+        loader_module=__name__,
+        data="data/bundle",
+        code="code",
+        env=_write_environment(path),
+        python_version=platform.python_version(),
+        streamable=False,
+    )
+    model.model_size_bytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    model.save(str(path / "MLmodel"))
 
 
-def _package(folder: Path) -> Path:
-    """Copy the package's modules that predicting takes, and return the copy."""
-    source, target = Path(__file__).parent, folder / "tagifai"
-    target.mkdir()
+def _write_package(target: Path) -> None:
+    """Copy the package's modules that predicting takes."""
+    target.mkdir(parents=True)
     for name in MODULES:
-        shutil.copyfile(source / f"{name}.py", target / f"{name}.py")
-    return target
+        shutil.copyfile(Path(__file__).parent / f"{name}.py", target / f"{name}.py")
 
 
-def _environment() -> dict[str, Any]:
-    pinned = [f"{name}=={version(name)}" for name in LIBRARIES]
-    python = f"python={platform.python_version()}"
+def _write_example(path: Path) -> dict[str, str]:
+    """Write an input in the forms that MLflow shows, and return what it keeps of them."""
+    example = {"columns": ["text"], "data": [[EXAMPLE]]}
+    (path / "input_example.json").write_text(json.dumps(example), encoding="utf-8")
+    request = json.dumps({"dataframe_split": example}, indent=2)
+    (path / "serving_input_example.json").write_text(request, encoding="utf-8")
     return {
+        "artifact_path": "input_example.json",
+        "pandas_orient": "split",
+        "serving_input_path": "serving_input_example.json",
+        "type": "dataframe",
+    }
+
+
+def _write_environment(path: Path) -> dict[str, str]:
+    """Write what is required, in the three forms of which installers take one."""
+    pinned, python = [f"{name}=={version(name)}" for name in LIBRARIES], platform.python_version()
+    (path / "requirements.txt").write_text("\n".join(pinned), encoding="utf-8")
+    conda = {
         "name": "tagifai",
         "channels": ["conda-forge"],
-        "dependencies": [python, "pip", {"pip": pinned}],
+        "dependencies": [f"python={python}", "pip", {"pip": pinned}],
     }
+    virtualenv = {
+        "python": python,
+        "build_dependencies": ["pip", "setuptools", "wheel"],
+        "dependencies": ["-r requirements.txt"],
+    }
+    for name, content in (("conda.yaml", conda), ("python_env.yaml", virtualenv)):
+        (path / name).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return {"conda": "conda.yaml", "virtualenv": "python_env.yaml"}
 
 
 def in_process(tagger: Tagger) -> PyFuncModel:

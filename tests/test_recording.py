@@ -257,6 +257,18 @@ def test_other_errors_do_not_name_the_model(tmp_path: Path, error: Exception) ->
     assert str(error) == "x"
 
 
+def test_the_log_names_the_run_however_it_ends(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    with (
+        caplog.at_level(logging.INFO, "tagifai"),
+        pytest.raises(DataError),
+        recording.naming_the_run(Spy(), tmp_path),
+    ):
+        raise DataError("x")
+    assert caplog.messages == [f"Run abc in {tmp_path}"]
+
+
 # --- the inputs of a run -----------------------------------------------------------------------
 
 

@@ -39,7 +39,7 @@ def saved(tagger: Tagger, tmp_path_factory: pytest.TempPathFactory) -> Path:
     artifacts.save(folder / "bundle", tagger, DOCUMENTS)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_UV_AUTO_DETECT", raising=False)
-        serving.save(folder / "model", folder / "bundle", "m-1", "abc")
+        serving.save(folder / "model", "m-1", bundle=folder / "bundle", run_id="abc")
     os.environ.pop("MLFLOW_UV_AUTO_DETECT", None)
     return folder / "model"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +88,7 @@ def _contender(present: Version, stores: Path, uri: str) -> Contender:
 def _registered(models: Registry, tracked: tracking.Run, bundle: Path) -> Version:
     """Make a version of a run's MLflow model; a run from before there were such gets one now."""
     model_id = tracked.model_id() or tracked.log_model(
-        lambda folder, model_id: serving.save(folder, bundle, model_id, tracked.id)
+        partial(serving.save, bundle=bundle, run_id=tracked.id)
     )
     if model_id is None:
         raise BundleError(f"Run {tracked.id} keeps no model.")
