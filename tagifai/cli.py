@@ -23,7 +23,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from tagifai import sweeps
+from tagifai import clerk, sweeps
 from tagifai.errors import ConfigError, Reaped, TrackingError, UserError, nearest
 from tagifai.paths import FOLDERS, PATHS
 
@@ -161,7 +161,7 @@ def call(main: Callable[[], Any]) -> int:
     try:
         _tell_other_processes()
         sys.argv[1:] = [quote(argument) for argument in sys.argv[1:]]
-        with _closing_parent():
+        with clerk.allowed(), _closing_parent():
             main()
         sys.stdout.flush()
     except Terminated:

@@ -137,7 +137,7 @@ class Rounds:
         config, objective = self._config, self._config.objective
         listeners = Report(
             self._trial.report,
-            self._trial.check,
+            self._check,
             first_step=len(values) * config.training.epochs,
             earlier=[value[0] for value in values],
         )
@@ -160,6 +160,14 @@ class Rounds:
             # Later: should the store fail, the model is to be saved first.
             self.histories[prefix] = result.history
         return result
+
+    def _check(self) -> None:
+        """Raise where there is nobody to work for, or nowhere to record what is done.
+
+        A store that is out of reach is found out after the first epoch of a training at the latest.
+        """
+        self._trial.check()
+        self._tracked.check()
 
     def _reports(self) -> bool:
         """Return whether the objective is one that epochs have a value of, and is reported."""

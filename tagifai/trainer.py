@@ -140,9 +140,15 @@ def _begun(
         log_file=origin.output / "run.log",
         tags=_tags(config, origin),
     )
-    with sweeps.trial() as trial, recording.naming_the_model(origin.output), opened as tracked:
-        log.info("Run %s in %s", tracked.id, origin.output)
-        trial.note(run_id=tracked.id)
+    with (
+        sweeps.trial() as trial,
+        recording.naming_the_model(origin.output),
+        opened as tracked,
+        recording.naming_the_run(tracked, origin.output),
+    ):
+        if sweeps.in_search():
+            # Otherwise nobody waits for the id.
+            trial.note(run_id=tracked.id)
         provenance = origin.document(config)
         recording.log_inputs(tracked, config, dataset, origin, provenance)
         memory = Cache(stores / "cache" / "features", config.cache.max_gb * 1e9)

@@ -132,6 +132,11 @@ def _run_warm(
     return int(warm.stdout.readline())
 
 
+def children(process: int) -> list[int]:
+    """Return the processes that a process has begun and that have not ended."""
+    return [int(n) for n in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     # The last one would have every process compile everything again.
     unwanted = ("MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR", "PYTHONDONTWRITEBYTECODE")

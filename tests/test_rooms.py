@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tagifai"
 
-GROUND = ("errors", "addresses", "files", "provenance", "liveness")
+GROUND = ("errors", "addresses", "files", "provenance", "liveness", "signals")
 """What every room may stand on; none of them knows another."""
 
 PURE = (
@@ -61,9 +61,14 @@ EDGES = (
     "artifacts",
     "claims",
     "estimators",
-    "tracking",
     "sqlite",
     "store",
+    "entries",
+    "tracked",
+    "calls",
+    "clerk",
+    "tracking",
+    "desk",
     "lookup",
     "registry",
     "serving",
@@ -87,7 +92,17 @@ BETWEEN_EDGES = {
     ("estimators", "claims"),
     ("store", "sqlite"),
     ("studies", "sqlite"),
+    ("tracked", "entries"),
+    ("tracked", "store"),
+    ("clerk", "calls"),
+    ("clerk", "tracked"),
+    ("tracking", "clerk"),
     ("tracking", "store"),
+    ("tracking", "tracked"),
+    ("desk", "calls"),
+    ("desk", "serving"),
+    ("desk", "store"),
+    ("desk", "tracking"),
     ("lookup", "store"),
     ("registry", "store"),
     ("serving", "artifacts"),
@@ -123,7 +138,12 @@ ARROWS: dict[str, set[str]] = {
     "archives": {"errors", "files", "artifacts", "claims"},
     "sqlite": set(),
     "store": {"errors", "addresses", "sqlite"},
-    "tracking": {"errors", "addresses", "liveness", "store"},
+    "entries": set(),
+    "tracked": {"errors", "addresses", "store", "entries"},
+    "calls": {"errors", "signals"},
+    "clerk": {"errors", "signals", "tracked", "calls"},
+    "tracking": {"errors", "addresses", "liveness", "signals", "store", "tracked", "clerk"},
+    "desk": {"errors", "addresses", "store", "calls", "serving", "tracking"},
     "lookup": {"errors", "store"},
     "registry": {"store"},
     "serving": {"artifacts", "tagger"},
@@ -214,13 +234,13 @@ ARROWS: dict[str, set[str]] = {
     },
     "sweeper": {"search"},
     "plugins": {"schema"},
-    "cli": {"errors", "paths", "sweeps"},
+    "cli": {"errors", "paths", "sweeps", "clerk"},
     "run": {"cli", "components", "paths", "schema"},
     "tagifai": {"registry", "runs", "store", "tagger"},
 }
 
 ONLY_IN: dict[str, set[str]] = {
-    "mlflow": {"tracking", "store", "lookup", "ledger", "registry", "serving", "server"},
+    "mlflow": {"tracking", "tracked", "store", "lookup", "ledger", "registry", "serving", "server"},
     "optuna": {"studies", "samplers", "trials", "search"},
     "hydra": {
         *("components", "samplers", "paths", "origins", "sweeps"),
@@ -258,6 +278,8 @@ ONLY_IN: dict[str, set[str]] = {
     "submitit": {"search"},
     "subprocess": {"provenance", "search"},
     "tempfile": {"archives", "cache", "files", "runs", "serving", "tracking"},
+    "subprocess": {"provenance", "search", "clerk"},
+    "tempfile": {"archives", "files", "runs", "tracked"},
     "uvicorn": {"server"},
 }
 """Libraries and the modules that may know them."""

@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 import tagifai
-from tests.app import ROOT, SMALL, App, environment
+from tests.app import ROOT, SMALL, App, children, environment
 
 TEXTS = ["Transfer learning with transformers for text", "A GAN (with CNNs) & more: $5, a=b"]
 
@@ -124,6 +124,25 @@ def test_a_run_leaves_its_record_in_mlflow(trained: App) -> None:
     assert data.dataset.digest == manifest["labeled_sha256"][:36]
     names = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert {"bundle", "config.yaml", "overrides.yaml", "performance.json", "run.log"} <= names
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor")
+@pytest.mark.usefixtures("unmeasured")
+def test_a_training_leaves_mlflow_to_another_process(app: App) -> None:
+    command = app.command(*SMALL)
+    done = subprocess.run(
+        [command[0], "-X", "importtime", *command[1:]],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=app.cwd,
+        env=environment(),
+    )
+    loaded = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+    assert {"sklearn", "tagifai.clerk"} <= loaded
+    assert not {"mlflow", "sqlalchemy"} & loaded
+    (run,) = mlflow_runs(app)
+    assert (run.info.run_id, run.info.status) == (app.run_id(), "FINISHED")
 
 
 def test_two_runs_of_one_configuration_are_equal_byte_by_byte(trained: App, app: App) -> None:
@@ -229,7 +248,10 @@ def test_an_interrupted_run_is_closed_and_the_latest_run_stays(
     process = app.start("vectorizer=tfidf_word", "training.epochs=100000")
     try:
         wait_for(Path("*/*/run.log"), app, "Epoch 20")
+        helpers = children(process.pid) if number == signal.SIGKILL else []
         process.send_signal(number)
+        for helper in helpers:
+            os.kill(helper, number)
         _, errors = process.communicate(timeout=60)
     finally:
         process.kill()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import math
@@ -16,13 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.entities import DatasetInput
 from mlflow.entities import Run as Recorded
 from mlflow.exceptions import MlflowException
-from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, _validate_metric_name
 
 from tagifai import liveness, store, tracking
 from tagifai.errors import TrackingError
@@ -592,35 +588,6 @@ def test_metrics_are_recorded_under_names_with_odd_characters_replaced(stores: P
         run.log_metrics({"val_class/c++ (old), 100%/f1": 0.5, "val_class/a-b.c d:e_f/f1": 0.25})
     found = recorded(stores, run.id).data.metrics
     assert found == {"val_class/c__ _old__ 100_/f1": 0.5, "val_class/a-b.c d:e_f/f1": 0.25}
-
-
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), unique=True, max_size=5))
-def test_any_names_of_classes_make_as_many_metrics_that_mlflow_takes(names: list[str]) -> None:
-    metrics = [f"val_class/{name}/f1" for name in names]
-    accepted = tracking._names(metrics)
-    assert list(accepted) == metrics
-    assert len(set(accepted.values())) == len(names)
-    for name in accepted.values():
-        _validate_metric_name(name)  # type: ignore[no-untyped-call]
-        assert len(name) <= MAX_ENTITY_KEY_LENGTH
-
-
-def test_names_that_mlflow_takes_are_kept_and_others_get_a_digest() -> None:
-    def digest(name: str) -> str:
-        return hashlib.sha256(name.encode()).hexdigest()[:8]
-
-    long = "x" * 300
-    expected = {
-        "a/日本語 é/f1": "a/日本語 é/f1",
-        "a/C#/f1": "a/C_/f1",
-        "a/C+/f1": f"a_C__f1-{digest('a/C+/f1')}",
-        "a/../f1": f"a____f1-{digest('a/../f1')}",
-        "a///f1": f"a___f1-{digest('a///f1')}",
-        "../f1": f"___f1-{digest('../f1')}",
-        "x" * 250: "x" * 250,
-        long: f"{'x' * 241}-{digest(long)}",
-    }
-    assert tracking._names(expected) == expected
 
 
 def test_metrics_of_classes_with_odd_names_are_kept_apart(stores: Path) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tagifai import artifacts, origins, recorded, reruns, runs, trainer, views
+from tagifai import clerk, origins, store, views
 from tagifai.console import Display
 from tagifai.errors import ConfigError
 from tagifai.files import write_json
-from tagifai.reruns import Comparison, NotReproduced
 from tagifai.schema import EXPERIMENT, Config
+
+if TYPE_CHECKING:
+    from tagifai.reruns import Comparison
 
 RECORDED = (*EXPERIMENT, "seed", "training", "objective", "experiment")
 """What comes from the record, so that it cannot be chosen."""
@@ -29,6 +31,10 @@ def run(config: Config) -> Any:
     """
     origin, display = origins.of_command(), Display.of(config.console)
     _refuse_settings(origin.overrides or ())
+    if config.tracking.enabled:
+        clerk.begin(store.tracking_uri(config.tracking.uri))
+    from tagifai import artifacts, recorded, reruns, runs, trainer
+
     run_id, bundle = runs.chosen(config)
     before = reruns.Evidence.of(bundle)
     again = recorded.configuration(bundle, config)
@@ -41,7 +47,7 @@ def run(config: Config) -> Any:
     write_json(origin.output / "rerun.json", found.document(trained.run_id, run_id))
     _show(display, found, origin.output / "rerun.json")
     if not found.equal:
-        raise NotReproduced(
+        raise reruns.NotReproduced(
             f"Run {run_id} is not reproduced: of {found.compared}, {len(found.results)} differ."
             f" The new run {trained.run_id} is kept."
         )

@@ -1,0 +1,71 @@
+"""Signals: held off while something is done that must not be cut short."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+ENDING = (signal.SIGINT, signal.SIGTERM)
+"""Those that end a run."""
+
+OF_A_TERMINAL = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+"""Those that reach all processes of a terminal, or of a service, at once."""
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ignore signals while a run is closed; an impatient second Ctrl-C is common."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def held_back() -> Iterator[Callable[[], None]]:
+    """Hold a signal back, and give a function that lets it through; the block's end does at last.
+
+    A second one comes through at once: what is waited for may never come.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    came: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) > 1:
+            deliver()
+
+    def deliver() -> None:
+        while handlers:
+            signal.signal(*handlers.popitem())
+        if came:
+            number = came[0]
+            came.clear()
+            signal.raise_signal(number)
+
+    handlers = {number: signal.signal(number, note) for number in ENDING}
+    try:
+        yield deliver
+    finally:
+        deliver()
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Put signals off until the block is through; a process begun in it never gets them."""
+    numbers = [getattr(signal, name) for name in OF_A_TERMINAL]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
