@@ -276,10 +276,8 @@ ONLY_IN: dict[str, set[str]] = {
     "skops": {"estimators"},
     "snorkel": {"slices"},
     "submitit": {"search"},
-    "subprocess": {"provenance", "search"},
-    "tempfile": {"archives", "cache", "files", "runs", "serving", "tracking"},
     "subprocess": {"provenance", "search", "clerk"},
-    "tempfile": {"archives", "files", "runs", "tracked"},
+    "tempfile": {"archives", "cache", "files", "runs", "tracked"},
     "uvicorn": {"server"},
 }
 """Libraries and the modules that may know them."""
