@@ -249,8 +249,8 @@ def test_a_signal_while_a_run_is_made_ends_it_as_killed(
         return made[0]
 
     made: list[tracking.Run] = []
-    original = tracking.create
-    monkeypatch.setattr(tracking, "create", interrupted)
+    original = tracking._made
+    monkeypatch.setattr(tracking, "_made", interrupted)
     before = signal.signal(number, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt), started(stores):
@@ -270,7 +270,7 @@ def test_a_second_signal_does_not_wait_for_a_store_that_does_not_answer(
         os.kill(os.getpid(), signal.SIGINT)
         pytest.fail("It was waited for.")
 
-    monkeypatch.setattr(tracking, "create", silent)
+    monkeypatch.setattr(tracking, "_made", silent)
     with pytest.raises(KeyboardInterrupt), started(stores):
         pytest.fail("There is no run.")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
