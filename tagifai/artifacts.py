@@ -2,9 +2,11 @@
 
 manifest.json               format, versions, and for each part the sums of its file and content
 tagger.json                 cleaning, classes, threshold, rest label; outputs of a few texts
-vectorizer.skops            the estimator without its large parts
+vectorizer.json             the estimator without its large parts
 vectorizer.vocabulary_.json its terms, by column
-model.skops, model.coef_.npy, ...
+model.json, model.coef_.npy, ...
+
+An estimator that is more than plain values and arrays is a .skops file in place of the .json.
 """
 
 from __future__ import annotations
@@ -17,23 +19,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tagifai import estimators, probes
+from tagifai import direct, estimators, probes
 from tagifai.errors import BundleError
 from tagifai.files import replacing_folder, sha256, to_json
 from tagifai.labels import LabelEncoder
 from tagifai.provenance import LIBRARIES, versions
 from tagifai.tagger import Tagger
 
-FORMAT = 1
-REQUIRED = (
-    "config.yaml",
-    "model.skops",
-    "performance.json",
-    "splits.json",
-    "tagger.json",
-    "vectorizer.skops",
-)
+FORMAT = 2
+"""Bundles of format 1 have all estimators as .skops files; they are read too."""
+
+REQUIRED = ("config.yaml", "performance.json", "splits.json", "tagger.json")
 """Parts that every bundle has."""
+
+ESTIMATORS = ("vectorizer", "model")
+"""Each is a part of its own, .json or .skops."""
 
 KINDS = (".json", ".npy", ".skops", ".txt", ".yaml")
 """Kinds of files that parts are; none of them runs code when it is read."""
@@ -66,7 +66,7 @@ def save(path: Path, tagger: Tagger, documents: Mapping[str, str]) -> dict[str, 
     """
     with replacing_folder(path) as folder:
         content: dict[str, str] = {}
-        for name in ("vectorizer", "model"):
+        for name in ESTIMATORS:
             content |= estimators.save(folder, name, getattr(tagger, name))
         texts = {"tagger.json": to_json(_settings(tagger)), **documents}
         for name, text in texts.items():
@@ -88,12 +88,14 @@ def publish(bundle: Path, stores: Path, run_id: str) -> Path:
     return target
 
 
-def load(path: Path, shown: str | None = None) -> Tagger:
+def load(path: Path, shown: str | None = None, *, few: bool = False) -> Tagger:
     """Read a bundle, after every part of it has been checked.
 
     Args:
         path: the folder.
         shown: in messages, instead of the folder.
+        few: for few texts, which are predicted without scikit-learn if that gives the same; it
+            takes longer to import than they do.
 
     Raises:
         BundleError: something is missing, changed, of a newer format, of a type that is not
@@ -102,20 +104,21 @@ def load(path: Path, shown: str | None = None) -> Tagger:
     try:
         manifest = read_manifest(path)
         _warn_of_versions(shown or path, manifest)
-        return _tagger(path, manifest)
+        return _tagger(path, manifest, few)
     except BundleError as error:
         if shown is None:
             raise
         raise BundleError(str(error).replace(str(path), shown)) from error
 
 
-def _tagger(path: Path, manifest: dict[str, Any]) -> Tagger:
+def _tagger(path: Path, manifest: dict[str, Any], few: bool) -> Tagger:
     try:
         settings = document(path, "tagger.json")
+        vectorizer, model = _estimators(path, manifest["parts"], few)
         tagger = Tagger(
             cleaning=settings["cleaning"],
-            vectorizer=estimators.load(path, "vectorizer", manifest["parts"]),
-            model=estimators.load(path, "model", manifest["parts"]),
+            vectorizer=vectorizer,
+            model=model,
             encoder=LabelEncoder(tuple(settings["classes"])),
             threshold=settings["threshold"],
             other=settings["other"],
@@ -138,6 +141,15 @@ def _tagger(path: Path, manifest: dict[str, Any]) -> Tagger:
         )
         raise BundleError(f"{path}: the model gives other outputs than when it was saved.{hint}")
     return tagger
+
+
+def _estimators(path: Path, parts: dict[str, Any], few: bool) -> tuple[Any, Any]:
+    if few:
+        found = direct.pair(*(estimators.read(path, name, parts) for name in ESTIMATORS))
+        if found is not None:
+            return found
+    vectorizer, model = (estimators.load(path, name, parts) for name in ESTIMATORS)
+    return vectorizer, model
 
 
 def document(path: Path, name: str) -> Any:
@@ -168,6 +180,15 @@ def read_manifest(path: Path) -> dict[str, Any]:
     for name in REQUIRED:
         if name not in parts:
             raise BundleError(f"{path}: the manifest has no part {name}.")
+    for name in ESTIMATORS:
+        kinds = [kind for kind in (".json", ".skops") if f"{name}{kind}" in parts]
+        if len(kinds) != 1:
+            found = (
+                f"has both {name}.json and {name}.skops"
+                if kinds
+                else f"has no part {name}.json or {name}.skops"
+            )
+            raise BundleError(f"{path}: the manifest {found}.")
     return dict(manifest)
 
 

@@ -1,7 +1,8 @@
-"""Estimators on disk: a skops file, and beside it the large parts as what they are.
+"""Estimators on disk: plain ones as JSON, others as a skops file, their large parts beside them.
 
 A skops file of a vectorizer with 100,000 terms takes tens of megabytes and seconds each way; the
-same terms as JSON and weights as npy take two megabytes and a tenth of a second.
+same terms as JSON and weights as npy take two megabytes and a tenth of a second. skops itself takes
+as long to import as the rest of scikit-learn that a training needs.
 """
 
 from __future__ import annotations
@@ -16,11 +17,10 @@ from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 import numpy as np
-import skops.io
-from sklearn.exceptions import InconsistentVersionWarning
 
-from tagifai import claims, soundness
+from tagifai import claims, states
 from tagifai.errors import BundleError
+from tagifai.layouts import State, check
 
 LARGE = 64
 """Arrays and vocabularies with more items are kept beside the estimator, as what they are."""
@@ -43,17 +43,34 @@ ADDRESSES = ("_stop_words_id",)
 
 def save(folder: Path, name: str, estimator: Any) -> dict[str, str]:
     """Write an estimator and its large parts; return the content's sum of the file from skops."""
+    state = states.taken_apart(estimator)
+    if state is None:
+        return _save_any(folder, name, estimator)
+    document, large = states.to_document(state, name)
+    _write_large(folder, large)
+    text = json.dumps(document, indent=1, sort_keys=True)
+    (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    return {}
+
+
+def _save_any(folder: Path, name: str, estimator: Any) -> dict[str, str]:
+    import skops.io
+
     light, large = _detach(estimator, name)
+    _write_large(folder, large)
+    skops.io.dump(light, folder / f"{name}.skops")
+    claims.check_skops(folder / f"{name}.skops")
+    refuse_untrusted(folder / f"{name}.skops")
+    return {f"{name}.skops": _digest(light)}
+
+
+def _write_large(folder: Path, large: dict[str, Any]) -> None:
     for key, value in large.items():
         if isinstance(value, np.ndarray):
             np.save(folder / f"{key}.npy", value, allow_pickle=False)
         else:
             text = json.dumps(value, ensure_ascii=False, indent=0)
             (folder / f"{key}.json").write_text(text + "\n", encoding="utf-8")
-    skops.io.dump(light, folder / f"{name}.skops")
-    claims.check_skops(folder / f"{name}.skops")
-    refuse_untrusted(folder / f"{name}.skops")
-    return {f"{name}.skops": _digest(light)}
 
 
 def _digest(value: Any) -> str:
@@ -132,8 +149,8 @@ def _terms(vocabulary: dict[str, int]) -> list[str]:
     return sorted(vocabulary, key=vocabulary.__getitem__)
 
 
-def load(path: Path, name: str, parts: dict[str, Any]) -> Any:
-    """Read an estimator and put its large parts back.
+def read(path: Path, name: str, parts: dict[str, Any]) -> State | None:
+    """Return a plain estimator as what it consists of, or None if it is kept as a skops file.
 
     Args:
         path: the bundle's folder, whose parts have been compared with their sums.
@@ -141,9 +158,38 @@ def load(path: Path, name: str, parts: dict[str, Any]) -> Any:
         parts: the manifest's.
 
     Raises:
-        BundleError: a type that is not trusted, a file that is not what it says, or parts that
-            compiled code would leave its memory with.
+        BundleError: a part that is not what it says.
+        ValueError: it is not what an estimator of its class consists of.
     """
+    if f"{name}.json" not in parts:
+        return None
+    document = json.loads((path / f"{name}.json").read_text(encoding="utf-8"))
+    large = dict(_large_parts(path, name, parts))
+    state = states.from_document(document, name, large)
+    if large:
+        raise ValueError(f"{min(large)} does not belong to {state.name}")
+    check(state)
+    return state
+
+
+def load(path: Path, name: str, parts: dict[str, Any]) -> Any:
+    """Return an estimator; arguments and errors as for `read`.
+
+    Raises:
+        BundleError: a type that is not trusted, or parts that compiled code would leave its
+            memory with.
+    """
+    state = read(path, name, parts)
+    return _load_any(path, name, parts) if state is None else states.built(state)
+
+
+def _load_any(path: Path, name: str, parts: dict[str, Any]) -> Any:
+    # Late: only these need them, and importing them takes as long as the rest of a prediction.
+    import skops.io
+    from sklearn.exceptions import InconsistentVersionWarning
+
+    from tagifai import soundness
+
     file = path / f"{name}.skops"
     claims.check_skops(file)
     refuse_untrusted(file)
@@ -159,7 +205,8 @@ def load(path: Path, name: str, parts: dict[str, Any]) -> Any:
             owner = dict(owner)[step] if isinstance(owner, list) else vars(owner)[step]
         if callable(getattr(type(owner), attribute, None)):
             raise BundleError(f"{path}: the part {key} would take the place of a method.")
-        vars(owner)[attribute] = value
+        is_array = isinstance(value, np.ndarray)
+        vars(owner)[attribute] = value if is_array else states.vocabulary(value)
     soundness.check(estimator, str(file))
     return estimator
 
@@ -170,12 +217,15 @@ def refuse_untrusted(file: Path) -> None:
     Raises:
         BundleError: with the types.
     """
+    import skops.io
+
     unknown = set(skops.io.get_untrusted_types(file=file)) - set(TRUSTED)
     if unknown:
         raise BundleError(f"{file} holds types that are not trusted: {', '.join(sorted(unknown))}.")
 
 
 def _large_parts(path: Path, name: str, parts: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield arrays and lists of terms, with their dotted names."""
     for part in parts:
         if not part.startswith(f"{name}."):
             continue
@@ -183,6 +233,6 @@ def _large_parts(path: Path, name: str, parts: dict[str, Any]) -> Iterator[tuple
             with (path / part).open("rb") as file:
                 claims.check_array(file, (path / part).stat().st_size, str(path / part))
             yield part.removesuffix(".npy"), np.load(path / part, allow_pickle=False)
-        elif part.endswith(".json"):
+        elif part.endswith(".json") and part != f"{name}.json":
             terms = json.loads((path / part).read_text(encoding="utf-8"))
-            yield part.removesuffix(".json"), {term: i for i, term in enumerate(terms)}
+            yield part.removesuffix(".json"), terms

@@ -5,9 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
-from scipy.special import expit
-from sklearn.linear_model import SGDClassifier
 
 from tagifai.thresholds import Probabilities
 
@@ -53,7 +50,14 @@ def predict_proba(model: Any, X: Any) -> Probabilities:
     Returns:
         Class probabilities, shape (n, classes).
     """
-    if type(model) is not SGDClassifier or model.loss != "log_loss" or not issparse(X):
+    if getattr(model, "loss", None) != "log_loss":
+        return _asked(model, X)
+    # Late: a few texts are predicted without them, in less time than they take to import.
+    from scipy.sparse import issparse
+    from scipy.special import expit
+    from sklearn.linear_model import SGDClassifier
+
+    if type(model) is not SGDClassifier or not issparse(X):
         return _asked(model, X)
     scores = X @ model.coef_.T + model.intercept_
     y_prob: Probabilities = expit(scores, out=scores)

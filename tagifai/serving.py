@@ -32,9 +32,9 @@ LIBRARIES = (
 """What the package needs to predict."""
 
 MODULES = (
-    *("__init__", "artifacts", "characters", "claims", "errors", "estimators", "files"),
-    *("hashes", "labels", "ngrams", "probabilities", "probes", "provenance", "serving"),
-    *("soundness", "tagger", "text", "thresholds"),
+    *("__init__", "artifacts", "characters", "claims", "direct", "errors", "estimators", "files"),
+    *("hashes", "labels", "layouts", "ngrams", "probabilities", "probes", "provenance"),
+    *("serving", "soundness", "states", "tagger", "text", "thresholds"),
 )
 """The part of the package that predicting takes; all of it would be a hundred files a model."""
 

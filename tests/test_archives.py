@@ -396,7 +396,7 @@ def test_copying_stops_at_the_declared_size() -> None:
 # --- bundles that are refused ------------------------------------------------------------------
 
 CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
-    "newer": (lambda m: m.update(format=2), "has format 2, and this version of tagifai reads"),
+    "newer": (lambda m: m.update(format=3), "has format 3, and this version of tagifai reads"),
     "absolute": (lambda m: m["parts"].update({"/etc/passwd": {}}), "is not the name of a part"),
     "up": (lambda m: m["parts"].update({"../x.json": {}}), "is not the name of a part"),
     "backslash": (lambda m: m["parts"].update({"..\\x.json": {}}), "is not the name of a part"),

@@ -23,13 +23,27 @@ import skops.io
 from numpy.random import RandomState
 from sklearn.linear_model import SGDClassifier
 
-from tagifai import artifacts
+from tagifai import artifacts, direct, states
 from tagifai.errors import BundleError
 from tagifai.files import sha256
 from tagifai.tagger import Tagger
 from tests.conftest import DOCUMENTS, TEXTS, fitted
 
 PARTS = {
+    "config.yaml",
+    "model._expanded_class_weight.npy",
+    "model.classes_.npy",
+    "model.coef_.npy",
+    "model.intercept_.npy",
+    "model.json",
+    "performance.json",
+    "splits.json",
+    "tagger.json",
+    "vectorizer._tfidf.idf_.npy",
+    "vectorizer.json",
+    "vectorizer.vocabulary_.json",
+}
+OLD_PARTS = {
     "config.yaml",
     "model.coef_.npy",
     "model.skops",
@@ -40,12 +54,16 @@ PARTS = {
     "vectorizer.skops",
     "vectorizer.vocabulary_.json",
 }
+"""Of a bundle of format 1, or of estimators that are more than plain values and arrays."""
+
+KINDS = ("json", "skops")
+
 ANY_TEXTS = [*TEXTS[:3], "", "unseen: Ünïcode", "x" * 1000]
 
 SAVE = """
 import json, sys
 from pathlib import Path
-from tagifai import artifacts
+from tagifai import artifacts, direct, states
 from tests.conftest import DOCUMENTS, fitted
 
 print(json.dumps(artifacts.save(Path(sys.argv[1]), fitted(), DOCUMENTS)))
@@ -60,6 +78,17 @@ class Unknown:
 def bundle(tmp_path: Path, tagger: Tagger) -> Path:
     path = tmp_path / "bundle"
     artifacts.save(path, tagger, DOCUMENTS)
+    return path
+
+
+@pytest.fixture
+def old(tmp_path: Path, tagger: Tagger, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundle as format 1 has it."""
+    path = tmp_path / "old"
+    with monkeypatch.context() as patched:
+        patched.setattr(states, "taken_apart", lambda estimator: None)
+        artifacts.save(path, tagger, DOCUMENTS)
+    change_manifest(path, lambda manifest: manifest.update(format=1))
     return path
 
 
@@ -101,6 +130,24 @@ def test_a_loaded_tagger_predicts_the_same_as_the_saved_one(bundle: Path, tagger
     assert all(getattr(loaded, name) == getattr(tagger, name) for name in settings)
 
 
+def test_a_bundle_of_the_first_format_is_loaded_and_predicts_the_same(
+    old: Path, tagger: Tagger
+) -> None:
+    manifest = artifacts.read_manifest(old)
+    assert (manifest["format"], set(manifest["parts"])) == (1, OLD_PARTS)
+    for few in (False, True):
+        assert artifacts.load(old, few=few).predict(ANY_TEXTS) == tagger.predict(ANY_TEXTS)
+
+
+def test_few_texts_are_predicted_without_scikit_learn_and_the_same(
+    bundle: Path, tagger: Tagger
+) -> None:
+    loaded = artifacts.load(bundle, few=True)
+    assert isinstance(loaded.vectorizer, direct.Vectorizer)
+    assert loaded.predict(ANY_TEXTS) == tagger.predict(ANY_TEXTS)
+    assert loaded.outputs(ANY_TEXTS).tobytes() == tagger.outputs(ANY_TEXTS).tobytes()
+
+
 def test_saving_leaves_the_tagger_as_it_was(tmp_path: Path, tagger: Tagger) -> None:
     before = tagger.predict(ANY_TEXTS)
     artifacts.save(tmp_path / "bundle", tagger, DOCUMENTS)
@@ -116,7 +163,7 @@ def test_a_tagger_without_a_threshold_stays_without(tmp_path: Path, tagger: Tagg
 
 def test_the_parts_are_there_with_the_sums_of_their_files(bundle: Path) -> None:
     manifest = artifacts.read_manifest(bundle)
-    assert manifest["format"] == 1
+    assert manifest["format"] == 2
     assert set(manifest["parts"]) == PARTS
     assert {file.name for file in bundle.iterdir()} == PARTS | {"manifest.json"}
     for name, sums in manifest["parts"].items():
@@ -131,9 +178,9 @@ def test_vocabulary_and_weights_are_what_anyone_can_read(bundle: Path, tagger: T
     np.testing.assert_array_equal(weights, tagger.model.coef_)
 
 
-def test_nothing_is_pickled(bundle: Path) -> None:
+def test_nothing_is_pickled(bundle: Path, old: Path) -> None:
     found: dict[str, bytes] = {}
-    for file in bundle.iterdir():
+    for file in (*bundle.iterdir(), *old.iterdir()):
         if file.suffix != ".skops":
             found[file.name] = file.read_bytes()
             continue
@@ -163,7 +210,7 @@ def test_the_sums_of_content_are_equal_in_two_processes(tmp_path: Path, tagger: 
     assert here == json.loads(done.stdout)
     other = artifacts.save(tmp_path / "other", fitted(seed=1), DOCUMENTS)
     changed = {name for name in here if here[name] != other[name]}
-    assert changed == {"model.coef_.npy", "model.skops", "tagger.json"}
+    assert changed == {"model.coef_.npy", "model.intercept_.npy", "tagger.json"}
 
 
 def test_publishing_copies_a_bundle_to_the_run_and_replaces_what_is_there(
@@ -238,20 +285,22 @@ def test_a_manifest_that_cannot_be_read_is_refused(bundle: Path, content: str) -
 
 
 def test_a_newer_format_is_refused_with_what_this_version_reads(bundle: Path) -> None:
-    change_manifest(bundle, lambda manifest: manifest.update(format=2))
-    assert "has format 2, and this version of tagifai reads up to 1" in refusal(bundle)
+    change_manifest(bundle, lambda manifest: manifest.update(format=3))
+    assert "has format 3, and this version of tagifai reads up to 2" in refusal(bundle)
 
 
-@pytest.mark.parametrize("name", sorted(PARTS))
-def test_a_changed_part_is_refused(bundle: Path, name: str) -> None:
+@pytest.mark.parametrize("name", sorted(PARTS | OLD_PARTS))
+def test_a_changed_part_is_refused(bundle: Path, old: Path, name: str) -> None:
+    bundle = bundle if name in PARTS else old
     content = bytearray((bundle / name).read_bytes())
     content[-1] ^= 1
     (bundle / name).write_bytes(content)
     assert refusal(bundle).endswith(f": the part {name} is not the one that was saved.")
 
 
-@pytest.mark.parametrize("name", sorted(PARTS))
-def test_a_missing_part_is_refused(bundle: Path, name: str) -> None:
+@pytest.mark.parametrize("name", sorted(PARTS | OLD_PARTS))
+def test_a_missing_part_is_refused(bundle: Path, old: Path, name: str) -> None:
+    bundle = bundle if name in PARTS else old
     (bundle / name).unlink()
     assert f"the part {name} is missing or not a plain file" in refusal(bundle)
 
@@ -289,15 +338,26 @@ def test_a_part_without_a_sum_is_refused(bundle: Path, sums: object) -> None:
     assert "the part tagger.json is not the one that was saved" in refusal(bundle)
 
 
-@pytest.mark.parametrize("name", [*DOCUMENTS, "model.skops", "tagger.json", "vectorizer.skops"])
-def test_a_manifest_without_a_needed_part_is_refused(bundle: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["model", "vectorizer"])
+def test_a_manifest_with_an_estimator_twice_is_refused(bundle: Path, old: Path, name: str) -> None:
+    replace_part(bundle, f"{name}.skops", (old / f"{name}.skops").read_bytes())
+    assert f"the manifest has both {name}.json and {name}.skops" in refusal(bundle)
+
+
+NEEDED = [*DOCUMENTS, "tagger.json", *(f"{n}.{k}" for n in ("model", "vectorizer") for k in KINDS)]
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_manifest_without_a_needed_part_is_refused(bundle: Path, old: Path, name: str) -> None:
+    bundle = bundle if name in PARTS else old
     change_manifest(bundle, lambda manifest: manifest["parts"].pop(name))
-    assert f"the manifest has no part {name}" in refusal(bundle)
+    shown = name.replace(".skops", ".json")
+    assert f"the manifest has no part {shown}" in refusal(bundle)
 
 
-def test_a_type_that_is_not_trusted_is_refused_even_under_the_right_sum(bundle: Path) -> None:
-    replace_part(bundle, "model.skops", skops.io.dumps(Unknown()))
-    message = refusal(bundle)
+def test_a_type_that_is_not_trusted_is_refused_even_under_the_right_sum(old: Path) -> None:
+    replace_part(old, "model.skops", skops.io.dumps(Unknown()))
+    message = refusal(old)
     assert re.search(r"model\.skops holds types that are not trusted: .*Unknown\.$", message)
 
 
@@ -322,9 +382,9 @@ def test_parts_that_make_no_working_model_are_refused_even_under_the_right_sum(
     assert "the parts do not make a working model (" in refusal(bundle)
 
 
-def test_a_part_that_would_take_the_place_of_a_method_is_refused(bundle: Path) -> None:
-    replace_part(bundle, "model.predict_proba.npy", array([1.0]))
-    assert "model.predict_proba would take the place of a method" in refusal(bundle)
+def test_a_part_that_would_take_the_place_of_a_method_is_refused(old: Path) -> None:
+    replace_part(old, "model.predict_proba.npy", array([1.0]))
+    assert "model.predict_proba would take the place of a method" in refusal(old)
 
 
 def test_an_array_of_objects_is_not_unpickled(bundle: Path) -> None:
@@ -351,9 +411,9 @@ def test_an_array_that_claims_more_than_its_file_has_is_refused(bundle: Path) ->
 
 @pytest.mark.parametrize("name", ["model.skops", "vectorizer.skops"])
 @pytest.mark.parametrize("content", [b"", b"not a zip", pickle.dumps([1])])
-def test_what_is_no_skops_file_is_refused(bundle: Path, name: str, content: bytes) -> None:
-    replace_part(bundle, name, content)
-    assert f"{name} is not a skops file (" in refusal(bundle)
+def test_what_is_no_skops_file_is_refused(old: Path, name: str, content: bytes) -> None:
+    replace_part(old, name, content)
+    assert f"{name} is not a skops file (" in refusal(old)
 
 
 @pytest.mark.parametrize("name", ["vectorizer.vocabulary_.json", "model.coef_.npy"])
@@ -375,10 +435,11 @@ def test_settings_that_do_not_fit_the_model_are_refused(
 
 
 @pytest.mark.parametrize("name", ["model.__class__.x.npy", "model.loss_functions.x.npy"])
-def test_a_part_cannot_set_anything_on_a_class(bundle: Path, name: str) -> None:
+def test_a_part_cannot_set_anything_on_a_class(bundle: Path, old: Path, name: str) -> None:
     before = {**vars(SGDClassifier)}, {**SGDClassifier.loss_functions}
-    replace_part(bundle, name, array([1.0]))
-    refusal(bundle)
+    for path in (bundle, old):
+        replace_part(path, name, array([1.0]))
+        refusal(path)
     assert (dict(vars(SGDClassifier)), SGDClassifier.loss_functions) == before
     assert not hasattr(SGDClassifier, "x")
 
@@ -473,9 +534,9 @@ def test_parts_that_do_not_work_with_other_versions_say_so(bundle: Path) -> None
     assert "(KeyError: 'cleaning'). It was saved with numpy 1.0, and here is" in refusal(bundle)
 
 
-def test_a_type_that_another_version_had_is_refused_with_that_version(bundle: Path) -> None:
-    replace_part(bundle, "model.skops", skops.io.dumps(Unknown()))
-    change_manifest(bundle, lambda m: m["versions"].update({"scikit-learn": "1.8.0"}))
-    message = refusal(bundle)
+def test_a_type_that_another_version_had_is_refused_with_that_version(old: Path) -> None:
+    replace_part(old, "model.skops", skops.io.dumps(Unknown()))
+    change_manifest(old, lambda m: m["versions"].update({"scikit-learn": "1.8.0"}))
+    message = refusal(old)
     assert "Unknown. It was saved with scikit-learn 1.8.0, and here is scikit-learn" in message
     assert message.endswith("(pip install scikit-learn==1.8.0), or train again.")

@@ -104,6 +104,7 @@ def test_arrays_of_more_than_64_items_are_kept_beside_the_estimator(
     tmp_path: Path, features: int, beside: set[str]
 ) -> None:
     model = SGDClassifier().fit(np.eye(2, features), [0, 1])
+    model.notes_ = "more than plain"
     parts = saved(tmp_path, model)
     assert set(parts) == {"model.skops"} | beside
     np.testing.assert_array_equal(estimators.load(tmp_path, "model", parts).coef_, model.coef_)
@@ -211,6 +212,16 @@ def test_use_does_not_change_the_sum_of_content(tmp_path: Path) -> None:
     used = fitted_on_words()
     used.transform(TEXTS)
     sums = [estimators.save(tmp_path, "a", words) for words in (used, fitted_on_words())]
+    assert sums[0] == sums[1] == {}
+
+    def with_notes() -> CountVectorizer:
+        words = fitted_on_words()
+        words.notes_ = "more than plain"
+        return words
+
+    used = with_notes()
+    used.transform(TEXTS)
+    sums = [estimators.save(tmp_path, "a", words) for words in (used, with_notes())]
     assert sums[0] == sums[1]
     assert set(sums[0]) == {"a.skops"}
 

@@ -71,7 +71,9 @@ def test_every_vectorizer_works_with_every_model(
     documents = dict.fromkeys(("config.yaml", "performance.json", "splits.json"), "{}")
     artifacts.save(tmp_path / "bundle", result.tagger, documents)
     texts = ["Graphs of nodes", "Images and convolutions", ""]
-    assert artifacts.load(tmp_path / "bundle").predict(texts) == result.tagger.predict(texts)
+    expected = result.tagger.predict(texts)
+    for few in (False, True):
+        assert artifacts.load(tmp_path / "bundle", few=few).predict(texts) == expected
 
 
 @pytest.mark.parametrize(("sampling", "threshold"), [*itertools.product(SAMPLINGS, THRESHOLDS)])

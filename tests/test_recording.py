@@ -419,7 +419,7 @@ def test_losses_are_recorded_by_epoch_and_scores_once_with_the_objective(
     assert not {"train_loss", "val_loss"} & set(spy.metrics)
     assert {spy.of_model[name] for name in ("test_f1", "objective", "model_bytes")} == {"m-1"}
     assert (spy.tags["epoch"], spy.tags["features"]) == (1, 7)
-    assert len(spy.tags["content.model.skops"]) == 64
+    assert len(spy.tags["content.model.json"]) == 64
 
 
 @pytest.mark.parametrize(

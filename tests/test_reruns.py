@@ -118,7 +118,7 @@ def test_the_evidence_of_a_bundle_is_what_came_out_and_how(tmp_path: Path, tagge
     found = Evidence.of(tmp_path / "b")
     assert found.digest == "a" * 64
     assert (found.metrics["val_f1"], found.metrics["val_class/a/recall"]) == (0.75, 0.5)
-    assert found.parts["model.skops"] == sums["model.skops"]
+    assert found.parts["model.json"] == sums["model.json"]
     assert sums.keys() - found.parts.keys() == {"config.yaml", "provenance.json"}
     assert found.circumstances == {
         "python": "3.12.0",

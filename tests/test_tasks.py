@@ -116,7 +116,7 @@ def test_a_run_leaves_its_record_in_mlflow(trained: App) -> None:
     assert Path(tags["output_dir"]).is_dir()
     assert tags["option.vectorizer"] == "tfidf_word"
     assert tags["version.scikit-learn"]
-    assert tags["content.model.skops"]
+    assert tags["content.model.json"]
     assert "mlflow.source.git.dirty" in tags or not (ROOT / ".git").exists()
     assert run.inputs is not None
     (data,) = run.inputs.dataset_inputs

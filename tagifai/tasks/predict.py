@@ -17,7 +17,7 @@ def run(config: Config) -> None:
     texts = _texts(config.task)
     readers.refuse_overwriting(config.task.input, config.task.output)
     run_id, path = runs.chosen(config)
-    tagger = artifacts.load(path)
+    tagger = artifacts.load(path, few=config.task.input is None)
     log.info("Predicting with run %s", run_id)
     with readers.writer(config.task.output) as write:
         for batch in readers.batches(texts, config.task.batch_size):

@@ -1,0 +1,331 @@
+"""Layouts: what the usual estimators consist of, so that they are kept as plain values and arrays.
+
+A class that is not in the table, or an estimator with anything in it that the table does not say,
+is no case for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class State:
+    """An estimator, taken apart.
+
+    Args:
+        name: of its class.
+        parameters: of its constructor, as JSON has them; the parts of a union are states.
+        fitted: its other attributes: scalars, arrays, lists of terms, and states.
+    """
+
+    name: str
+    parameters: dict[str, Any]
+    fitted: dict[str, Any]
+
+
+Rule = Callable[[Any], bool]
+"""Whether a value, as JSON has it, may stand there."""
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array attribute.
+
+    Args:
+        shape: a name for each length; the same name means the same length.
+        kinds: of its numbers, as NumPy's letters.
+        optional: it may be missing.
+        flat: of one row, it is that row.
+    """
+
+    shape: tuple[str, ...]
+    kinds: str = "f"
+    optional: bool = False
+    flat: bool = False
+
+
+NO_PART = "does not belong to it"
+
+TERMS = "terms"
+"""A vocabulary, which is kept as a list of its terms in the order of columns."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What an estimator of one class consists of.
+
+    Args:
+        module: where the class is.
+        parameters: of its constructor.
+        scalars: fitted attributes.
+        arrays: fitted attributes, arrays or `TERMS`.
+        inner: fitted attributes that are estimators, with the name of their class.
+        dropped: attributes that predicting does without.
+    """
+
+    module: str
+    parameters: Mapping[str, Rule]
+    scalars: Mapping[str, Rule]
+    arrays: Mapping[str, Array | str]
+    inner: Mapping[str, str]
+    dropped: tuple[str, ...] = ()
+
+
+def _of(*types: type) -> Rule:
+    # Not isinstance, for which True is a number.
+    return lambda value: type(value) in types and (type(value) is not float or math.isfinite(value))
+
+
+def _among(*values: Any) -> Rule:
+    return lambda value: any(type(value) is type(one) and value == one for one in values)
+
+
+def _either(*rules: Rule) -> Rule:
+    return lambda value: any(rule(value) for rule in rules)
+
+
+def _list_of(rule: Rule) -> Rule:
+    return lambda value: type(value) is list and all(map(rule, value))
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 1 <= value < 2**31
+
+
+def _is_range(value: Any) -> bool:
+    return _list_of(WHOLE)(value) and len(value) == 2 and 1 <= value[0] <= value[1]
+
+
+def _dict_of(key: Rule, rule: Rule) -> Rule:
+    return lambda value: (
+        type(value) is dict and all(map(key, value)) and all(map(rule, value.values()))
+    )
+
+
+FLAG, WHOLE, NUMBER, TEXT = _of(bool), _of(int), _of(int, float), _of(str)
+NONE = _among(None)
+NORM = _among(None, "l1", "l2")
+PENALTY = _among(None, "l1", "l2", "elasticnet", "deprecated")
+WEIGHTS = _either(_among(None, "balanced"), _dict_of(str.isdecimal, NUMBER))
+NAME: Rule = lambda value: type(value) is str and value.isidentifier() and "__" not in value  # noqa: E731
+
+ANALYSIS: dict[str, Rule] = {
+    "analyzer": _among("char", "char_wb", "word"),
+    "binary": FLAG,
+    "decode_error": _among("strict", "ignore", "replace"),
+    "dtype": _among("float64", "float32", "int64"),
+    "encoding": TEXT,
+    "input": _among("content"),
+    "lowercase": FLAG,
+    "ngram_range": _is_range,
+    "preprocessor": NONE,
+    "stop_words": _either(_among(None, "english"), _list_of(TEXT)),
+    "strip_accents": _among(None, "ascii", "unicode"),
+    "token_pattern": _of(str, type(None)),
+    "tokenizer": NONE,
+}
+COUNTS = ANALYSIS | {
+    "max_df": NUMBER,
+    "max_features": _of(int, type(None)),
+    "min_df": NUMBER,
+    "vocabulary": NONE,
+}
+WEIGHTING = {"norm": NORM, "smooth_idf": FLAG, "sublinear_tf": FLAG, "use_idf": FLAG}
+SOLVING = {
+    "class_weight": WEIGHTS,
+    "fit_intercept": FLAG,
+    "max_iter": WHOLE,
+    "random_state": _of(int, type(None)),
+    "tol": _either(NUMBER, NONE),
+    "verbose": _of(int, bool),
+}
+LINEAR: dict[str, Array | str] = {
+    "classes_": Array(("classes",), "iu"),
+    "coef_": Array(("outputs", "features")),
+    "intercept_": Array(("outputs",)),
+}
+_TEXTS, _LINEAR = "sklearn.feature_extraction.text", "sklearn.linear_model"
+
+LAYOUTS: dict[str, Layout] = {
+    "TfidfTransformer": Layout(
+        _TEXTS, WEIGHTING, {"n_features_in_": WHOLE},
+        {"idf_": Array(("features",), optional=True)}, {},
+    ),
+    "CountVectorizer": Layout(
+        _TEXTS, COUNTS, {"fixed_vocabulary_": _among(False)}, {"vocabulary_": TERMS}, {},
+        ("_stop_words_id",),
+    ),
+    "TfidfVectorizer": Layout(
+        _TEXTS, COUNTS | WEIGHTING, {"fixed_vocabulary_": _among(False)}, {"vocabulary_": TERMS},
+        {"_tfidf": "TfidfTransformer"}, ("_stop_words_id",),
+    ),
+    "HashingVectorizer": Layout(
+        _TEXTS,
+        ANALYSIS | {"alternate_sign": FLAG, "n_features": _is_size, "norm": NORM},
+        {}, {}, {},
+        ("_stop_words_id",),
+    ),
+    "FeatureUnion": Layout(
+        "sklearn.pipeline",
+        {
+            "n_jobs": NONE,
+            "transformer_list": lambda value: type(value) is list and all(map(_is_step, value)),
+            "transformer_weights": _either(NONE, _dict_of(NAME, NUMBER)),
+            "verbose": FLAG,
+            "verbose_feature_names_out": FLAG,
+        },
+        {}, {}, {},
+    ),
+    "SGDClassifier": Layout(
+        _LINEAR,
+        SOLVING | {
+            "alpha": NUMBER, "average": _of(bool, int), "early_stopping": FLAG, "epsilon": NUMBER,
+            "eta0": NUMBER, "l1_ratio": _either(NUMBER, NONE), "learning_rate": TEXT, "loss": TEXT,
+            "n_iter_no_change": WHOLE, "n_jobs": _of(int, type(None)), "penalty": PENALTY,
+            "power_t": NUMBER, "shuffle": FLAG, "validation_fraction": NUMBER, "warm_start": FLAG,
+        },
+        {"n_features_in_": WHOLE, "n_iter_": WHOLE, "t_": NUMBER},
+        LINEAR | {
+            "_expanded_class_weight": Array(("classes",), optional=True),
+            "_average_coef": Array(("outputs", "features"), optional=True, flat=True),
+            "_average_intercept": Array(("outputs",), optional=True),
+            "_standard_coef": Array(("outputs", "features"), optional=True, flat=True),
+            "_standard_intercept": Array(("outputs",), optional=True),
+        },
+        {},
+        # Made anew by whoever goes on training.
+        ("_loss_function_",),
+    ),
+    "LogisticRegression": Layout(
+        _LINEAR,
+        SOLVING | {
+            "C": NUMBER, "dual": FLAG, "intercept_scaling": NUMBER, "n_jobs": _of(int, type(None)),
+            "l1_ratio": _either(NUMBER, NONE), "penalty": PENALTY, "solver": TEXT,
+            "warm_start": FLAG,
+        },
+        {"n_features_in_": WHOLE},
+        LINEAR | {"n_iter_": Array(("runs",), "i")},
+        {},
+    ),
+    "LinearSVC": Layout(
+        "sklearn.svm",
+        SOLVING | {
+            "C": NUMBER, "dual": _either(FLAG, _among("auto")), "intercept_scaling": NUMBER,
+            "loss": TEXT, "multi_class": _among("ovr"), "penalty": PENALTY,
+        },
+        {"n_features_in_": WHOLE, "n_iter_": WHOLE},
+        LINEAR,
+        {},
+    ),
+    "ComplementNB": Layout(
+        "sklearn.naive_bayes",
+        {
+            "alpha": NUMBER, "class_prior": NONE, "fit_prior": FLAG, "force_alpha": FLAG,
+            "norm": FLAG,
+        },
+        {"n_features_in_": WHOLE},
+        {
+            "class_count_": Array(("classes",)),
+            "class_log_prior_": Array(("classes",)),
+            "classes_": Array(("classes",), "iu"),
+            "feature_all_": Array(("features",)),
+            "feature_count_": Array(("classes", "features")),
+            "feature_log_prob_": Array(("classes", "features")),
+        },
+        {},
+    ),
+}  # fmt: skip
+"""By the name of the class."""
+
+LEAVES = ("CountVectorizer", "HashingVectorizer", "TfidfVectorizer")
+"""What a union may be of."""
+
+
+def _is_step(value: Any) -> bool:
+    return (
+        type(value) is list
+        and len(value) == 2
+        and NAME(value[0])
+        and isinstance(value[1], State)
+        and value[1].name in LEAVES
+    )
+
+
+def check(state: State) -> None:
+    """Refuse a state that is not as the table says.
+
+    Raises:
+        ValueError: a parameter or an attribute that is missing, does not belong, or is of another
+            type or shape; says which.
+    """
+    sizes: dict[str, int] = {}
+    _check(state, sizes)
+    outputs, classes = sizes.get("outputs"), sizes.get("classes")
+    if outputs is not None and outputs != (1 if classes == 2 else classes):
+        raise ValueError(f"{state.name} has {classes} classes and weights for {outputs}")
+
+
+def _check(state: State, sizes: dict[str, int]) -> None:
+    layout, where = LAYOUTS[state.name], state.name
+    _require_keys(where, state.parameters, set(layout.parameters))
+    for key, rule in layout.parameters.items():
+        if not rule(state.parameters[key]):
+            raise ValueError(f"{where}: {key}={state.parameters[key]!r:.80} is not allowed")
+    fitted = {*layout.scalars, *layout.arrays, *layout.inner}
+    optional = {k for k, v in layout.arrays.items() if isinstance(v, Array) and v.optional}
+    _require_keys(where, state.fitted, fitted, optional)
+    for key, rule in layout.scalars.items():
+        if not rule(state.fitted[key]):
+            raise ValueError(f"{where}: {key}={state.fitted[key]!r:.80} is not allowed")
+    if "n_features_in_" in state.fitted:
+        _bind(sizes, "features", state.fitted["n_features_in_"], where)
+    for key, array in layout.arrays.items():
+        if key in state.fitted:
+            _check_array(f"{where}: {key}", state.fitted[key], array, sizes)
+    for key, name in layout.inner.items():
+        inner = state.fitted[key]
+        if not isinstance(inner, State) or inner.name != name:
+            raise ValueError(f"{where}: {key} is no {name}")
+        _check(inner, sizes)
+    for _, step in state.parameters.get("transformer_list", ()):
+        _check(step, {})
+
+
+def _require_keys(
+    where: str, found: Mapping[str, Any], known: set[str], optional: Collection[str] = ()
+) -> None:
+    wrong = set(found) ^ known
+    wrong -= set(optional) - set(found)
+    if wrong:
+        key = min(wrong)
+        raise ValueError(f"{where}: {key!r:.80} {'is missing' if key in known else NO_PART}")
+
+
+def _check_array(where: str, value: Any, array: Array | str, sizes: dict[str, int]) -> None:
+    if isinstance(array, str):
+        if type(value) is not list or not all(type(term) is str for term in value):
+            raise ValueError(f"{where} is no list of terms")
+        if not value or len(set(value)) != len(value):
+            raise ValueError(f"{where} has no terms, or one of them twice")
+        _bind(sizes, "features", len(value), where)
+        return
+    right = isinstance(value, np.ndarray) and value.dtype.isnative
+    if not right or value.dtype.kind not in array.kinds or value.dtype.itemsize not in (4, 8):
+        raise ValueError(f"{where} is no array of numbers of the kind that it has")
+    if array.flat and value.ndim == 1:
+        value = value[None]
+    if value.ndim != len(array.shape):
+        raise ValueError(f"{where} has shape {value.shape}")
+    for name, size in zip(array.shape, value.shape, strict=True):
+        _bind(sizes, name, size, where)
+
+
+def _bind(sizes: dict[str, int], name: str, size: int, where: str) -> None:
+    if sizes.setdefault(name, size) != size:
+        raise ValueError(f"{where} has {size} {name}, where there are {sizes[name]}")
