@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 PLAIN_WIDTH = 100
 """Columns where there is no terminal to ask."""
+
+
+SHOWN_EVERY = 0.2
+"""Seconds between two counts of rows."""
 
 
 class Settings(Protocol):
@@ -233,6 +238,32 @@ class Display:
         self._console.print(table, soft_wrap=False)
         for name, value in performance.get("metrics", {}).items():
             self.result(f"{name} = {value:.4f}")
+
+
+@contextmanager
+def rows() -> Iterator[Callable[[int], None]]:
+    """Give a function that is told of rows that are done; it shows their sum on standard error.
+
+    Nothing is shown in the first second, and nothing is left there afterwards.
+    """
+    begun = time.monotonic()
+    done, shown_at = 0, begun + 1 - SHOWN_EVERY
+
+    def tell(more: int) -> None:
+        nonlocal done, shown_at
+        done += more
+        now = time.monotonic()
+        if now - shown_at >= SHOWN_EVERY:
+            shown_at = now
+            sys.stderr.write(f"\r{done:,} texts, {done / (now - begun):,.0f}/s\x1b[K")
+            sys.stderr.flush()
+
+    try:
+        yield tell
+    finally:
+        if shown_at > begun + 1 - SHOWN_EVERY:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
 
 
 @dataclass(frozen=True)

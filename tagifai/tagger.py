@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from tagifai import ngrams
 from tagifai.labels import Indices, LabelEncoder
 from tagifai.probabilities import has_probabilities, outputs
 from tagifai.text import Cleaner
@@ -45,16 +44,22 @@ class Tagger:
         """Return the texts as the vectorizer sees them."""
         return list(map(Cleaner(**self.cleaning), texts))
 
+    def features(self, texts: Sequence[str]) -> Any:
+        """Return the texts' features as the model takes them, n rows."""
+        if not type(self.vectorizer).__module__.startswith("sklearn."):
+            return self.vectorizer.transform(self.clean(texts))
+        from tagifai import ngrams  # late: a few texts are predicted without scikit-learn
+
+        return ngrams.transform(self.vectorizer, self.clean(texts))
+
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         """Return class probabilities, shape (n, classes), columns in the encoder's order."""
-        probabilities: Probabilities = self.model.predict_proba(
-            ngrams.transform(self.vectorizer, self.clean(texts))
-        )
+        probabilities: Probabilities = self.model.predict_proba(self.features(texts))
         return probabilities
 
     def outputs(self, texts: Sequence[str]) -> Probabilities:
         """Return class probabilities or, of a model without them, decision values; as above."""
-        return outputs(self.model, ngrams.transform(self.vectorizer, self.clean(texts)))
+        return outputs(self.model, self.features(texts))
 
     def decide(self, y_prob: Probabilities) -> Indices:
         """Return label indices, shape (n,), with the threshold applied."""

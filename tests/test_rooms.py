@@ -63,6 +63,7 @@ EDGES = (
     "archives",
     "artifacts",
     "claims",
+    "workers",
     "estimators",
     "sqlite",
     "store",
@@ -136,6 +137,7 @@ ARROWS: dict[str, set[str]] = {
     "datasets": {"errors", "addresses", "files", "schema", "tables", "labeled", "downloads"},
     "readers": {"errors", "files", "tagger"},
     "claims": {"errors"},
+    "workers": {"errors"},
     "estimators": {"errors", "soundness", "layouts", "states", "claims"},
     "artifacts": {
         *("errors", "files", "provenance", "labels", "tagger", "probes", "direct", "estimators"),

@@ -119,6 +119,7 @@ ACCEPTED: list[tuple[type, dict[str, Any]]] = [
     (Objective, {"repeats": 1, "by": "seeds"}),
     *[(Objective, {"repeats": 2, "by": name}) for name in ("seeds", "folds")],
     (Predict, {"batch_size": 1}),
+    *[(Predict, {"n_jobs": number}) for number in (None, 1, 64)],
     *[
         (Predict, {key: value})
         for key in ("run_id", "text", "input", "output")
@@ -316,6 +317,7 @@ REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
     (Objective, {"by": "fold"}, "by", "one of seeds, folds"),
     (Objective, {"repeats": 1, "by": "folds"}, "repeats", "at least 2 with objective.by=folds"),
     (Predict, {"batch_size": 0}, "batch_size", "at least 1"),
+    (Predict, {"n_jobs": 0}, "n_jobs", "at least 1"),
 ]
 
 

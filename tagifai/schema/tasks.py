@@ -58,7 +58,8 @@ class Predict:
         text: a text, taken literally.
         input: a .txt (a text a line), .csv or .jsonl file, or - for lines on standard input.
         output: a .json, .jsonl or .csv file; None prints JSON to standard output.
-        batch_size: texts that are held in memory at a time.
+        batch_size: texts that a process holds in memory at a time.
+        n_jobs: processes; None is one for each processor. Few texts are predicted in one.
     """
 
     name: str = "predict"
@@ -67,11 +68,14 @@ class Predict:
     input: str | None = None
     output: str | None = None
     batch_size: int = 1000
+    n_jobs: int | None = None
 
     def __post_init__(self) -> None:
         for key in ("run_id", "text", "input", "output"):
             filled(key, getattr(self, key))
         at_least("batch_size", self.batch_size, 1)
+        if self.n_jobs is not None:
+            at_least("n_jobs", self.n_jobs, 1)
 
 
 @dataclass

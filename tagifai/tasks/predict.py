@@ -3,30 +3,87 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain, islice
 
 from tagifai import artifacts, readers, runs
 from tagifai.errors import ConfigError
 from tagifai.schema import Config, Predict
+from tagifai.tagger import Prediction, Tagger
+
+FEW = 300
+"""Texts that are predicted sooner without scikit-learn than it takes to import."""
+
+MANY = 3000
+"""Texts that one process predicts sooner than others have begun."""
+
+Batches = Iterable[list[str]]
 
 log = logging.getLogger(__name__)
 
 
 def run(config: Config) -> None:
     """Write a prediction for each text to `task.output` or to standard output, and nothing else."""
-    texts = _texts(config.task)
-    readers.refuse_overwriting(config.task.input, config.task.output)
+    task: Predict = config.task
+    texts = _texts(task)
+    readers.refuse_overwriting(task.input, task.output)
     run_id, path = runs.chosen(config)
-    tagger = artifacts.load(path, few=config.task.input is None)
+    begin = list(islice(texts, MANY + 1))
+    tagger = artifacts.load(path, few=len(begin) <= FEW)
     log.info("Predicting with run %s", run_id)
-    with readers.writer(config.task.output) as write:
-        for batch in readers.batches(texts, config.task.batch_size):
-            write(tagger.predict(batch))
+    batches = readers.batches(chain(begin, texts), task.batch_size)
+    many = len(begin) > MANY
+    with (
+        _mapping(tagger, task.n_jobs if many else 1) as predictions,
+        readers.writer(task.output) as write,
+        _counting(shown=many and _has_room(config)) as count,
+    ):
+        for batch in predictions(batches):
+            write(batch)
+            count(len(batch))
 
 
-def _texts(task: Predict) -> Iterable[str]:
+@contextmanager
+def _mapping(
+    tagger: Tagger, number: int | None
+) -> Iterator[Callable[[Batches], Iterable[list[Prediction]]]]:
+    """Give a function from batches to their predictions, in so many processes."""
+    # Late: few predictions are of so many texts.
+    from tagifai import workers
+
+    number = number or workers.processors()
+    if number == 1:
+        yield partial(map, tagger.predict)
+        return
+    with workers.Workers(tagger.predict, number) as crew:
+        yield crew.map
+
+
+def _has_room(config: Config) -> bool:
+    """Return whether a count may be shown on standard error, which no predictions run through."""
+    wanted = config.console.verbosity != "quiet" and config.console.style != "plain"
+    free = config.task.output is not None or not sys.stdout.isatty()
+    return wanted and free and sys.stderr.isatty()
+
+
+@contextmanager
+def _counting(*, shown: bool) -> Iterator[Callable[[int], None]]:
+    """Give a function that is told of rows and, where it is shown, shows how many there were."""
+    if not shown:
+        yield lambda rows: None
+        return
+    from tagifai import console
+
+    with console.rows() as count:
+        yield count
+
+
+def _texts(task: Predict) -> Iterator[str]:
     if task.text is not None and task.input is None:
-        return [readers.valid(task.text, "task.text")]
+        return iter([readers.valid(task.text, "task.text")])
     if task.input is None or task.text is not None:
         raise ConfigError(
             'task=predict needs one of task.text="..." and task.input=FILE'

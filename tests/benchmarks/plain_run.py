@@ -2,15 +2,19 @@
 
     python -m tests.benchmarks.plain_run train FOLDER projects.csv tags.csv
     python -m tests.benchmarks.plain_run predict FOLDER TEXT
+    python -m tests.benchmarks.plain_run predict_file FOLDER TEXTS.txt OUTPUT.csv
 
 Each part imports what it needs and nothing else.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import pickle
 import sys
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +79,26 @@ def predict(folder: Path, text: str) -> None:
     print(json.dumps({"predicted_tag": classes[int(y_prob.argmax())], "probability": y_prob.max()}))
 
 
+def predict_file(folder: Path, source: str, target: str) -> None:
+    vectorizer, model, classes = pickle.loads((folder / "model.pkl").read_bytes())
+    unwanted = stopwords()
+    with Path(source).open() as lines, Path(target).open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("input_text", "predicted_tag", "probability"))
+        texts = (line.rstrip("\n") for line in lines)
+        # As many as fit into memory without a thought.
+        while batch := list(islice(texts, 10_000)):
+            rows = vectorizer.transform([cleaned(text, unwanted) for text in batch])
+            y_prob = model.predict_proba(rows)
+            tags = [classes[place] for place in y_prob.argmax(axis=1)]
+            table.writerows(zip(batch, tags, y_prob.max(axis=1).tolist(), strict=True))
+
+
+TASKS: dict[str, Callable[..., None]] = {
+    "train": train,
+    "predict": predict,
+    "predict_file": predict_file,
+}
+
 if __name__ == "__main__":
-    task = train if sys.argv[1] == "train" else predict
-    task(Path(sys.argv[2]), *sys.argv[3:])
+    TASKS[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])
