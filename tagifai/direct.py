@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import platform
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tagifai.layouts import LEAVES, State
-from tagifai.states import vocabulary
+from tagifai.layouts import LEAVES
+from tagifai.states import State, vocabulary
+from tagifai.terms import analyzer
 from tagifai.thresholds import Probabilities
 
 EXACT = platform.machine().lower() in ("x86_64", "amd64")
@@ -29,9 +29,6 @@ EXACT = platform.machine().lower() in ("x86_64", "amd64")
 Floats = npt.NDArray[np.float64]
 Row = tuple[npt.NDArray[np.int64], Floats]
 """The columns of a text's terms, ascending, and their values."""
-
-_WHITE_SPACES = re.compile(r"\s\s+")
-
 
 LINEAR = ("LinearSVC", "LogisticRegression", "SGDClassifier")
 
@@ -150,7 +147,7 @@ class Part:
             count = partial(_looked_up, vocabulary(state.fitted["vocabulary_"]))
         weighting = given if inner is None else inner.parameters
         return cls(
-            terms=_analyzer(given),
+            terms=analyzer(given),
             count=count,
             columns=columns,
             binary=given["binary"],
@@ -213,61 +210,6 @@ def murmur(data: bytes) -> int:
     found = (found ^ found >> 13) * 0xC2B2AE35 & mask
     found ^= found >> 16
     return found - 2**32 if found >= 2**31 else found
-
-
-# --- texts to terms ----------------------------------------------------------------------------
-
-
-def _analyzer(given: Mapping[str, Any]) -> Callable[[str], list[str]]:
-    """Return the function from a text to its terms that a vectorizer's parameters describe."""
-    low, high = given["ngram_range"]
-    accents, lower = _ACCENTS[given["strip_accents"]], given["lowercase"]
-    cut = {"char": _characters, "char_wb": _within_words}.get(given["analyzer"])
-    if cut is None:
-        cut = partial(_words, re.compile(given["token_pattern"]))
-    return lambda text: cut(accents(text.lower() if lower else text), low, high)
-
-
-def _characters(text: str, low: int, high: int) -> list[str]:
-    return _ngrams(_WHITE_SPACES.sub(" ", text), low, high)
-
-
-def _ngrams(text: str, low: int, high: int) -> list[str]:
-    sizes = range(low, min(high, len(text)) + 1)
-    return [text[i : i + size] for size in sizes for i in range(len(text) - size + 1)]
-
-
-def _within_words(text: str, low: int, high: int) -> list[str]:
-    found = []
-    for word in text.split():
-        padded = f" {word} "
-        # A word that is shorter than the shortest n-gram is a term itself.
-        found += _ngrams(padded, low, high) if len(padded) > low else [padded]
-    return found
-
-
-def _words(pattern: re.Pattern[str], text: str, low: int, high: int) -> list[str]:
-    words = pattern.findall(text)
-    sizes = range(low, min(high, len(words)) + 1)
-    return [" ".join(words[i : i + size]) for size in sizes for i in range(len(words) - size + 1)]
-
-
-def _without_accents(text: str) -> str:
-    if text.isascii():
-        return text
-    parts = unicodedata.normalize("NFKD", text)
-    return "".join(c for c in parts if not unicodedata.combining(c))
-
-
-def _ascii(text: str) -> str:
-    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
-
-
-_ACCENTS: dict[str | None, Callable[[str], str]] = {
-    None: str,
-    "ascii": _ascii,
-    "unicode": _without_accents,
-}
 
 
 # --- rows to outputs ---------------------------------------------------------------------------

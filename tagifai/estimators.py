@@ -20,7 +20,7 @@ import numpy as np
 
 from tagifai import claims, states
 from tagifai.errors import BundleError
-from tagifai.layouts import State, check
+from tagifai.states import State
 
 LARGE = 64
 """Arrays and vocabularies with more items are kept beside the estimator, as what they are."""
@@ -168,7 +168,7 @@ def read(path: Path, name: str, parts: dict[str, Any]) -> State | None:
     state = states.from_document(document, name, large)
     if large:
         raise ValueError(f"{min(large)} does not belong to {state.name}")
-    check(state)
+    states.check(state)
     return state
 
 

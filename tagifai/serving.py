@@ -34,7 +34,7 @@ LIBRARIES = (
 MODULES = (
     *("__init__", "artifacts", "characters", "claims", "direct", "errors", "estimators", "files"),
     *("hashes", "labels", "layouts", "ngrams", "probabilities", "probes", "provenance"),
-    *("serving", "soundness", "states", "tagger", "text", "thresholds"),
+    *("serving", "soundness", "states", "tagger", "terms", "text", "thresholds"),
 )
 """The part of the package that predicting takes; all of it would be a hundred files a model."""
 

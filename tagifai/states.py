@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tagifai.layouts import LAYOUTS, TERMS, State, check
+from tagifai.layouts import LAYOUTS, LEAVES, NAME, TERMS, Array
+
+
+@dataclass(frozen=True)
+class State:
+    """An estimator, taken apart.
+
+    Args:
+        name: of its class.
+        parameters: of its constructor, as JSON has them; the parts of a union are states.
+        fitted: its other attributes: scalars, arrays, lists of terms, and states.
+    """
+
+    name: str
+    parameters: dict[str, Any]
+    fitted: dict[str, Any]
 
 
 def taken_apart(estimator: Any) -> State | None:
@@ -58,6 +75,95 @@ def _plain(value: Any) -> Any:
 
 def _class(name: str) -> Any:
     return getattr(importlib.import_module(LAYOUTS[name].module), name)
+
+
+NO_PART = "does not belong to it"
+
+
+def check(state: State) -> None:
+    """Refuse a state that is not as the table says.
+
+    Raises:
+        ValueError: a parameter or an attribute that is missing, does not belong, or is of another
+            type or shape; says which.
+    """
+    sizes: dict[str, int] = {}
+    _check(state, sizes)
+    outputs, classes = sizes.get("outputs"), sizes.get("classes")
+    if outputs is not None and outputs != (1 if classes == 2 else classes):
+        raise ValueError(f"{state.name} has {classes} classes and weights for {outputs}")
+
+
+def _check(state: State, sizes: dict[str, int]) -> None:
+    layout, where = LAYOUTS[state.name], state.name
+    _require_keys(where, state.parameters, set(layout.parameters))
+    for key, rule in layout.parameters.items():
+        if not rule(state.parameters[key]):
+            raise ValueError(f"{where}: {key}={state.parameters[key]!r:.80} is not allowed")
+    fitted = {*layout.scalars, *layout.arrays, *layout.inner}
+    optional = {k for k, v in layout.arrays.items() if isinstance(v, Array) and v.optional}
+    _require_keys(where, state.fitted, fitted, optional)
+    for key, rule in layout.scalars.items():
+        if not rule(state.fitted[key]):
+            raise ValueError(f"{where}: {key}={state.fitted[key]!r:.80} is not allowed")
+    if "n_features_in_" in state.fitted:
+        _bind(sizes, "features", state.fitted["n_features_in_"], where)
+    for key, array in layout.arrays.items():
+        if key in state.fitted:
+            _check_array(f"{where}: {key}", state.fitted[key], array, sizes)
+    for key, name in layout.inner.items():
+        inner = state.fitted[key]
+        if not isinstance(inner, State) or inner.name != name:
+            raise ValueError(f"{where}: {key} is no {name}")
+        _check(inner, sizes)
+    for step in state.parameters.get("transformer_list", ()):
+        if not _is_step(step):
+            raise ValueError(f"{where}: {step!r:.80} is no vectorizer with a name")
+        _check(step[1], {})
+
+
+def _require_keys(
+    where: str, found: Mapping[str, Any], known: set[str], optional: Collection[str] = ()
+) -> None:
+    wrong = set(found) ^ known
+    wrong -= set(optional) - set(found)
+    if wrong:
+        key = min(wrong)
+        raise ValueError(f"{where}: {key!r:.80} {'is missing' if key in known else NO_PART}")
+
+
+def _check_array(where: str, value: Any, array: Array | str, sizes: dict[str, int]) -> None:
+    if isinstance(array, str):
+        if type(value) is not list or not all(type(term) is str for term in value):
+            raise ValueError(f"{where} is no list of terms")
+        if not value or len(set(value)) != len(value):
+            raise ValueError(f"{where} has no terms, or one of them twice")
+        _bind(sizes, "features", len(value), where)
+        return
+    right = isinstance(value, np.ndarray) and value.dtype.isnative
+    if not right or value.dtype.kind not in array.kinds or value.dtype.itemsize not in (4, 8):
+        raise ValueError(f"{where} is no array of numbers of the kind that it has")
+    if array.flat and value.ndim == 1:
+        value = value[None]
+    if value.ndim != len(array.shape):
+        raise ValueError(f"{where} has shape {value.shape}")
+    for name, size in zip(array.shape, value.shape, strict=True):
+        _bind(sizes, name, size, where)
+
+
+def _bind(sizes: dict[str, int], name: str, size: int, where: str) -> None:
+    if sizes.setdefault(name, size) != size:
+        raise ValueError(f"{where} has {size} {name}, where there are {sizes[name]}")
+
+
+def _is_step(value: Any) -> bool:
+    return (
+        type(value) is list
+        and len(value) == 2
+        and NAME(value[0])
+        and isinstance(value[1], State)
+        and value[1].name in LEAVES
+    )
 
 
 def built(state: State) -> Any:

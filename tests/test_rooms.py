@@ -36,6 +36,7 @@ PURE = (
     "probabilities",
     "layouts",
     "states",
+    "terms",
     "direct",
     "losses",
     "tuning",
@@ -138,7 +139,7 @@ ARROWS: dict[str, set[str]] = {
     "readers": {"errors", "files", "tagger"},
     "claims": {"errors"},
     "workers": {"errors"},
-    "estimators": {"errors", "soundness", "layouts", "states", "claims"},
+    "estimators": {"errors", "soundness", "states", "claims"},
     "artifacts": {
         *("errors", "files", "provenance", "labels", "tagger", "probes", "direct", "estimators"),
     },
