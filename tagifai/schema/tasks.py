@@ -59,7 +59,8 @@ class Predict:
         input: a .txt (a text a line), .csv or .jsonl file, or - for lines on standard input.
         output: a .json, .jsonl or .csv file; None prints JSON to standard output.
         batch_size: texts that a process holds in memory at a time.
-        n_jobs: processes; None is one for each processor. Few texts are predicted in one.
+        n_jobs: processes; None is one for each processor. A single batch, or a thousand texts,
+            are predicted in one.
     """
 
     name: str = "predict"

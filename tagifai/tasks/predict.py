@@ -14,11 +14,8 @@ from tagifai.errors import ConfigError
 from tagifai.schema import Config, Predict
 from tagifai.tagger import Prediction, Tagger
 
-FEW = 300
-"""Texts that are predicted sooner without scikit-learn than it takes to import."""
-
-MANY = 3000
-"""Texts that one process predicts sooner than others have begun."""
+FEW = 1000
+"""Texts that one process predicts without scikit-learn sooner than that is imported."""
 
 Batches = Iterable[list[str]]
 
@@ -31,11 +28,12 @@ def run(config: Config) -> None:
     texts = _texts(task)
     readers.refuse_overwriting(task.input, task.output)
     run_id, path = runs.chosen(config)
-    begin = list(islice(texts, MANY + 1))
-    tagger = artifacts.load(path, few=len(begin) <= FEW)
+    few = min(FEW, task.batch_size)
+    begin = list(islice(texts, few + 1))
+    many = len(begin) > few
+    tagger = artifacts.load(path, few=not many)
     log.info("Predicting with run %s", run_id)
     batches = readers.batches(chain(begin, texts), task.batch_size)
-    many = len(begin) > MANY
     with (
         _mapping(tagger, task.n_jobs if many else 1) as predictions,
         readers.writer(task.output) as write,
@@ -51,14 +49,13 @@ def _mapping(
     tagger: Tagger, number: int | None
 ) -> Iterator[Callable[[Batches], Iterable[list[Prediction]]]]:
     """Give a function from batches to their predictions, in so many processes."""
-    # Late: few predictions are of so many texts.
-    from tagifai import workers
-
-    number = number or workers.processors()
     if number == 1:
         yield partial(map, tagger.predict)
         return
-    with workers.Workers(tagger.predict, number) as crew:
+    # Late: few predictions are of so many texts.
+    from tagifai import workers
+
+    with workers.Workers(tagger.predict, number or workers.processors()) as crew:
         yield crew.map
 
 
