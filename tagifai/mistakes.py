@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.calibration import CalibratedClassifierCV
 
-from tagifai import ngrams
 from tagifai.labels import Indices
 from tagifai.probabilities import has_probabilities
 from tagifai.tagger import Tagger
@@ -98,7 +97,7 @@ class _Evidence:
             and texts
             and hasattr(tagger.vectorizer, "get_feature_names_out")
         ):
-            self._X = ngrams.transform(tagger.vectorizer, tagger.clean(texts)).tocsr()
+            self._X = tagger.features(texts).tocsr()
             self._names = tagger.vectorizer.get_feature_names_out()
 
     def terms(self, place: int, one: int, other: int, limit: int) -> list[tuple[str, float]]:
