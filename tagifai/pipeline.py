@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -30,7 +30,7 @@ from tagifai.splits import Split
 from tagifai.tagger import Tagger
 from tagifai.text import Cleaner
 from tagifai.thresholds import Auto, Probabilities, Threshold, decide
-from tagifai.training import Callback, History, Rows, Scorer, refit, train
+from tagifai.training import Callback, History, Rows, Scorer, Stream, refit, train
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,37 @@ class Prepared:
         found: Indices = self.y[getattr(self.split, name)]
         return found
 
-    def ids(self) -> dict[str, list[str]]:
+    def ids(self) -> dict[str, Any]:
         """Return the row ids of each part, which pin the split down for later."""
         return {name: self.part(name)["id"].tolist() for name in ("train", "val", "test")}
+
+    def sizes(self) -> dict[str, int]:
+        """Return the rows of each part."""
+        return {name: len(self.part(name)) for name in ("train", "val", "test")}
 
     def counts(self) -> dict[str, int]:
         """Return rows by label, the most frequent first, equal ones by name."""
         return dict(sorted(Counter(self.rows["tag"]).items(), key=lambda item: (-item[1], item[0])))
+
+    def streamed_rows(self) -> int | None:
+        """Return how many rows an epoch goes through that are not in memory, or None."""
+        return None
+
+    def notes(self) -> list[str]:
+        """Return what a person should know of how the rows are used, a sentence each."""
+        return []
+
+    def to_fit_on(
+        self, parts: Parts, train_rows: Rows, told: Callable[[int], None] | None
+    ) -> Rows | Stream:
+        """Return what a model is fitted to.
+
+        Args:
+            parts: with the fitted vectorizer.
+            train_rows: features of the part "train".
+            told: called with the rows of an epoch that are done, if they are not all done at once.
+        """
+        return _balanced(parts.sampler, train_rows)
 
     def with_split(self, split: Split) -> Prepared:
         """Return the same rows with other parts."""
@@ -247,6 +271,7 @@ def fit(
     *,
     test: bool = True,
     scored: tuple[str, int] | None = None,
+    told: Callable[[int], None] | None = None,
 ) -> Result:
     """Fit vectorizer, model and threshold, and score them.
 
@@ -258,6 +283,7 @@ def fit(
         test: score the test rows too; without it they are not even vectorized, and nothing is
             refitted.
         scored: a validation metric to record during training, and every how many epochs.
+        told: called with the rows of an epoch that are done, if they are not all done at once.
 
     Raises:
         DataError: no features are left, or a threshold has no label to fall back to.
@@ -268,10 +294,9 @@ def fit(
     val_rows = Rows(
         ngrams.transform(parts.vectorizer, prepared.part("val")["text"]), prepared.labels("val")
     )
-    balanced = _balanced(parts.sampler, train_rows)
     trained = train(
         parts.model,
-        balanced,
+        prepared.to_fit_on(parts, train_rows, told),
         train_rows,
         val_rows,
         epochs=training.epochs,

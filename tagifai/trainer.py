@@ -19,6 +19,7 @@ from tagifai import (
     recording,
     runs,
     store,
+    streaming,
     sweeps,
     tracking,
     views,
@@ -127,9 +128,12 @@ def _begun(
     # What is wrong with these is said before data are read.
     pipeline.cleaner_arguments(config.preprocessing)
     objectives.check(config.objective)
+    streaming.check(config, parts)
     if not sweeps.in_search():
         tracking.close_abandoned(stores)
-    dataset = dataset or datasets.load(config.data, stores, progress=display.live)
+    if dataset is None:
+        with display.rows("Reading") as told:
+            dataset = datasets.load(config.data, stores, progress=display.live, told=told)
     opened = tracking.start(
         enabled=config.tracking.enabled,
         uri=store.tracking_uri(config.tracking.uri),
@@ -144,9 +148,8 @@ def _begun(
         trial.note(run_id=tracked.id)
         provenance = origin.document(config)
         recording.log_inputs(tracked, config, dataset, origin, provenance)
-        prepared = pipeline.prepare(
-            dataset.table, config.data, config.preprocessing, config.split, random_state
-        )
+        with display.rows("Choosing rows") as told:
+            prepared = streaming.prepare(dataset, config, random_state, told)
         for metric in config.objective.metrics:
             prepared.check_objective(metric)
         rounds = Rounds(config, display, tracked, trial)
