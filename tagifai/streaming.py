@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.random import RandomState
 from sklearn.utils import get_tags
 
-from tagifai import pipeline
+from tagifai import ngrams, pipeline
 from tagifai.blocks import Blocks
 from tagifai.datasets import Dataset
 from tagifai.errors import ConfigError, DataError
@@ -152,7 +152,7 @@ class Source:
         trained = np.flatnonzero((y >= 0) & np.array([text not in self.held for text in texts]))
         if self.shuffle:
             trained = RandomState(seed).permutation(trained)
-        return Rows(vectorizer.transform([texts[i] for i in trained]), y[trained])
+        return Rows(ngrams.transform(vectorizer, [texts[i] for i in trained]), y[trained])
 
 
 class Chunks:
