@@ -23,6 +23,7 @@ PURE = (
     "text",
     "labels",
     "splits",
+    "holdout",
     "features",
     "characters",
     "hashes",
@@ -49,6 +50,7 @@ PURE = (
 """Arrays and frames in and out; each may import those before it."""
 
 EDGES = (
+    "blocks",
     "components",
     "datasets",
     "downloads",
@@ -106,6 +108,7 @@ ARROWS: dict[str, set[str]] = {
     **{name: {"errors", *PURE[:place]} for place, name in enumerate(PURE)},
     # Edges: one outside thing each.
     "components": {"errors"},
+    "blocks": {"errors"},
     "tables": {"errors"},
     "downloads": {"errors"},
     "formats": {"errors"},
@@ -133,7 +136,10 @@ ARROWS: dict[str, set[str]] = {
     "pipeline": {"errors", "schema", *PURE},
     "objectives": {"errors", "schema", "metrics", "splits", "pipeline"},
     "profiles": {"pipeline"},
-    "recorded": {"errors", "schema", "labels", "artifacts", "datasets", "pipeline", "paths"},
+    "streaming": {"errors", "schema", *PURE, "blocks", "datasets", "pipeline"},
+    "recorded": {
+        *("errors", "schema", "labels", "artifacts", "blocks", "datasets", "pipeline", "paths"),
+    },
     "callbacks": {"training"},
     "promotion": {
         *("errors", "schema", "artifacts", "registry", "store"),
@@ -170,7 +176,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "trainer": {
         *("errors", "schema", "training", "datasets", "store", "tracking", "console"),
-        *("pipeline", "objectives", "profiles", "recording", "runs", "sweeps"),
+        *("pipeline", "objectives", "profiles", "recording", "runs", "streaming", "sweeps"),
         *("origins", "rounds", "views"),
     },
     "reruns": {"errors", "metrics", "artifacts", "recorded"},
@@ -183,6 +189,7 @@ ARROWS: dict[str, set[str]] = {
             "pipeline",
             "objectives",
             "profiles",
+            "streaming",
             "recorded",
             "promotion",
             "callbacks",
@@ -203,7 +210,7 @@ ARROWS: dict[str, set[str]] = {
         *("errors", "addresses", "files", "schema"),
         *("components", "datasets", "store", "tracking", "console"),
         *("studies", "samplers"),
-        *("objectives", "pipeline", "paths", "sweeps"),
+        *("objectives", "pipeline", "streaming", "paths", "sweeps"),
     },
     "sweeper": {"search"},
     "plugins": {"schema"},
