@@ -83,17 +83,18 @@ class Prepared:
         """Return what a person should know of how the rows are used, a sentence each."""
         return []
 
+    @contextmanager
     def to_fit_on(
         self, parts: Parts, train_rows: Rows, told: Callable[[int], None] | None
-    ) -> Rows | Stream:
-        """Return what a model is fitted to.
+    ) -> Iterator[Rows | Stream]:
+        """Give what a model is fitted to.
 
         Args:
             parts: with the fitted vectorizer.
             train_rows: features of the part "train".
             told: called with the rows of an epoch that are done, if they are not all done at once.
         """
-        return _balanced(parts.sampler, train_rows)
+        yield _balanced(parts.sampler, train_rows)
 
     def with_split(self, split: Split) -> Prepared:
         """Return the same rows with other parts."""
@@ -294,16 +295,17 @@ def fit(
     val_rows = Rows(
         ngrams.transform(parts.vectorizer, prepared.part("val")["text"]), prepared.labels("val")
     )
-    trained = train(
-        parts.model,
-        prepared.to_fit_on(parts, train_rows, told),
-        train_rows,
-        val_rows,
-        epochs=training.epochs,
-        patience=training.patience,
-        callbacks=callbacks,
-        scorer=None if scored is None else scorer(prepared, parts.model, policy, *scored),
-    )
+    with prepared.to_fit_on(parts, train_rows, told) as balanced:
+        trained = train(
+            parts.model,
+            balanced,
+            train_rows,
+            val_rows,
+            epochs=training.epochs,
+            patience=training.patience,
+            callbacks=callbacks,
+            scorer=None if scored is None else scorer(prepared, parts.model, policy, *scored),
+        )
     y_prob = outputs(trained.model, val_rows.X)
     rest = -1 if policy is None else prepared.encoder.index(str(prepared.other))
     threshold = None if policy is None else policy.fit(y_prob, val_rows.y, rest)

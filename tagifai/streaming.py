@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ import pandas as pd
 from numpy.random import RandomState
 from sklearn.utils import get_tags
 
-from tagifai import ngrams, pipeline
+from tagifai import ngrams, pipeline, text, workers
 from tagifai.blocks import Blocks
 from tagifai.datasets import Dataset
 from tagifai.errors import ConfigError, DataError
@@ -22,7 +24,7 @@ from tagifai.pipeline import Parts, Prepared
 from tagifai.schema import Config, Table
 from tagifai.splits import Split
 from tagifai.text import Cleaner
-from tagifai.training import Rows
+from tagifai.training import Rows, Stream
 
 BLOCKS = 20
 """Of a chunk, from as many places of the file: it may be sorted by label."""
@@ -81,12 +83,14 @@ class Streamed(Prepared):
         counted: train rows by class, those included that are left out for their text.
         totals: rows by label.
         random_state: of the order of the train rows.
+        processes: that prepare chunks; the result is the same for any number.
     """
 
     source: Source
     counted: tuple[int, ...]
     totals: Mapping[str, int]
     random_state: RandomState
+    processes: int
 
     def ids(self) -> dict[str, Any]:
         """Return the row ids of the parts that are in memory; all other train rows are the rest."""
@@ -115,11 +119,30 @@ class Streamed(Prepared):
         )
         return [said]
 
+    @contextmanager
     def to_fit_on(
         self, parts: Parts, train_rows: Rows, told: Callable[[int], None] | None
-    ) -> Chunks:
-        """Return the train rows as a stream of chunks."""
-        return Chunks(self, parts.vectorizer, told)
+    ) -> Iterator[Stream]:
+        """Give the train rows as a stream of chunks, which other processes prepare, if any."""
+        source = self.source
+        steps = [*source.cleaning.get("first", ()), *source.cleaning.get("last", ())]
+        processes = min(self.processes, source.blocks.rows // source.rows // 2)
+        work = partial(source.chunk, parts.vectorizer)
+        with workers.mapping(work, processes, text.modules(steps)) as made:
+            yield Chunks(self, made, told)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What a chunk is made of.
+
+    Args:
+        blocks: their numbers.
+        seed: of the order of the rows.
+    """
+
+    blocks: list[int]
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -142,16 +165,16 @@ class Source:
     held: frozenset[str]
     shuffle: bool
 
-    def chunk(self, vectorizer: Any, numbers: list[int], seed: int) -> Rows:
-        """Return the train rows of some blocks, in an order that the seed gives."""
-        table = self.blocks.read(numbers)
+    def chunk(self, vectorizer: Any, cut: Cut) -> Rows:
+        """Return the features of the train rows of some blocks."""
+        table = self.blocks.read(cut.blocks)
         if "split" in table:
             table = table[table["split"] == "train"]
         y = _indices(table["tag"], self.labels)
         texts = [*map(Cleaner(**self.cleaning), pipeline.raw_texts(table))]
-        trained = np.flatnonzero((y >= 0) & np.array([text not in self.held for text in texts]))
+        trained = np.flatnonzero((y >= 0) & np.array([t not in self.held for t in texts]))
         if self.shuffle:
-            trained = RandomState(seed).permutation(trained)
+            trained = RandomState(cut.seed).permutation(trained)
         return Rows(ngrams.transform(vectorizer, [texts[i] for i in trained]), y[trained])
 
 
@@ -160,15 +183,15 @@ class Chunks:
 
     Args:
         prepared: says which rows these are.
-        vectorizer: stateless.
+        made: gives the chunks of cuts, in order.
         told: called with the rows of the epoch that are done.
     """
 
     def __init__(
-        self, prepared: Streamed, vectorizer: Any, told: Callable[[int], None] | None
+        self, prepared: Streamed, made: workers.Map, told: Callable[[int], None] | None
     ) -> None:
         self._prepared = prepared
-        self._vectorizer = vectorizer
+        self._made = made
         self._told = told
 
     def counts(self) -> dict[int, int]:
@@ -183,12 +206,12 @@ class Chunks:
         """
         source, done = self._prepared.source, 0
         seen = np.zeros(len(self._prepared.encoder.classes), np.int64)
-        for numbers, seed in self._plan():
-            chunk = source.chunk(self._vectorizer, numbers, seed)
+        cuts = self._plan()
+        for cut, chunk in zip(cuts, self._made(cuts), strict=True):
             seen += np.bincount(chunk.y, minlength=len(seen))
             if len(chunk.y):
                 yield chunk
-            done += len(numbers) * source.blocks.size
+            done += len(cut.blocks) * source.blocks.size
             if self._told is not None:
                 self._told(min(done, source.blocks.rows))
         if not seen.all():
@@ -199,16 +222,15 @@ class Chunks:
                 " (data.accepted_tags, data.min_freq)."
             )
 
-    def _plan(self) -> list[tuple[list[int], int]]:
-        """Return the blocks of each chunk, and the seed of its rows' order."""
+    def _plan(self) -> list[Cut]:
         source = self._prepared.source
         order = np.arange(len(source.blocks))
         if source.shuffle:
             self._prepared.random_state.shuffle(order)
         step = max(1, source.rows // source.blocks.size)
-        cuts = [order[first : first + step].tolist() for first in range(0, len(order), step)]
-        seeds = self._prepared.random_state.randint(2**31, size=len(cuts))
-        return list(zip(cuts, seeds.tolist(), strict=True))
+        blocks = [order[first : first + step].tolist() for first in range(0, len(order), step)]
+        seeds = self._prepared.random_state.randint(2**31, size=len(blocks)).tolist()
+        return [Cut(*of_cut) for of_cut in zip(blocks, seeds, strict=True)]
 
 
 def prepare(
@@ -216,6 +238,7 @@ def prepare(
     config: Config,
     random_state: RandomState,
     told: Told = lambda done, of: None,
+    processes: int = 1,
 ) -> Prepared:
     """Prepare the rows of a data set: all, or those that stay in memory while the rest is streamed.
 
@@ -224,6 +247,7 @@ def prepare(
         config: of a run.
         random_state: advanced by the choice of the rows.
         told: how far it is, where the rows are streamed.
+        processes: that prepare chunks for training, at most.
 
     Raises:
         DataError: the rows cannot be split, or have fewer than two labels.
@@ -254,7 +278,7 @@ def prepare(
     texts = frozenset(found.loc[~outside, "text"])
     source = Source(blocks, rows, indices, cleaning, texts, config.split.shuffle)
     kept = found[~(outside & found["text"].isin(list(texts)))].reset_index(drop=True)
-    return _streamed(kept, source, held, encoder, data.other, random_state)
+    return _streamed(kept, source, held, encoder, data.other, random_state, processes)
 
 
 def _streamed(
@@ -264,6 +288,7 @@ def _streamed(
     encoder: LabelEncoder,
     other: str | None,
     random_state: RandomState,
+    processes: int,
 ) -> Streamed:
     split = Split(*(np.flatnonzero(found["role"] == name) for name in ("train", "val", "test")))
     if not split.train.size:
@@ -282,6 +307,7 @@ def _streamed(
         counted=held.trained,
         totals=dict(zip(encoder.classes, held.totals, strict=True)),
         random_state=RandomState(random_state.randint(2**31)),
+        processes=processes,
     )
 
 

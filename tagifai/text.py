@@ -33,6 +33,11 @@ def cleaning_step(function: Step) -> Step:
     return function
 
 
+def modules(names: Sequence[str]) -> list[str]:
+    """Return the modules that have to be imported for these registered steps to be there."""
+    return sorted({_REGISTERED[name].__module__ for name in names})
+
+
 class Cleaner:
     r"""Clean a text step by step, in the fixed order of the arguments below.
 

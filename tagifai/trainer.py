@@ -23,6 +23,7 @@ from tagifai import (
     sweeps,
     tracking,
     views,
+    workers,
 )
 from tagifai.console import Display
 from tagifai.errors import Reaped
@@ -149,7 +150,9 @@ def _begun(
         provenance = origin.document(config)
         recording.log_inputs(tracked, config, dataset, origin, provenance)
         with display.rows("Choosing rows") as told:
-            prepared = streaming.prepare(dataset, config, random_state, told)
+            # The trials of a search are beside each other already.
+            processes = 1 if sweeps.in_search() else workers.available()
+            prepared = streaming.prepare(dataset, config, random_state, told, processes)
         for metric in config.objective.metrics:
             prepared.check_objective(metric)
         rounds = Rounds(config, display, tracked, trial)

@@ -14,8 +14,8 @@ from tagifai.schema import Split
 ENCODER = LabelEncoder(("a", "b"))
 
 
-def choose(counts: Mapping[Group, int], most: int = 1000, seed: int = 1, **sizes: float) -> Holdout:
-    return chosen(counts, ENCODER, Split(**sizes), most, np.random.RandomState(seed))
+def choose(counts: Mapping[Group, int], most: int = 1000, seed: int = 1) -> Holdout:
+    return chosen(counts, ENCODER, Split(), most, np.random.RandomState(seed))
 
 
 def roles(held: Holdout, parts: Sequence[str], y: Sequence[int], size: int) -> list[str]:
@@ -76,7 +76,7 @@ def test_parts_that_the_data_say_are_kept_and_sampled_and_the_missing_one_is_cut
 
 
 def test_a_class_that_is_too_small_is_refused_with_the_counts() -> None:
-    with pytest.raises(DataError, match="b has no row left to train on. Rows by class: b 2, a 40"):
+    with pytest.raises(DataError, match=r"b has no row left to train on. Rows by class: b 2, a 40"):
         choose({("train", 0): 40, ("train", 1): 2})
 
 

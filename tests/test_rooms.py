@@ -74,6 +74,7 @@ EDGES = (
     "samplers",
     "trials",
     "console",
+    "workers",
 )
 BETWEEN_EDGES = {
     ("datasets", "downloads"),
@@ -109,6 +110,7 @@ ARROWS: dict[str, set[str]] = {
     # Edges: one outside thing each.
     "components": {"errors"},
     "blocks": {"errors"},
+    "workers": {"errors"},
     "tables": {"errors"},
     "downloads": {"errors"},
     "formats": {"errors"},
@@ -136,7 +138,7 @@ ARROWS: dict[str, set[str]] = {
     "pipeline": {"errors", "schema", *PURE},
     "objectives": {"errors", "schema", "metrics", "splits", "pipeline"},
     "profiles": {"pipeline"},
-    "streaming": {"errors", "schema", *PURE, "blocks", "datasets", "pipeline"},
+    "streaming": {"errors", "schema", *PURE, "blocks", "datasets", "workers", "pipeline"},
     "recorded": {
         *("errors", "schema", "labels", "artifacts", "blocks", "datasets", "pipeline", "paths"),
     },
@@ -177,7 +179,7 @@ ARROWS: dict[str, set[str]] = {
     "trainer": {
         *("errors", "schema", "training", "datasets", "store", "tracking", "console"),
         *("pipeline", "objectives", "profiles", "recording", "runs", "streaming", "sweeps"),
-        *("origins", "rounds", "views"),
+        *("origins", "rounds", "views", "workers"),
     },
     "reruns": {"errors", "metrics", "artifacts", "recorded"},
     **{
@@ -256,7 +258,7 @@ ONLY_IN: dict[str, set[str]] = {
     "skops": {"estimators"},
     "snorkel": {"slices"},
     "submitit": {"search"},
-    "subprocess": {"provenance", "search"},
+    "subprocess": {"provenance", "search", "workers"},
     "tempfile": {"archives", "files", "runs", "serving", "tracking"},
     "uvicorn": {"server"},
 }

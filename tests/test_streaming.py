@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-import json
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +74,9 @@ class Whole:
 
 def passed(prepared: Streamed, epochs: int = 1) -> list[list[Rows]]:
     """Return the chunks of epochs, their features being the texts."""
-    stream = prepared.to_fit_on(Parts(Whole(), None, None, None), Rows(None, np.array([])), None)
-    return [list(stream.chunks(epoch)) for epoch in range(epochs)]
+    parts, nothing = Parts(Whole(), None, None, None), Rows(None, np.array([], np.int64))
+    with prepared.to_fit_on(parts, nothing, None) as stream:
+        return [list(stream.chunks(epoch)) for epoch in range(epochs)]
 
 
 def texts_of(chunks: Sequence[Rows]) -> list[str]:
