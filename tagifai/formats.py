@@ -5,21 +5,16 @@ Every value is the text that it is in the file; what is missing is the empty tex
 
 from __future__ import annotations
 
-import codecs
 import csv
-import gzip
-import io
 import json
 import warnings
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pandas as pd
 
+from tagifai.decoding import text_of
 from tagifai.errors import DataError, nearest
 
 ENDINGS = {
@@ -107,59 +102,6 @@ def _require_columns(columns: Sequence[str], known: Sequence[str], named: str) -
             )
 
 
-@contextmanager
-def _opened(path: Path, named: str) -> Iterator[gzip.GzipFile | BufferedReader]:
-    """Open a file, and undo gzip."""
-    try:
-        with path.open("rb") as file:
-            zipped = file.peek(2).startswith(b"\x1f\x8b")
-            yield gzip.GzipFile(fileobj=file) if zipped else file
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{named} cannot be read: {error}.") from None
-
-
-@contextmanager
-def _text(path: Path, encoding: str, named: str, newline: str = "") -> Iterator[IO[str]]:
-    """Open a file as the text that it is."""
-    with _opened(path, named) as file:
-        try:
-            yield io.TextIOWrapper(file, _without_mark(encoding), newline=newline)
-        except UnicodeError as error:
-            raise _undecodable(path, encoding, named, error) from None
-
-
-def _without_mark(encoding: str) -> str:
-    """Return the encoding that leaves out the mark which some programs begin UTF-8 with."""
-    return "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
-
-
-def _undecodable(path: Path, encoding: str, named: str, reason: UnicodeError) -> DataError:
-    """Return the error that says in which line a file is not of its encoding."""
-    decoder, lines = codecs.getincrementaldecoder(_without_mark(encoding))(), 1
-    with _opened(path, named) as file:
-        try:
-            while block := file.read(2**20):
-                lines += block.count(b"\n")
-                decoder.decode(block)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError as error:
-            # The decoder's object ends where the file has been read to.
-            lines -= error.object.count(b"\n", error.start)
-            found = error.object[error.start : error.start + 1].hex()
-            advice = (
-                "If the whole file has another encoding, name it: data.encoding=cp1252"
-                if _without_mark(encoding) == "utf-8-sig"
-                else f"If the file is UTF-8, leave out data.encoding={encoding}"
-            )
-            return DataError(
-                f"{named} is not {encoding} in line {lines} (byte 0x{found}). {advice}; if parts of"
-                " it do, convert them first."
-            )
-        except UnicodeError as error:
-            reason = error
-    return DataError(f"{named} is not {encoding}: {reason}.")
-
-
 def _csv(
     path: Path,
     columns: Sequence[str],
@@ -169,7 +111,7 @@ def _csv(
     named: str,
 ) -> Iterator[pd.DataFrame]:
     try:
-        with _text(path, encoding, named) as file:
+        with text_of(path, encoding, named) as file:
             # Without index_col=False a row with too many fields would shift all columns.
             reader = pd.read_csv(
                 file,
@@ -203,7 +145,7 @@ def _next(reader: pd.io.parsers.TextFileReader, rows: int | None) -> pd.DataFram
 def _broken_line(path: Path, encoding: str, delimiter: str, named: str) -> str | None:
     """Return what is wrong with a CSV in which line, or None if Python's reader finds nothing."""
     fields, began = None, 1
-    with _text(path, encoding, named) as file:
+    with text_of(path, encoding, named) as file:
         reader = csv.reader(file, delimiter=delimiter, strict=True)
         try:
             for row in reader:
@@ -227,7 +169,7 @@ def _jsonl(
     found: list[dict[str, str]] = []
     known: dict[str, None] = {}
     # Lines end nowhere else: other characters that end one may be inside of JSON's texts.
-    with _text(path, encoding, named, newline="\n") as file:
+    with text_of(path, encoding, named, newline="\n") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue

@@ -149,7 +149,7 @@ def _begun(
         trial.note(run_id=tracked.id)
         provenance = origin.document(config)
         recording.log_inputs(tracked, config, dataset, origin, provenance)
-        with display.rows("Choosing rows") as told:
+        with display.rows("Looking through") as told:
             # The trials of a search are beside each other already.
             processes = 1 if sweeps.in_search() else workers.available()
             prepared = streaming.prepare(dataset, config, random_state, told, processes)

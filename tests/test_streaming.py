@@ -18,7 +18,7 @@ from tagifai.errors import ConfigError, DataError
 from tagifai.pipeline import Parts, fit
 from tagifai.rounds import parts_of
 from tagifai.schema import Config, check
-from tagifai.streaming import Streamed
+from tagifai.streams import Streamed
 from tagifai.training import Rows
 from tests.conftest import Compose
 

@@ -30,7 +30,7 @@ def run(config: Config) -> None:
     # First, so that it is seen where the rows cannot be split.
     _show(display, summary(dataset))
     try:
-        with display.rows("Choosing rows") as told:
+        with display.rows("Looking through") as told:
             prepared = streaming.prepare(dataset, config, RandomState(config.seed), told)
     except DataError as error:
         # The data set is made all the same, and another policy for its labels may do.
