@@ -63,7 +63,8 @@ SCHEMAS: dict[str, dict[str, str]] = {
 }
 OPTIONS = [(group, option) for group, options in SCHEMAS.items() for option in options]
 NEEDED = {
-    **dict.fromkeys([("data", "table"), ("data", "streamed")], ["data.path=a.csv"]),
+    ("data", "table"): ["data.path=a.csv"],
+    ("data", "streamed"): ["data.path=a.csv"],
     ("experiment", "streamed"): ["data.path=a.csv"],
     ("task", "export"): ["task.path=a.zip"],
     ("task", "import"): ["task.path=a.zip"],
