@@ -16,6 +16,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 PLAIN_WIDTH = 100
 """Columns where there is no terminal to ask."""
+
+SECONDS_BETWEEN_LINES = 10.0
+"""About rows, where there is no terminal."""
 
 
 SHOWN_EVERY = 0.2
@@ -116,22 +120,58 @@ class Display:
         self._console.print(Text(text))
 
     @contextmanager
-    def epochs(self, total: int) -> Iterator[Callable[[int, float, float], None]]:
-        """Give a function that is told epoch, train loss and validation loss after each epoch."""
+    def epochs(self, total: int, rows: int | None = None) -> Iterator[Epochs]:
+        """Give what is told how far a training is.
+
+        Args:
+            total: epochs.
+            rows: of an epoch, where they are not all trained on at once.
+        """
         if self._quiet:
-            yield lambda epoch, train_loss, val_loss: None
+            yield Epochs()
         elif self._live:
             with self._bar() as bar:
-                task = bar.add_task("", total=total, losses="")
-                yield lambda epoch, train_loss, val_loss: bar.update(
-                    task, completed=epoch + 1, losses=_losses(train_loss, val_loss)
-                )
+                yield _Bar(bar, bar.add_task("", total=total, state=""), rows)
         else:
-            lines = _Lines(self.say, self._every)
+            lines = _Lines(self.say, self._every, rows)
             try:
-                yield lines.tell
+                yield lines
             finally:
                 lines.finish()
+
+    @contextmanager
+    def rows(self, what: str) -> Iterator[Callable[..., None]]:
+        """Give a function that is told how many rows are done and, if that is known, of how many.
+
+        Nothing is shown before it is told something.
+
+        Args:
+            what: is done with the rows.
+        """
+        if self._quiet:
+            yield lambda done, of=None: None
+        elif self._live:
+            bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=None),
+                TimeRemainingColumn(compact=True),
+                console=self._console,
+                expand=True,
+                transient=True,
+            )
+            task = bar.add_task(what, total=None)
+
+            def tell(done: int, of: int | None = None) -> None:
+                bar.start()
+                bar.update(task, completed=done, total=of, description=_rows(what, done, of))
+
+            try:
+                yield tell
+            finally:
+                bar.stop()
+        else:
+            seldom = _Seldom(self.say)
+            yield lambda done, of=None: seldom.say(_rows(what, done, of))
 
     @contextmanager
     def trials(self, total: int) -> Iterator[Callable[[SearchState], None]]:
@@ -216,7 +256,7 @@ class Display:
             TextColumn("Epoch"),
             MofNCompleteColumn(),
             BarColumn(bar_width=None),
-            TextColumn("{task.fields[losses]}"),
+            TextColumn("{task.fields[state]}"),
             console=self._console,
             expand=True,
         )
@@ -302,23 +342,74 @@ class SearchState:
         return [f"about {f'{minutes} min ' if minutes else ''}{rest} s left"]
 
 
-class _Lines:
+class Epochs:
+    """Is told how far a training is, and shows nothing of it."""
+
+    def __call__(self, epoch: int, train_loss: float, val_loss: float) -> None:
+        """Be told that an epoch has ended, with its losses."""
+
+    def rows(self, done: int) -> None:
+        """Be told how many rows of an epoch are done."""
+
+
+class _Bar(Epochs):
+    """Shows a bar."""
+
+    def __init__(self, bar: Progress, task: TaskID, rows: int | None) -> None:
+        self._bar = bar
+        self._task = task
+        self._rows = rows
+        self._ended = 0
+        self._losses = ""
+
+    def __call__(self, epoch: int, train_loss: float, val_loss: float) -> None:
+        self._ended = epoch + 1
+        self._losses = _losses(train_loss, val_loss)
+        self._bar.update(self._task, completed=self._ended, state=self._losses)
+
+    def rows(self, done: int) -> None:
+        share = done / self._rows if self._rows else 0.0
+        state = " | ".join(filter(None, [_rows("", done, self._rows), self._losses]))
+        self._bar.update(self._task, completed=self._ended + share, state=state)
+
+
+class _Lines(Epochs):
     """Says every so many epochs, and the last one, wherever training ends."""
 
-    def __init__(self, say: Callable[[str], None], every: int) -> None:
+    def __init__(self, say: Callable[[str], None], every: int, rows: int | None = None) -> None:
         self._say = say
         self._every = every
+        self._rows = rows
+        self._seldom = _Seldom(say)
+        self._ended = 0
         self._unsaid: str | None = None
 
-    def tell(self, epoch: int, train_loss: float, val_loss: float) -> None:
+    def __call__(self, epoch: int, train_loss: float, val_loss: float) -> None:
+        self._ended = epoch + 1
         self._unsaid = f"Epoch {epoch} | {_losses(train_loss, val_loss)}"
         if epoch % self._every == 0:
             self.finish()
+
+    def rows(self, done: int) -> None:
+        self._seldom.say(_rows(f"Epoch {self._ended} |", done, self._rows))
 
     def finish(self) -> None:
         if self._unsaid is not None:
             self._say(self._unsaid)
         self._unsaid = None
+
+
+class _Seldom:
+    """Says a line if the last one was some time ago."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._last = time.monotonic()
+
+    def say(self, line: str) -> None:
+        if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
+            self._last = time.monotonic()
+            self._say(line)
 
 
 class _Console(Console):
@@ -355,6 +446,11 @@ def _row(scores: Scores) -> list[str]:
 
 def _losses(train_loss: float, val_loss: float) -> str:
     return f"train_loss {train_loss:.5f} | val_loss {val_loss:.5f}"
+
+
+def _rows(what: str, done: int, of: int | None) -> str:
+    total = "" if of is None else f" of {of:,}"
+    return f"{what} {done:,}{total} rows".strip()
 
 
 def _brief(value: Any) -> str:

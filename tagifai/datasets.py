@@ -6,11 +6,13 @@ import csv
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 from filelock import FileLock
@@ -78,17 +80,25 @@ class Dataset:
     """Labelled rows.
 
     Args:
-        table: columns id and tag, the text as `text` or as title and description, and, where the
-            data say it, created_on and split; all of strings.
+        read: the rows, where they are in memory already.
         manifest: where it came from, sums, counts, time.
         path: the CSV file.
         fresh: whether it was made just now.
     """
 
-    table: pd.DataFrame
+    read: pd.DataFrame | None
     manifest: dict[str, Any]
     path: Path
     fresh: bool
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The rows, all in memory.
+
+        Columns id and tag, the text as `text` or as title and description, and, where the data say
+        it, created_on and split; all of strings.
+        """
+        return tables.read(self.path) if self.read is None else self.read
 
     @property
     def digest(self) -> str:
@@ -96,7 +106,14 @@ class Dataset:
         return str(self.manifest["labeled_sha256"])
 
 
-def load(source: Data, stores: Path, *, force: bool = False, progress: bool = False) -> Dataset:
+def load(
+    source: Data,
+    stores: Path,
+    *,
+    force: bool = False,
+    progress: bool = False,
+    told: Callable[[int], None] | None = None,
+) -> Dataset:
     """Return the data set from the store, made first if it is not there or has changed.
 
     Args:
@@ -104,6 +121,7 @@ def load(source: Data, stores: Path, *, force: bool = False, progress: bool = Fa
         stores: the folder of stores; the table is kept below `data/<name>`.
         force: make it again in any case.
         progress: show a bar for downloads on standard error.
+        told: called with the rows that have been read so far, as they are made.
 
     Raises:
         DataError: a table cannot be fetched or read, has other content than its sum says, or
@@ -117,41 +135,103 @@ def load(source: Data, stores: Path, *, force: bool = False, progress: bool = Fa
     paths = {
         key: _fetch(file, stores / "cache" / "downloads", progress) for key, file in files.items()
     }
-    table, rows, counts = _made(source, files, paths)
-    manifest = {
+    pieces = _made(source, files, paths)
+    # Before there is a folder: most of what can be wrong shows in the first rows.
+    first = next(pieces)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        # One process at a time, so that table and manifest are of one piece.
+        with FileLock(folder / ".lock"):
+            with replacing(folder / "labeled.csv") as file:
+                found = _write(file, chain([first], pieces), told)
+            manifest = _manifest(source, files, paths, found)
+            manifest["labeled_sha256"] = sha256(folder / "labeled.csv")
+            write_json(folder / "manifest.json", manifest)
+    except BaseException:
+        _remove_empty(folder)
+        raise
+    return Dataset(None, manifest, folder / "labeled.csv", fresh=True)
+
+
+@dataclass
+class Piece:
+    """Some labelled rows, and what has been read or left out for them.
+
+    Args:
+        table: as of a data set.
+        read: rows of each file, by its setting.
+        counts: rows that were left out, by the reason.
+    """
+
+    table: pd.DataFrame
+    read: Mapping[str, int]
+    counts: Mapping[str, int]
+
+
+@dataclass
+class Totals:
+    """What all pieces of a data set come to: as of a piece, but for the table."""
+
+    rows: int = 0
+    read: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    tags: Counter[str] = field(default_factory=Counter)
+
+
+def _write(file: IO[str], pieces: Iterable[Piece], told: Callable[[int], None] | None) -> Totals:
+    """Write pieces as one table, in which all is quoted: a carriage return would end a field."""
+    writer, totals = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n"), Totals()
+    for piece in pieces:
+        if not totals.rows and not totals.read:
+            writer.writerow(piece.table.columns)
+        writer.writerows(zip(*(piece.table[c].tolist() for c in piece.table), strict=True))
+        totals.rows += len(piece.table)
+        for total, more in ((totals.read, piece.read), (totals.counts, piece.counts)):
+            for name, number in more.items():
+                total[name] += number
+        totals.tags.update(piece.table["tag"].tolist())
+        if told is not None:
+            told(sum(totals.read.values()))
+    return totals
+
+
+def _manifest(
+    source: Data, files: Mapping[str, File], paths: Mapping[str, Path], found: Totals
+) -> dict[str, Any]:
+    return {
         "format": FORMAT,
         "name": source.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "tables": {
-            key: {"source": file.where, "sha256": sha256(paths[key]), "rows": rows.get(key)}
+            key: {"source": file.where, "sha256": sha256(paths[key]), "rows": found.read.get(key)}
             for key, file in files.items()
         },
         "settings": _settings(source),
-        "rows": len(table),
-        "counts": counts,
-        "tag_counts": dict(Counter(table["tag"]).most_common()),
+        "rows": found.rows,
+        "counts": dict(found.counts),
+        "tag_counts": dict(found.tags.most_common()),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    # One process at a time, so that table and manifest are of one piece.
-    with FileLock(folder / ".lock"):
-        with replacing(folder / "labeled.csv") as file:
-            # All is quoted: a lone carriage return would end an unquoted field.
-            table.to_csv(file, index=False, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        manifest["labeled_sha256"] = sha256(folder / "labeled.csv")
-        write_json(folder / "manifest.json", manifest)
-    # Read back, so that the first run sees what all later ones do.
-    return Dataset(
-        tables.read(folder / "labeled.csv"), manifest, folder / "labeled.csv", fresh=True
-    )
 
 
-def _made(
-    source: Data, files: Mapping[str, File], paths: Mapping[str, Path]
-) -> tuple[pd.DataFrame, dict[str, int], dict[str, int]]:
-    """Return the labelled rows, the rows of each file, and what was left out."""
+def _remove_empty(folder: Path) -> None:
+    """Leave no folder behind where no data set has ever been made."""
+    if not (folder / "manifest.json").exists():
+        (folder / ".lock").unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _made(source: Data, files: Mapping[str, File], paths: Mapping[str, Path]) -> Iterator[Piece]:
+    """Yield the labelled rows, all at once or in chunks."""
     if isinstance(source, Table):
-        found = labeled.rows(source, {key: (files[key].where, paths[key]) for key in files})
-        return found.table, found.rows, {"rows without a label": found.unlabeled}
+        named = {key: (files[key].where, paths[key]) for key in files}
+        size = source.chunk_rows
+        found = (
+            [labeled.rows(source, named)] if size is None else labeled.pieces(source, named, size)
+        )
+        for rows in found:
+            yield Piece(rows.table, rows.rows, {"rows without a label": rows.unlabeled})
+        return
     projects = tables.validated("projects", paths["projects"])
     tags = tables.validated("tags", paths["tags"])
     kept = [column for column in COLUMNS if column in projects.columns]
@@ -163,11 +243,11 @@ def _made(
         "projects without a tag": len(projects) - len(table),
         "tags without a project": len(tags) - len(table),
     }
-    return table, {"projects": len(projects), "tags": len(tags)}, counts
+    yield Piece(table, {"projects": len(projects), "tags": len(tags)}, counts)
 
 
-def stored(name: str, digest: str, stores: Path) -> pd.DataFrame:
-    """Return a joined table from the store, and from nowhere else.
+def stored(name: str, digest: str, stores: Path) -> Path:
+    """Return the file of a joined table in the store, and nowhere else.
 
     Args:
         name: of the data set.
@@ -186,7 +266,7 @@ def stored(name: str, digest: str, stores: Path) -> pd.DataFrame:
             f" {path}. Make it again from the old files with task=elt, or score other rows with"
             " task.data=labelled.csv."
         )
-    return tables.read(path)
+    return path
 
 
 def of_digest(name: str, digest: str, stores: Path) -> Dataset | None:
@@ -203,7 +283,7 @@ def of_digest(name: str, digest: str, stores: Path) -> Dataset | None:
         return None
     if not path.is_file() or sha256(path) != digest:
         return None
-    return Dataset(tables.read(path), manifest, path, fresh=False)
+    return Dataset(None, manifest, path, fresh=False)
 
 
 def present(stores: Path) -> list[dict[str, Any]]:
@@ -241,7 +321,7 @@ def _kept(folder: Path, source: Data) -> Dataset | None:
     if sha256(path) != manifest["labeled_sha256"]:
         log.info("%s is not what its manifest says; it is made again.", path)
         return None
-    return Dataset(tables.read(path), manifest, path, fresh=False)
+    return Dataset(None, manifest, path, fresh=False)
 
 
 def _changed(kept: Mapping[str, Any], file: File) -> bool:

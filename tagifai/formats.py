@@ -5,19 +5,16 @@ Every value is the text that it is in the file; what is missing is the empty tex
 
 from __future__ import annotations
 
-import codecs
 import csv
-import gzip
-import io
 import json
 import warnings
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from tagifai.decoding import text_of
 from tagifai.errors import DataError, nearest
 
 ENDINGS = {
@@ -29,6 +26,8 @@ ENDINGS = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
+
+DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 
 def of_name(name: str) -> str | None:
@@ -45,39 +44,52 @@ def read(
     delimiter: str | None = None,
     named: str,
 ) -> pd.DataFrame:
-    """Return the rows of a file.
+    """Return the rows of a file; arguments and errors as for `pieces`."""
+    found = pieces(path, kind, columns, encoding=encoding, delimiter=delimiter, named=named)
+    return pd.concat(list(found), ignore_index=True)
+
+
+def pieces(
+    path: Path,
+    kind: str,
+    columns: Sequence[str],
+    *,
+    rows: int | None = None,
+    encoding: str = "utf-8",
+    delimiter: str | None = None,
+    named: str,
+) -> Iterator[pd.DataFrame]:
+    """Yield the rows of a file, in its order; what comes later in it is not read yet.
 
     Args:
         path: of the file; gzip is undone.
         kind: csv, tsv, jsonl or parquet.
         columns: those that are wanted.
+        rows: most of a piece; None sets no limit.
         encoding: of the formats that are text.
         delimiter: between the fields of a CSV or TSV; None is the format's own.
         named: the setting and the file, for errors.
 
-    Returns:
+    Yields:
         The columns, all of texts.
 
     Raises:
         DataError: not of this format or encoding, without rows, or without one of the columns.
     """
+    wanted = list(dict.fromkeys(columns))
     if kind == "parquet":
-        return _filled(_parquet(path, columns, named), named)
-    text = _decoded(_content(path, named), encoding, named)
-    if not text.strip():
-        raise DataError(f"{named} is empty.")
-    if kind == "jsonl":
-        table = _jsonl(text, columns, named)
+        found = _parquet(path, wanted, rows, named)
+    elif kind == "jsonl":
+        found = _jsonl(path, wanted, rows, encoding, named)
     else:
-        table = _csv(text, delimiter or {"csv": ",", "tsv": "\t"}[kind], named)
-    _require_columns(columns, list(map(str, table.columns)), named)
-    return _filled(table[list(dict.fromkeys(columns))], named)
-
-
-def _filled(table: pd.DataFrame, named: str) -> pd.DataFrame:
-    if table.empty:
+        found = _csv(path, wanted, rows, encoding, delimiter or DELIMITERS[kind], named)
+    empty = True
+    for piece in found:
+        if len(piece):
+            empty = False
+            yield piece
+    if empty:
         raise DataError(f"{named} has no rows.")
-    return table
 
 
 def _require_columns(columns: Sequence[str], known: Sequence[str], named: str) -> None:
@@ -90,88 +102,98 @@ def _require_columns(columns: Sequence[str], known: Sequence[str], named: str) -
             )
 
 
-def _content(path: Path, named: str) -> bytes:
+def _csv(
+    path: Path,
+    columns: Sequence[str],
+    rows: int | None,
+    encoding: str,
+    delimiter: str,
+    named: str,
+) -> Iterator[pd.DataFrame]:
     try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{named} cannot be read: {error}.") from None
-
-
-def _decoded(content: bytes, encoding: str, named: str) -> str:
-    utf8 = codecs.lookup(encoding).name == "utf-8"
-    try:
-        return content.decode("utf-8-sig" if utf8 else encoding)
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        found = content[error.start : error.start + 1].hex()
-        advice = (
-            "If the whole file has another encoding, name it: data.encoding=cp1252"
-            if utf8
-            else f"If the file is UTF-8, leave out data.encoding={encoding}"
-        )
-        raise DataError(
-            f"{named} is not {encoding} in line {line} (byte 0x{found}). {advice}; if parts of it"
-            " do, convert them first."
-        ) from None
-    except UnicodeError as error:
-        raise DataError(f"{named} is not {encoding}: {error}.") from None
-
-
-def _csv(text: str, delimiter: str, named: str) -> pd.DataFrame:
-    try:
-        # Without index_col=False a row with too many fields would shift all columns.
-        with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
-            return pd.read_csv(
-                io.StringIO(text),
+        with text_of(path, encoding, named) as file:
+            # Without index_col=False a row with too many fields would shift all columns.
+            reader = pd.read_csv(
+                file,
                 sep=delimiter,
                 dtype=str,
                 keep_default_na=False,
                 index_col=False,
+                iterator=True,
             )
-    except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
-        where = _broken_line(text, delimiter)
+            while (table := _next(reader, rows)) is not None:
+                _require_columns(columns, list(map(str, table.columns)), named)
+                yield table[columns]
+                if rows is None:
+                    return
+    except pd.errors.EmptyDataError:
+        raise DataError(f"{named} is empty.") from None
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        where = _broken_line(path, encoding, delimiter, named)
         reason = " ".join(str(error).removeprefix("Error tokenizing data. C error: ").split())
         raise DataError(f"{named} is not a table: {where or reason}") from None
 
 
-def _broken_line(text: str, delimiter: str) -> str | None:
+def _next(reader: pd.io.parsers.TextFileReader, rows: int | None) -> pd.DataFrame | None:
+    with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
+        try:
+            return reader.read(rows)
+        except StopIteration:
+            return None
+
+
+def _broken_line(path: Path, encoding: str, delimiter: str, named: str) -> str | None:
     """Return what is wrong with a CSV in which line, or None if Python's reader finds nothing."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     fields, began = None, 1
-    try:
-        for row in reader:
-            fields = len(row) if fields is None else fields
-            if len(row) > fields:
-                return (
-                    f"line {began} has {len(row)} fields, and the header line has {fields}. Is a"
-                    " field with the delimiter in it without quotes?"
-                )
-            began = reader.line_num + 1
-    except csv.Error as error:
-        if "unexpected end" in str(error):
-            return f"a quoted field that begins in line {began} never ends."
-        return f"the quotes in line {reader.line_num} are broken ({error})."
+    with text_of(path, encoding, named) as file:
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        try:
+            for row in reader:
+                fields = len(row) if fields is None else fields
+                if len(row) > fields:
+                    return (
+                        f"line {began} has {len(row)} fields, and the header line has {fields}. Is"
+                        " a field with the delimiter in it without quotes?"
+                    )
+                began = reader.line_num + 1
+        except csv.Error as error:
+            if "unexpected end" in str(error):
+                return f"a quoted field that begins in line {began} never ends."
+            return f"the quotes in line {reader.line_num} are broken ({error})."
     return None
 
 
-def _jsonl(text: str, columns: Sequence[str], named: str) -> pd.DataFrame:
-    rows: list[dict[str, str]] = []
+def _jsonl(
+    path: Path, columns: Sequence[str], rows: int | None, encoding: str, named: str
+) -> Iterator[pd.DataFrame]:
+    found: list[dict[str, str]] = []
     known: dict[str, None] = {}
-    # Not splitlines, which would also split at characters that JSON may have inside of texts.
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"{named}: line {number} is not JSON ({error}).") from None
-        if not isinstance(record, dict):
-            raise DataError(f"{named}: line {number} is no object with the columns as keys.")
-        known |= dict.fromkeys(record)
-        rows.append({c: _as_text(record.get(c), f"{named}: line {number}, '{c}'") for c in columns})
+    # Lines end nowhere else: other characters that end one may be inside of JSON's texts.
+    with text_of(path, encoding, named, newline="\n") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            record = _record(line, number, named)
+            known |= dict.fromkeys(record)
+            where = f"{named}: line {number}"
+            found.append({c: _as_text(record.get(c), f"{where}, '{c}'") for c in columns})
+            if len(found) == rows:
+                yield pd.DataFrame(found, dtype=str)
+                found = []
+    if not known:
+        raise DataError(f"{named} is empty.")
     _require_columns(columns, list(known), named)
-    return pd.DataFrame(rows, dtype=str)
+    yield pd.DataFrame(found, columns=list(columns), dtype=str)
+
+
+def _record(line: str, number: int, named: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise DataError(f"{named}: line {number} is not JSON ({error}).") from None
+    if not isinstance(record, dict):
+        raise DataError(f"{named}: line {number} is no object with the columns as keys.")
+    return record
 
 
 def _as_text(value: Any, named: str) -> str:
@@ -184,19 +206,22 @@ def _as_text(value: Any, named: str) -> str:
     return json.dumps(value)
 
 
-def _parquet(path: Path, columns: Sequence[str], named: str) -> pd.DataFrame:
+def _parquet(
+    path: Path, columns: Sequence[str], rows: int | None, named: str
+) -> Iterator[pd.DataFrame]:
     # Late: only this format needs it.
     import pyarrow
     import pyarrow.parquet
 
+    text: Callable[[Any], str] = lambda value: "" if value is None else str(value)  # noqa: E731
     try:
-        known = pyarrow.parquet.read_schema(path).names
-        _require_columns(columns, known, named)
-        table = pyarrow.parquet.read_table(path, columns=list(dict.fromkeys(columns)))
+        with pyarrow.parquet.ParquetFile(path) as file:
+            _require_columns(columns, file.schema_arrow.names, named)
+            size = rows or max(1, file.metadata.num_rows)
+            for batch in file.iter_batches(size, columns=columns):
+                yield pd.DataFrame(
+                    {c: pd.Series([*map(text, batch[c].to_pylist())], dtype=str) for c in columns}
+                )
     except (pyarrow.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{named} is not a Parquet file: {reason}") from None
-    text: Callable[[Any], str] = lambda value: "" if value is None else str(value)  # noqa: E731
-    return pd.DataFrame(
-        {name: pd.Series([*map(text, table[name].to_pylist())], dtype=str) for name in columns}
-    )

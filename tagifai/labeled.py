@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from tagifai import formats
@@ -23,6 +25,13 @@ SPELLINGS = {
 
 SHOWN = 5
 """Rows that an error names."""
+
+
+Files = Mapping[str, tuple[str, Path]]
+"""By setting, where a file came from and where it is now."""
+
+Place = Sequence[tuple[str, int]]
+"""Of each row, the setting of its file, and its number there."""
 
 
 class Columns(Protocol):
@@ -53,7 +62,7 @@ class Rows:
     unlabeled: int
 
 
-def rows(source: Columns, files: Mapping[str, tuple[str, Path]]) -> Rows:
+def rows(source: Columns, files: Files) -> Rows:
     """Return the rows of a table's files.
 
     Args:
@@ -63,47 +72,102 @@ def rows(source: Columns, files: Mapping[str, tuple[str, Path]]) -> Rows:
     Raises:
         DataError: a file is not what the settings say, or ids, labels or parts break a rule.
     """
-    read = {key: _read(source, key, *file) for key, file in files.items()}
-    table = pd.concat(read.values(), ignore_index=True)
+    read = {key: pd.concat(_read(source, files, key), ignore_index=True) for key in files}
     # What a person finds in the file: the row's number in it, from 1 without the header line.
     place = [(key, n) for key, frame in read.items() for n in range(1, len(frame) + 1)]
-    named = {key: f"data.{key}: {where}" for key, (where, _) in files.items()}
-    ids = table[source.id].str.strip() if source.id else pd.Series(range(1, len(table) + 1))
+    made = _made(source, pd.concat(read.values(), ignore_index=True), place, files)
+    if "split" in made and "train" not in set(made["split"]):
+        raise _no_train_rows(source, files)
+    if source.id:
+        _check_ids(made["id"], place, files, source.id)
+    labelled = _labelled(source, made, place, files, f"{len(made)} rows")
+    if labelled.empty:
+        raise _no_labels(source, files, len(made))
+    counts = {key: len(frame) for key, frame in read.items()}
+    return Rows(labelled, counts, len(made) - len(labelled))
+
+
+def pieces(source: Columns, files: Files, size: int) -> Iterator[Rows]:
+    """Yield what `rows` returns a piece at a time, and hold no more than that.
+
+    Where the rows have ids, eight bytes of each are held on to, to find those that are there twice.
+
+    Args:
+        source: columns and formats.
+        files: as for `rows`.
+        size: most rows of a piece.
+
+    Raises:
+        DataError: as `rows`, some of it after the last piece.
+    """
+    read = dict.fromkeys(files, 0)
+    sums: list[npt.NDArray[np.uint64]] = []
+    parts: set[str] = set()
+    labels = 0
+    for key in files:
+        for frame in _read(source, files, key, size):
+            place = [(key, n) for n in range(read[key] + 1, read[key] + len(frame) + 1)]
+            made = _made(source, frame, place, files, before=sum(read.values()))
+            read[key] += len(frame)
+            if source.id:
+                _check_filled(made["id"], place, files, source.id)
+                sums.append(_sums(made["id"]))
+            labelled = _labelled(source, made, place, files, f"the first {sum(read.values())} rows")
+            parts |= set(made["split"]) if "split" in made else {"train"}
+            labels += len(labelled)
+            yield Rows(labelled, {key: len(frame)}, len(made) - len(labelled))
+    if "train" not in parts:
+        raise _no_train_rows(source, files)
+    if not labels:
+        raise _no_labels(source, files, sum(read.values()))
+    if source.id:
+        _check_sums(source, source.id, files, sums, size)
+
+
+def _made(
+    source: Columns, table: pd.DataFrame, place: Place, files: Files, before: int = 0
+) -> pd.DataFrame:
+    """Return id, text, tag and maybe split of rows that come after so many others."""
+    numbers = pd.Series(range(before + 1, before + len(table) + 1))
     made = pd.DataFrame(
         {
-            "id": ids.astype(str),
+            "id": (table[source.id].str.strip() if source.id else numbers).astype(str),
             "text": _joined(table, source.text),
             "tag": table[source.label].str.strip(),
         }
     )
     if source.split:
-        made["split"] = _parts(table[source.split], place, named, source.split)
+        made["split"] = _parts(table[source.split], place, files, source.split)
     elif len(files) > 1:
         made["split"] = [PARTS[key] for key, _ in place]
-    if source.id:
-        _check_ids(made["id"], place, named, source.id)
-    labelled = _labelled(source, made, place, named)
-    counts = {key: len(frame) for key, frame in read.items()}
-    return Rows(labelled, counts, len(made) - len(labelled))
+    return made
 
 
-def _read(source: Columns, key: str, where: str, path: Path) -> pd.DataFrame:
-    named = f"data.{key}: {where}"
+def _read(
+    source: Columns, files: Files, key: str, size: int | None = None
+) -> Iterator[pd.DataFrame]:
+    where, path = files[key]
     kind = source.format or formats.of_name(where.partition("?")[0])
     if kind is None:
         raise DataError(
-            f"{named}: the name does not say which format it is. Set data.format to csv, tsv, jsonl"
-            " or parquet."
+            f"{_named(files, key)}: the name does not say which format it is. Set data.format to"
+            " csv, tsv, jsonl or parquet."
         )
     wanted = [*source.text, source.label, source.id, source.split]
-    return formats.read(
+    found = formats.pieces(
         path,
         kind,
         [column for column in wanted if column],
+        rows=size,
         encoding=source.encoding,
         delimiter=source.delimiter,
-        named=named,
+        named=_named(files, key),
     )
+    return (piece.reset_index(drop=True) for piece in found)
+
+
+def _named(files: Files, key: str) -> str:
+    return f"data.{key}: {files[key][0]}"
 
 
 def _joined(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series[str]:
@@ -113,60 +177,92 @@ def _joined(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series[str]:
     return joined
 
 
-Place = Sequence[tuple[str, int]]
-
-
-def _shown(at: Sequence[int], place: Place, named: Mapping[str, str]) -> str:
+def _shown(at: Sequence[int], place: Place, files: Files) -> str:
     """Return the first of these rows, by the number that they have in the first one's file."""
     key = place[at[0]][0]
     numbers = [place[i][1] for i in at if place[i][0] == key]
     more = f" and {len(at) - SHOWN} more" if len(at) > SHOWN else ""
-    return f"{named[key]}: data row {', '.join(map(str, numbers[:SHOWN]))}{more}"
+    return f"{_named(files, key)}: data row {', '.join(map(str, numbers[:SHOWN]))}{more}"
 
 
-def _parts(
-    column: pd.Series[str], place: Place, named: Mapping[str, str], name: str
-) -> pd.Series[str]:
+def _parts(column: pd.Series[str], place: Place, files: Files, name: str) -> pd.Series[str]:
     parts = column.str.strip().str.lower().map(SPELLINGS)
     wrong = parts.isna().to_numpy().nonzero()[0].tolist()
     if wrong:
         raise DataError(
-            f"{_shown(wrong, place, named)}: '{name}' is {column.iloc[wrong[0]]!r}, and has to be"
+            f"{_shown(wrong, place, files)}: '{name}' is {column.iloc[wrong[0]]!r}, and has to be"
             " train, val (or validation, valid, dev) or test. Without data.split the rows are"
             " split by the split group."
         )
-    if "train" not in set(parts):
-        raise DataError(f"{named[place[0][0]]}: no row has '{name}' = train.")
     return parts
 
 
-def _check_ids(ids: pd.Series[str], place: Place, named: Mapping[str, str], name: str) -> None:
+def _no_train_rows(source: Columns, files: Files) -> DataError:
+    return DataError(f"{_named(files, 'path')}: no row has '{source.split}' = train.")
+
+
+def _no_labels(source: Columns, files: Files, rows: int) -> DataError:
+    return DataError(
+        f"{_named(files, 'path')}: no label in '{source.label}' ({rows} of {rows} rows)."
+    )
+
+
+def _check_filled(ids: pd.Series[str], place: Place, files: Files, name: str) -> None:
     blank = (ids == "").to_numpy().nonzero()[0].tolist()
     if blank:
         raise DataError(
-            f"{_shown(blank, place, named)}: '{name}' is blank. Leave data.id out to number the"
+            f"{_shown(blank, place, files)}: '{name}' is blank. Leave data.id out to number the"
             " rows."
         )
+
+
+def _check_ids(ids: pd.Series[str], place: Place, files: Files, name: str) -> None:
+    _check_filled(ids, place, files, name)
     twice = ids.duplicated(keep=False)
     if twice.any():
         first = ids[twice].iloc[0]
         at = (ids == first).to_numpy().nonzero()[0].tolist()
         raise DataError(
-            f"{_shown(at, place, named)}: the id {first!r} is there {len(at)} times"
+            f"{_shown(at, place, files)}: the id {first!r} is there {len(at)} times"
             f" ({ids[twice].nunique()} ids are not unique). Ids tell rows apart; leave data.id out"
             " to number the rows."
         )
 
 
+def _sums(ids: pd.Series[str]) -> npt.NDArray[np.uint64]:
+    return pd.util.hash_array(ids.to_numpy(dtype=object), categorize=False)
+
+
+def _check_sums(
+    source: Columns, name: str, files: Files, sums: list[npt.NDArray[np.uint64]], size: int
+) -> None:
+    """Refuse ids that are there twice, by their sums, of which different ids may share one."""
+    in_order = np.sort(np.concatenate(sums))
+    twice = np.unique(in_order[1:][in_order[1:] == in_order[:-1]])
+    if not twice.size:
+        return
+    ids, place = [], []
+    for key in files:
+        number = 0
+        for frame in _read(source, files, key, size):
+            found = frame[name].str.strip()
+            at = np.flatnonzero(np.isin(_sums(found), twice))
+            ids += found.iloc[at].tolist()
+            place += [(key, number + int(i) + 1) for i in at]
+            number += len(frame)
+    _check_ids(pd.Series(ids), place, files, name)
+
+
 def _labelled(
-    source: Columns, made: pd.DataFrame, place: Place, named: Mapping[str, str]
+    source: Columns, made: pd.DataFrame, place: Place, files: Files, among: str
 ) -> pd.DataFrame:
+    """Return the rows that have a label; the rows that were looked at are for the error."""
     without = (made["tag"] == "").to_numpy().nonzero()[0].tolist()
     if not without:
         return made
-    if source.unlabeled == "error" or len(without) == len(made):
+    if source.unlabeled == "error":
         raise DataError(
-            f"{_shown(without, place, named)}: no label in '{source.label}'"
-            f" ({len(without)} of {len(made)} rows). Leave such rows out with data.unlabeled=drop."
+            f"{_shown(without, place, files)}: no label in '{source.label}'"
+            f" ({len(without)} of {among}). Leave such rows out with data.unlabeled=drop."
         )
     return made.drop(index=without).reset_index(drop=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,28 +19,44 @@ Indices = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 
-def apply_policy(
-    tags: pd.Series[str], accepted: Collection[str], min_freq: int, other: str | None
-) -> pd.Series[str]:
-    """Rename the tags that are not accepted, or are too rare, to one common label.
+def policy(
+    counts: Mapping[str, int], accepted: Collection[str], min_freq: int, other: str | None
+) -> dict[str, str]:
+    """Return the label of each tag: its own name or, if not accepted or rare, one common to these.
 
-    Without such a label their rows are left out.
+    Without a common one, they have no label.
 
     Args:
-        tags: one tag a row, shape (n,).
+        counts: rows by tag.
         accepted: tags that may keep their name; empty accepts all.
         min_freq: rows that a tag needs to keep its name, counted after the first renaming.
         other: the common label of the rest, or None.
+    """
+    named = {tag: tag if not accepted or tag in accepted else other for tag in counts}
+    rows: Counter[str | None] = Counter()
+    for tag, label in named.items():
+        rows[label] += counts[tag]
+    labels = {tag: label if rows[label] >= min_freq else other for tag, label in named.items()}
+    return {tag: label for tag, label in labels.items() if label is not None}
+
+
+def apply_policy(
+    tags: pd.Series[str], accepted: Collection[str], min_freq: int, other: str | None
+) -> pd.Series[str]:
+    """Return the labels of rows, without those that have none.
+
+    Args:
+        tags: one tag a row, shape (n,).
+        accepted: as for `policy`.
+        min_freq: likewise.
+        other: likewise.
 
     Returns:
         The labels, with the index of `tags`; shape (n,) if there is a common label.
     """
-    if other is None:
-        kept = tags[tags.isin(list(accepted))] if accepted else tags
-        return kept[kept.map(kept.value_counts()) >= min_freq]
-    if accepted:
-        tags = tags.where(tags.isin(list(accepted)), other)
-    return tags.where(tags.map(tags.value_counts()) >= min_freq, other)
+    counts = Counter(tags.dropna().tolist())
+    labels = tags.map(policy(counts, accepted, min_freq, other))
+    return labels.dropna() if other is None else labels.fillna(other)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from tagifai.splits import Split
 from tagifai.tagger import Tagger
 from tagifai.text import Cleaner
 from tagifai.thresholds import Auto, Probabilities, Threshold, decide
-from tagifai.training import Callback, History, Rows, Scorer, refit, train
+from tagifai.training import Callback, History, Rows, Scorer, Stream, refit, train
 from tagifai.vectorizing import Features, Memory, forget
 
 
@@ -68,13 +68,38 @@ class Prepared:
         found: Indices = self.y[getattr(self.split, name)]
         return found
 
-    def ids(self) -> dict[str, list[str]]:
+    def ids(self) -> dict[str, Any]:
         """Return the row ids of each part, which pin the split down for later."""
         return {name: self.part(name)["id"].tolist() for name in ("train", "val", "test")}
+
+    def sizes(self) -> dict[str, int]:
+        """Return the rows of each part."""
+        return {name: len(self.part(name)) for name in ("train", "val", "test")}
 
     def counts(self) -> dict[str, int]:
         """Return rows by label, the most frequent first, equal ones by name."""
         return dict(sorted(Counter(self.rows["tag"]).items(), key=lambda item: (-item[1], item[0])))
+
+    def streamed_rows(self) -> int | None:
+        """Return how many rows an epoch goes through that are not in memory, or None."""
+        return None
+
+    def notes(self) -> list[str]:
+        """Return what a person should know of how the rows are used, a sentence each."""
+        return []
+
+    @contextmanager
+    def to_fit_on(
+        self, parts: Parts, train_rows: Rows, told: Callable[[int], None] | None
+    ) -> Iterator[Rows | Stream]:
+        """Give what a model is fitted to.
+
+        Args:
+            parts: with the fitted vectorizer.
+            train_rows: features of the part "train".
+            told: called with the rows of an epoch that are done, if they are not all done at once.
+        """
+        yield _balanced(parts.sampler, train_rows)
 
     def with_split(self, split: Split) -> Prepared:
         """Return the same rows with other parts."""
@@ -283,6 +308,7 @@ def fit(
     test: bool = True,
     scored: tuple[str, int] | None = None,
     memory: Memory = forget,
+    told: Callable[[int], None] | None = None,
 ) -> Result:
     """Fit vectorizer, model and threshold, and score them.
 
@@ -295,6 +321,7 @@ def fit(
             refitted.
         scored: a validation metric to record during training, and every how many epochs.
         memory: keeps features.
+        told: called with the rows of an epoch that are done, if they are not all done at once.
 
     Raises:
         DataError: no features are left, or a threshold has no label to fall back to.
@@ -304,17 +331,17 @@ def fit(
     features = Features(parts.vectorizer, memory)
     train_rows = _fitted(prepared, features)
     val_rows = Rows(features.transform(prepared.texts("val")), prepared.labels("val"))
-    balanced = _balanced(parts.sampler, train_rows)
-    trained = train(
-        parts.model,
-        balanced,
-        train_rows,
-        val_rows,
-        epochs=training.epochs,
-        patience=training.patience,
-        callbacks=callbacks,
-        scorer=None if scored is None else scorer(prepared, parts.model, policy, *scored),
-    )
+    with prepared.to_fit_on(parts, train_rows, told) as balanced:
+        trained = train(
+            parts.model,
+            balanced,
+            train_rows,
+            val_rows,
+            epochs=training.epochs,
+            patience=training.patience,
+            callbacks=callbacks,
+            scorer=None if scored is None else scorer(prepared, parts.model, policy, *scored),
+        )
     y_prob = outputs(trained.model, val_rows.X)
     rest = -1 if policy is None else prepared.encoder.index(str(prepared.other))
     threshold = None if policy is None else policy.fit(y_prob, val_rows.y, rest)

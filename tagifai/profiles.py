@@ -20,21 +20,24 @@ def profile(prepared: Prepared) -> dict[str, Any]:
 
     Returns:
         `rows`, and by part `parts`; `classes` with rows and share, the most frequent first;
-        `length_words` and `length_characters` of the raw texts by quantile; `empty_after_cleaning`;
-        `duplicates`, rows whose cleaned text an earlier row has; `leaks`, by pair of parts, texts
-        that are in both; `labelled_differently`, texts with more than one label.
+        `looked_at`, the rows that all the following is of; `length_words` and `length_characters`
+        of the raw texts by quantile; `empty_after_cleaning`; `duplicates`, rows whose cleaned text
+        an earlier row has; `leaks`, by pair of parts, texts that are in both;
+        `labelled_differently`, texts with more than one label.
     """
     rows, texts = prepared.rows, prepared.rows["text"]
     parts = {name: prepared.part(name)["text"] for name in ("train", "val", "test")}
     filled = texts[texts != ""]
     words = [len(text.split()) for text in rows["raw"]]
     labels = rows.loc[filled.index].groupby("text")["tag"].nunique()
+    counts = prepared.counts()
+    total = sum(counts.values())
     return {
-        "rows": len(rows),
-        "parts": {name: len(part) for name, part in parts.items()},
+        "rows": total,
+        "parts": prepared.sizes(),
+        "looked_at": len(rows),
         "classes": {
-            tag: {"rows": number, "share": number / len(rows)}
-            for tag, number in prepared.counts().items()
+            tag: {"rows": number, "share": number / total} for tag, number in counts.items()
         },
         "length_words": _quantiles(words),
         "length_characters": _quantiles([len(text) for text in rows["raw"]]),
@@ -73,10 +76,12 @@ def lines(profile: dict[str, Any]) -> list[str]:
     ]
     classes = profile["classes"].items()
     width = max(len(tag) for tag in profile["classes"])
+    some = profile["looked_at"] < profile["rows"]
     return [
         f"Rows: {profile['rows']} ({parts})",
         f"Classes: {len(classes)}",
         *(f"  {tag:<{width}} {c['rows']:>8} {c['share']:>7.1%}" for tag, c in classes),
+        *([f"Of {profile['looked_at']} of these rows:"] if some else []),
         *(f"Length in {length}" for length in lengths),
         f"Duplicates: {profile['duplicates']}",
         *(f"In both {pair}: {number}" for pair, number in profile["leaks"].items()),

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import pandas as pd
 import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tagifai import artifacts, datasets, paths, pipeline
+from tagifai.blocks import Blocks
 from tagifai.errors import BundleError, ConfigError, DataError
-from tagifai.labels import apply_policy
+from tagifai.labels import policy as labels_of
 from tagifai.schema import NODES, OPTIONAL, Config, check
+
+ROWS = 20_000
+"""Of a data set that are in memory at a time."""
 
 PLACE = ("tracking", "console", "cache", "paths")
 """Groups that belong to the place where a run is made, and not to the run."""
@@ -41,11 +47,16 @@ def rows(bundle: Path, stores: Path, part: str = "test") -> tuple[list[str], lis
             raise ValueError(f"{name!r} is not the name of a data set")
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{bundle}: splits.json does not say which rows ({error}).") from None
-    table = datasets.stored(name, digest, stores)
-    labels = apply_policy(table["tag"], **policy)
-    labelled = table.loc[labels.index].assign(label=labels)
-    found = labelled.set_index("id").loc[ids]
-    return pipeline.raw_texts(found).tolist(), found["label"].tolist()
+    # Some at a time: of the whole table there may be more than memory has room for.
+    stored = Blocks.of(datasets.stored(name, digest, stores), ROWS)
+    counts: Counter[str] = Counter()
+    found = []
+    for table in stored.in_order(ROWS):
+        counts.update(table["tag"].tolist())
+        found.append(table[table["id"].isin(ids)])
+    rows = pd.concat(found).set_index("id").loc[ids]
+    labels = rows["tag"].map(labels_of(counts, **policy))
+    return pipeline.raw_texts(rows).tolist(), labels.tolist()
 
 
 def dataset(bundle: Path, config: Config, *, progress: bool = False) -> datasets.Dataset:

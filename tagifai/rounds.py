@@ -144,7 +144,8 @@ class Rounds:
         epochs = config.training.epochs if trains_by_epochs(parts.model) else 1
         reported = (objective.metrics[0], objective.report_every or 1)
         epochs_kept = recording.epochs_kept(self._tracked, prefix)
-        with epochs_kept as keep, self._display.epochs(epochs) as show:
+        rows = prepared.streamed_rows()
+        with epochs_kept as keep, self._display.epochs(epochs, rows) as show:
             result = pipeline.fit(
                 prepared,
                 parts,
@@ -153,6 +154,7 @@ class Rounds:
                 test=test,
                 scored=reported if self._reports() else None,
                 memory=self._memory,
+                told=show.rows,
             )
         if sweeps.in_search():
             recording.log_epochs(self._tracked, result.history, prefix)

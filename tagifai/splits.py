@@ -168,19 +168,38 @@ def given(
         rows["train"] = kept
     absent = np.setdiff1d(y, y[rows["train"]])
     if absent.size:
-        raise DataError(
-            f"The data say themselves which rows are for training, and {absent.size} of"
-            f" {len(encoder.classes)} classes have none:"
-            f" {', '.join(encoder.decode(absent)[:10])}. Give them train rows, or leave them out"
-            " (data.accepted_tags, data.min_freq)."
-        )
+        raise without_train_rows(encoder.decode(absent), len(encoder.classes))
     return Split(rows["train"], rows["val"], rows["test"])
+
+
+def without_train_rows(absent: Sequence[str], classes: int) -> DataError:
+    """Return the error for classes that the data give no train rows to."""
+    return DataError(
+        f"The data say themselves which rows are for training, and {len(absent)} of {classes}"
+        f" classes have none: {', '.join(absent[:10])}. Give them train rows, or leave them out"
+        " (data.accepted_tags, data.min_freq)."
+    )
 
 
 def _impossible(
     y: Indices, encoder: LabelEncoder, train_size: float, val_size: float, reason: str
 ) -> DataError:
     counts = np.bincount(y, minlength=len(encoder.classes))
+    return impossible(counts, encoder, train_size, val_size, reason)
+
+
+def impossible(
+    counts: Indices, encoder: LabelEncoder, train_size: float, val_size: float, reason: str
+) -> DataError:
+    """Return the error for rows that cannot be split.
+
+    Args:
+        counts: rows by class, shape (classes,).
+        encoder: the names of the classes.
+        train_size: share for training.
+        val_size: share for validation.
+        reason: as a sentence.
+    """
     by_size = sorted(zip(counts.tolist(), encoder.classes, strict=True))
     named = ", ".join(f"{name} {n}" for n, name in by_size[:SHOWN])
     more = f" (the smallest {SHOWN} of {len(by_size)} classes)" if len(by_size) > SHOWN else ""

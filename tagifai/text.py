@@ -92,8 +92,27 @@ def _registered(key: str, name: str) -> Step:
 
 
 def _deletion(words: Sequence[str]) -> Step:
-    pattern = re.compile(r"\b(" + "|".join(map(re.escape, words)) + r")\b\s*")
+    pattern = re.compile(rf"\b{_any_of(words)}\b\s*")
     return lambda text: pattern.sub("", text)
+
+
+def _any_of(words: Sequence[str]) -> str:
+    """Return a pattern that tries what `"|".join(words)` does in the same order, in fewer steps.
+
+    Words that begin alike are tried together: at one place in a text, only they can match.
+    """
+    groups: list[tuple[str, list[str]]] = []
+    open_groups: dict[str, list[str]] = {}
+    for word in words:
+        first, rest = word[:1], word[1:]
+        if first in open_groups:
+            open_groups[first].append(rest)
+            continue
+        groups.append((first, [rest]))
+        # What comes after a word that has ended is not to be tried before it.
+        open_groups = {**open_groups, first: groups[-1][1]} if first else {}
+    tried = [re.escape(first) + (_any_of(rest) if first else "") for first, rest in groups]
+    return tried[0] if len(tried) == 1 else f"(?:{'|'.join(tried)})"
 
 
 def _separate_punctuation(text: str) -> str:

@@ -19,9 +19,11 @@ from tagifai import (
     recording,
     runs,
     store,
+    streaming,
     sweeps,
     tracking,
     views,
+    workers,
 )
 from tagifai.cache import Cache
 from tagifai.console import Display
@@ -128,9 +130,12 @@ def _begun(
     # What is wrong with these is said before data are read.
     pipeline.cleaner_arguments(config.preprocessing)
     objectives.check(config.objective)
+    streaming.check(config, parts)
     if not sweeps.in_search():
         tracking.close_abandoned(stores)
-    dataset = dataset or datasets.load(config.data, stores, progress=display.live)
+    if dataset is None:
+        with display.rows("Reading") as told:
+            dataset = datasets.load(config.data, stores, progress=display.live, told=told)
     opened = tracking.start(
         enabled=config.tracking.enabled,
         uri=store.tracking_uri(config.tracking.uri),
@@ -152,9 +157,10 @@ def _begun(
         provenance = origin.document(config)
         recording.log_inputs(tracked, config, dataset, origin, provenance)
         memory = Cache(stores / "cache" / "features", config.cache.max_gb * 1e9)
-        prepared = pipeline.prepare(
-            dataset.table, config.data, config.preprocessing, config.split, random_state, memory
-        )
+        with display.rows("Looking through") as told:
+            # The trials of a search are beside each other already.
+            processes = 1 if sweeps.in_search() else workers.processors()
+            prepared = streaming.prepare(dataset, config, random_state, memory, told, processes)
         for metric in config.objective.metrics:
             prepared.check_objective(metric)
         rounds = Rounds(config, display, tracked, trial, memory)

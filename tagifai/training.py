@@ -12,7 +12,6 @@ import numpy as np
 from scipy.sparse import issparse, vstack
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.utils.class_weight import compute_class_weight
 
 from tagifai.errors import ConfigError, UserError
 from tagifai.labels import Indices
@@ -47,6 +46,23 @@ class Rows:
     X: Any
     y: Indices
     origin: Indices | None = None
+
+    def counts(self) -> dict[int, int]:
+        """Return rows by class."""
+        classes, counts = np.unique(self.y, return_counts=True)
+        return dict(zip(classes.tolist(), counts.tolist(), strict=True))
+
+
+class Stream(Protocol):
+    """Rows to fit on, of which only some are in memory at a time."""
+
+    def counts(self) -> dict[int, int]:
+        """Return rows by class, in the classes' order."""
+        ...
+
+    def chunks(self, epoch: int) -> Iterator[Rows]:
+        """Yield all rows once, in an order that the epoch may have a say in."""
+        ...
 
 
 @dataclass
@@ -111,7 +127,7 @@ def trains_by_epochs(model: Any) -> bool:
 
 def train(
     model: Any,
-    balanced: Rows,
+    balanced: Rows | Stream,
     train_rows: Rows,
     val_rows: Rows,
     *,
@@ -124,8 +140,9 @@ def train(
 
     Args:
         model: a scikit-learn classifier; it is fitted in place.
-        balanced: rows to fit on.
-        train_rows: rows of the train loss, before balancing.
+        balanced: rows to fit on. A model that does not train by epochs takes a stream too, if it
+            has a `partial_fit`.
+        train_rows: rows of the train loss, before balancing; of a stream, a sample.
         val_rows: rows of the validation loss.
         epochs: passes over the balanced rows, for a model that trains by epochs.
         patience: stop after so many epochs without a lower validation loss, and keep the weights
@@ -141,7 +158,7 @@ def train(
     history = History()
     by_epochs = trains_by_epochs(model)
     if by_epochs:
-        _prepare(model, balanced.y)
+        _prepare(model, balanced.counts())
     both = _stacked(train_rows, val_rows)
     best = model
     for epoch in range(epochs if by_epochs else 1):
@@ -174,13 +191,17 @@ def refit(model: Any, balanced: Rows, epochs: int) -> None:
     """
     by_epochs = trains_by_epochs(model)
     if by_epochs:
-        _prepare(model, balanced.y)
+        _prepare(model, balanced.counts())
     for epoch in range(epochs if by_epochs else 1):
         _fit_once(model, balanced, by_epochs, epoch)
 
 
-def _prepare(model: Any, y: Indices) -> None:
+def _prepare(model: Any, counts: dict[int, int]) -> None:
     """Set what `partial_fit` cannot work out from one call.
+
+    Args:
+        model: unfitted.
+        counts: rows by class.
 
     Raises:
         ConfigError: the model would stop early by itself.
@@ -191,19 +212,32 @@ def _prepare(model: Any, y: Indices) -> None:
             " set training.patience instead."
         )
     if getattr(model, "class_weight", None) == "balanced":
-        classes = np.unique(y)
-        weights = compute_class_weight("balanced", classes=classes, y=y)
-        model.set_params(class_weight=dict(zip(classes, weights, strict=True)))
+        # As scikit-learn's compute_class_weight, which wants the labels of all rows.
+        weights = sum(counts.values()) / (len(counts) * np.array([*counts.values()], np.float64))
+        model.set_params(class_weight=dict(zip(counts, weights, strict=True)))
 
 
-def _fit_once(model: Any, rows: Rows, by_epochs: bool, epoch: int) -> None:
-    try:
+def _fit_once(model: Any, rows: Rows | Stream, by_epochs: bool, epoch: int) -> None:
+    if not isinstance(rows, Rows):
+        classes = [*rows.counts()]
+        for chunk in rows.chunks(epoch):
+            with _said_clearly(model, chunk, epoch):
+                model.partial_fit(chunk.X, chunk.y, classes=classes)
+        return
+    with _said_clearly(model, rows, epoch):
         if by_epochs:
             # Not `fit` with a warm start: that restarts the learning-rate schedule in every epoch.
             model.partial_fit(rows.X, rows.y, classes=np.unique(rows.y))
         else:
             with _folds_apart(model, rows):
                 model.fit(rows.X, rows.y)
+
+
+@contextmanager
+def _said_clearly(model: Any, rows: Rows, epoch: int) -> Iterator[None]:
+    """Make errors of scikit-learn such that a person can act on."""
+    try:
+        yield
     except (ValueError, TypeError) as error:
         if "overflow" in str(error):
             raise _diverged(model, epoch, str(error)) from None

@@ -57,15 +57,15 @@ def _ignored(config: Config, origin: Origin) -> dict[str, str]:
 def data(display: Display, prepared: pipeline.Prepared, doubts: list[str]) -> None:
     """Show how many rows there are for what, and what is doubtful about them."""
     counts = prepared.counts()
-    sizes = {name: len(prepared.part(name)) for name in ("train", "val", "test")}
+    sizes = prepared.sizes()
     line = (
-        f"Data: {len(prepared.rows)} rows, {len(counts)} classes"
+        f"Data: {sum(counts.values())} rows, {len(counts)} classes"
         f" ({_few(counts)});"
         f" train {sizes['train']}, val {sizes['val']}, test {sizes['test']}"
     )
     log.info(line)
     display.say(line)
-    for doubt in doubts:
+    for doubt in [*prepared.notes(), *doubts]:
         log.info("Note: %s", doubt)
         display.say(f"Note: {doubt}", style="yellow")
 

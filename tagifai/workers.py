@@ -24,8 +24,8 @@ from typing import Any, Self
 
 from tagifai.errors import UserError
 
-AHEAD = 2
-"""Items that wait for each process, so that none waits for an item."""
+Map = Callable[[Iterable[Any]], Iterator[Any]]
+"""From items to a function's values, in the same order."""
 
 WATCH_SECONDS = 1.0
 
@@ -49,9 +49,15 @@ class Workers:
     Args:
         function: of one item. Where processes do not begin as copies of this one, it is pickled.
         number: of processes.
+        ahead: items that wait for each process, so that none waits for an item.
+        advice: what to do if there is no memory left for one of them.
     """
 
-    def __init__(self, function: Callable[[Any], Any], number: int) -> None:
+    def __init__(
+        self, function: Callable[[Any], Any], number: int, *, ahead: int, advice: str
+    ) -> None:
+        self._ahead = ahead
+        self._advice = advice
         # Copies are there at once, with the model in memory that they share. Elsewhere than on
         # Linux, libraries of the system do not stand it.
         context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
@@ -101,7 +107,7 @@ class Workers:
                 break
             except Exception as error:
                 failure = error
-            if len(pending) > self._number * AHEAD:
+            if len(pending) > self._number * self._ahead:
                 yield pending.popleft().result()
         for future in pending:
             yield future.result()
@@ -115,8 +121,8 @@ class Workers:
             value, error = connection.recv()
         except (EOFError, OSError):
             raise WorkerLost(
-                "A process that predicts was ended from outside, perhaps for want of memory; try"
-                " fewer (task.n_jobs) or smaller batches (task.batch_size)."
+                "A process that worked for this one was ended from outside, perhaps for want of"
+                f" memory; {self._advice}."
             ) from None
         finally:
             # Also one that is lost, so that whoever takes it next finds out at once.

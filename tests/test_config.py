@@ -23,7 +23,10 @@ SCHEMAS: dict[str, dict[str, str]] = {
             *("promote", "rollback", "rerun", "export", "import", "serve", "clean"),
         )
     },
-    "data": {"sample": "data/two_tables", "madewithml": "data/two_tables", "table": "data/table"},
+    "data": {
+        **dict.fromkeys(("sample", "madewithml"), "data/two_tables"),
+        **dict.fromkeys(("table", "streamed"), "data/table"),
+    },
     "preprocessing": dict.fromkeys(("default", "none", "stem", "unicode"), "preprocessing/steps"),
     "split": {"stratified": "split/stratified"},
     "vectorizer": {
@@ -62,6 +65,8 @@ SCHEMAS: dict[str, dict[str, str]] = {
 OPTIONS = [(group, option) for group, options in SCHEMAS.items() for option in options]
 NEEDED = {
     ("data", "table"): ["data.path=a.csv"],
+    ("data", "streamed"): ["data.path=a.csv"],
+    ("experiment", "streamed"): ["data.path=a.csv"],
     ("task", "export"): ["task.path=a.zip"],
     ("task", "import"): ["task.path=a.zip"],
 }
@@ -111,7 +116,8 @@ def test_a_custom_class_is_an_option_that_no_listing_and_no_sweep_has(
 
 @pytest.mark.parametrize("preset", sorted(on_disk("experiment")))
 def test_every_preset_is_accepted(composed: Compose, preset: str) -> None:
-    assert isinstance(configured(composed, f"experiment={preset}"), Config)
+    needed = NEEDED.get(("experiment", preset), [])
+    assert isinstance(configured(composed, f"experiment={preset}", *needed), Config)
 
 
 def test_the_default_is_the_first_option_of_each_line(composed: Compose, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tagifai import datasets
+from tagifai import datasets, tables
 from tagifai.errors import DataError
 from tagifai.schema import TwoTables
 from tests.conftest import Site
@@ -136,7 +136,7 @@ def test_line_ends_in_fields_survive_the_first_run_and_all_later_ones(
     later = datasets.load(local, stores)
     assert (first.fresh, later.fresh) == (True, False)
     assert later.table.equals(first.table)
-    assert datasets.stored("mine", first.digest, stores).equals(first.table)
+    assert tables.read(datasets.stored("mine", first.digest, stores)).equals(first.table)
 
 
 def test_tables_without_a_common_id_are_refused_and_nothing_is_stored(
@@ -296,9 +296,9 @@ def test_the_stored_table_of_the_right_digest_is_returned_and_nothing_is_fetched
     dataset = datasets.load(web, stores)
     site.asked.clear()
     before = files(stores)
-    assert datasets.stored("web", dataset.digest, stores).equals(dataset.table)
+    assert tables.read(datasets.stored("web", dataset.digest, stores)).equals(dataset.table)
     (dataset.path.parent / "manifest.json").unlink()
-    assert datasets.stored("web", digest(JOINED), stores).equals(dataset.table)
+    assert tables.read(datasets.stored("web", digest(JOINED), stores)).equals(dataset.table)
     assert site.asked == []
     assert files(stores) == [name for name in before if name != "manifest.json"]
 

@@ -166,3 +166,46 @@ def test_what_is_no_parquet_file_is_said(file: Path) -> None:
 def test_a_gzip_file_that_was_cut_off_is_said(file: Path) -> None:
     file.write_bytes(gzip.compress(b"text,stars\na,1\n" * 100)[:-9])
     assert "cannot be read: " in refused(file, "csv")
+
+
+# --- a piece at a time -------------------------------------------------------------------------
+
+
+def cut(path: Path, kind: str, rows: int | None, *columns: str) -> list[list[tuple[str, ...]]]:
+    named = f"data.path: {path}"
+    found = formats.pieces(path, kind, columns or ("text", "stars"), rows=rows, named=named)
+    return [list(piece.itertuples(index=False, name=None)) for piece in found]
+
+
+@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_pieces_have_so_many_rows_of_the_same_texts(file: Path, kind: str, zipped: bool) -> None:
+    content = FILES[kind].encode()
+    file.write_bytes(gzip.compress(content) if zipped else content)
+    assert cut(file, kind, 2) == [ROWS[:2], ROWS[2:]]
+    assert cut(file, kind, 3) == cut(file, kind, None) == [ROWS]
+
+
+def test_pieces_of_parquet_have_so_many_rows(file: Path) -> None:
+    pd.DataFrame(ROWS, columns=["text", "stars"]).to_parquet(file, row_group_size=1)
+    assert [row for piece in cut(file, "parquet", 2) for row in piece] == ROWS
+    assert max(map(len, cut(file, "parquet", 2))) <= 2
+
+
+def test_a_column_of_json_may_come_late(file: Path) -> None:
+    file.write_text('{"text": "a"}\n{"text": "b"}\n{"text": "c", "stars": 1}\n')
+    assert cut(file, "jsonl", 2) == [[("a", ""), ("b", "")], [("c", "1")]]
+
+
+def test_a_byte_that_is_of_another_encoding_is_found_far_into_the_file(file: Path) -> None:
+    file.write_bytes(b"text,stars\n" + b"\xc3\xa9,1\n" * 400_000 + b"\xe9,1\n" + b"a,1\n" * 400_000)
+    with pytest.raises(DataError, match=r"not utf-8 in line 400002 \(byte 0xe9\)"):
+        cut(file, "csv", 1000)
+
+
+def test_what_comes_before_a_broken_line_is_there(file: Path) -> None:
+    file.write_text("text,stars\n" + "a,1\n" * 5 + "a,b,1\n")
+    found = formats.pieces(file, "csv", ["text"], rows=2, named="x")
+    assert next(found)["text"].tolist() == ["a", "a"]
+    with pytest.raises(DataError, match="line 7 has 3 fields"):
+        list(found)

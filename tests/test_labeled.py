@@ -101,3 +101,51 @@ def test_a_name_that_says_no_format_is_refused(tmp_path: Path) -> None:
 def test_of_many_rows_the_first_are_shown(tmp_path: Path) -> None:
     content = "title,body,stars\n" + "a,,\n" * 7 + "b,,1\n"
     assert "data row 1, 2, 3, 4, 5 and 2 more: no label" in refused(tmp_path, content)
+
+
+# --- a piece at a time -------------------------------------------------------------------------
+
+
+def pieces(folder: Path, contents: dict[str, str], size: int, **settings: Any) -> pd.DataFrame:
+    paths = {key: folder / f"{key}.csv" for key in contents}
+    for key, content in contents.items():
+        paths[key].write_text(content)
+    named: dict[str, Any] = {key: str(path) for key, path in paths.items()}
+    source = Table(**named, **{"text": ["title", "body"], "label": "stars", **settings})
+    found = labeled.pieces(source, {key: (path.name, path) for key, path in paths.items()}, size)
+    return pd.concat([piece.table for piece in found], ignore_index=True)
+
+
+PARTS_OF_FIVE = {"path": CONTENT, "test_path": "key,title,body,stars\nd,Four,x,1\ne,Five,y,1\n"}
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+@pytest.mark.parametrize("settings", [{}, {"id": "key"}, {"unlabeled": "drop"}])
+def test_pieces_are_the_rows_that_are_read_at_once(
+    tmp_path: Path, size: int, settings: dict[str, Any]
+) -> None:
+    whole = rows(tmp_path, PARTS_OF_FIVE, **settings).table
+    pd.testing.assert_frame_equal(pieces(tmp_path, PARTS_OF_FIVE, size, **settings), whole)
+
+
+@pytest.mark.parametrize("size", [1, 2, 9])
+def test_ids_that_are_in_two_pieces_or_files_are_shown(tmp_path: Path, size: int) -> None:
+    contents = {"path": CONTENT, "test_path": "key,title,body,stars\nz,,,1\nb,,,1\n"}
+    with pytest.raises(DataError) as caught:
+        pieces(tmp_path, contents, size, id="key")
+    said = "data.path: path.csv: data row 2: the id 'b' is there 2 times (1 ids are not unique)"
+    assert said in str(caught.value)
+
+
+def test_a_row_of_a_later_piece_without_a_label_is_shown(tmp_path: Path) -> None:
+    content = {"path": "title,body,stars\na,,1\nb,,2\nc,,3\nd,,\n"}
+    with pytest.raises(DataError, match=r"data row 4: no label in 'stars' \(1 of the first 4 rows"):
+        pieces(tmp_path, content, 2)
+    assert len(pieces(tmp_path, content, 2, unlabeled="drop")) == 3
+
+
+def test_pieces_without_any_label_or_train_row_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no label in 'stars' \(2 of 2 rows\)"):
+        pieces(tmp_path, {"path": "title,body,stars\na,,\nb,,\n"}, 1, unlabeled="drop")
+    with pytest.raises(DataError, match="no row has 'part' = train"):
+        pieces(tmp_path, {"path": CONTENT.replace("train", "test")}, 1, split="part")

@@ -23,6 +23,7 @@ PURE = (
     "text",
     "labels",
     "splits",
+    "holdout",
     "features",
     "characters",
     "hashes",
@@ -54,9 +55,11 @@ PURE = (
 """Arrays and frames in and out; each may import those before it."""
 
 EDGES = (
+    "blocks",
     "components",
     "datasets",
     "downloads",
+    "decoding",
     "formats",
     "labeled",
     "tables",
@@ -85,12 +88,14 @@ EDGES = (
     "samplers",
     "trials",
     "console",
+    "workers",
 )
 BETWEEN_EDGES = {
     ("datasets", "downloads"),
     ("datasets", "tables"),
     ("datasets", "labeled"),
     ("labeled", "formats"),
+    ("formats", "decoding"),
     ("archives", "artifacts"),
     ("archives", "claims"),
     ("artifacts", "estimators"),
@@ -131,14 +136,16 @@ ARROWS: dict[str, set[str]] = {
     **{name: {"errors", *PURE[:place]} for place, name in enumerate(PURE)},
     # Edges: one outside thing each.
     "components": {"errors"},
+    "blocks": {"errors"},
+    "workers": {"errors"},
     "tables": {"errors"},
     "downloads": {"errors"},
-    "formats": {"errors"},
+    "decoding": {"errors"},
+    "formats": {"errors", "decoding"},
     "labeled": {"errors", "formats"},
     "datasets": {"errors", "addresses", "files", "schema", "tables", "labeled", "downloads"},
     "readers": {"errors", "files", "tagger"},
     "claims": {"errors"},
-    "workers": {"errors"},
     "estimators": {"errors", "soundness", "states", "claims"},
     "artifacts": {
         *("errors", "files", "provenance", "labels", "tagger", "probes", "direct", "estimators"),
@@ -168,7 +175,11 @@ ARROWS: dict[str, set[str]] = {
     "pipeline": {"errors", "schema", *PURE},
     "objectives": {"errors", "schema", "metrics", "splits", "pipeline"},
     "profiles": {"pipeline"},
-    "recorded": {"errors", "schema", "labels", "artifacts", "datasets", "pipeline", "paths"},
+    "streams": {"errors", *PURE, "blocks", "workers", "pipeline"},
+    "streaming": {"errors", "schema", *PURE, "blocks", "datasets", "pipeline", "streams"},
+    "recorded": {
+        *("errors", "schema", "labels", "artifacts", "blocks", "datasets", "pipeline", "paths"),
+    },
     "callbacks": {"training"},
     "promotion": {
         *("errors", "schema", "artifacts", "registry", "store"),
@@ -205,8 +216,8 @@ ARROWS: dict[str, set[str]] = {
     },
     "trainer": {
         *("errors", "schema", "training", "cache", "datasets", "store", "tracking", "console"),
-        *("pipeline", "objectives", "profiles", "recording", "runs", "sweeps"),
-        *("origins", "rounds", "views"),
+        *("pipeline", "objectives", "profiles", "recording", "runs", "streaming", "sweeps"),
+        *("origins", "rounds", "views", "workers"),
     },
     "reruns": {"errors", "metrics", "artifacts", "recorded"},
     **{
@@ -218,6 +229,7 @@ ARROWS: dict[str, set[str]] = {
             "pipeline",
             "objectives",
             "profiles",
+            "streaming",
             "recorded",
             "promotion",
             "callbacks",
@@ -238,7 +250,7 @@ ARROWS: dict[str, set[str]] = {
         *("errors", "addresses", "files", "schema"),
         *("components", "datasets", "store", "tracking", "lookup", "console"),
         *("studies", "samplers"),
-        *("objectives", "pipeline", "paths", "sweeps"),
+        *("objectives", "pipeline", "streaming", "paths", "sweeps"),
     },
     "sweeper": {"search"},
     "plugins": {"schema"},

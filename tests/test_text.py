@@ -129,6 +129,17 @@ def test_an_earlier_stop_word_wins_over_a_longer_later_one() -> None:
     assert only(stopwords=["you're", "you"])("you're in") == "in"
 
 
+WORD = st.text("ab'c ", min_size=1, max_size=4)
+
+
+@given(words=st.lists(WORD, min_size=1, max_size=7), text=st.text("ab'c ", max_size=30))
+def test_stop_words_are_tried_in_their_order_however_they_begin(
+    words: list[str], text: str
+) -> None:
+    one_after_the_other = rf"\b({'|'.join(map(re.escape, words))})\b\s*"
+    assert only(stopwords=words)(text) == re.sub(one_after_the_other, "", text)
+
+
 def test_a_stop_word_is_not_a_pattern() -> None:
     assert only(stopwords=["a.c"])("abc a.c") == "abc "
 

@@ -88,6 +88,10 @@ class Table(Data):
         encoding: of CSV, TSV and JSON Lines files, by a name that Python knows.
         delimiter: between the fields of a CSV; None is a comma, or a tab for TSV.
         unlabeled: "error" refuses rows without a label, "drop" leaves them out.
+        chunk_rows: rows that are in memory at a time while the data are read and trained on, for
+            more of them than memory has room for; None reads all at once.
+        sample_rows: with chunk_rows, most validation rows, most test rows, and most train rows
+            whose loss is recorded; they are in memory all the time.
     """
 
     name: str = ""
@@ -103,6 +107,8 @@ class Table(Data):
     encoding: str = "utf-8"
     delimiter: str | None = None
     unlabeled: str = "error"
+    chunk_rows: int | None = None
+    sample_rows: int = 10_000
 
     def __post_init__(self) -> None:
         for key in ("path", "val_path", "test_path", "label", "id", "split", "encoding"):
@@ -117,6 +123,9 @@ class Table(Data):
         self.text = list(columns)
         one_of("format", self.format, (None, *FORMATS))
         one_of("unlabeled", self.unlabeled, ("error", "drop"))
+        if self.chunk_rows is not None:
+            at_least("chunk_rows", self.chunk_rows, 1)
+        at_least("sample_rows", self.sample_rows, 1)
         if self.delimiter is not None:
             one = len(self.delimiter) == 1
             require(one, "delimiter", self.delimiter, "one character, such as ; or '\\t'")

@@ -60,12 +60,10 @@ def check_metrics(config: Config, dataset: datasets.Dataset) -> None:
     # Late: the others are in every run, and need no scikit-learn here.
     from numpy.random import RandomState
 
-    from tagifai import objectives, pipeline
+    from tagifai import objectives, streaming
 
     objectives.check(config.objective)
-    rows = pipeline.prepare(
-        dataset.table, config.data, config.preprocessing, config.split, RandomState(config.seed)
-    )
+    rows = streaming.prepare(dataset, config, RandomState(config.seed))
     for metric in named:
         rows.check_objective(metric)
 

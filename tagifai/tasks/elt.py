@@ -8,7 +8,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from numpy.random import RandomState
 
-from tagifai import datasets, pipeline, profiles, tracking
+from tagifai import datasets, profiles, streaming, tracking
 from tagifai.console import Display
 from tagifai.errors import DataError
 from tagifai.files import write_json
@@ -22,15 +22,16 @@ def run(config: Config) -> None:
     display = Display.of(config.console)
     stores = Path(config.paths.stores)
     tracking.close_abandoned(stores)
-    dataset = datasets.load(
-        config.data, stores, force=config.task.force, progress=config.console.verbosity == "normal"
-    )
+    progress = config.console.verbosity == "normal"
+    with display.rows("Reading") as told:
+        dataset = datasets.load(
+            config.data, stores, force=config.task.force, progress=progress, told=told
+        )
     # First, so that it is seen where the rows cannot be split.
     _show(display, summary(dataset))
     try:
-        prepared = pipeline.prepare(
-            dataset.table, config.data, config.preprocessing, config.split, RandomState(config.seed)
-        )
+        with display.rows("Looking through") as told:
+            prepared = streaming.prepare(dataset, config, RandomState(config.seed), told=told)
     except DataError as error:
         # The data set is made all the same, and another policy for its labels may do.
         _show(display, [f"Note: as it is configured, nothing can be trained on it. {error}"])

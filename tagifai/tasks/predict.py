@@ -19,6 +19,8 @@ FEW = 1000
 
 Batches = Iterable[list[str]]
 
+ADVICE = "try fewer (task.n_jobs) or smaller batches (task.batch_size)"
+
 log = logging.getLogger(__name__)
 
 
@@ -55,7 +57,9 @@ def _mapping(
     # Late: few predictions are of so many texts.
     from tagifai import workers
 
-    with workers.Workers(tagger.predict, number or workers.processors()) as crew:
+    with workers.Workers(
+        tagger.predict, number or workers.processors(), ahead=2, advice=ADVICE
+    ) as crew:
         yield crew.map
 
 
