@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 
 @contextmanager
 def held(folder: Path, key: str) -> Iterator[bool]:
@@ -22,6 +20,8 @@ def held(folder: Path, key: str) -> Iterator[bool]:
         folder: where marks are kept; made if it is missing.
         key: name of the mark.
     """
+    from filelock import FileLock, Timeout  # late: it brings asyncio
+
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{key}.lock"
     lock = FileLock(path, timeout=0)

@@ -7,8 +7,6 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from tagifai import artifacts, store, tracking
 from tagifai.errors import BundleError, ConfigError
 from tagifai.files import replacing, write_json
@@ -30,6 +28,8 @@ def latest(stores: Path) -> str | None:
 
 def set_latest(stores: Path, run_id: str, performance: Mapping[str, Any]) -> None:
     """Name the latest successful training run and its scores, each file as a whole."""
+    from filelock import FileLock  # late: it brings asyncio, which a prediction does without
+
     # One process at a time, so that both files are of the same run.
     with FileLock(stores / ".latest.lock"):
         write_json(stores / "performance.json", performance)

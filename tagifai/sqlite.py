@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import suppress
 from functools import cache
 from pathlib import PurePath
@@ -25,6 +24,8 @@ def quicken() -> None:
 
 
 def _with_log(connection: Any, _record: object) -> None:
+    import sqlite3
+
     if not isinstance(connection, sqlite3.Connection):
         return
     files = [PurePath(row[2]).name for row in connection.execute("PRAGMA database_list")]

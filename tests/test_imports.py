@@ -23,7 +23,6 @@ HEAVY = {
 CONSOLE = {"rich"}
 FRAMES = {"numpy", "pandas", "pyarrow"}
 SKLEARN = {*FRAMES, "scipy", "scipy.stats", "sklearn"}
-MODELS = {*SKLEARN, "skops"}
 TRACKING = {*FRAMES, "scipy", "mlflow", "fastapi", "requests", "sqlalchemy"}
 
 MODEL = "{stores}/model.zip"
@@ -33,21 +32,21 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "--cfg job": (["--cfg", "job"], set()),
     "completion": (["-sc", "query=bash"], set()),
     "elt": (["task=elt"], {*CONSOLE, *SKLEARN, "pandera"}),
-    "train": ([*SMALL], {*CONSOLE, *MODELS, *TRACKING, "imblearn", "snorkel"}),
-    "train untracked": ([*SMALL, "tracking=none"], {*CONSOLE, *MODELS, "imblearn", "snorkel"}),
-    "evaluate": (["task=evaluate"], {*CONSOLE, *MODELS, "snorkel"}),
-    "errors": (["task=errors"], {*CONSOLE, *MODELS}),
-    "predict": (["task=predict", "task.text=A graph"], {*CONSOLE, *MODELS}),
+    "train": ([*SMALL], {*CONSOLE, *SKLEARN, "imblearn", "snorkel"}),
+    "train untracked": ([*SMALL, "tracking=none"], {*CONSOLE, *SKLEARN, "imblearn", "snorkel"}),
+    "evaluate": (["task=evaluate"], {*CONSOLE, *SKLEARN, "snorkel"}),
+    "errors": (["task=errors"], {*CONSOLE, *SKLEARN}),
+    "predict": (["task=predict", "task.text=A graph"], {"numpy"}),
     "compare": (["task=compare"], {*CONSOLE, *TRACKING}),
-    "info": (["task=info"], {*CONSOLE, *MODELS}),
+    "info": (["task=info"], {*CONSOLE, *FRAMES}),
     "promote": (
         ["task=promote", "task.force=true"],
-        {*CONSOLE, *MODELS, *TRACKING, "snorkel"},
+        {*CONSOLE, *SKLEARN, *TRACKING, "snorkel"},
     ),
-    "rerun": (["task=rerun"], {*CONSOLE, *MODELS, *TRACKING, "imblearn", "snorkel"}),
-    "export": (["task=export", f"task.path={MODEL}"], {*CONSOLE, *MODELS}),
-    "import": (["task=import", f"task.path={MODEL}"], {*CONSOLE, *MODELS}),
-    "clean": (["task=clean"], {*CONSOLE, *MODELS, *TRACKING}),
+    "rerun": (["task=rerun"], {*CONSOLE, *SKLEARN, "imblearn", "snorkel"}),
+    "export": (["task=export", f"task.path={MODEL}"], {*CONSOLE, *SKLEARN}),
+    "import": (["task=import", f"task.path={MODEL}"], {*CONSOLE, *SKLEARN}),
+    "clean": (["task=clean"], {*CONSOLE, *TRACKING}),
     # There is one version only, so it is refused, but not before the registry has been asked.
     "rollback": (["task=rollback"], {*CONSOLE, *TRACKING}),
 }

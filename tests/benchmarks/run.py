@@ -57,7 +57,7 @@ def main(folder: str, rounds: str = "5") -> None:
         app, number = App(Path(scratch)), int(rounds)
         (app.folder / "bare.py").write_text(BARE)
         bare = [sys.executable, str(app.folder / "bare.py")]
-        train = app.command("experiment=reference", *tables, "console=quiet")
+        train = app.command("experiment=reference", *tables, "cache=none", "console=quiet")
         print(f"{'seconds, medians':<34}{'tagifai':>10}{'other':>10}{'ratio':>8}")
         for flags in (["--help"], ["--cfg", "job"]):
             title = f"{' '.join(flags)} / a bare Hydra application"
