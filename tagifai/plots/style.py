@@ -1,0 +1,143 @@
+"""The look that all figures have in common."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+P = ParamSpec("P")
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Told apart by colour-blind people too (M. Okabe and K. Ito, 2008)."""
+
+BLUE, RED, GREEN = COLOURS[:3]
+GREY = "#8C8C8C"
+PALE = "#D9D9D9"
+
+SHARES = "Blues"
+"""From pale to dark, readable in grey."""
+
+LENGTH = 30
+"""Characters of a name that are shown."""
+
+LINES = (("solid", COLOURS), ("dashed", COLOURS))
+"""By which curves are told apart, one after another."""
+
+SETTINGS: Any = {
+    "font.size": 12,
+    "figure.titlesize": 14,
+    "figure.titleweight": "bold",
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#EBEBEB",
+    "lines.linewidth": 2.2,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "savefig.bbox": "tight",
+    "savefig.pad_inches": 0.15,
+    # The same figure gives the same file.
+    "svg.hashsalt": "tagifai",
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Have figures that are made or written in a block look alike, whatever matplotlibrc says."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        with mpl.rc_context(SETTINGS):
+            yield
+
+
+def plot(function: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Have a function that makes a figure make it in our style."""
+
+    @wraps(function)
+    def made(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with styled():
+            return function(*args, **kwargs)
+
+    return made
+
+
+def canvas(title: str, width: float = 7.5, height: float = 4.8) -> Figure:
+    """Return a figure with a title, sizes in inches, whose parts make room for each other."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    # Over the figure, not over the axes: beside long names these would be too narrow for it.
+    figure.suptitle(title, x=0.01, ha="left")
+    return figure
+
+
+def single(
+    title: str, x: str, y: str, width: float = 7.5, height: float = 4.8
+) -> tuple[Figure, Axes]:
+    """Return a figure with one pair of axes.
+
+    Args:
+        title: what is shown.
+        x: label of the axis, with its unit.
+        y: likewise.
+        width: in inches.
+        height: in inches.
+    """
+    figure = canvas(title, width, height)
+    axes = figure.subplots()
+    axes.set(xlabel=x, ylabel=y)
+    return figure, axes
+
+
+def short(name: str, length: int = LENGTH) -> str:
+    """Return a name in one line, its middle left out if it is long; no dollar begins a formula."""
+    text = "".join(c if c.isprintable() else " " for c in unicodedata.normalize("NFC", name))
+    if len(text) > length:
+        half = (length - 1) // 2
+        text = f"{text[:half].rstrip()}…{text[len(text) - (length - 1 - half) :].lstrip()}"
+    return text.replace("$", r"\$")
+
+
+def distinct(names: Sequence[str], length: int = LENGTH) -> list[str]:
+    """Return the names short, with a number where two would look alike."""
+    shown: list[str] = []
+    for name in names:
+        text = short(name, length)
+        same = sum(other.split(" #")[0] == text for other in shown)
+        shown.append(f"{text} #{same + 1}" if same else text)
+    return shown
+
+
+def visible(term: str) -> str:
+    """Return a term with its spaces to be seen."""
+    return short(term.replace(" ", "␣"))
+
+
+def line_of(number: int) -> tuple[str, str]:
+    """Return colour and style of the curve of a number, from 0 on."""
+    styles = [(colour, style) for style, colours in LINES for colour in colours]
+    return styles[number % len(styles)]
+
+
+def grid(parts: int) -> tuple[int, int]:
+    """Return lines and columns for some small figures."""
+    wide = min(3 if parts <= 9 else 5, max(parts, 1))
+    return math.ceil(max(parts, 1) / wide), wide
+
+
+def legend(axes: Axes, below: bool = False) -> None:
+    """Show which line is which, beside the plot or below it, where it hides nothing."""
+    if below:
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=10)
+    else:
+        axes.legend(loc="best", fontsize=11)
