@@ -1,0 +1,143 @@
+"""Summaries: the report of a run, from what the run has in hand."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tagifai import pages, profiles
+from tagifai.metrics import Performance, Scores
+from tagifai.origins import Origin
+from tagifai.pages import Page, Picture, Table
+from tagifai.pipeline import Result
+from tagifai.schema import Config, flat
+
+HIDDEN = ("paths", "sweep", "task", "console")
+"""Groups that say nothing of what was trained."""
+
+ALT = {
+    "losses": "Losses by epoch, with the chosen epoch",
+    "confusion": "Confusion matrix of the test rows, counts and shares",
+    "classes": "Precision, recall and F1 by class",
+    "precision_recall": "Precision against recall of each class",
+    "reliability": "How often predictions are right, by their probability",
+    "threshold": "F1 and coverage by threshold",
+    "terms": "Terms that weigh most for each class",
+    "class_balance": "Rows by class and part",
+    "text_lengths": "Words in a text",
+}
+"""What is to be seen on the figures, in the order of the report."""
+
+
+def of_run(
+    config: Config,
+    defaults: Config,
+    origin: Origin,
+    run_id: str,
+    result: Result,
+    objective: Mapping[str, float],
+    profile: dict[str, Any],
+    provenance: Mapping[str, Any],
+    figures: Path,
+) -> Page:
+    """Return the report of a training run.
+
+    Args:
+        config: of the run.
+        defaults: the configuration that nobody has chosen anything of.
+        origin: of the configuration.
+        run_id: of the run.
+        result: the fitted tagger and its scores.
+        objective: its metrics and their values.
+        profile: of the data.
+        provenance: versions, platform and state of the code.
+        figures: folder of figures, which need not be there.
+    """
+    return Page(
+        title=f"{origin.name}: F1 {result.performance['test']['overall']['f1']:.4f} on test rows",
+        subtitle=f"tagifai run {run_id}, {time.strftime('%Y-%m-%d %H:%M')}, {origin.output}",
+        summary=_summary(config, origin, result, objective, profile),
+        notes=profiles.doubts(profile),
+        pictures=pictures(figures, ALT),
+        tables=[_scores(part, result.performance[part]) for part in ("test", "val")],
+        settings=pages.settings(flat(config, HIDDEN), flat(defaults, HIDDEN)),
+        facts={"Data": _of_profile(profile), "Environment": _environment(provenance)},
+        command=origin.command,
+    )
+
+
+def _summary(
+    config: Config,
+    origin: Origin,
+    result: Result,
+    objective: Mapping[str, float],
+    profile: Mapping[str, Any],
+) -> list[tuple[str, str]]:
+    overall = result.performance["test"]["overall"]
+    threshold = result.tagger.threshold
+    return [
+        ("F1 on test rows", f"{overall['f1']:.4f}"),
+        ("precision", f"{overall['precision']:.4f}"),
+        ("recall", f"{overall['recall']:.4f}"),
+        *((name, f"{value:.6g}") for name, value in objective.items()),
+        ("threshold", "none" if threshold is None else f"{threshold:.4f}"),
+        ("epoch", f"{result.epoch} of {config.training.epochs}"),
+        ("features", f"{result.features:,}"),
+        ("rows", f"{profile['rows']:,}"),
+        ("classes", str(len(result.tagger.encoder.classes))),
+        ("seed", str(config.seed)),
+        ("seconds", f"{time.monotonic() - origin.began:.1f}"),
+    ]
+
+
+def pictures(folder: Path, names: Mapping[str, str]) -> list[Picture]:
+    """Return the figures that a folder has.
+
+    Args:
+        folder: of SVG files; it need not be there.
+        names: what is to be seen, by the file's name.
+    """
+    paths = {folder / f"{name}.svg": title for name, title in names.items()}
+    return [Picture(title, path.read_bytes()) for path, title in paths.items() if path.is_file()]
+
+
+def _scores(part: str, performance: Performance) -> Table:
+    slices = {f"slice {name}": scores for name, scores in performance["slices"].items()}
+    found: dict[str, Scores] = {
+        **performance["class"],
+        "overall (weighted)": performance["overall"],
+        **slices,
+    }
+    rows = [
+        [name, *(f"{value:.4f}" for value in (s["precision"], s["recall"], s["f1"]))]
+        + [str(s["num_samples"])]
+        for name, s in found.items()
+    ]
+    columns = ["", "precision", "recall", "F1", "samples"]
+    named = {"test": "Scores on test rows", "val": "Scores on validation rows"}[part]
+    return Table(named, columns, rows, numbers=range(1, 5), strong=[len(performance["class"])])
+
+
+def _of_profile(profile: dict[str, Any]) -> list[tuple[str, str]]:
+    found = []
+    for line in profiles.lines(profile):
+        name, _, value = line.strip().partition(":")
+        found.append((name, value.strip()) if value else (" ".join(line.split()), ""))
+    return found
+
+
+def _environment(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
+    git = ", ".join(f"{key} {value}" for key, value in provenance["git"].items())
+    return [
+        ("platform", str(provenance["platform"])),
+        *((name, str(found)) for name, found in provenance["versions"].items()),
+        *([("git", git)] if git else []),
+    ]
+
+
+def command(words: Sequence[str]) -> str:
+    """Return words as they are typed."""
+    return shlex.join(words)
