@@ -136,6 +136,7 @@ class Delegated(Run):
     log_data = _told(Run.log_data)
     log_file = _told(Run.log_file)
     log_bundle = _told(Run.log_bundle)
+    log_folder = _told(Run.log_folder)
     log_model = _asked(Run.log_model)
     model_id = _asked(Run.model_id)
     status_now = _asked(Run.status_now)

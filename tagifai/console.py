@@ -130,7 +130,7 @@ class Display:
         if self._quiet:
             yield Epochs()
         elif self._live:
-            with self._bar() as bar:
+            with self._bar("Epoch") as bar:
                 yield _Bar(bar, bar.add_task("", total=total, state=""), rows)
         else:
             lines = _Lines(self.say, self._every, rows)
@@ -172,6 +172,21 @@ class Display:
         else:
             seldom = _Seldom(self.say)
             yield lambda done, of=None: seldom.say(_rows(what, done, of))
+
+    @contextmanager
+    def steps(self, name: str, total: int) -> Iterator[Callable[[int, str], None]]:
+        """Give a function that is told how many steps are done, and which was the last.
+
+        Args:
+            name: of a step, such as "Figure".
+            total: of the steps.
+        """
+        if not self.live or not total:
+            yield lambda done, last: None
+            return
+        with self._bar(name) as bar:
+            task = bar.add_task("", total=total, state="")
+            yield lambda done, last: bar.update(task, completed=done, state=last)
 
     @contextmanager
     def trials(self, total: int) -> Iterator[Callable[[SearchState], None]]:
@@ -251,9 +266,9 @@ class Display:
         unlimited = self._console.options.update(width=10_000)
         return self._console.measure(table, options=unlimited).maximum <= self._console.width
 
-    def _bar(self) -> Progress:
+    def _bar(self, name: str) -> Progress:
         return Progress(
-            TextColumn("Epoch"),
+            TextColumn(name),
             MofNCompleteColumn(),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[state]}"),

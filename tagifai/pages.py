@@ -19,10 +19,12 @@ class Picture:
     Args:
         title: what is to be seen, for those who cannot see it.
         svg: the file.
+        wide: whether it takes the whole width of the page.
     """
 
     title: str
     svg: bytes
+    wide: bool = False
 
     @property
     def base64(self) -> str:

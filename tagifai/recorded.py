@@ -23,7 +23,7 @@ from tagifai.schema import NODES, OPTIONAL, Config, check
 ROWS = 20_000
 """Of a data set that are in memory at a time."""
 
-PLACE = ("tracking", "console", "cache", "paths")
+PLACE = ("tracking", "console", "cache", "plots", "paths")
 """Groups that belong to the place where a run is made, and not to the run."""
 
 

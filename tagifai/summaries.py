@@ -6,7 +6,7 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tagifai import pages, profiles
 from tagifai.metrics import Performance, Scores
@@ -15,8 +15,10 @@ from tagifai.pages import Page, Picture, Table
 from tagifai.pipeline import Result
 from tagifai.schema import Config, flat
 
-HIDDEN = ("paths", "sweep", "task", "console")
+HIDDEN = ("paths", "sweep", "task", "console", "plots")
 """Groups that say nothing of what was trained."""
+
+SCORES: tuple[Literal["precision", "recall", "f1"], ...] = ("precision", "recall", "f1")
 
 ALT = {
     "losses": "Losses by epoch, with the chosen epoch",
@@ -30,6 +32,10 @@ ALT = {
     "text_lengths": "Words in a text",
 }
 """What is to be seen on the figures, in the order of the report."""
+
+
+WIDE = ("terms", "slice", "parallel_coordinate")
+"""Figures that have a part for each class or parameter."""
 
 
 def of_run(
@@ -101,7 +107,11 @@ def pictures(folder: Path, names: Mapping[str, str]) -> list[Picture]:
         names: what is to be seen, by the file's name.
     """
     paths = {folder / f"{name}.svg": title for name, title in names.items()}
-    return [Picture(title, path.read_bytes()) for path, title in paths.items() if path.is_file()]
+    return [
+        Picture(title, path.read_bytes(), wide=path.stem in WIDE)
+        for path, title in paths.items()
+        if path.is_file()
+    ]
 
 
 def _scores(part: str, performance: Performance) -> Table:
@@ -112,8 +122,7 @@ def _scores(part: str, performance: Performance) -> Table:
         **slices,
     }
     rows = [
-        [name, *(f"{value:.4f}" for value in (s["precision"], s["recall"], s["f1"]))]
-        + [str(s["num_samples"])]
+        [name, *(f"{s[score]:.4f}" for score in SCORES), str(s["num_samples"])]
         for name, s in found.items()
     ]
     columns = ["", "precision", "recall", "F1", "samples"]

@@ -188,6 +188,12 @@ class Run:
             with store.guarded():
                 self._client.log_artifacts(self.id, str(path), path.name)
 
+    def log_folder(self, path: Path) -> None:
+        """Keep a folder of files with the run, under its own name."""
+        if self._client is not None:
+            with store.guarded():
+                self._client.log_artifacts(self.id, str(path), path.name)
+
     def model_id(self) -> str | None:
         """Return the id of the MLflow model that the run keeps, or None."""
         if self._client is None:

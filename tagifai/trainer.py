@@ -17,6 +17,7 @@ from tagifai import (
     pipeline,
     profiles,
     recording,
+    reporting,
     runs,
     store,
     streaming,
@@ -82,8 +83,19 @@ def train(
             run.digest,
             run.provenance,
         )
+        report = reporting.of_run(
+            run.tracked,
+            config,
+            origin,
+            display,
+            run.prepared,
+            result,
+            objective,
+            profile,
+            run.provenance,
+        )
     runs.set_latest(Path(config.paths.stores), run.tracked.id, result.performance)
-    views.result(display, config, origin, run.tracked.id, result, objective)
+    views.result(display, config, origin, run.tracked.id, result, objective, report)
     return Trained(run.tracked.id, objective)
 
 

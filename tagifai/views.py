@@ -7,6 +7,7 @@ import os
 import shlex
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tagifai.console import Display
@@ -83,6 +84,7 @@ def result(
     run_id: str,
     result: pipeline.Result,
     objective: dict[str, float],
+    report: Path | None,
 ) -> None:
     """Show the test scores, the objective, and the commands to go on with."""
     threshold = result.tagger.threshold
@@ -96,6 +98,7 @@ def result(
         display.say(f"Objective {name} = {value:.{0 if name == 'model_bytes' else 4}f}{rows}")
     seconds = time.monotonic() - origin.began
     display.say(f"It took {seconds:.1f} s; files in {origin.output}")
+    display.say(f"Report:   {report or 'not written; the log says why'}")
     for line in _ways_on(config, origin):
         display.say(line)
 

@@ -61,6 +61,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
     "tracking": dict.fromkeys(("mlflow", "none"), "tracking/mlflow"),
     "console": dict.fromkeys(("default", "plain", "quiet"), "console/console"),
     "cache": dict.fromkeys(("default", "none"), "cache/features"),
+    "plots": dict.fromkeys(("default", "none"), "plots/plots"),
 }
 OPTIONS = [(group, option) for group, options in SCHEMAS.items() for option in options]
 NEEDED = {

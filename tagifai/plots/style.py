@@ -131,7 +131,7 @@ def line_of(number: int) -> tuple[str, str]:
 
 def grid(parts: int) -> tuple[int, int]:
     """Return lines and columns for some small figures."""
-    wide = min(3 if parts <= 9 else 5, max(parts, 1))
+    wide = min(4 if parts <= 8 else 5, max(parts, 1))
     return math.ceil(max(parts, 1) / wide), wide
 
 

@@ -25,7 +25,7 @@ from tagifai.schema.experiment import (
 )
 from tagifai.schema.models import SGD, ComplementNB, LinearSVC, LogisticRegression
 from tagifai.schema.rules import require
-from tagifai.schema.surroundings import Cache, Console, Objective, Paths, Sweep, Tracking
+from tagifai.schema.surroundings import Cache, Console, Objective, Paths, Plots, Sweep, Tracking
 from tagifai.schema.tasks import (
     Clean,
     Compare,
@@ -64,6 +64,7 @@ class Config:
     tracking: Tracking = MISSING
     console: Console = MISSING
     cache: Cache = field(default_factory=Cache)
+    plots: Plots = field(default_factory=Plots)
     paths: Paths = field(default_factory=Paths)
     whitelist: list[str] = field(default_factory=list)
 
@@ -122,6 +123,7 @@ NODES: dict[str, type] = {
     "tracking/mlflow": Tracking,
     "console/console": Console,
     "cache/features": Cache,
+    "plots/plots": Plots,
     "nothing": Nothing,
 }
 

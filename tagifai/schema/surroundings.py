@@ -86,6 +86,17 @@ class Console:
 
 
 @dataclass
+class Plots:
+    """What is drawn.
+
+    Args:
+        enabled: draw figures of a run or a search, and put them into its report.
+    """
+
+    enabled: bool = True
+
+
+@dataclass
 class Objective:
     """What a run returns, and what a search is to do with it.
 

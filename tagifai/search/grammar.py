@@ -26,6 +26,7 @@ NOT_SEARCHED = {
     "hydra": "it is told to the search as a whole",
     "tracking": "it has no influence on the objective",
     "cache": "it has no influence on the objective",
+    "plots": "it has no influence on the objective",
     "console": "it has no influence on the objective",
     "paths": "it has no influence on the objective",
 }

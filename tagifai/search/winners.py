@@ -17,7 +17,7 @@ from tagifai.schema import Config
 from tagifai.search.spaces import Space
 from tagifai.studies import ERROR, Study, Tally, died
 
-NO_INFLUENCE = ("task", "sweep", "tracking", "console", "cache", "paths")
+NO_INFLUENCE = ("task", "sweep", "tracking", "console", "cache", "plots", "paths")
 """Groups that have no influence on what a trial gives."""
 
 

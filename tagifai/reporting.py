@@ -1,0 +1,119 @@
+"""Reporting: the figures and the report of a run, drawn, kept and recorded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import flag_override
+
+from tagifai import figures, pages, paths, pipeline, summaries, tracking
+from tagifai.console import Display
+from tagifai.figures import Makers
+from tagifai.files import replacing
+from tagifai.origins import Origin
+from tagifai.pages import Page
+from tagifai.schema import Config, check
+
+REPORT = "report.html"
+FIGURES = "figures"
+
+log = logging.getLogger(__name__)
+
+
+def of_run(
+    tracked: tracking.Run,
+    config: Config,
+    origin: Origin,
+    display: Display,
+    prepared: pipeline.Prepared,
+    result: pipeline.Result,
+    objective: Mapping[str, float],
+    profile: dict[str, Any],
+    provenance: Mapping[str, Any],
+) -> Path | None:
+    """Draw a run's figures and write its report; return the report, or None if it failed.
+
+    Args:
+        tracked: the open run.
+        config: of the run.
+        origin: of the configuration.
+        display: shows how far drawing is.
+        prepared: the rows.
+        result: the fitted tagger and its scores.
+        objective: the objective's metrics, and their values.
+        profile: of the data.
+        provenance: how the run came about.
+    """
+
+    def page() -> Page:
+        return summaries.of_run(
+            config, defaults(config), origin, tracked.id, result, objective, profile, provenance,
+            origin.output / FIGURES,
+        )  # fmt: skip
+
+    makers = {**figures.of_result(prepared, result), **figures.of_data(prepared)}
+    draw(tracked, makers if config.plots.enabled else {}, origin.output, display)
+    return write(tracked, page, origin.output)
+
+
+def draw(tracked: tracking.Run, makers: Makers, output: Path, display: Display) -> None:
+    """Draw figures into the run's folder, and keep them with the run.
+
+    Args:
+        tracked: the open run.
+        makers: of the figures.
+        output: the run's folder.
+        display: shows how far drawing is.
+    """
+    drawn: list[Path] = []
+    with display.steps("Figure", len(makers)) as show:
+        for number, (name, make) in enumerate(makers.items()):
+            drawn += figures.draw({name: make}, output / FIGURES)
+            show(number + 1, name)
+    if drawn:
+        tracked.log_folder(output / FIGURES)
+
+
+def write(tracked: tracking.Run, page: Any, output: Path) -> Path | None:
+    """Write a report, and keep it with the run; one that cannot be written is no reason to fail.
+
+    Args:
+        tracked: the open run.
+        page: gives the page.
+        output: the run's folder.
+
+    Returns:
+        The file, or None.
+    """
+    path = output / REPORT
+    try:
+        html = pages.render(page())
+        with replacing(path) as file:
+            file.write(html)
+    except Exception as error:
+        log.warning("The report cannot be written: %s", error, exc_info=error)
+        return None
+    tracked.log_file(path)
+    return path
+
+
+def defaults(config: Config) -> Config:
+    """Return the configuration that nobody has chosen anything of.
+
+    Args:
+        config: says where the project is.
+    """
+    if not GlobalHydra.instance().is_initialized():  # the process of a launcher
+        with initialize_config_dir(str(Path(config.paths.root) / "conf"), job_name="defaults"):
+            return paths.resolve(check(compose("config")))
+    loader = GlobalHydra.instance().config_loader()
+    cfg = loader.load_configuration("config", [], run_mode=RunMode.RUN)
+    with flag_override(cfg, ["struct", "readonly"], [False, False]):
+        del cfg["hydra"]
+    return paths.resolve(check(cfg))
