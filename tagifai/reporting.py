@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import shlex
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import flag_override
 
-from tagifai import figures, pages, paths, pipeline, summaries, tracking
+from tagifai import comparisons, figures, pages, paths, pipeline, summaries, tracking
 from tagifai.console import Display
 from tagifai.figures import Makers
 from tagifai.files import replacing
+from tagifai.leaderboards import Board
 from tagifai.origins import Origin
 from tagifai.pages import Page
 from tagifai.schema import Config, check
@@ -57,20 +61,54 @@ def of_run(
             origin.output / FIGURES,
         )  # fmt: skip
 
-    makers = {**figures.of_result(prepared, result), **figures.of_data(prepared)}
-    draw(tracked, makers if config.plots.enabled else {}, origin.output, display)
+    if config.plots.enabled:
+        draw(
+            tracked,
+            lambda: {**figures.of_result(prepared, result), **figures.of_data(prepared)},
+            origin.output,
+            display,
+        )
     return write(tracked, page, origin.output)
 
 
-def draw(tracked: tracking.Run, makers: Makers, output: Path, display: Display) -> None:
+def of_board(config: Config, board: Board, said: str, display: Display) -> Path | None:
+    """Draw the figures of a leaderboard and write its report; return the report, or None.
+
+    Args:
+        config: of the comparison.
+        board: the rows.
+        said: which runs are compared.
+        display: shows how far drawing is.
+    """
+    output, nowhere = Path(HydraConfig.get().runtime.output_dir), tracking.Run("comparison")
+    metric = f"{config.task.metric} ({config.task.direction})"
+    if config.plots.enabled:
+        draw(nowhere, lambda: comparisons.figures(board, metric), output, display)
+    command = shlex.join(["run.py", *sys.argv[1:]])
+    title = f"Comparison by {metric}"
+    return write(
+        nowhere,
+        lambda: comparisons.page(board, title, said, output / FIGURES, command),
+        output,
+    )
+
+
+def draw(
+    tracked: tracking.Run, found: Callable[[], Makers], output: Path, display: Display
+) -> None:
     """Draw figures into the run's folder, and keep them with the run.
 
     Args:
         tracked: the open run.
-        makers: of the figures.
+        found: gives what makes the figures.
         output: the run's folder.
         display: shows how far drawing is.
     """
+    try:
+        makers = found()
+    except Exception as error:
+        log.warning("No figures can be drawn: %s", error, exc_info=error)
+        return
     drawn: list[Path] = []
     with display.steps("Figure", len(makers)) as show:
         for number, (name, make) in enumerate(makers.items()):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -108,7 +107,7 @@ def pictures(folder: Path, names: Mapping[str, str]) -> list[Picture]:
     """
     paths = {folder / f"{name}.svg": title for name, title in names.items()}
     return [
-        Picture(title, path.read_bytes(), wide=path.stem in WIDE)
+        Picture(title, path.read_bytes(), wide=path.stem.rpartition("-")[2] in WIDE)
         for path, title in paths.items()
         if path.is_file()
     ]
@@ -145,8 +144,3 @@ def _environment(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
         *((name, str(found)) for name, found in provenance["versions"].items()),
         *([("git", git)] if git else []),
     ]
-
-
-def command(words: Sequence[str]) -> str:
-    """Return words as they are typed."""
-    return shlex.join(words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tagifai.search import jobs, launchers, results
+from tagifai.search import jobs, launchers, report, results
 from tagifai.search.loop import Loop
 from tagifai.search.plan import prepared
 from tagifai.search.settings import Plugin
@@ -31,5 +31,5 @@ def run(sweeper: Plugin, arguments: Sequence[str]) -> None:
             launchers.end_jobs(launcher, 0.0)
             plan.close_dead()
             results.write(plan)
-        results.show(plan)
+        results.show(plan, report.keep(plan))
         loop.check_failures()

@@ -67,8 +67,13 @@ def _track(plan: Plan, found: winners.Found, path: Path) -> None:
     plan.parent.log_file(path)
 
 
-def show(plan: Plan) -> None:
-    """Show the best trials, the counts, what failed and how to go on."""
+def show(plan: Plan, report: Path | None) -> None:
+    """Show the best trials, the counts, what failed and how to go on.
+
+    Args:
+        plan: of the search, which has ended.
+        report: the file, or None if it could not be written.
+    """
     found, display = winners.found(plan.study, plan.metrics), plan.display
     tally = found.tally
     title = f"Study {found.study}: the best {len(found.top)} of {tally.finished} trials"
@@ -86,6 +91,7 @@ def show(plan: Plan) -> None:
     for reason, numbers in found.failures.items():
         named = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
         display.say(f"{len(numbers)} failed ({named}): {reason}", style="red")
+    display.say(f"Report:   {report or 'not written; the log says why'}")
     display.say(f"Results:  {plan.folder / 'optimization_results.yaml'}")
     for trial in found.best:
         words = [f"experiment={_preset_name(found, trial.number)}", *jobs.given_paths(plan.cfg)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tagifai import leaderboards, lookup, readers, reports, selection, store, tracking
+from tagifai import leaderboards, lookup, readers, reporting, reports, selection, store, tracking
 from tagifai.console import Display
 from tagifai.errors import ConfigError
 from tagifai.schema import Config
@@ -34,6 +34,8 @@ def run(config: Config) -> float:
             file.write(reports.to_text(board, path.suffix.lower()[1:], **about))
     display.say(_said(choice, board))
     _show(display, board, f"{task.metric} ({task.direction})", task.limit)
+    report = reporting.of_board(config, board, _said(choice, board), display)
+    display.say(f"Report: {report or 'not written; the log says why'}")
     if task.output is not None:
         display.say(f"All rows written to {task.output}")
     return float(board.rows["mean"].iloc[0])

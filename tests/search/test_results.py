@@ -241,7 +241,7 @@ def test_with_several_objectives_there_is_no_single_best(planning: Planning) -> 
 
 
 def shown(plan: Plan, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    results.show(plan)
+    results.show(plan, Path("report.html"))
     return [line.rstrip() for line in capsys.readouterr().out.splitlines() if line.strip()]
 
 
@@ -259,6 +259,7 @@ def test_the_best_are_shown_with_the_counts_and_the_ways_on(
         "      1   0.7500   model.alpha=0.5000",
         "      0   0.5000   model.alpha=0.2500",
         "Trials: 2 complete",
+        "Report:   report.html",
         f"Results:  {plan.folder}/optimization_results.yaml",
         "Train it: uv run run.py experiment=s 'paths.outputs=a b'",
     ]
@@ -296,6 +297,7 @@ def test_without_a_winner_there_is_no_table_and_nothing_to_train(
     assert shown(plan, capsys) == [
         "Trials: 0 complete, 1 failed",
         "1 failed (0): bad",
+        "Report:   report.html",
         f"Results:  {plan.folder}/optimization_results.yaml",
     ]
 
