@@ -23,7 +23,7 @@ from tagifai.selection import column
 
 NO_INFLUENCE = re.compile(
     r"seed|whitelist"
-    r"|(task|tracking|console|plots|paths|sweep)\..*"
+    r"|(task|tracking|console|cache|plots|paths|sweep)\..*"
     # Where the data are; the digest says which they are.
     r"|data\.(projects|tags|path|val_path|test_path|(\w+_)?sha256)"
 )

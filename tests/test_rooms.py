@@ -51,6 +51,7 @@ PURE = (
     "soundness",
     "probes",
     "leftovers",
+    "plots",
 )
 """Arrays and frames in and out; each may import those before it."""
 
@@ -84,11 +85,11 @@ EDGES = (
     "ledger",
     "folders",
     "cache",
+    "pages",
     "studies",
     "samplers",
     "trials",
     "console",
-    "workers",
 )
 BETWEEN_EDGES = {
     ("datasets", "downloads"),
@@ -152,6 +153,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "archives": {"errors", "files", "artifacts", "claims"},
     "sqlite": set(),
+    "pages": set(),
     "store": {"errors", "addresses", "sqlite"},
     "entries": set(),
     "tracked": {"errors", "addresses", "store", "entries"},
@@ -217,7 +219,16 @@ ARROWS: dict[str, set[str]] = {
     "trainer": {
         *("errors", "schema", "training", "cache", "datasets", "store", "tracking", "console"),
         *("pipeline", "objectives", "profiles", "recording", "runs", "streaming", "sweeps"),
-        *("origins", "rounds", "views", "workers"),
+        *("origins", "reporting", "rounds", "views", "workers"),
+    },
+    "figures": {"losses", "mistakes", "probabilities", "plots", "pipeline"},
+    "summaries": {
+        *("schema", "metrics", "pages", "pipeline", "profiles", "origins"),
+    },
+    "comparisons": {"leaderboards", "reports", "plots", "pages", "summaries"},
+    "reporting": {
+        *("files", "schema", "leaderboards", "console", "pages", "tracking", "paths", "pipeline"),
+        *("origins", "figures", "summaries", "comparisons"),
     },
     "reruns": {"errors", "metrics", "artifacts", "recorded"},
     **{
@@ -239,6 +250,7 @@ ARROWS: dict[str, set[str]] = {
             "removal",
             "origins",
             "views",
+            "reporting",
             "trainer",
             "reruns",
         }
@@ -247,10 +259,10 @@ ARROWS: dict[str, set[str]] = {
     "tasks": set(),
     # Top.
     "search": {
-        *("errors", "addresses", "files", "schema"),
-        *("components", "datasets", "store", "tracking", "lookup", "console"),
-        *("studies", "samplers"),
-        *("objectives", "pipeline", "streaming", "paths", "sweeps"),
+        *("errors", "addresses", "files", "provenance", "schema"),
+        *("components", "datasets", "store", "tracking", "lookup", "console", "pages"),
+        *("studies", "samplers", "plots"),
+        *("objectives", "pipeline", "streaming", "paths", "sweeps", "reporting", "summaries"),
     },
     "sweeper": {"search"},
     "plugins": {"schema"},
@@ -263,7 +275,7 @@ ONLY_IN: dict[str, set[str]] = {
     "mlflow": {"tracking", "tracked", "store", "lookup", "ledger", "registry", "serving", "server"},
     "optuna": {"studies", "samplers", "trials", "search"},
     "hydra": {
-        *("components", "samplers", "paths", "origins", "sweeps"),
+        *("components", "samplers", "paths", "origins", "sweeps", "reporting"),
         *(
             "tasks.elt",
             "tasks.evaluate",
@@ -278,7 +290,7 @@ ONLY_IN: dict[str, set[str]] = {
     },
     "hydra_plugins": {"search", "sweeper"},
     "omegaconf": {
-        *("schema", "recording", "recorded", "sweeps", "tasks.evaluate"),
+        *("schema", "recording", "recorded", "reporting", "sweeps", "tasks.evaluate"),
         *("search", "sweeper", "plugins", "cli", "run"),
     },
     "filelock": {
@@ -286,6 +298,8 @@ ONLY_IN: dict[str, set[str]] = {
         *("promotion", "cache"),
     },
     "imblearn": set(),
+    "jinja2": {"pages"},
+    "matplotlib": {"plots", "figures", "comparisons", "search"},
     "joblib": {"search"},
     "nltk": {"text"},
     "pandera": {"tables"},

@@ -32,11 +32,11 @@ def keep(plan: Plan) -> Path | None:
         plan: of the search, which has ended.
     """
     if plan.config.plots.enabled:
-        from tagifai.plots import searches
+        from tagifai.search import drawings  # late: matplotlib
 
         reporting.draw(
             plan.parent,
-            lambda: searches.figures(plan.study.optuna, plan.metrics),
+            lambda: drawings.figures(plan.study.optuna, plan.metrics),
             plan.folder,
             plan.display,
         )

@@ -1,4 +1,4 @@
-"""Plots of a search: Optuna's own visualizations, with matplotlib, in our frame."""
+"""Drawings of a search: Optuna's own visualizations, with matplotlib, in our frame."""
 
 from __future__ import annotations
 
