@@ -90,8 +90,8 @@ def anchors(page: Path) -> list[str]:
     )
     names: list[str] = []
     for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE):
-        heading = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
-        name = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        name = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
         same = sum(re.fullmatch(re.escape(name) + r"(-\d+)?", other) is not None for other in names)
         names.append(f"{name}-{same}" if same else name)
     return names

@@ -1,22 +1,21 @@
 """The pages of tasks and groups below docs/, made from the schemas and from conf/.
 
-    python -m tests.option_pages        # writes them
+python -m tests.option_pages        # writes them
 """
 
 from __future__ import annotations
 
 import re
-import types
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import yaml
 
-from tagifai.errors import Refused
 from tagifai.schema import NODES, UNLISTED, Config
 from tests.app import ROOT
+from tests.parameters import default_of, escaped, first_sentence, meanings, parameters, shown
 
 CONF = ROOT / "conf"
 DOCS = ROOT / "docs"
@@ -53,7 +52,10 @@ EXAMPLES = {
     "rollback": ["task=rollback"],
     "serve": ["task=serve", "task=serve task.run_id=latest task.port=8080"],
     "rerun": ["task=rerun", "task=rerun task.run_id=best"],
-    "elt": ["task=elt data=madewithml", "task=elt data=table data.path=reviews.csv task.force=true"],
+    "elt": [
+        "task=elt data=madewithml",
+        "task=elt data=table data.path=reviews.csv task.force=true",
+    ],
     "export": ["task=export task.path=model.zip"],
     "import": ["task=import task.path=model.zip"],
     "clean": ["task=clean", "task=clean task.days=7 task.max_gb=2 task.apply=true"],
@@ -66,9 +68,6 @@ WITHOUT_GROUP = ("training", "objective", "sweep", "paths")
 
 PLACES = {"pruner": "hydra/sweeper/pruner", "launcher": "hydra/launcher"}
 """Groups of Hydra's that have options of ours."""
-
-SHOWN = 48
-"""Characters of a value that are shown."""
 
 
 @dataclass(frozen=True)
@@ -134,108 +133,6 @@ def read_defaults() -> list[dict[str, Any]]:
     return [item for item in found if isinstance(item, dict)]
 
 
-# --- a schema's parameters ---------------------------------------------------------------------
-
-
-def meanings(schema: type) -> dict[str, str]:
-    """Return what the docstrings of a schema and of those that it extends say of its fields."""
-    found: dict[str, str] = {}
-    for kind in reversed(schema.__mro__):
-        _, _, listed = (kind.__doc__ or "").partition("Args:\n")
-        for name, text in re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", listed, re.MULTILINE):
-            words = " ".join(text.split())
-            # It stands below the one that it is like, wherever that is listed.
-            before = next(reversed(found.values()), "")
-            found[name] = before if words == "likewise." and before else words
-    return found
-
-
-def kind_of(hint: Any) -> str:
-    """Return a type in words."""
-    if get_origin(hint) in (Union, types.UnionType):
-        return " or ".join(kind_of(part) for part in get_args(hint))
-    if get_origin(hint) is list:
-        return f"list of {kind_of(get_args(hint)[0])}s"
-    if get_origin(hint) is dict:
-        return "mapping"
-    named = {str: "text", int: "whole number", float: "number", bool: "true or false"}
-    return {**named, type(None): "null", Any: "text or list of texts"}[hint]
-
-
-def shown(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    text = str(value).replace("'", "") if isinstance(value, list | dict) else str(value)
-    text = " ".join(text.split()).replace("|", "\\|")
-    return text if len(text) <= SHOWN else text[: SHOWN - 2].rstrip() + " …"
-
-
-def default_of(field: Field[Any]) -> str:
-    made = field.default_factory() if field.default_factory is not MISSING else field.default
-    if made in (MISSING, "???"):
-        return "to be given"
-    return "(blank)" if made == "" else f"`{shown(made)}`"
-
-
-def allowed(schema: type, field: Field[Any], hint: Any) -> str:
-    """Return what the schema says when it refuses a value, if it refuses any."""
-    named = {"name": "x"} if any(f.name == "name" for f in fields(schema)) else {}
-    for value in _wrong(hint):
-        try:
-            schema(**{**named, field.name: value})
-        except Refused as error:
-            if error.key == field.name:
-                return error.allowed.partition(" = ")[0] if " - " in error.allowed else error.allowed
-        except (AttributeError, TypeError, ValueError):
-            continue
-    return ""
-
-
-def _wrong(hint: Any) -> list[Any]:
-    parts = set(get_args(hint)) or {hint}
-    found: list[Any] = []
-    if int in parts:
-        found.append(-1)
-    if float in parts:
-        found.extend([-1.0, 2.0])
-    if str in parts or Any in parts:
-        found.append("?")
-    return found
-
-
-def parameters(schema: type, prefix: str) -> list[str]:
-    """Return the rows of a table of parameters, without those that belong to the option."""
-    hints, said = get_type_hints(schema), meanings(schema)
-    rows = []
-    for field in fields(schema):
-        if field.name == "_target_" or (prefix == "task" and field.name == "name"):
-            continue
-        kind, takes = kind_of(hints[field.name]), allowed(schema, field, hints[field.name])
-        meaning = with_null(said.get(field.name, ""))
-        row = [f"`{prefix}.{field.name}`", kind, default_of(field), takes, meaning]
-        rows.append(f"| {' | '.join(escaped(cell) for cell in row)} |")
-    if not rows:
-        return []
-    return ["| parameter | type | default | takes | meaning |", "|---|---|---|---|---|", *rows]
-
-
-def escaped(cell: str) -> str:
-    """Return a text without what would end a table's cell or begin a tag."""
-    return re.sub(r"(?<!\\)([|<])", r"\\\1", cell)
-
-
-def with_null(text: str) -> str:
-    return re.sub(r"\bNone\b", "`null`", text)
-
-
-def undocumented() -> list[str]:
-    """Return the fields of which no docstring says anything."""
-    others = {get_type_hints(Config)[name] for name in WITHOUT_GROUP}
-    schemas = {*NODES.values(), *others} - {Config}
-    known = [(s, f.name) for s in schemas for f in fields(s) if f.name not in ("_target_", "name")]
-    return sorted(f"{s.__name__}.{name}" for s, name in known if not meanings(s).get(name))
-
-
 # --- pages -------------------------------------------------------------------------------------
 
 
@@ -262,10 +159,6 @@ def title(guide: str) -> str:
     return text.splitlines()[0].removeprefix("# ")
 
 
-def first_sentence(schema: type) -> str:
-    return " ".join((schema.__doc__ or "").partition("\n\n")[0].split())
-
-
 def task_page(name: str) -> list[str]:
     schema = NODES[f"task/{name}"]
     examples = [f"uv run run.py {arguments}" for arguments in EXAMPLES[name]]
@@ -282,13 +175,15 @@ def group_page(name: str, place: str) -> list[str]:
         cells = [f"`{option.name}`{default}", option.about, ", ".join(option.settings())]
         lines.append(f"| {' | '.join(escaped(cell) for cell in cells)} |")
     if f"{place}/custom" in UNLISTED:
-        lines.append(f"| `custom` | Any class by its name. | `_target_`: see [{place}](#any-class) |")
+        lines.append(
+            f"| `custom` | Any class by its name. | `_target_`: see [{place}](#any-class) |"
+        )
     schemas = dict.fromkeys(s for o in listed if (s := o.schema(place)) is not None)
     for schema in schemas:
         users = [f"`{o.name}`" for o in listed if resolved(o, place, listed) is schema]
         if table := parameters(schema, place):
             heading = "Parameters" if len(schemas) == 1 else f"Parameters of {', '.join(users)}"
-            lines += ["", f"## {heading}", "", with_null(first_sentence(schema)), "", *table]
+            lines += ["", f"## {heading}", "", first_sentence(schema), "", *table]
     if f"{place}/custom" in UNLISTED:
         lines += ["", "## Any class", "", *custom(place)]
     return [*lines, *see_also(name)]
@@ -308,8 +203,7 @@ def custom(group: str) -> list[str]:
         " +vectorizer.analyzer=word",
     }[group]
     return [
-        f"`{group}=custom` takes a class of scikit-learn or imbalanced-learn by its full name, with"
-        " any of its arguments:",
+        f"`{group}=custom` takes a class of scikit-learn or imbalanced-learn by its full name:",
         "",
         "```sh",
         f"uv run run.py {group}=custom {example}",
@@ -330,10 +224,10 @@ def settings_page() -> list[str]:
     said = meanings(Config)
     defaults = {f.name: default_of(f) for f in fields(Config)}
     for name in ("seed", "whitelist"):
-        lines.append(f"- `{name}` (default {defaults[name]}): {said[name]}")
+        lines += [f"- `{name}` (default {defaults[name]}): {said[name]}"]
     for name in WITHOUT_GROUP:
         schema = get_type_hints(Config)[name]
-        lines += ["", f"## {name}", "", with_null(first_sentence(schema)), ""]
+        lines += ["", f"## {name}", "", first_sentence(schema), ""]
         lines += parameters(schema, name)
     return lines
 
