@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 import yaml
 
 from tagifai.schema import NODES, UNLISTED, Config
+from tagifai.sweeper import SearchConf
 from tests.app import ROOT
 from tests.parameters import default_of, escaped, first_sentence, meanings, parameters, shown
 
@@ -26,7 +27,7 @@ FOOT = f"<!-- Made by `{COMMAND}` from tagifai/schema/ and conf/: what is change
 
 GUIDES = {
     "own-data": ("data", "elt", "preprocessing", "split"),
-    "search": ("sweep", "experiment", "pruner"),
+    "search": ("sweep", "experiment", "pruner", "sweeper"),
     "cluster": ("launcher",),
     "compare": ("compare", "errors", "evaluate", "tracking"),
     "share-and-serve": (
@@ -62,6 +63,44 @@ EXAMPLES = {
     "info": ["task=info"],
 }
 """Arguments that a test composes."""
+
+MORE = {
+    "train": "The data set is made first if it is not there. What is returned to a search, and"
+    " shown at the end, is `objective.metric`.",
+    "elt": "It does so only if anything has changed, and shows what is in the data: classes,"
+    " lengths, duplicates, texts in more than one part.",
+    "errors": "It shows the confusion matrix, and for linear models the terms that spoke for a"
+    " mistake and against it.",
+    "compare": "A row has mean and deviation and, to the baseline, the paired difference with its"
+    " interval (Student's t).",
+    "promote": "The two are compared on the same test rows. Trials of searches are never promoted.",
+    "rerun": "The two are compared to the last bit. What differs is a table, and exit code 1.",
+    "import": "It keeps the run's own id, and the latest run stays the latest.",
+    "clean": "These are failed runs and pruned trials, models that are neither the latest nor"
+    " registered, old output folders and caches, and what interrupted writes left.",
+    "predict": "It uses the run's own cleaning, model and threshold.",
+    "evaluate": "The rows are the run's own test rows, or those of a labelled file.",
+}
+"""What there is to say of a task beside its schema."""
+
+DECIDES = {
+    "data": "where the rows come from, and the label policy",
+    "preprocessing": "cleaning",
+    "split": "sizes of train, validation and test",
+    "vectorizer": "features",
+    "sampling": "balancing of the train rows; `model.class_weight=balanced` weighs them instead",
+    "model": "the classifier",
+    "threshold": 'below which probability a text becomes "other"',
+    "tracking": "where runs are recorded",
+    "console": "what you see",
+    "experiment": "presets of runs: they choose options, and options of the command line win; the"
+    " winners of your searches are among them",
+    "sweep": "presets of searches, which need `-m`",
+    "sweeper": "how a search goes",
+    "pruner": "when a trial of a search is stopped early",
+    "launcher": "where trials run",
+}
+"""What a group is for."""
 
 WITHOUT_GROUP = ("training", "objective", "sweep", "paths")
 """Settings of the configuration that belong to no group."""
@@ -144,6 +183,7 @@ def pages() -> dict[Path, str]:
     made |= {DOCS / "groups" / f"{name}.md": group_page(name, name) for name in groups}
     made |= {DOCS / "groups" / f"{n}.md": preset_page(n) for n in ("experiment", "sweep")}
     made |= {DOCS / "groups" / f"{n}.md": group_page(n, p) for n, p in PLACES.items()}
+    made[DOCS / "groups" / "sweeper.md"] = sweeper_page()
     made[DOCS / "groups" / "settings.md"] = settings_page()
     made[DOCS / "configuration.md"] = contents(tasks, groups)
     return {path: "\n".join([*lines, "", FOOT]) + "\n" for path, lines in made.items()}
@@ -163,13 +203,21 @@ def task_page(name: str) -> list[str]:
     schema = NODES[f"task/{name}"]
     examples = [f"uv run run.py {arguments}" for arguments in EXAMPLES[name]]
     table = parameters(schema, "task") or ["It has no parameters of its own."]
-    lines = [f"# task={name}", "", first_sentence(schema), "", "```sh", *examples, "```", ""]
+    about = f"{first_sentence(schema)} {MORE.get(name, '')}".strip()
+    lines = [f"# task={name}", "", about, "", "```sh", *examples, "```", ""]
     return [*lines, *table, *see_also(name)]
 
 
 def group_page(name: str, place: str) -> list[str]:
     listed = options(place)
-    lines = [f"# {place}", "", "| option | what it is | its settings |", "|---|---|---|"]
+    lines = [
+        f"# {place}",
+        "",
+        f"Decides {DECIDES[name]}.",
+        "",
+        "| option | what it is | its settings |",
+        "|---|---|---|",
+    ]
     for option in listed:
         default = " (default)" if option is listed[0] and place not in PLACES.values() else ""
         cells = [f"`{option.name}`{default}", option.about, ", ".join(option.settings())]
@@ -212,11 +260,16 @@ def custom(group: str) -> list[str]:
 
 
 def preset_page(group: str) -> list[str]:
-    lines = [f"# {group}", "", "Presets; none is chosen by default."]
+    lines = [f"# {group}", "", f"These are {DECIDES[group]}. None is chosen by default."]
     for option in options(group):
         body = option.text.strip()
         lines += ["", f"## {group}={option.name}", "", option.about, "", "```yaml", body, "```"]
     return [*lines, *see_also(group)]
+
+
+def sweeper_page() -> list[str]:
+    lines = ["# hydra/sweeper", "", f"Decides {DECIDES['sweeper']}. The presets choose `tagifai`."]
+    return [*lines, "", *parameters(SearchConf, "hydra.sweeper"), *see_also("sweeper")]
 
 
 def settings_page() -> list[str]:
@@ -238,14 +291,15 @@ def contents(tasks: list[str], groups: list[str]) -> list[str]:
     for name in tasks:
         about = first_sentence(NODES[f"task/{name}"])
         lines.append(f"| [`{name}`](tasks/{name}.md) | {escaped(about)} |")
-    lines += ["", "| group | options, the default first |", "|---|---|"]
+    lines += ["", "| group | options, the default first | what it decides |", "|---|---|---|"]
     for name in [*groups, "experiment", "sweep"]:
         known = [f"`{option.name}`" for option in options(name)]
         known += ["`custom`"] if f"{name}/custom" in UNLISTED else []
-        lines.append(f"| [`{name}`](groups/{name}.md) | {', '.join(known)} |")
+        lines.append(f"| [`{name}`](groups/{name}.md) | {', '.join(known)} | {DECIDES[name]} |")
     for name, place in PLACES.items():
         known = [f"`{option.name}`" for option in options(place)]
-        lines.append(f"| [`{place}`](groups/{name}.md) | {', '.join(known)} |")
+        lines.append(f"| [`{place}`](groups/{name}.md) | {', '.join(known)} | {DECIDES[name]} |")
+    lines.append(f"| [`hydra/sweeper`](groups/sweeper.md) | `tagifai` | {DECIDES['sweeper']} |")
     rest = ", ".join(f"`{name}`" for name in ("seed", *WITHOUT_GROUP))
     return [*lines, "", f"Beside them: [settings without a group](groups/settings.md), {rest}."]
 

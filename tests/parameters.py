@@ -36,7 +36,8 @@ def kind_of(hint: Any) -> str:
     if get_origin(hint) is dict:
         return "mapping"
     named = {str: "text", int: "whole number", float: "number", bool: "true or false"}
-    return {**named, type(None): "null", Any: "text or list of texts"}[hint]
+    # Any is a text or a list of them, and an option of a group of its own in the sweeper.
+    return {**named, type(None): "null", Any: "any"}.get(hint, "option")
 
 
 def shown(value: Any) -> str:
@@ -83,11 +84,11 @@ def _wrong(hint: Any) -> list[Any]:
 
 
 def parameters(schema: type, prefix: str) -> list[str]:
-    """Return the rows of a table of parameters, without those that belong to the option."""
+    """Return a table of a schema's parameters, without those that belong to the option."""
     hints, said = get_type_hints(schema), meanings(schema)
     rows = []
     for field in fields(schema):
-        if field.name == "_target_" or (prefix == "task" and field.name == "name"):
+        if field.name in ("_target_", "defaults") or f"{prefix}.{field.name}" == "task.name":
             continue
         kind, takes = kind_of(hints[field.name]), allowed(schema, field, hints[field.name])
         meaning = with_null(said.get(field.name, ""))
@@ -99,8 +100,9 @@ def parameters(schema: type, prefix: str) -> list[str]:
 
 
 def escaped(cell: str) -> str:
-    """Return a text without what would end a table's cell or begin a tag."""
-    return re.sub(r"(?<!\\)([|<])", r"\\\1", cell)
+    """Return a text without what would end a table's cell or, but in code, begin a tag."""
+    parts = re.sub(r"(?<!\\)\|", r"\\|", cell).split("`")
+    return "`".join(p if n % 2 else p.replace("<", r"\<") for n, p in enumerate(parts))
 
 
 def with_null(text: str) -> str:
@@ -113,5 +115,6 @@ def first_sentence(schema: type) -> str:
 
 def undocumented(schemas: Iterable[type]) -> list[str]:
     """Return the fields of which no docstring says anything."""
-    known = [(s, f.name) for s in schemas for f in fields(s) if f.name not in ("_target_", "name")]
+    unsaid = ("_target_", "defaults", "name")
+    known = [(s, f.name) for s in schemas for f in fields(s) if f.name not in unsaid]
     return sorted(f"{s.__name__}.{name}" for s, name in known if not meanings(s).get(name))
