@@ -30,9 +30,8 @@ GUIDES = {
     "search": ("sweep", "experiment", "pruner", "sweeper"),
     "cluster": ("launcher",),
     "compare": ("compare", "errors", "evaluate", "tracking"),
-    "share-and-serve": (
-        *("predict", "promote", "rollback", "serve", "export", "import", "rerun", "clean"),
-    ),
+    "records": ("clean", "cache"),
+    "share-and-serve": (*("predict", "promote", "rollback", "serve", "export", "import", "rerun"),),
     "extend": ("vectorizer", "model", "sampling", "threshold"),
 }
 """Guides, and the pages that they tell more of."""
@@ -93,6 +92,7 @@ DECIDES = {
     "threshold": 'below which probability a text becomes "other"',
     "tracking": "where runs are recorded",
     "console": "what you see",
+    "cache": "how much of cleaned texts and features is kept for runs that need the same ones",
     "experiment": "presets of runs: they choose options, and options of the command line win; the"
     " winners of your searches are among them",
     "sweep": "presets of searches, which need `-m`",
