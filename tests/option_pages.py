@@ -223,9 +223,7 @@ def group_page(name: str, place: str) -> list[str]:
         cells = [f"`{option.name}`{default}", option.about, ", ".join(option.settings())]
         lines.append(f"| {' | '.join(escaped(cell) for cell in cells)} |")
     if f"{place}/custom" in UNLISTED:
-        lines.append(
-            f"| `custom` | Any class by its name. | `_target_`: see [{place}](#any-class) |"
-        )
+        lines.append("| `custom` | Any class by its name. | [`_target_`](#any-class) |")
     schemas = dict.fromkeys(s for o in listed if (s := o.schema(place)) is not None)
     for schema in schemas:
         users = [f"`{o.name}`" for o in listed if resolved(o, place, listed) is schema]
