@@ -31,6 +31,7 @@ GUIDES = {
     "cluster": ("launcher",),
     "compare": ("compare", "errors", "evaluate", "tracking"),
     "records": ("clean", "cache"),
+    "reports": ("plots",),
     "share-and-serve": (*("predict", "promote", "rollback", "serve", "export", "import", "rerun"),),
     "extend": ("vectorizer", "model", "sampling", "threshold"),
 }
@@ -92,6 +93,7 @@ DECIDES = {
     "threshold": 'below which probability a text becomes "other"',
     "tracking": "where runs are recorded",
     "console": "what you see",
+    "plots": "whether figures are drawn",
     "cache": "how much of cleaned texts and features is kept for runs that need the same ones",
     "experiment": "presets of runs: they choose options, and options of the command line win; the"
     " winners of your searches are among them",
