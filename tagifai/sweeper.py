@@ -18,11 +18,15 @@ class SearchConf(OptunaSweeperConf):
     """The settings of the stock Optuna sweeper and more.
 
     Args:
+        sampler: an option of `hydra/sweeper/sampler`: tpe, random, grid, qmc, nsgaii and others.
         direction: follows the objective.
         storage: where studies are; None keeps the study in memory.
         study_name: None is `<preset>-<data>`.
         n_trials: of the study as a whole, however often it is taken up again.
+        n_jobs: workers, of launchers that have several.
         max_failure_rate: share of the trials that may fail; when all fail, it is an error anyway.
+        params: the space, by parameter, in Hydra's override grammar.
+        custom_search_space: full name of a function of configuration and trial that adds to it.
         pruner: of `optuna.pruners`; an option of `hydra/sweeper/pruner`, or a `_target_`.
         timeout: seconds after which no further trial begins; None never ends early.
         when: parameters that belong to one choice of another one, such as

@@ -32,7 +32,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SLOWEST = (
-    *("test_readme", "test_tasks", "test_search", "test_launchers", "test_own_data"),
+    *("test_guides", "test_readme", "test_tasks", "test_search", "test_launchers", "test_own_data"),
     *("test_rerun", "test_promote", "test_serve", "test_clean"),
 )
 """Modules that take longest; begun first, so that no process waits for another's at the end."""

@@ -47,7 +47,13 @@ from tagifai.schema.vectorizers import Counts, Hashing, Tfidf, Union
 
 @dataclass
 class Config:
-    """The whole configuration; fields without a type here take any of their group's schemas."""
+    """The whole configuration; fields without a type here take any of their group's schemas.
+
+    Args:
+        seed: the only source of randomness.
+        whitelist: packages of your own whose classes may be named, such as mypackage.*; read from
+            conf/config.yaml alone.
+    """
 
     seed: int = 42
     task: Any = MISSING

@@ -73,7 +73,7 @@ class Table(Data):
     """A table with texts and labels, or one for each part.
 
     Args:
-        name: None takes it from the file's.
+        name: folder of the stored table; blank takes it from the file's name.
         path: URL or path of a CSV, TSV, JSON Lines or Parquet file, compressed with gzip or not.
             With `val_path` or `test_path` it has the train rows.
         val_path: URL or path of the validation rows; None cuts them from the train rows.

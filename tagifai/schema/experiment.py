@@ -19,8 +19,14 @@ class Preprocessing:
 
     Args:
         first: steps of one's own by name, before all others; see `tagifai.text.cleaning_step`.
+        lower: lower-case the text.
         stopwords: words to delete; an item may be several of them, with commas between.
         language: whose stop words to delete too, such as "de" or "german"; None has none.
+        separate_punctuation: put spaces around punctuation, so that it is a word of its own.
+        keep: characters to keep, as inside the brackets of a regular expression; all others become
+            spaces. None keeps all.
+        remove_links: delete what begins with http.
+        stem: reduce every word to its Porter stem.
         last: steps of one's own, after all others.
     """
 
@@ -73,7 +79,11 @@ class Split:
 
 @dataclass
 class RandomOver:
-    """Arguments of imbalanced-learn's RandomOverSampler."""
+    """Arguments of imbalanced-learn's RandomOverSampler.
+
+    Args:
+        sampling_strategy: the classes that get more rows.
+    """
 
     _target_: str = "imblearn.over_sampling.RandomOverSampler"
     sampling_strategy: str = "all"
@@ -85,7 +95,12 @@ class RandomOver:
 
 @dataclass
 class RandomUnder:
-    """Arguments of imbalanced-learn's RandomUnderSampler."""
+    """Arguments of imbalanced-learn's RandomUnderSampler.
+
+    Args:
+        sampling_strategy: the classes that get fewer rows.
+        replacement: a row may be drawn more than once.
+    """
 
     _target_: str = "imblearn.under_sampling.RandomUnderSampler"
     sampling_strategy: str = "auto"
@@ -126,7 +141,11 @@ class Training:
 
 @dataclass
 class Quantile:
-    """The threshold is a quantile of the predicted classes' probabilities on validation rows."""
+    """The threshold is a quantile of the predicted classes' probabilities on validation rows.
+
+    Args:
+        q: share of the validation rows that fall below the threshold.
+    """
 
     _target_: str = "tagifai.thresholds.Quantile"
     q: float = 0.25
@@ -144,7 +163,11 @@ class Auto(Quantile):
 
 @dataclass
 class Tuned:
-    """The threshold is the one with the best score on the validation rows."""
+    """The threshold is the one with the best score on the validation rows.
+
+    Args:
+        score: weighted over the classes.
+    """
 
     _target_: str = "tagifai.tuning.Tuned"
     score: str = "f1"
@@ -155,7 +178,11 @@ class Tuned:
 
 @dataclass
 class Fixed:
-    """The threshold is a given probability."""
+    """The threshold is a given probability.
+
+    Args:
+        value: the probability below which a text gets the label of the rest.
+    """
 
     _target_: str = "tagifai.thresholds.Fixed"
     value: float = 0.5

@@ -12,7 +12,21 @@ WEIGHTS = (None, "balanced")
 
 @dataclass
 class SGD:
-    """Arguments of scikit-learn's SGDClassifier; None leaves its default (penalty: has none)."""
+    """Arguments of scikit-learn's SGDClassifier; None leaves its default (penalty: has none).
+
+    Args:
+        loss: what a step lowers; log_loss and modified_huber have probabilities.
+        penalty: on the weights; elasticnet is l1 and l2 together, None is none.
+        alpha: strength of the penalty.
+        l1_ratio: share of l1 in elasticnet.
+        fit_intercept: learn a constant for each class.
+        learning_rate: how steps get smaller; pa1 and pa2 are passive-aggressive steps.
+        eta0: size of a step at the start.
+        power_t: exponent of invscaling.
+        class_weight: balanced weighs rows so that all classes count the same.
+        average: keep the mean of the weights over all steps.
+        shuffle: take the rows of an epoch in another order each time.
+    """
 
     _target_: str = "sklearn.linear_model.SGDClassifier"
     loss: str = "log_loss"
@@ -68,6 +82,10 @@ class LogisticRegression:
 
     Args:
         C: inverse of the strength of the L2 penalty.
+        class_weight: balanced weighs rows so that all classes count the same.
+        fit_intercept: learn a constant for each class.
+        max_iter: steps at most.
+        tol: the gradient at which it is good enough.
     """
 
     _target_: str = "sklearn.linear_model.LogisticRegression"
@@ -90,6 +108,7 @@ class ComplementNB:
 
     Args:
         alpha: smoothing.
+        fit_prior: learn how frequent classes are; counts only if there is one class.
         norm: normalize the weights a second time.
     """
 
@@ -108,6 +127,10 @@ class LinearSVC:
 
     Args:
         C: inverse of the strength of the penalty.
+        loss: hinge or squared_hinge.
+        class_weight: balanced weighs rows so that all classes count the same.
+        max_iter: steps at most.
+        tol: the change at which it is good enough.
         folds: of the calibration; copies of a row stand in the same one.
         method: sigmoid or isotonic.
         ensemble: keep a machine for each fold, instead of one fitted to all rows.

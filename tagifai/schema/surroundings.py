@@ -167,7 +167,13 @@ class Sweep:
 
 @dataclass
 class Paths:
-    """Folders: the project's root, run folders below outputs, all that outlives a run in stores."""
+    """Folders.
+
+    Args:
+        root: the project's, which run.py sets.
+        outputs: a folder for each run is below it.
+        stores: what outlives a run.
+    """
 
     root: str = MISSING
     outputs: str = MISSING

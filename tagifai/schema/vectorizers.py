@@ -13,7 +13,18 @@ NORMS = (None, "l1", "l2")
 
 @dataclass
 class Terms:
-    """What the vectorizers of terms have in common; None leaves scikit-learn's default."""
+    """What the vectorizers of terms have in common; None leaves scikit-learn's default.
+
+    Args:
+        analyzer: terms are n-grams of words, of characters (char), or of characters within words,
+            which are padded with a space (char_wb).
+        ngram_min: length of the shortest n-grams, in words or characters.
+        ngram_max: length of the longest.
+        lowercase: lower-case texts first.
+        strip_accents: remove accents, by ascii or unicode; None leaves them.
+        token_pattern: regular expression of a word; None takes two letters or digits and more.
+        binary: count a term once a text.
+    """
 
     _target_: str = MISSING
     analyzer: str = "char"
@@ -53,7 +64,14 @@ class Counts(Terms):
 
 @dataclass
 class Tfidf(Counts):
-    """Arguments of scikit-learn's TfidfVectorizer."""
+    """Arguments of scikit-learn's TfidfVectorizer.
+
+    Args:
+        norm: length that texts are brought to; None leaves them.
+        use_idf: weigh terms by how few texts have them.
+        smooth_idf: count every term in one more text.
+        sublinear_tf: 1 + log(count) in the place of the count.
+    """
 
     _target_: str = "tagifai.features.tfidf"
     norm: str | None = "l2"
@@ -72,6 +90,7 @@ class Hashing(Terms):
 
     Args:
         n_features: columns.
+        norm: length that texts are brought to; None leaves them.
     """
 
     _target_: str = "tagifai.features.hashing"
@@ -86,7 +105,26 @@ class Hashing(Terms):
 
 @dataclass
 class Union:
-    """tf-idf of words beside tf-idf of characters; what is not said of one counts for both."""
+    """tf-idf of words beside tf-idf of characters; what is not said of one counts for both.
+
+    Args:
+        word_ngram_min: words of the shortest n-grams.
+        word_ngram_max: words of the longest.
+        char_ngram_min: characters of the shortest n-grams.
+        char_ngram_max: characters of the longest.
+        char_analyzer: char, or char_wb within words.
+        char_weight: of the characters' columns, beside 1 for those of words.
+        lowercase: lower-case texts first.
+        strip_accents: remove accents, by ascii or unicode; None leaves them.
+        min_df: terms in fewer texts are left out; a count, or a share of the texts.
+        max_df: terms in more texts are left out; likewise.
+        max_features: so many of the most frequent terms are kept of each; None keeps all.
+        binary: count a term once a text.
+        norm: length that texts are brought to; None leaves them.
+        use_idf: weigh terms by how few texts have them.
+        smooth_idf: count every term in one more text.
+        sublinear_tf: 1 + log(count) in the place of the count.
+    """
 
     _target_: str = "tagifai.features.union"
     word_ngram_min: int = 1

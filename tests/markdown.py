@@ -1,0 +1,162 @@
+"""Pages in Markdown: their blocks of code, which are run as written, and their links."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.app import ROOT, TIMEOUT_SECONDS, environment
+
+GUIDES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+# Blocks of `sh` are for reading: servers, a download and runs on it, searches of minutes, what is
+# installed, clusters and benchmarks.
+NEED_MORE = (
+    *("mlflow ui", "mlflow models", "MLFLOW_TRACKING_URI=", "task=serve", "curl "),
+    *("data=madewithml", "experiment=reference", "-m sweep=", "pip install", "-m tests."),
+    *("-sc install=", "activate", "compinit", "task.apply=true", "task=rollback"),
+    *("git ", "conda "),
+)
+
+REVIEWS = "title,body,stars\n" + "".join(
+    f"Number {i},{text} indeed,{stars}\n"
+    for i in range(20)
+    for text, stars in (("It works well", 5), ("Broken in a week", 1))
+)
+"""The reader's own: a table of two classes."""
+
+OF_ONE_S_OWN = {
+    "tagifai/text.py": "first=[mask_numbers]",
+    "tagifai/metrics.py": "Objective val_accuracy = ",
+    "tagifai/slices.py": "slice mentions_bert",
+}
+"""Modules that a block adds a function to, and what the next block's command then shows."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of code.
+
+    Args:
+        page: where it is.
+        kind: the word behind the fence.
+        text: what is in it.
+        shows: what its commands have to show, because of the block before it.
+    """
+
+    page: Path
+    kind: str
+    text: str
+    shows: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.page.name}:{self.text.splitlines()[0][:50]}"
+
+
+def blocks(page: Path) -> list[Block]:
+    """Return the blocks of a page in their order."""
+    found = re.findall(
+        r"^```(\w+)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    made: list[Block] = []
+    for kind, text in found:
+        before = re.match(r"# (tagifai/\S+)\n", made[-1].text) if made else None
+        made.append(Block(page, kind, text, OF_ONE_S_OWN[before[1]] if before else ""))
+    return made
+
+
+def prose(page: Path) -> str:
+    """Return a page without its blocks of code and what is code in a line."""
+    text = page.read_text(encoding="utf-8")
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"`[^`\n]*`", "", text)
+
+
+def links(page: Path) -> list[str]:
+    """Return the targets of a page's links and pictures."""
+    return re.findall(r"\]\(([^)\s]+)\)", prose(page))
+
+
+def anchors(page: Path) -> list[str]:
+    """Return the names that GitHub gives to a page's headings."""
+    text = re.sub(
+        r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
+    names: list[str] = []
+    for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE):
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        name = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
+        same = sum(re.fullmatch(re.escape(name) + r"(-\d+)?", other) is not None for other in names)
+        names.append(f"{name}-{same}" if same else name)
+    return names
+
+
+def copy_project(folder: Path) -> Path:
+    """Copy the project, with tables of the reader's own, so that commands may write to it."""
+    for name in ("conf", "tagifai"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    shutil.copy(ROOT / "run.py", folder / "run.py")
+    (folder / "outputs").mkdir()
+    (folder / "reviews.csv").write_text(REVIEWS)
+    (folder / "tickets").mkdir()
+    tickets = REVIEWS.replace("title,body,stars", "subject,body,team")
+    (folder / "tickets" / "tickets.csv").write_text(tickets)
+    return folder
+
+
+def check(project: Path, block: Block) -> None:
+    """Do what a block says, and look at what comes of it."""
+    named = re.match(r"# ((conf|tagifai)/\S+)\n", block.text)
+    if named and block.kind == "yaml":
+        (project / named[1]).write_text(block.text.removeprefix(named[0]))
+        assert (project / named[1]).stat().st_size > 0
+    elif named and block.kind == "python":
+        with (project / named[1]).open("a") as file:
+            file.write("\n\n" + block.text)
+        assert OF_ONE_S_OWN[named[1]]
+    elif block.kind == "python":
+        program = project / "example.py"
+        program.write_text(block.text)
+        assert len(run(project, f"{sys.executable} example.py").splitlines()) == 2
+    elif block.kind == "bash":
+        for command in commands(block.text):
+            assert block.shows in run(project, here(command))
+    else:
+        assert block.kind in ("sh", "text")
+        shown = commands(block.text) if block.kind == "sh" else []
+        assert [c for c in shown if not any(part in c for part in NEED_MORE)] == []
+
+
+def commands(block: str) -> list[str]:
+    return [line for line in block.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+def here(command: str) -> str:
+    """The command in the environment that the tests run in."""
+    command = command.replace("pip install uv && ", "")
+    return command.replace("uv run run.py", f"{sys.executable} run.py")
+
+
+def run(project: Path, command: str) -> str:
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"],
+        cwd=project,
+        env=environment({"PATH": os.environ["PATH"]}),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    # Hydra says there what it launches in a sweep; all else would be a complaint.
+    said = [line for line in done.stderr.splitlines() if not line.startswith(("Launching", "\t#"))]
+    assert said == [], command
+    return done.stdout

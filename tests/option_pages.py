@@ -1,0 +1,318 @@
+"""The pages of tasks and groups below docs/, made from the schemas and from conf/.
+
+python -m tests.option_pages        # writes them
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import yaml
+
+from tagifai.schema import NODES, UNLISTED, Config
+from tagifai.sweeper import SearchConf
+from tests.app import ROOT
+from tests.parameters import default_of, escaped, first_sentence, meanings, parameters, shown
+
+CONF = ROOT / "conf"
+DOCS = ROOT / "docs"
+
+COMMAND = "python -m tests.option_pages"
+
+FOOT = f"<!-- Made by `{COMMAND}` from tagifai/schema/ and conf/: what is changed here is lost. -->"
+
+GUIDES = {
+    "own-data": ("data", "elt", "preprocessing", "split"),
+    "search": ("sweep", "experiment", "pruner", "sweeper"),
+    "cluster": ("launcher",),
+    "compare": ("compare", "errors", "evaluate", "tracking"),
+    "records": ("clean", "cache"),
+    "reports": ("plots",),
+    "share-and-serve": (*("predict", "promote", "rollback", "serve", "export", "import", "rerun"),),
+    "extend": ("vectorizer", "model", "sampling", "threshold"),
+}
+"""Guides, and the pages that they tell more of."""
+
+EXAMPLES = {
+    "train": ["task=train", "vectorizer=tfidf_word model.alpha=1e-5 training.patience=5"],
+    "predict": [
+        'task=predict task.text="Detecting cars in video"',
+        "task=predict task.input=texts.txt task.output=tagged.jsonl",
+    ],
+    "evaluate": ["task=evaluate", "task=evaluate task.data=labelled.csv task.output=scores.json"],
+    "errors": ["task=errors", "task=errors task.part=val task.limit=20 task.terms=3"],
+    "compare": [
+        "task=compare",
+        "task=compare task.metric=val_f1 task.baseline=tfidf_word task.output=board.md",
+    ],
+    "promote": ["task=promote", "task=promote task.run_id=best task.metric=val_loss"],
+    "rollback": ["task=rollback"],
+    "serve": ["task=serve", "task=serve task.run_id=latest task.port=8080"],
+    "rerun": ["task=rerun", "task=rerun task.run_id=best"],
+    "elt": [
+        "task=elt data=madewithml",
+        "task=elt data=table data.path=reviews.csv task.force=true",
+    ],
+    "export": ["task=export task.path=model.zip"],
+    "import": ["task=import task.path=model.zip"],
+    "clean": ["task=clean", "task=clean task.days=7 task.max_gb=2 task.apply=true"],
+    "info": ["task=info"],
+}
+"""Arguments that a test composes."""
+
+MORE = {
+    "train": "The data set is made first if it is not there. What is returned to a search, and"
+    " shown at the end, is `objective.metric`.",
+    "elt": "It does so only if anything has changed, and shows what is in the data: classes,"
+    " lengths, duplicates, texts in more than one part.",
+    "errors": "It shows the confusion matrix, and for linear models the terms that spoke for a"
+    " mistake and against it.",
+    "compare": "A row has mean and deviation and, to the baseline, the paired difference with its"
+    " interval (Student's t).",
+    "promote": "The two are compared on the same test rows. Trials of searches are never promoted.",
+    "rerun": "The two are compared to the last bit. What differs is a table, and exit code 1.",
+    "import": "It keeps the run's own id, and the latest run stays the latest.",
+    "clean": "These are failed runs and pruned trials, models that are neither the latest nor"
+    " registered, old output folders and caches, and what interrupted writes left.",
+    "predict": "It uses the run's own cleaning, model and threshold.",
+    "evaluate": "The rows are the run's own test rows, or those of a labelled file.",
+}
+"""What there is to say of a task beside its schema."""
+
+DECIDES = {
+    "data": "where the rows come from, and the label policy",
+    "preprocessing": "cleaning",
+    "split": "sizes of train, validation and test",
+    "vectorizer": "features",
+    "sampling": "balancing of the train rows; `model.class_weight=balanced` weighs them instead",
+    "model": "the classifier",
+    "threshold": 'below which probability a text becomes "other"',
+    "tracking": "where runs are recorded",
+    "console": "what you see",
+    "plots": "whether figures are drawn",
+    "cache": "how much of cleaned texts and features is kept for runs that need the same ones",
+    "experiment": "presets of runs: they choose options, and options of the command line win; the"
+    " winners of your searches are among them",
+    "sweep": "presets of searches, which need `-m`",
+    "sweeper": "how a search goes",
+    "pruner": "when a trial of a search is stopped early",
+    "launcher": "where trials run",
+}
+"""What a group is for."""
+
+WITHOUT_GROUP = ("training", "objective", "sweep", "paths")
+"""Settings of the configuration that belong to no group."""
+
+PLACES = {"pruner": "hydra/sweeper/pruner", "launcher": "hydra/launcher"}
+"""Groups of Hydra's that have options of ours."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """A file below conf/.
+
+    Args:
+        name: of the file.
+        about: the comment at its head.
+        content: what it holds.
+        text: the file without that comment.
+    """
+
+    name: str
+    about: str
+    content: Mapping[str, Any]
+    text: str
+
+    @classmethod
+    def read(cls, path: Path) -> Option:
+        text = path.read_text(encoding="utf-8").removeprefix("# @package _global_\n")
+        head = re.match(r"(#.*\n)*", text)
+        lines = [line.removeprefix("#") for line in head[0].splitlines()] if head else []
+        # What is indented is an example, which has its place in the guides.
+        about = " ".join(line.strip() for line in lines if not line.startswith("   "))
+        rest = text[len(head[0]) if head else 0 :]
+        return cls(path.stem, re.sub(r":$", ".", about), yaml.safe_load(rest) or {}, rest)
+
+    def schema(self, group: str) -> type | None:
+        """Return the schema that the file names, or that its group has."""
+        found = [d for d in self._defaults() if d.startswith("/schema/")]
+        if found:
+            return NODES[found[0].removeprefix("/schema/").removesuffix("@_here_")]
+        kind = get_type_hints(Config).get(group)
+        return kind if isinstance(kind, type) and is_dataclass(kind) else None
+
+    def settings(self) -> list[str]:
+        """Return what it chooses, and what it builds on."""
+        like = [f"as `{d}`" for d in self._defaults() if "/" not in d and " " not in d]
+        return [*like, *(f"`{key}={shown(value)}`" for key, value in flat(self.content))]
+
+    def _defaults(self) -> list[str]:
+        return [d for d in self.content.get("defaults", []) if isinstance(d, str)]
+
+
+def flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in content.items():
+        if isinstance(value, dict) and value:
+            yield from flat(value, f"{prefix}{key}.")
+        elif key != "defaults":
+            yield f"{prefix}{key}", value
+
+
+def options(group: str) -> list[Option]:
+    """Return the options of a group, the default first."""
+    first = {k: v for d in read_defaults() for k, v in d.items()}.get(group)
+    found = [Option.read(path) for path in sorted((CONF / group).glob("*.yaml"))]
+    return sorted(found, key=lambda option: option.name != first)
+
+
+def read_defaults() -> list[dict[str, Any]]:
+    found: list[Any] = yaml.safe_load((CONF / "choices.yaml").read_text())["defaults"]
+    return [item for item in found if isinstance(item, dict)]
+
+
+# --- pages -------------------------------------------------------------------------------------
+
+
+def pages() -> dict[Path, str]:
+    """Return what the pages have to hold."""
+    tasks = sorted(path.stem for path in (CONF / "task").glob("*.yaml"))
+    groups = [g for d in read_defaults() for g in d if g != "task"]
+    made = {DOCS / "tasks" / f"{name}.md": task_page(name) for name in tasks}
+    made |= {DOCS / "groups" / f"{name}.md": group_page(name, name) for name in groups}
+    made |= {DOCS / "groups" / f"{n}.md": preset_page(n) for n in ("experiment", "sweep")}
+    made |= {DOCS / "groups" / f"{n}.md": group_page(n, p) for n, p in PLACES.items()}
+    made[DOCS / "groups" / "sweeper.md"] = sweeper_page()
+    made[DOCS / "groups" / "settings.md"] = settings_page()
+    made[DOCS / "configuration.md"] = contents(tasks, groups)
+    return {path: "\n".join([*lines, "", FOOT]) + "\n" for path, lines in made.items()}
+
+
+def see_also(name: str) -> list[str]:
+    found = [f"[{title(g)}](../{g}.md)" for g, of in GUIDES.items() if name in of]
+    return ["", f"See also: {', '.join(found)}."] if found else []
+
+
+def title(guide: str) -> str:
+    text = (DOCS / f"{guide}.md").read_text(encoding="utf-8")
+    return text.splitlines()[0].removeprefix("# ")
+
+
+def task_page(name: str) -> list[str]:
+    schema = NODES[f"task/{name}"]
+    examples = [f"uv run run.py {arguments}" for arguments in EXAMPLES[name]]
+    table = parameters(schema, "task") or ["It has no parameters of its own."]
+    about = f"{first_sentence(schema)} {MORE.get(name, '')}".strip()
+    lines = [f"# task={name}", "", about, "", "```sh", *examples, "```", ""]
+    return [*lines, *table, *see_also(name)]
+
+
+def group_page(name: str, place: str) -> list[str]:
+    listed = options(place)
+    lines = [
+        f"# {place}",
+        "",
+        f"Decides {DECIDES[name]}.",
+        "",
+        "| option | what it is | its settings |",
+        "|---|---|---|",
+    ]
+    for option in listed:
+        default = " (default)" if option is listed[0] and place not in PLACES.values() else ""
+        cells = [f"`{option.name}`{default}", option.about, ", ".join(option.settings())]
+        lines.append(f"| {' | '.join(escaped(cell) for cell in cells)} |")
+    if f"{place}/custom" in UNLISTED:
+        lines.append("| `custom` | Any class by its name. | [`_target_`](#any-class) |")
+    schemas = dict.fromkeys(s for o in listed if (s := o.schema(place)) is not None)
+    for schema in schemas:
+        users = [f"`{o.name}`" for o in listed if resolved(o, place, listed) is schema]
+        if table := parameters(schema, place):
+            heading = "Parameters" if len(schemas) == 1 else f"Parameters of {', '.join(users)}"
+            lines += ["", f"## {heading}", "", first_sentence(schema), "", *table]
+    if f"{place}/custom" in UNLISTED:
+        lines += ["", "## Any class", "", *custom(place)]
+    return [*lines, *see_also(name)]
+
+
+def resolved(option: Option, place: str, listed: list[Option]) -> type | None:
+    """Return an option's schema, which may be that of the option it builds on."""
+    like = [d for d in option._defaults() if "/" not in d and " " not in d]
+    other = next((o for o in listed if like and o.name == like[0]), None)
+    return resolved(other, place, listed) if other is not None else option.schema(place)
+
+
+def custom(group: str) -> list[str]:
+    example = {
+        "model": "model._target_=sklearn.linear_model.RidgeClassifier +model.alpha=0.5",
+        "vectorizer": "vectorizer._target_=sklearn.feature_extraction.text.CountVectorizer"
+        " +vectorizer.analyzer=word",
+    }[group]
+    return [
+        f"`{group}=custom` takes a class of scikit-learn or imbalanced-learn by its full name:",
+        "",
+        "```sh",
+        f"uv run run.py {group}=custom {example}",
+        "```",
+    ]
+
+
+def preset_page(group: str) -> list[str]:
+    lines = [f"# {group}", "", f"These are {DECIDES[group]}. None is chosen by default."]
+    for option in options(group):
+        body = option.text.strip()
+        lines += ["", f"## {group}={option.name}", "", option.about, "", "```yaml", body, "```"]
+    return [*lines, *see_also(group)]
+
+
+def sweeper_page() -> list[str]:
+    lines = ["# hydra/sweeper", "", f"Decides {DECIDES['sweeper']}. The presets choose `tagifai`."]
+    return [*lines, "", *parameters(SearchConf, "hydra.sweeper"), *see_also("sweeper")]
+
+
+def settings_page() -> list[str]:
+    lines = ["# Settings without a group", ""]
+    said = meanings(Config)
+    defaults = {f.name: default_of(f) for f in fields(Config)}
+    for name in ("seed", "whitelist"):
+        lines += [f"- `{name}` (default {defaults[name]}): {said[name]}"]
+    for name in WITHOUT_GROUP:
+        schema = get_type_hints(Config)[name]
+        lines += ["", f"## {name}", "", first_sentence(schema), ""]
+        lines += parameters(schema, name)
+    return lines
+
+
+def contents(tasks: list[str], groups: list[str]) -> list[str]:
+    lines = ["# Tasks and groups", "", "What a parameter is, its type, default and range."]
+    lines += ["", "| task | what it does |", "|---|---|"]
+    for name in tasks:
+        about = first_sentence(NODES[f"task/{name}"])
+        lines.append(f"| [`{name}`](tasks/{name}.md) | {escaped(about)} |")
+    lines += ["", "| group | options, the default first | what it decides |", "|---|---|---|"]
+    for name in [*groups, "experiment", "sweep"]:
+        known = [f"`{option.name}`" for option in options(name)]
+        known += ["`custom`"] if f"{name}/custom" in UNLISTED else []
+        lines.append(f"| [`{name}`](groups/{name}.md) | {', '.join(known)} | {DECIDES[name]} |")
+    for name, place in PLACES.items():
+        known = [f"`{option.name}`" for option in options(place)]
+        lines.append(f"| [`{place}`](groups/{name}.md) | {', '.join(known)} | {DECIDES[name]} |")
+    lines.append(f"| [`hydra/sweeper`](groups/sweeper.md) | `tagifai` | {DECIDES['sweeper']} |")
+    rest = ", ".join(f"`{name}`" for name in ("seed", *WITHOUT_GROUP))
+    return [*lines, "", f"Beside them: [settings without a group](groups/settings.md), {rest}."]
+
+
+def write() -> None:
+    made = pages()
+    for path, text in made.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    for path in sorted({*(DOCS / "tasks").glob("*.md"), *(DOCS / "groups").glob("*.md")}):
+        if path not in made:
+            path.unlink()
+
+
+if __name__ == "__main__":
+    write()
