@@ -147,7 +147,7 @@ def test_a_multirun_is_compared_right_after_it(
 ) -> None:
     app = ready(tmp_path)
     sweep = ("model=sgd,sgd_huber", "seed=1,2", "vectorizer=tfidf_word", "training.epochs=2")
-    assert app.run("-m", *sweep).returncode == 0
+    assert app.run("-m", *sweep, "plots=none").returncode == 0
     output = app.ok("task=compare", "task.baseline=sgd", "task.output=board.json")
     assert re.search(r"Compared: 4 runs, children of \S+-multirun \(\w{32}\)\n", output)
 

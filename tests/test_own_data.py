@@ -18,7 +18,10 @@ WORDS = {
     "5": ["größer", "schön", "prima", "herrlich", "wunderbar"],
 }
 OTHERS = ["das", "Gerät", "nach", "Wochen", "Paket", "Farbe", "und", "noch", "immer", "sehr"]
-SMALL = ("vectorizer=tfidf_word", "training.epochs=20", "preprocessing=unicode", "console=plain")
+SMALL = (
+    *("vectorizer=tfidf_word", "training.epochs=20", "preprocessing=unicode", "plots=none"),
+    "console=plain",
+)
 
 
 def reviews(n: int = 90) -> pd.DataFrame:

@@ -52,7 +52,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> App:
 
 def train(app: App, *arguments: str) -> str:
     tables = [f"data.projects={DATA / 'projects.csv'}", f"data.tags={DATA / 'tags.csv'}"]
-    return app.ok("experiment=reference", "tracking=none", *tables, *arguments)
+    return app.ok("experiment=reference", "tracking=none", "plots=none", *tables, *arguments)
 
 
 def scores(path: Path) -> dict[str, tuple[float, float, float, int]]:

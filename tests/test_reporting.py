@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from tests.app import SMALL, App
+from tests.app import App
 from tests.test_pages import Reader
+
+DRAWN = ("vectorizer=tfidf_word", "training.epochs=3")
 
 BROWSER = shutil.which("chromium")
 HEADLESS = (
@@ -25,8 +27,8 @@ HEADLESS = (
 def app(tmp_path_factory: pytest.TempPathFactory) -> App:
     """Two runs, the second with another model, and their comparison."""
     app = App(tmp_path_factory.mktemp("reported"))
-    app.ok(*SMALL, "console=quiet")
-    app.ok(*SMALL, "model=linear_svc", "threshold=none", "console=quiet")
+    app.ok(*DRAWN, "console=quiet")
+    app.ok(*DRAWN, "model=linear_svc", "threshold=none", "console=quiet")
     app.ok("task=compare", "console=quiet")
     return app
 
@@ -71,7 +73,7 @@ def test_without_plots_the_report_has_no_figures_and_matplotlib_is_not_imported(
     tmp_path: Path,
 ) -> None:
     app = App(tmp_path)
-    process = app.start(*SMALL, "plots=none", "console=quiet", env={"PYTHONPROFILEIMPORTTIME": "1"})
+    process = app.start(*DRAWN, "plots=none", "console=quiet", env={"PYTHONPROFILEIMPORTTIME": "1"})
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 0
     assert "matplotlib" not in errors
@@ -84,7 +86,7 @@ def test_a_figure_that_fails_is_no_reason_for_a_run_to_fail(tmp_path: Path) -> N
     app = App(tmp_path)
     # matplotlib reads this file when it is imported, and stumbles over it.
     (tmp_path / "matplotlibrc").write_text("backend: no_such_backend\nfont.size: large and wide\n")
-    done = app.run(*SMALL, "console=quiet", env={"MATPLOTLIBRC": str(tmp_path / "matplotlibrc")})
+    done = app.run(*DRAWN, "console=quiet", env={"MATPLOTLIBRC": str(tmp_path / "matplotlibrc")})
     assert done.returncode == 0
     assert app.run_id()
     assert len(reports(app, "train")) == 1

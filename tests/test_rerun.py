@@ -148,7 +148,9 @@ def test_what_comes_from_the_record_cannot_be_chosen(app: App) -> None:
 
 # --- one configuration, one model --------------------------------------------------------------
 
-CONFIGURATION = ("vectorizer=tfidf_word12", "model=logistic_regression", "tracking=none")
+CONFIGURATION = (
+    *("vectorizer=tfidf_word12", "model=logistic_regression", "tracking=none", "plots=none"),
+)
 """Its fit is linear algebra, whose sums depend on how many threads add them up."""
 
 SWEEPS = {"basic": (), "joblib": ("hydra.launcher.n_jobs=2",)}

@@ -17,7 +17,9 @@ import pytest
 from tests.app import App
 from tests.test_streaming import reviews
 
-STREAMED = ("experiment=streamed", "training.epochs=2", "vectorizer.n_features=4096")
+STREAMED = (
+    *("experiment=streamed", "training.epochs=2", "vectorizer.n_features=4096", "plots=none"),
+)
 WHOLE = (*STREAMED, "data.chunk_rows=1000", "console=plain")
 
 

@@ -601,7 +601,7 @@ def test_a_multirun_runs_every_combination_below_outputs(app: App) -> None:
     assert len(list(app.stores.glob("artifacts/*/artifacts/bundle"))) == 4
 
 
-SWEEP = ("-m", "vectorizer=tfidf_word", "model.alpha=1e-4,1e-5")
+SWEEP = ("-m", "vectorizer=tfidf_word", "model.alpha=1e-4,1e-5", "plots=none")
 
 LAUNCHERS = ["basic", "joblib"]
 

@@ -21,7 +21,8 @@ from typing import Any
 LIBRARIES = (
     "hydra.main", "hydra.core.plugins", "hydra._internal.hydra", "hydra.core.utils",
     "hydra_plugins.hydra_joblib_launcher._core", "hydra_plugins.hydra_optuna_sweeper._impl",
-    "imblearn.over_sampling", "mlflow", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
+    "imblearn.over_sampling", "jinja2", "matplotlib.backends.backend_agg",
+    "mlflow", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.tracking.client", "optuna", "optuna.storages", "pandas", "pandera.pandas", "pooch",
     "rich.console", "rich.progress", "rich.table", "scipy.stats", "skops.io",
     "sklearn.feature_extraction.text", "sklearn.linear_model", "sklearn.metrics",

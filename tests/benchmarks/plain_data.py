@@ -13,10 +13,13 @@ ACCEPTED = ("natural-language-processing", "computer-vision", "mlops", "graph-le
 MIN_FREQ = 75
 
 
-def stopwords() -> re.Pattern[str]:
+def stopword_list() -> list[str]:
     settings = yaml.safe_load((ROOT / "conf/preprocessing/default.yaml").read_text())
-    words = ", ".join(settings["stopwords"]).split(", ")
-    return re.compile(r"\b(" + "|".join(words) + r")\b\s*")
+    return ", ".join(settings["stopwords"]).split(", ")
+
+
+def stopwords() -> re.Pattern[str]:
+    return re.compile(r"\b(" + "|".join(stopword_list()) + r")\b\s*")
 
 
 def cleaned(text: str, unwanted: re.Pattern[str]) -> str:

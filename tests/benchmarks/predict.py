@@ -3,66 +3,26 @@
     uv run python -m tests.benchmarks.predict FOLDER [ROUNDS]
 
 FOLDER has the raw Made With ML tables; both sides are trained on them (char n-grams, 2 to 7).
-Commands run in alternation, medians of ROUNDS (3). CPU is that of all processes of a command, and
-memory the sum over its processes of what is theirs alone and their share of the rest.
+Commands run in alternation, medians of ROUNDS (3).
 """
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from tests.app import ROOT, App, environment
+from tests.app import App
+from tests.benchmarks.costs import cost, limits
 
 PLAIN = (sys.executable, "-W", "ignore", "-m", "tests.benchmarks.plain_run")
 TEXT = "Transfer learning with transformers for text classification"
 SIZES = (20_000, 200_000)
 CHARACTERS = 130
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a command took: seconds on the clock, seconds of processors, MiB at its peak."""
-
-    wall: float
-    cpu: float
-    peak: float
-
-
-def cost(command: Sequence[str]) -> Cost:
-    """Run a command to its end; its memory is looked at twenty times a second."""
-    before, began, peak = os.times(), time.perf_counter(), 0.0
-    with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=errors
-        )
-        while process.poll() is None:
-            peak = max(peak, memory(process.pid))
-            time.sleep(0.05)
-        errors.seek(0)
-        assert process.returncode == 0, errors.read().decode()
-    after, taken = os.times(), time.perf_counter() - began
-    used = after.children_user + after.children_system
-    return Cost(taken, used - before.children_user - before.children_system, peak)
-
-
-def memory(number: int) -> float:
-    """Return the proportional memory of a process and its children in MiB, 0 where it is gone."""
-    try:
-        below = Path(f"/proc/{number}/task/{number}/children").read_text().split()
-        found = re.search(r"^Pss: +(\d+)", Path(f"/proc/{number}/smaps_rollup").read_text(), re.M)
-    except OSError:
-        return 0.0
-    return (int(found[1]) / 1024 if found else 0.0) + sum(memory(int(child)) for child in below)
 
 
 def compare(name: str, own: Sequence[str], other: Sequence[str], rounds: int) -> None:
@@ -109,7 +69,8 @@ def main(folder: str, rounds: str = "3") -> None:
             own = app.command("task=predict", f"task.input={source}", f"task.output={target}")
             other = [*PLAIN, "predict_file", scratch, str(source), f"{scratch}/plain.csv"]
             compare(f"{size:,} texts", own, other, number)
-    print(f"processors: {len(os.sched_getaffinity(0))}; a ratio of 0.56 is 1.8 times as fast")
+    print("a ratio of 0.56 is 1.8 times as fast")
+    print(limits())
 
 
 if __name__ == "__main__":

@@ -8,16 +8,14 @@ FOLDER has the raw Made With ML tables. Medians of ROUNDS (5) after one that doe
 from __future__ import annotations
 
 import os
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.app import ROOT, App, environment
+from tests.app import App
+from tests.benchmarks.costs import cost, limits
 
 PLAIN = (sys.executable, "-W", "ignore", "-m", "tests.benchmarks.plain_run")
 TEXT = "Transfer learning with transformers for text classification"
@@ -34,20 +32,16 @@ main()
 """A Hydra application that does nothing, with the same plugins installed."""
 
 
-def seconds(command: Sequence[str]) -> float:
-    began = time.perf_counter()
-    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, check=False)
-    taken = time.perf_counter() - began
-    assert done.returncode == 0, done.stderr.decode()
-    return taken
-
-
 def compare(name: str, ours: Sequence[str], other: Sequence[str], rounds: int) -> None:
     """Time two commands in turn, and print both medians and the median of the ratios."""
-    pairs = [(seconds(ours), seconds(other)) for _ in range(rounds + 1)][1:]
-    mine, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
-    ratio = statistics.median(a / b for a, b in pairs)
-    print(f"{name:<34}{mine:>10.2f}{theirs:>10.2f}{ratio:>8.2f}", flush=True)
+    pairs = [(cost(ours), cost(other)) for _ in range(rounds + 1)][1:]
+    mine, theirs = (
+        statistics.median(c.wall for c in column) for column in zip(*pairs, strict=True)
+    )
+    ratio = statistics.median(a.wall / b.wall for a, b in pairs)
+    peaks = [max(c.peak for c in column) for column in zip(*pairs, strict=True)]
+    cells = f"{mine:>10.2f}{theirs:>10.2f}{ratio:>8.2f}{peaks[0]:>10.0f}{peaks[1]:>8.0f}"
+    print(f"{name:<34}{cells}", flush=True)
 
 
 def main(folder: str, rounds: str = "5") -> None:
@@ -57,8 +51,11 @@ def main(folder: str, rounds: str = "5") -> None:
         app, number = App(Path(scratch)), int(rounds)
         (app.folder / "bare.py").write_text(BARE)
         bare = [sys.executable, str(app.folder / "bare.py")]
-        train = app.command("experiment=reference", *tables, "cache=none", "console=quiet")
-        print(f"{'seconds, medians':<34}{'tagifai':>10}{'other':>10}{'ratio':>8}")
+        train = app.command(
+            "experiment=reference", *tables, "cache=none", "plots=none", "console=quiet"
+        )
+        print(f"{'':<34}{'seconds, medians':>28}{'peak MiB':>18}")
+        print(f"{'':<34}{'tagifai':>10}{'other':>10}{'ratio':>8}{'tagifai':>10}{'other':>8}")
         for flags in (["--help"], ["--cfg", "job"]):
             title = f"{' '.join(flags)} / a bare Hydra application"
             compare(title, app.command(*flags), [*bare, *flags], number)
@@ -72,8 +69,7 @@ def main(folder: str, rounds: str = "5") -> None:
         own = app.command("task=predict", f"task.text={TEXT}")
         other = [*PLAIN, "predict", str(app.folder), TEXT]
         compare("predict one text / plain script", own, other, number)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(f"peak memory of the largest process: {peak:.0f} MiB; processors: {os.cpu_count()}")
+    print(limits())
 
 
 if __name__ == "__main__":

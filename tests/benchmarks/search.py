@@ -17,6 +17,7 @@ from pathlib import Path
 import optuna
 
 from tests.app import ROOT, App, environment
+from tests.benchmarks.costs import limits
 
 PLAIN = (sys.executable, "-W", "ignore", "-m", "tests.benchmarks.plain_search")
 
@@ -38,7 +39,14 @@ def ours(data: Path, n_trials: str) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         app = App(Path(folder))
         tables = [f"data.projects={data}/projects.csv", f"data.tags={data}/tags.csv"]
-        search = ["-m", "sweep=reference", "data=madewithml", *tables, "console=quiet"]
+        search = [
+            "-m",
+            "sweep=reference",
+            "data=madewithml",
+            *tables,
+            "plots=none",
+            "console=quiet",
+        ]
         command = app.command(*search, f"hydra.sweeper.n_trials={n_trials}")
         began = time.perf_counter()
         subprocess.run(command, capture_output=True, check=True, env=environment(), cwd=folder)
@@ -58,6 +66,7 @@ def main(folder: str, n_trials: str = "100", rounds: str = "1") -> None:
             print(f"{name:<12}{seconds:>10.1f}{best:>14.4f}", flush=True)
         ratios.append(timed["tagifai"][0] / timed["plain loop"][0])
     print(f"ratio, tagifai to the plain loop: {statistics.median(ratios):.2f}")
+    print(limits())
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.app import ROOT
+from tests.benchmarks.costs import limits
 
 COMPUTE = {
     "prepare the rows": ["tagifai.pipeline.prepare"],
@@ -154,6 +155,7 @@ def main(folder: str, n_trials: str = "16") -> None:
         print(f"{title:<28}{1000 * sums[title][0]:>12.1f}{1000 * sums[title][1]:>10.1f}")
     shares = [sums["runner"][place] / sums["compute"][place] for place in (0, 1)]
     print(f"{'runner / compute':<28}{shares[0]:>12.2f}{shares[1]:>10.2f}")
+    print(limits())
 
 
 if __name__ == "__main__":
