@@ -69,21 +69,13 @@ class App:
 
         The latter where a variable is set that the interpreter reads at its start.
         """
-        with tempfile.TemporaryDirectory() as folder:
-            files = [Path(folder, name) for name in ("stdin", "stdout", "stderr")]
-            for path in files:
-                path.write_text(stdin or "" if path.name == "stdin" else "", encoding="utf-8")
-            command, variables = self.command(*arguments), environment(env)
-            if any(name.startswith("PYTHON") for name in env or {}):
-                with files[0].open() as given, files[1].open("w") as out, files[2].open("w") as err:
-                    code = subprocess.run(
-                        command, cwd=self.cwd, env=variables, timeout=TIMEOUT_SECONDS, check=False,
-                        stdin=given, stdout=out, stderr=err,
-                    ).returncode  # fmt: skip
-            else:
-                code = _run_warm(command[2:], self.cwd, variables, files)
-            output, errors = (path.read_text(encoding="utf-8") for path in files[1:])
-        return subprocess.CompletedProcess(command, code, output, errors)
+        command, variables = self.command(*arguments), environment(env)
+        if not any(name.startswith("PYTHON") for name in env or {}):
+            return forked(command[1:], self.cwd, variables, stdin)
+        return subprocess.run(
+            command, cwd=self.cwd, env=variables, timeout=TIMEOUT_SECONDS, check=False,
+            input=stdin or "", capture_output=True, text=True, encoding="utf-8",
+        )  # fmt: skip
 
     def cold(self, *arguments: str) -> str:
         """Run what must succeed in a process of its own, and return its output."""
@@ -120,16 +112,32 @@ def _warm() -> subprocess.Popen[str]:
     )
 
 
-def _run_warm(
-    arguments: Sequence[str], cwd: Path, env: Mapping[str, str], files: Sequence[Path]
-) -> int:
+def forked(
+    command: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run an application in a fork of a process that has the libraries.
+
+    Args:
+        command: the path of its `run.py`, and arguments.
+        cwd: working directory.
+        env: all variables.
+        stdin: what it reads.
+    """
     warm = _warm()
     assert warm.stdin is not None
     assert warm.stdout is not None
-    request = {"arguments": arguments, "cwd": str(cwd), "env": env, "files": [*map(str, files)]}
-    warm.stdin.write(json.dumps(request) + "\n")
-    warm.stdin.flush()
-    return int(warm.stdout.readline())
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder, name) for name in ("stdin", "stdout", "stderr")]
+        for path in files:
+            path.write_text(stdin or "" if path.name == "stdin" else "", encoding="utf-8")
+        entry, *arguments = command
+        request = {"entry": entry, "arguments": arguments, "cwd": str(cwd), "env": env}
+        request["files"] = [*map(str, files)]
+        warm.stdin.write(json.dumps(request) + "\n")
+        warm.stdin.flush()
+        code = int(warm.stdout.readline())
+        output, errors = (path.read_text(encoding="utf-8") for path in files[1:])
+    return subprocess.CompletedProcess([*command], code, output, errors)
 
 
 def children(process: int) -> list[int]:

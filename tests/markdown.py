@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.app import ROOT, TIMEOUT_SECONDS, environment
+from tests.app import ROOT, TIMEOUT_SECONDS, environment, forked
 
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -148,16 +149,23 @@ def here(command: str) -> str:
 
 
 def run(project: Path, command: str) -> str:
-    done = subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {command}"],
-        cwd=project,
-        env=environment({"PATH": os.environ["PATH"]}),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=TIMEOUT_SECONDS,
-        check=False,
-    )
+    """Run a command in a project and return what it shows; a plain one in a fork, for speed."""
+    variables = environment({"PATH": os.environ["PATH"]})
+    plain = f"{sys.executable} run.py "
+    if f"{command} ".startswith(plain) and not re.search(r"[|<>;&$`~*]", command):
+        words = shlex.split(command)[2:]
+        done = forked([str(project / "run.py"), *words], project, variables)
+    else:
+        done = subprocess.run(
+            ["bash", "-c", f"set -o pipefail; {command}"],
+            cwd=project,
+            env=variables,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     # Hydra says there what it launches in a sweep; all else would be a complaint.
     said = [line for line in done.stderr.splitlines() if not line.startswith(("Launching", "\t#"))]

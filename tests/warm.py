@@ -2,7 +2,8 @@
 
 A run spends most of its time on imports, and the tests run it hundreds of times. The project's own
 modules are imported anew each time. Reads a request a line, answers with its exit code:
-{"arguments": ["task=train"], "cwd": "…", "env": {…}, "files": ["stdin", "stdout", "stderr"]}
+{"entry": "run.py", "arguments": ["task=train"], "cwd": "…", "env": {…},
+ "files": ["stdin", "stdout", "stderr"]}
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def become(request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["cwd"])
-    sys.argv = [str(ROOT / "run.py"), *request["arguments"]]
+    sys.argv = [request["entry"], *request["arguments"]]
+    # The project's own modules are those beside the entry, which may be a copy's.
+    sys.path[0] = str(Path(request["entry"]).parent)
     if "COVERAGE_PROCESS_CONFIG" in os.environ:
         import coverage
 
