@@ -229,7 +229,7 @@ def test_an_added_key_is_literal_too(plus: str) -> None:
         ("sweep=quik", ["sweep=quik: there is no such option. Did you mean 'quick'?",
                         "sweep takes: best, quick, reference, sgd, text."]),
         ("experiment=refrence", ["Did you mean 'reference'?",
-                                "experiment takes: best, reference."]),
+                                "experiment takes: best, reference, streamed."]),
         ("model@other=sgd", ["Could not override 'model@other'. Did you mean to override model?"]),
     ],
 )  # fmt: skip

@@ -70,11 +70,13 @@ def loaded_by(app: App, name: str) -> set[str]:
     """Run a command in a process of its own and return the modules that it had in the end."""
     given = [argument.format(stores=app.stores) for argument in COMMANDS[name][0]]
     output = app.cwd / "modules.txt"
+    variables = environment({"COMP_LINE": "run.py mod"})
+    variables.pop("COVERAGE_PROCESS_CONFIG", None)  # it has modules of its own
     command = [sys.executable, "-c", WATCHED, str(output), *app.command(*given)[1:]]
     done = subprocess.run(
         command,
         cwd=app.cwd,
-        env=environment({"COMP_LINE": "run.py mod"}),
+        env=variables,
         check=False,
         capture_output=True,
         text=True,

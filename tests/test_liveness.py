@@ -277,7 +277,7 @@ def test_a_mark_that_goes_before_it_is_locked_is_not_closed(
 
     close = Closer()
     (tmp_path / "a.run").write_text("")
-    monkeypatch.setattr("tagifai.liveness.FileLock", Slow)
+    monkeypatch.setattr("filelock.FileLock", Slow)
     assert reap(tmp_path, close) == []
     assert close.asked == []
 

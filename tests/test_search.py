@@ -270,7 +270,7 @@ def stopped_in_a_trial(
     return process
 
 
-LONG = ("training.epochs=150", "hydra.sweeper.n_trials=5")
+LONG = ("training.epochs=500", "hydra.sweeper.n_trials=5")
 
 
 def test_a_search_goes_on_after_ctrl_c_to_the_exact_total(app: App) -> None:

@@ -186,7 +186,7 @@ def test_one_value_that_is_allowed_is_enough() -> None:
         (
             {"vectorizer": "choice(tfidf_word,tfidf_wrod)"},
             (
-                "The parameter vectorizer cannot be set by vectorizer=tfidf_wrod: In 'config':"
+                "The parameter vectorizer cannot be set by vectorizer=tfidf_wrod: In 'choices':"
                 " Could not find 'vectorizer/tfidf_wrod'."
             ),
         ),
