@@ -8,10 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tagifai import reports
+from tagifai import drawing, reports
 from tagifai.leaderboards import Board
 from tagifai.pages import Page, Table
-from tagifai.summaries import pictures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,7 +88,7 @@ def page(board: Board, title: str, said: str, folder: Path, command: str) -> Pag
             ("configurations", str(len(board.rows))),
         ],
         notes=notes,
-        pictures=pictures(folder, ALT),
+        pictures=drawing.pictures(folder, ALT),
         tables=[table],
         command=command,
     )

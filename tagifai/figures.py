@@ -1,18 +1,16 @@
-"""Figures: what is drawn of a run or a search, and kept beside it; never a reason to fail."""
+"""Figures: what there is to draw of a run."""
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tagifai import mistakes
+from tagifai.drawing import Makers
 from tagifai.losses import name_of
 from tagifai.pipeline import Prepared, Result
 from tagifai.probabilities import has_probabilities
@@ -20,20 +18,11 @@ from tagifai.probabilities import has_probabilities
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FORMATS = ("png", "svg")
-
-DOTS_PER_INCH = 120
-
 TERMS = 8
 """That are shown of each class."""
 
 CLASSES = 40
 """Whose terms are shown, those with most rows."""
-
-Makers = Mapping[str, Callable[[], "Figure"]]
-"""By name, what makes a figure."""
-
-log = logging.getLogger(__name__)
 
 
 def of_data(prepared: Prepared) -> Makers:
@@ -110,39 +99,3 @@ def heaviest(tagger: Any, counts: Mapping[str, int]) -> dict[str, list[tuple[str
         largest = np.argsort(-of_class, kind="stable")[:TERMS]
         found[name] = [(str(terms[column]), float(of_class[column])) for column in largest]
     return found
-
-
-def draw(makers: Makers, folder: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
-    """Draw figures into a folder and return their files; what cannot be drawn is left out.
-
-    Args:
-        makers: of the figures.
-        folder: made if it is missing.
-        formats: endings of the files.
-    """
-    written: list[Path] = []
-    for name, make in makers.items():
-        try:
-            written += _drawn(name, make, folder, formats)
-        except Exception as error:
-            # A trained model is worth more than a picture of it.
-            log.warning("The figure %s cannot be drawn: %s", name, error, exc_info=error)
-    return written
-
-
-def _drawn(
-    name: str, make: Callable[[], Figure], folder: Path, formats: Sequence[str]
-) -> list[Path]:
-    from tagifai.plots.style import styled
-
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.{ending}" for ending in formats]
-    with warnings.catch_warnings(), styled():
-        # Of scripts that the font does not have; they are drawn as boxes.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
-        figure = make()
-        for path in paths:
-            # Without the date, so that the same figure is the same file.
-            metadata = {"Date": None} if path.suffix == ".svg" else None
-            figure.savefig(path, dpi=DOTS_PER_INCH, metadata=metadata)
-    return paths

@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -15,14 +15,17 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import flag_override
 
-from tagifai import comparisons, figures, pages, paths, pipeline, summaries, tracking
+from tagifai import comparisons, drawing, pages, paths, tracking
 from tagifai.console import Display
-from tagifai.figures import Makers
+from tagifai.drawing import Makers
 from tagifai.files import replacing
 from tagifai.leaderboards import Board
 from tagifai.origins import Origin
 from tagifai.pages import Page
 from tagifai.schema import Config, check
+
+if TYPE_CHECKING:
+    from tagifai import pipeline
 
 REPORT = "report.html"
 FIGURES = "figures"
@@ -54,6 +57,8 @@ def of_run(
         profile: of the data.
         provenance: how the run came about.
     """
+    # Late: a comparison, which is reported too, does without the model's libraries.
+    from tagifai import figures, summaries
 
     def page() -> Page:
         return summaries.of_run(
@@ -112,7 +117,7 @@ def draw(
     drawn: list[Path] = []
     with display.steps("Figure", len(makers)) as show:
         for number, (name, make) in enumerate(makers.items()):
-            drawn += figures.draw({name: make}, output / FIGURES)
+            drawn += drawing.draw({name: make}, output / FIGURES)
             show(number + 1, name)
     if drawn:
         tracked.log_folder(output / FIGURES)

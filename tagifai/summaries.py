@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from tagifai import pages, profiles
+from tagifai import drawing, pages, profiles
 from tagifai.metrics import Performance, Scores
 from tagifai.origins import Origin
-from tagifai.pages import Page, Picture, Table
+from tagifai.pages import Page, Table
 from tagifai.pipeline import Result
 from tagifai.schema import Config, flat
 
@@ -31,10 +31,6 @@ ALT = {
     "text_lengths": "Words in a text",
 }
 """What is to be seen on the figures, in the order of the report."""
-
-
-WIDE = ("terms", "slice", "parallel_coordinate")
-"""Figures that have a part for each class or parameter."""
 
 
 def of_run(
@@ -66,7 +62,7 @@ def of_run(
         subtitle=f"tagifai run {run_id}, {time.strftime('%Y-%m-%d %H:%M')}, {origin.output}",
         summary=_summary(config, origin, result, objective, profile),
         notes=profiles.doubts(profile),
-        pictures=pictures(figures, ALT),
+        pictures=drawing.pictures(figures, ALT),
         tables=[_scores(part, result.performance[part]) for part in ("test", "val")],
         settings=pages.settings(flat(config, HIDDEN), flat(defaults, HIDDEN)),
         facts={"Data": _of_profile(profile), "Environment": _environment(provenance)},
@@ -95,21 +91,6 @@ def _summary(
         ("classes", str(len(result.tagger.encoder.classes))),
         ("seed", str(config.seed)),
         ("seconds", f"{time.monotonic() - origin.began:.1f}"),
-    ]
-
-
-def pictures(folder: Path, names: Mapping[str, str]) -> list[Picture]:
-    """Return the figures that a folder has.
-
-    Args:
-        folder: of SVG files; it need not be there.
-        names: what is to be seen, by the file's name.
-    """
-    paths = {folder / f"{name}.svg": title for name, title in names.items()}
-    return [
-        Picture(title, path.read_bytes(), wide=path.stem.rpartition("-")[2] in WIDE)
-        for path, title in paths.items()
-        if path.is_file()
     ]
 
 

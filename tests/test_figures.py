@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
 from sklearn.linear_model import Perceptron, SGDClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
-from tagifai import figures
+from tagifai import drawing, figures
 from tagifai.pipeline import Parts, Prepared, Result, fit
 from tagifai.schema import Training
 from tagifai.thresholds import Fixed
@@ -38,7 +38,7 @@ def test_a_run_has_all_its_figures_in_both_formats(tmp_path: Path) -> None:
     result = trained(rows, SGDClassifier(loss="log_loss", random_state=0), threshold=Fixed(0.5))
     makers = {**figures.of_result(rows, result), **figures.of_data(rows)}
     assert set(makers) == EVERY | {"class_balance", "text_lengths"}
-    written = figures.draw(makers, tmp_path / "figures")
+    written = drawing.draw(makers, tmp_path / "figures")
     assert {path.name for path in written} == {f"{n}.{e}" for n in makers for e in ("png", "svg")}
     assert all(path.stat().st_size > 1000 for path in written)
     assert all(path.read_bytes()[:4] == b"\x89PNG" for path in written if path.suffix == ".png")
@@ -63,7 +63,7 @@ def test_a_figure_is_left_out_where_there_is_nothing_to_show(
     rows = prepared()
     makers = figures.of_result(rows, trained(rows, model, vectorizer))
     assert set(makers) == EVERY - without
-    assert len(figures.draw(makers, tmp_path)) == 2 * len(makers)
+    assert len(drawing.draw(makers, tmp_path)) == 2 * len(makers)
 
 
 def test_without_a_label_of_the_rest_no_threshold_is_shown() -> None:
@@ -89,7 +89,7 @@ def test_what_cannot_be_drawn_is_left_out_and_said_in_the_log(
         raise ZeroDivisionError("no rows")
 
     with caplog.at_level(logging.WARNING):
-        written = figures.draw({"broken": broken, "fine": Figure}, tmp_path)
+        written = drawing.draw({"broken": broken, "fine": Figure}, tmp_path)
     assert [path.name for path in written] == ["fine.png", "fine.svg"]
     assert "The figure broken cannot be drawn: no rows" in caplog.text
 
@@ -98,11 +98,11 @@ def test_a_script_that_the_font_does_not_have_is_drawn_all_the_same(tmp_path: Pa
     from tagifai.plots import data
 
     makers = {"class_balance": lambda: data.balance({"机器学习": {"train": 2}})}
-    assert len(figures.draw(makers, tmp_path)) == 2
+    assert len(drawing.draw(makers, tmp_path)) == 2
 
 
 def test_the_same_run_gives_the_same_files(tmp_path: Path) -> None:
     rows = prepared()
-    first = figures.draw(figures.of_data(rows), tmp_path / "1")
-    again = figures.draw(figures.of_data(rows), tmp_path / "2")
+    first = drawing.draw(figures.of_data(rows), tmp_path / "1")
+    again = drawing.draw(figures.of_data(rows), tmp_path / "2")
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]

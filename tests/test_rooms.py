@@ -86,6 +86,7 @@ EDGES = (
     "folders",
     "cache",
     "pages",
+    "drawing",
     "studies",
     "samplers",
     "trials",
@@ -123,6 +124,7 @@ BETWEEN_EDGES = {
     ("samplers", "studies"),
     ("trials", "studies"),
     ("trials", "samplers"),
+    ("drawing", "pages"),
 }
 """The only edges that know another: the part of their own work that was given a room."""
 
@@ -154,6 +156,7 @@ ARROWS: dict[str, set[str]] = {
     "archives": {"errors", "files", "artifacts", "claims"},
     "sqlite": set(),
     "pages": set(),
+    "drawing": {"plots", "pages"},
     "store": {"errors", "addresses", "sqlite"},
     "entries": set(),
     "tracked": {"errors", "addresses", "store", "entries"},
@@ -221,14 +224,14 @@ ARROWS: dict[str, set[str]] = {
         *("pipeline", "objectives", "profiles", "recording", "runs", "streaming", "sweeps"),
         *("origins", "reporting", "rounds", "views", "workers"),
     },
-    "figures": {"losses", "mistakes", "probabilities", "plots", "pipeline"},
+    "figures": {"losses", "mistakes", "probabilities", "plots", "drawing", "pipeline"},
     "summaries": {
-        *("schema", "metrics", "pages", "pipeline", "profiles", "origins"),
+        *("schema", "metrics", "pages", "drawing", "pipeline", "profiles", "origins"),
     },
-    "comparisons": {"leaderboards", "reports", "plots", "pages", "summaries"},
+    "comparisons": {"leaderboards", "reports", "plots", "pages", "drawing"},
     "reporting": {
-        *("files", "schema", "leaderboards", "console", "pages", "tracking", "paths", "pipeline"),
-        *("origins", "figures", "summaries", "comparisons"),
+        *("files", "schema", "leaderboards", "console", "pages", "drawing", "tracking", "paths"),
+        *("pipeline", "origins", "figures", "summaries", "comparisons"),
     },
     "reruns": {"errors", "metrics", "artifacts", "recorded"},
     **{
@@ -260,7 +263,7 @@ ARROWS: dict[str, set[str]] = {
     # Top.
     "search": {
         *("errors", "addresses", "files", "provenance", "schema"),
-        *("components", "datasets", "store", "tracking", "lookup", "console", "pages"),
+        *("components", "datasets", "store", "tracking", "lookup", "console", "pages", "drawing"),
         *("studies", "samplers", "plots"),
         *("objectives", "pipeline", "streaming", "paths", "sweeps", "reporting", "summaries"),
     },
@@ -299,7 +302,7 @@ ONLY_IN: dict[str, set[str]] = {
     },
     "imblearn": set(),
     "jinja2": {"pages"},
-    "matplotlib": {"plots", "figures", "comparisons", "search"},
+    "matplotlib": {"plots", "drawing", "figures", "comparisons", "search"},
     "joblib": {"search"},
     "nltk": {"text"},
     "pandera": {"tables"},

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tagifai import pages, provenance, reporting, summaries
+from tagifai import drawing, pages, provenance, reporting, summaries
 from tagifai.pages import Page, Table
 from tagifai.schema import flat
 from tagifai.search import winners
@@ -62,7 +62,7 @@ def page(plan: Plan) -> Page:
             ("saved by pruning", f"{found.saved:.0f} s"),
         ],
         notes=[f"{len(numbers)} failed: {reason}" for reason, numbers in found.failures.items()],
-        pictures=summaries.pictures(plan.folder / reporting.FIGURES, _names(len(plan.metrics))),
+        pictures=drawing.pictures(plan.folder / reporting.FIGURES, _names(len(plan.metrics))),
         tables=[_trials(plan)],
         settings=_settings(plan),
         facts={
