@@ -23,7 +23,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from tagifai import clerk, sweeps
+from tagifai import clerk, frames, sweeps
 from tagifai.errors import ConfigError, Reaped, TrackingError, UserError, nearest
 from tagifai.paths import FOLDERS, PATHS
 
@@ -226,9 +226,10 @@ def _open_missing_streams() -> None:
 
 def _report(message: str, code: int) -> int:
     sys.stdout.flush()
-    # A name in a stranger's file may hold what a terminal takes for a command.
-    shown = "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in message)
-    sys.stderr.write((f"Error: {shown}" if code in (1, 2) else shown) + "\n")
+    if code in (1, 2):
+        frames.write(message)
+    else:
+        sys.stderr.write(f"{message}\n")
     return code
 
 

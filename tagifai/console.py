@@ -1,42 +1,34 @@
-"""What a person sees: trees, tables and progress on a terminal, plain lines elsewhere."""
+"""What a person sees: aligned lines, tables and progress on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from rich import box
+from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
-from rich.tree import Tree
+
+from tagifai import listings, progress
+from tagifai.progress import Epochs, SearchState
+from tagifai.terminals import draws, shown
 
 if TYPE_CHECKING:
     # For types only: the header is to be there before scikit-learn is.
-    from tagifai.metrics import Performance, Scores
+    from tagifai.metrics import Performance
 
 PLAIN_WIDTH = 100
 """Columns where there is no terminal to ask."""
 
-SECONDS_BETWEEN_LINES = 10.0
-"""About rows, where there is no terminal."""
 
-
-SHOWN_EVERY = 0.2
-"""Seconds between two counts of rows."""
+FOLDED = 12
+"""Columns that a table's last column needs at least; with less, all of them are folded."""
 
 
 class Settings(Protocol):
@@ -50,6 +42,8 @@ class Settings(Protocol):
 class Display:
     """Writes to standard output; `quiet` leaves out all but results.
 
+    On a terminal lines are folded between words to its width; elsewhere they are left whole.
+
     Args:
         quiet: results only.
         plain: no colours, bars or other control characters, even on a terminal.
@@ -58,20 +52,20 @@ class Display:
     """
 
     def __init__(self, *, quiet: bool, plain: bool, every: int, silent: bool = False) -> None:
-        on_terminal = sys.stdout.isatty() and not plain
+        self._folds = sys.stdout.isatty() and not plain
+        self._draws = draws(sys.stdout) and not plain
         self._quiet = quiet or silent
         self._every = every
         self._console = _Console(
             file=sys.stdout,
-            force_terminal=None if on_terminal else False,
-            no_color=None if on_terminal else True,
+            force_terminal=None if self._draws else False,
+            no_color=None if self._draws else True,
             width=None if sys.stdout.isatty() else PLAIN_WIDTH,
             highlight=False,
             markup=False,
-            soft_wrap=not on_terminal,
+            soft_wrap=not self._folds,
             quiet=silent,
         )
-        self._live = on_terminal and self._console.is_terminal
 
     @classmethod
     def of(cls, settings: Settings, *, silent: bool = False) -> Display:
@@ -88,36 +82,105 @@ class Display:
     @property
     def live(self) -> bool:
         """Whether bars may be drawn."""
-        return self._live and not self._quiet
+        return self._draws and not self._quiet
+
+    # --- lines ---------------------------------------------------------------------------------
 
     def header(
-        self, title: str, groups: Mapping[str, tuple[str | None, Mapping[str, Any]]]
+        self, title: str, groups: Mapping[str, listings.Settings], chosen: Collection[str] = ()
     ) -> None:
-        """Show what will run.
+        """Show what will run, a line a group; on a terminal it ends where the width does.
 
         Args:
             title: the task.
             groups: by name, the chosen option and its settings.
+            chosen: settings that somebody asked for, as in "model.alpha"; they come first.
         """
         if self._quiet:
             return
-        tree = Tree(Text(title, style="bold"), guide_style="dim")
-        for name, (option, settings) in groups.items():
-            label = Text.assemble((name, "cyan"), f" {option}" if option else "")
-            values = ", ".join(f"{k}={_brief(v)}" for k, v in settings.items() if v is not None)
-            if values:
-                label.append(f"  {values}", style="dim")
-            tree.add(label)
-        self._console.print(tree, soft_wrap=False)
+        self._console.print(Text(title, style="bold"))
+        for name, group in groups.items():
+            asked = {key.partition(".")[2] for key in chosen if key.startswith(f"{name}.")}
+            line = listings.setting_line(name, group, asked)
+            if self._folds and not group[1]:
+                self._fold(line, listings.NAMES)
+            else:
+                if self._folds:
+                    line.truncate(self._console.width, overflow="ellipsis")
+                self._console.print(line, soft_wrap=True)
 
     def say(self, text: str, style: str = "") -> None:
         """Show a line of text."""
         if not self._quiet:
-            self._console.print(Text(text, style=style))
+            self._line(Text(text, style=style))
 
-    def result(self, text: str) -> None:
-        """Show a line of text that is the result."""
-        self._console.print(Text(text))
+    def note(self, text: str, *, result: bool = False) -> None:
+        """Show what somebody should know, even where only results are if it is one."""
+        if result or not self._quiet:
+            self._line(Text(f"Note: {text}", style="yellow"), len("Note: "))
+
+    def fact(self, name: str, text: str, style: str = "", *, result: bool = False) -> None:
+        """Show what there is to say of something.
+
+        Args:
+            name: of it; empty for more of the one before.
+            text: to say.
+            style: of the text.
+            result: show it even where only results are.
+        """
+        if result or not self._quiet:
+            self._line(listings.fact(name, text, style), listings.NAMES)
+
+    def whole(self, name: str, text: str | Path, *, result: bool = False) -> None:
+        """Show a path or a command, in one piece so that it can be copied.
+
+        Args:
+            name: of it.
+            text: the path or the command.
+            result: show it even where only results are.
+        """
+        if self._quiet and not result:
+            return
+        line = listings.fact(name, shown(text) if isinstance(text, Path) else text)
+        if self._folds and cell_len(line.plain) > self._console.width:
+            first, rest = line.divide([listings.NAMES])
+            first.rstrip()
+            self._console.print(first)
+            self._console.print(rest, soft_wrap=True)
+        else:
+            self._console.print(line, soft_wrap=True)
+
+    def report(self, path: Path | None) -> None:
+        """Show where a report is, or that there is none."""
+        if path is None:
+            self.fact("Report", "not written; the log says why", style="yellow")
+        else:
+            self.whole("Report", path)
+
+    def result(self, text: str, indent: int = 0) -> None:
+        """Show a line of text that is the result, indented from where it has to be folded."""
+        self._line(Text(text), indent)
+
+    def _line(self, line: Text, indent: int = 0) -> None:
+        if self._folds and cell_len(line.plain) > self._console.width:
+            self._fold(line, indent)
+        else:
+            self._console.print(line, soft_wrap=True)
+
+    def _fold(self, line: Text, indent: int) -> None:
+        for piece in listings.hanging(line, self._console, indent):
+            self._console.print(piece, soft_wrap=True)
+
+    # --- progress ------------------------------------------------------------------------------
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Show on a terminal that something is being done."""
+        if not self.live:
+            yield
+            return
+        with progress.spinner(self._console, what):
+            yield
 
     @contextmanager
     def epochs(self, total: int, rows: int | None = None) -> Iterator[Epochs]:
@@ -129,11 +192,15 @@ class Display:
         """
         if self._quiet:
             yield Epochs()
-        elif self._live:
-            with self._bar("Epoch") as bar:
-                yield _Bar(bar, bar.add_task("", total=total, state=""), rows)
+        elif self._draws:
+            with progress.bar(self._console, "Epoch") as bar:
+                task = bar.add_task("", total=total, state="vectorizing")
+                shown = progress.Bar(bar, task, rows)
+                yield shown
+            for line in shown.ended(total):
+                self.fact("Epochs", line)
         else:
-            lines = _Lines(self.say, self._every, rows)
+            lines = progress.Lines(self.say, self._every, rows)
             try:
                 yield lines
             finally:
@@ -150,28 +217,12 @@ class Display:
         """
         if self._quiet:
             yield lambda done, of=None: None
-        elif self._live:
-            bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=None),
-                TimeRemainingColumn(compact=True),
-                console=self._console,
-                expand=True,
-                transient=True,
-            )
-            task = bar.add_task(what, total=None)
-
-            def tell(done: int, of: int | None = None) -> None:
-                bar.start()
-                bar.update(task, completed=done, total=of, description=_rows(what, done, of))
-
-            try:
+        elif self._draws:
+            with progress.counted(self._console, what) as tell:
                 yield tell
-            finally:
-                bar.stop()
         else:
-            seldom = _Seldom(self.say)
-            yield lambda done, of=None: seldom.say(_rows(what, done, of))
+            seldom = progress.Seldom(self.say)
+            yield lambda done, of=None: seldom.say(progress.count(what, done, of))
 
     @contextmanager
     def steps(self, name: str, total: int) -> Iterator[Callable[[int, str], None]]:
@@ -184,7 +235,7 @@ class Display:
         if not self.live or not total:
             yield lambda done, last: None
             return
-        with self._bar(name) as bar:
+        with progress.bar(self._console, name) as bar:
             task = bar.add_task("", total=total, state="")
             yield lambda done, last: bar.update(task, completed=done, state=last)
 
@@ -193,43 +244,24 @@ class Display:
         """Give a function that is told where a search is, whenever that has changed."""
         if self._quiet:
             yield lambda state: None
-        elif self._live:
-            with self._trials_bar() as bar:
+        elif self._draws:
+            with progress.bar(self._console, "Trial", left=True) as bar:
                 task = bar.add_task("", total=total, state="")
                 yield lambda state: bar.update(
                     task, completed=state.done, state=" · ".join(state.brief())
                 )
         else:
-            said: set[str] = set()
+            yield progress.Trials(self.say, total)
 
-            def tell(state: SearchState) -> None:
-                if state.event and state.event not in said:
-                    said.add(state.event)
-                    counts = [f"{state.done} of {total} done", *state.brief()]
-                    self.say(f"{state.event} | {', '.join([*counts, *state.time_left(total)])}")
-
-            yield tell
-
-    def _trials_bar(self) -> Progress:
-        return Progress(
-            TextColumn("Trial"),
-            MofNCompleteColumn(),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[state]}"),
-            TimeRemainingColumn(compact=True),
-            console=self._console,
-            expand=True,
-        )
+    # --- tables --------------------------------------------------------------------------------
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Show results in rows; the last column is folded, the others are aligned to the right."""
-        table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-        for name in columns[:-1]:
-            table.add_column(name, justify="right", no_wrap=True)
-        table.add_column(columns[-1], overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
-        self._console.print(table, soft_wrap=False)
+        table = listings.rows(columns, rows, fold=False)
+        least = [[*row[:-1], row[-1][:FOLDED]] for row in rows]
+        if self._room(listings.rows(columns, least, fold=False)) < 0:
+            table = listings.rows(columns, rows, fold=True)
+        self._table(title, table)
 
     def ranking(
         self,
@@ -249,182 +281,35 @@ class Display:
         Returns:
             The columns that were left out.
         """
-        shown, left_out = dict(figures), []
+        kept, left_out = dict(figures), []
         for column in [name for name in optional if name in figures]:
-            if self._fits(_ranking(title, names, shown)):
+            if self._room(listings.ranking(names, kept)) >= 0:
                 break
-            del shown[column]
+            del kept[column]
             left_out.append(column)
-        in_lines = {name.replace(".", ".\n"): texts for name, texts in names.items()}
-        together = {"": ["\n".join(row) for row in _pairs(names)]} if names else {}
-        tables = [_ranking(title, tried, shown) for tried in (names, in_lines, together)]
-        table = next((table for table in tables if self._fits(table)), tables[-1])
-        self._console.print(table, soft_wrap=False)
+        tables = list(listings.rankings(names, kept))
+        self._table(title, next((t for t in tables if self._room(t) >= 0), tables[-1]))
         return left_out
-
-    def _fits(self, table: Table) -> bool:
-        unlimited = self._console.options.update(width=10_000)
-        return self._console.measure(table, options=unlimited).maximum <= self._console.width
-
-    def _bar(self, name: str) -> Progress:
-        return Progress(
-            TextColumn(name),
-            MofNCompleteColumn(),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[state]}"),
-            console=self._console,
-            expand=True,
-        )
 
     def scores(self, title: str, performance: Performance) -> None:
         """Show the scores of all rows, each class and each slice as a table."""
-        table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-        table.add_column("", overflow="fold")
-        for name in ("precision", "recall", "f1", "samples"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for name, scores in performance["class"].items():
-            table.add_row(name, *_row(scores))
-        table.add_section()
-        table.add_row("overall (weighted)", *_row(performance["overall"]), style="bold")
-        if performance["slices"]:
-            table.add_section()
-        for name, scores in performance["slices"].items():
-            table.add_row(f"slice {name}", *_row(scores), style="dim")
+        room = self._room(listings.scores(performance))
+        longest = max(map(len, [*performance["class"], "overall (weighted)"]))
+        name = str if room >= 0 else partial(listings.in_lines, columns=max(8, longest + room))
+        self._table(title, listings.scores(performance, name))
+        for metric, value in performance.get("metrics", {}).items():
+            self.result(f"{metric} = {value:.4f}")
+
+    def _room(self, table: Table) -> int:
+        """Return the columns that a table leaves, negative if it is too wide."""
+        unlimited = self._console.options.update(width=10_000)
+        return self._console.width - self._console.measure(table, options=unlimited).maximum
+
+    def _table(self, title: str, table: Table) -> None:
+        self._console.print()
+        self._line(Text(title, style="bold"))
         self._console.print(table, soft_wrap=False)
-        for name, value in performance.get("metrics", {}).items():
-            self.result(f"{name} = {value:.4f}")
-
-
-@contextmanager
-def rows() -> Iterator[Callable[[int], None]]:
-    """Give a function that is told of rows that are done; it shows their sum on standard error.
-
-    Nothing is shown in the first second, and nothing is left there afterwards.
-    """
-    begun = time.monotonic()
-    done, shown_at = 0, begun + 1 - SHOWN_EVERY
-
-    def tell(more: int) -> None:
-        nonlocal done, shown_at
-        done += more
-        now = time.monotonic()
-        if now - shown_at >= SHOWN_EVERY:
-            shown_at = now
-            sys.stderr.write(f"\r{done:,} texts, {done / (now - begun):,.0f}/s\x1b[K")
-            sys.stderr.flush()
-
-    try:
-        yield tell
-    finally:
-        if shown_at > begun + 1 - SHOWN_EVERY:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-
-
-@dataclass(frozen=True)
-class SearchState:
-    """Where a search is.
-
-    Args:
-        done: trials that count.
-        running: under way.
-        pruned: of those done.
-        failed: of those done.
-        best: the best value so far and its trial, as a text; empty before the first.
-        event: what has just happened, for a plain line.
-        seconds_a_trial: wall time from one end of a trial to the next; None if not known yet.
-    """
-
-    done: int
-    running: int
-    pruned: int
-    failed: int
-    best: str = ""
-    event: str = ""
-    seconds_a_trial: float | None = None
-
-    def brief(self) -> list[str]:
-        """Return what there is to say beside how many are done."""
-        counts = {"running": self.running, "pruned": self.pruned, "failed": self.failed}
-        return [*([self.best] if self.best else []), *(f"{n} {k}" for k, n in counts.items() if n)]
-
-    def time_left(self, total: int) -> list[str]:
-        """Return how long the rest is likely to take, if that can be said."""
-        if self.seconds_a_trial is None or self.done >= total:
-            return []
-        seconds = round(self.seconds_a_trial * (total - self.done))
-        minutes, rest = divmod(seconds, 60)
-        return [f"about {f'{minutes} min ' if minutes else ''}{rest} s left"]
-
-
-class Epochs:
-    """Is told how far a training is, and shows nothing of it."""
-
-    def __call__(self, epoch: int, train_loss: float, val_loss: float) -> None:
-        """Be told that an epoch has ended, with its losses."""
-
-    def rows(self, done: int) -> None:
-        """Be told how many rows of an epoch are done."""
-
-
-class _Bar(Epochs):
-    """Shows a bar."""
-
-    def __init__(self, bar: Progress, task: TaskID, rows: int | None) -> None:
-        self._bar = bar
-        self._task = task
-        self._rows = rows
-        self._ended = 0
-        self._losses = ""
-
-    def __call__(self, epoch: int, train_loss: float, val_loss: float) -> None:
-        self._ended = epoch + 1
-        self._losses = _losses(train_loss, val_loss)
-        self._bar.update(self._task, completed=self._ended, state=self._losses)
-
-    def rows(self, done: int) -> None:
-        share = done / self._rows if self._rows else 0.0
-        state = " | ".join(filter(None, [_rows("", done, self._rows), self._losses]))
-        self._bar.update(self._task, completed=self._ended + share, state=state)
-
-
-class _Lines(Epochs):
-    """Says every so many epochs, and the last one, wherever training ends."""
-
-    def __init__(self, say: Callable[[str], None], every: int, rows: int | None = None) -> None:
-        self._say = say
-        self._every = every
-        self._rows = rows
-        self._seldom = _Seldom(say)
-        self._ended = 0
-        self._unsaid: str | None = None
-
-    def __call__(self, epoch: int, train_loss: float, val_loss: float) -> None:
-        self._ended = epoch + 1
-        self._unsaid = f"Epoch {epoch} | {_losses(train_loss, val_loss)}"
-        if epoch % self._every == 0:
-            self.finish()
-
-    def rows(self, done: int) -> None:
-        self._seldom.say(_rows(f"Epoch {self._ended} |", done, self._rows))
-
-    def finish(self) -> None:
-        if self._unsaid is not None:
-            self._say(self._unsaid)
-        self._unsaid = None
-
-
-class _Seldom:
-    """Says a line if the last one was some time ago."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-        self._last = time.monotonic()
-
-    def say(self, line: str) -> None:
-        if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
-            self._last = time.monotonic()
-            self._say(line)
+        self._console.print()
 
 
 class _Console(Console):
@@ -433,45 +318,3 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         self.quiet = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _ranking(
-    title: str, names: Mapping[str, Sequence[str]], figures: Mapping[str, Sequence[str]]
-) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for name in names:
-        table.add_column(Text(name), overflow="fold")
-    for name in figures:
-        table.add_column(Text(name), justify="right", no_wrap=True)
-    for row in zip(*names.values(), *figures.values(), strict=True):
-        table.add_row(*(Text(cell) for cell in row))
-    return table
-
-
-def _pairs(columns: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
-    """Yield for each row what its cells are with the names of their columns."""
-    for row in zip(*columns.values(), strict=True):
-        yield [f"{name}={text}" for name, text in zip(columns, row, strict=True)]
-
-
-def _row(scores: Scores) -> list[str]:
-    values = [scores["precision"], scores["recall"], scores["f1"]]
-    return [*(f"{value:.4f}" for value in values), str(scores["num_samples"])]
-
-
-def _losses(train_loss: float, val_loss: float) -> str:
-    return f"train_loss {train_loss:.5f} | val_loss {val_loss:.5f}"
-
-
-def _rows(what: str, done: int, of: int | None) -> str:
-    total = "" if of is None else f" of {of:,}"
-    return f"{what} {done:,}{total} rows".strip()
-
-
-def _brief(value: Any) -> str:
-    if isinstance(value, list | tuple) and len(value) > 6:
-        return f"[{len(value)} items]"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(str, value)) + "]"
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:24]}…{text[-32:]}"

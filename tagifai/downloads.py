@@ -6,8 +6,10 @@ import hashlib
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 from tagifai.errors import DataError
+from tagifai.terminals import draws
 
 TIMEOUT_SECONDS = (5, 30)
 """To connect, and between two packets."""
@@ -46,7 +48,7 @@ def download(
         urls={file: url},
         retry_if_failed=RETRIES,
     )
-    bar = progress and sys.stderr.isatty()
+    bar = _bar(file) if progress and draws(sys.stderr) else False
     downloader = pooch.HTTPDownloader(timeout=TIMEOUT_SECONDS, progressbar=bar)
     try:
         return Path(fetcher.fetch(file, downloader=downloader))
@@ -63,6 +65,14 @@ def download(
             f" ({' '.join(str(error).split())}). If its content is what you want, set"
             f" {sum_setting}=null (and a data.name of its own)."
         ) from None
+
+
+def _bar(file: str) -> Any:
+    """Return a bar that is there after a second and gone at the end."""
+    from tqdm import tqdm
+
+    name = file.partition("-")[2]
+    return tqdm(desc=name, unit="B", unit_scale=True, leave=False, delay=1, dynamic_ncols=True)
 
 
 def _reason(error: Exception) -> str:

@@ -67,24 +67,24 @@ def doubts(profile: dict[str, Any]) -> list[str]:
     return lines
 
 
-def lines(profile: dict[str, Any]) -> list[str]:
-    """Return a profile for reading, a line each."""
-    parts = ", ".join(f"{name} {number}" for name, number in profile["parts"].items())
-    lengths = [
-        f"{name} " + ", ".join(f"{q} {v:g}" for q, v in profile[f"length_{name}"].items())
-        for name in ("words", "characters")
-    ]
+def facts(profile: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return a profile for reading, a name and what there is to say; no name for more of it."""
     classes = profile["classes"].items()
     width = max(len(tag) for tag in profile["classes"])
     some = profile["looked_at"] < profile["rows"]
     return [
-        f"Rows: {profile['rows']} ({parts})",
-        f"Classes: {len(classes)}",
-        *(f"  {tag:<{width}} {c['rows']:>8} {c['share']:>7.1%}" for tag, c in classes),
-        *([f"Of {profile['looked_at']} of these rows:"] if some else []),
-        *(f"Length in {length}" for length in lengths),
-        f"Duplicates: {profile['duplicates']}",
-        *(f"In both {pair}: {number}" for pair, number in profile["leaks"].items()),
-        f"Empty after cleaning: {profile['empty_after_cleaning']}",
-        f"Labelled differently: {profile['labelled_differently']}",
+        ("Rows", f"{profile['rows']}: {_listed(profile['parts'])}"),
+        ("Classes", str(len(classes))),
+        *(("", f"{tag:<{width}} {c['rows']:>8} {c['share']:>7.1%}") for tag, c in classes),
+        *([("Looked at", f"{profile['looked_at']} of these rows:")] if some else []),
+        ("Words", _listed(profile["length_words"])),
+        ("Characters", _listed(profile["length_characters"])),
+        ("Duplicates", str(profile["duplicates"])),
+        ("In two parts", _listed(profile["leaks"])),
+        ("Empty", f"{profile['empty_after_cleaning']} after cleaning"),
+        ("Two labels", str(profile["labelled_differently"])),
     ]
+
+
+def _listed(numbers: dict[str, float]) -> str:
+    return ", ".join(f"{name} {number:.6g}" for name, number in numbers.items())

@@ -65,7 +65,7 @@ def of_run(
         pictures=drawing.pictures(figures, ALT),
         tables=[_scores(part, result.performance[part]) for part in ("test", "val")],
         settings=pages.settings(flat(config, HIDDEN), flat(defaults, HIDDEN)),
-        facts={"Data": _of_profile(profile), "Environment": _environment(provenance)},
+        facts={"Data": profiles.facts(profile), "Environment": _environment(provenance)},
         command=origin.command,
     )
 
@@ -108,14 +108,6 @@ def _scores(part: str, performance: Performance) -> Table:
     columns = ["", "precision", "recall", "F1", "samples"]
     named = {"test": "Scores on test rows", "val": "Scores on validation rows"}[part]
     return Table(named, columns, rows, numbers=range(1, 5), strong=[len(performance["class"])])
-
-
-def _of_profile(profile: dict[str, Any]) -> list[tuple[str, str]]:
-    found = []
-    for line in profiles.lines(profile):
-        name, _, value = line.strip().partition(":")
-        found.append((name, value.strip()) if value else (" ".join(line.split()), ""))
-    return found
 
 
 def _environment(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -29,10 +29,11 @@ def header(display: Display, config: Config, origin: Origin) -> None:
     groups["objective"] = (None, asdict(config.objective))
     groups["seed"] = (str(config.seed), {})
     again = "train" if origin.rerun_of is None else f"rerun of {origin.rerun_of}"
-    display.header(f"tagifai {again}", groups)
+    chosen = {item.partition("=")[0].lstrip("+") for item in origin.overrides or ()}
+    display.header(f"tagifai {again}", groups, chosen)
     for key, reason in _ignored(config, origin).items():
         log.info("Note: model.%s has no effect %s.", key, reason)
-        display.say(f"Note: model.{key} has no effect {reason}.", style="yellow")
+        display.note(f"model.{key} has no effect {reason}.")
 
 
 def _shown(settings: Any) -> dict[str, Any]:
@@ -59,16 +60,15 @@ def data(display: Display, prepared: pipeline.Prepared, doubts: list[str]) -> No
     """Show how many rows there are for what, and what is doubtful about them."""
     counts = prepared.counts()
     sizes = prepared.sizes()
-    line = (
-        f"Data: {sum(counts.values())} rows, {len(counts)} classes"
-        f" ({_few(counts)});"
-        f" train {sizes['train']}, val {sizes['val']}, test {sizes['test']}"
-    )
-    log.info(line)
-    display.say(line)
+    rows = f"{sum(counts.values())} rows, {len(counts)} classes"
+    parts = ", ".join(f"{name} {number}" for name, number in sizes.items())
+    log.info("Data: %s (%s); %s", rows, _few(counts), parts)
+    display.say("")
+    display.fact("Data", f"{rows} ({_few(counts)})")
+    display.fact("Parts", parts)
     for doubt in [*prepared.notes(), *doubts]:
         log.info("Note: %s", doubt)
-        display.say(f"Note: {doubt}", style="yellow")
+        display.note(doubt)
 
 
 def _few(counts: dict[str, int], shown: int = 10) -> str:
@@ -95,24 +95,25 @@ def result(
     over = "" if repeats == 1 else f", mean over {repeats} {config.objective.by}"
     for name, value in objective.items():
         rows = "" if name == "model_bytes" else " (validation rows" + over + ")"
-        display.say(f"Objective {name} = {value:.{0 if name == 'model_bytes' else 4}f}{rows}")
-    seconds = time.monotonic() - origin.began
-    display.say(f"It took {seconds:.1f} s; files in {origin.output}")
-    display.say(f"Report:   {report or 'not written; the log says why'}")
-    for line in _ways_on(config, origin):
-        display.say(line)
+        digits = 0 if name == "model_bytes" else 4
+        display.fact("Objective", f"{name} = {value:.{digits}f}{rows}", style="green")
+    display.fact("It took", f"{time.monotonic() - origin.began:.1f} s")
+    display.whole("Files", origin.output)
+    display.report(report)
+    for name, command in _ways_on(config, origin).items():
+        display.whole(name, command)
 
 
-def _ways_on(config: Config, origin: Origin) -> list[str]:
+def _ways_on(config: Config, origin: Origin) -> dict[str, str]:
     """Return the commands to go on with, as they would be typed here."""
     from tagifai import store
     from tagifai.addresses import masked
 
     prefix = "uv run " if "UV" in os.environ else ""
     program = shlex.join([*Display.program, "task=predict", *origin.paths])
-    lines = [f'Predict:  {program} task.text="..."']
+    ways = {"Predict": f'{program} task.text="..."'}
     uri = masked(store.tracking_uri(config.tracking.uri))
     if config.tracking.enabled:
         shown = f"{prefix}mlflow ui --backend-store-uri {shlex.quote(uri)}"
-        lines.append(f"Look at:  {uri if uri.startswith('http') else shown}")
-    return lines
+        ways["Look at"] = uri if uri.startswith("http") else shown
+    return ways

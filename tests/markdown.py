@@ -34,7 +34,7 @@ REVIEWS = "title,body,stars\n" + "".join(
 
 OF_ONE_S_OWN = {
     "tagifai/text.py": "first=[mask_numbers]",
-    "tagifai/metrics.py": "Objective val_accuracy = ",
+    "tagifai/metrics.py": "val_accuracy = ",
     "tagifai/slices.py": "slice mentions_bert",
 }
 """Modules that a block adds a function to, and what the next block's command then shows."""

@@ -90,7 +90,7 @@ def test_what_can_go_is_shown_then_removed_by_the_command_and_then_there_is_noth
     ):
         assert re.search(line, shown), line
 
-    (command,) = re.findall(r"Remove it: (.*)", shown)
+    (command,) = re.findall(r"Remove it: +(.*)", shown)
     words = shlex.split(command)
     assert words[-1] == "task.apply=true"
     assert f"paths.stores={app.stores}" in words

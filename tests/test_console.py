@@ -5,14 +5,17 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tagifai.console import Display, SearchState
+from tagifai.console import Display
 from tagifai.metrics import Performance, Scores
+from tagifai.progress import SearchState
+from tests import terminals
 
 LISTENED_TO = """
 import sys
@@ -56,6 +59,12 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
     return made
+
+
+def seen(terminal: Terminal, columns: int = 60) -> list[str]:
+    """The lines that are left on a terminal."""
+    written = terminal.getvalue().replace("\n", "\r\n")
+    return terminals.shown(terminals.rendered(written, columns))
 
 
 def display(quiet: bool = False, plain: bool = False, every: int = 10) -> Display:
@@ -247,7 +256,7 @@ def test_values_are_shown_as_they_are(
     capsys: pytest.CaptureFixture[str], value: object, shown: str
 ) -> None:
     display().header("t", {"vectorizer": (None, {"max_df": value})})
-    assert capsys.readouterr().out.splitlines()[1].endswith(f"vectorizer  max_df={shown}")
+    assert capsys.readouterr().out.splitlines()[1] == f"vectorizer     max_df={shown}"
 
 
 def test_the_header_names_groups_options_and_values_and_leaves_out_none(
@@ -262,13 +271,12 @@ def test_the_header_names_groups_options_and_values_and_leaves_out_none(
             "preprocessing": ("default", {"stopwords": ["a"] * 179, "tags": ["a", "b"]}),
         },
     )
-    lines = [line.strip("├└─│ ") for line in capsys.readouterr().out.splitlines()]
-    assert lines == [
+    assert capsys.readouterr().out.splitlines() == [
         "tagifai train",
-        "model sgd  alpha=1e-05, shuffle=True",
-        "sampling none",
-        "training  epochs=100",
-        "preprocessing default  stopwords=[179 items], tags=[a, b]",
+        "model          sgd          alpha=1e-05, shuffle=True",
+        "sampling       none",
+        "training       epochs=100",
+        "preprocessing  default      stopwords=[179 items], tags=[a, b]",
     ]
 
 
@@ -278,7 +286,7 @@ def test_lists_of_up_to_six_items_and_values_of_up_to_60_characters_are_shown_wh
     values = {"six": list("abcdef"), "seven": list("abcdefg")}
     long = {"short": "x" * 60, "long": "a" * 30 + "b" * 31}
     display().header("t", {"one": (None, values), "two": (None, long)})
-    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    shown = capsys.readouterr().out
     assert "six=[a, b, c, d, e, f], seven=[7 items]" in shown
     assert f"short={'x' * 60}" in shown
     assert f"long={'a' * 24}…a{'b' * 31}" in shown
@@ -415,7 +423,8 @@ def test_a_search_on_a_terminal_has_a_bar_and_no_lines(terminal: Terminal) -> No
 def test_a_bar_of_a_search_that_fails_is_taken_down(terminal: Terminal) -> None:
     with pytest.raises(ValueError, match="no"), display().trials(4):
         raise ValueError("no")
-    assert terminal.getvalue().endswith("\x1b[?25h")  # the cursor is back
+    assert "\x1b[?25h" in terminal.getvalue()  # the cursor is back
+    assert seen(terminal) == [""]
 
 
 # --- tables ------------------------------------------------------------------------------------
@@ -498,7 +507,7 @@ def test_a_ranking_has_names_to_the_left_and_figures_to_the_right(
 
 def test_figures_that_may_be_left_out_are_so_until_the_rest_fits(terminal: Terminal) -> None:
     # 60 columns: one of the two has to go.
-    long = NAMES | {"model.alpha": ["0.1", "0.123456789012345678"]}
+    long = NAMES | {"model.alpha": ["0.1", "0.12345678901234567890123"]}
     assert display().ranking("t", long, FIGURES, ("size", "seconds")) == ["size"]
     assert widest(terminal.getvalue()) <= 60
     assert "seconds" in terminal.getvalue()
@@ -528,3 +537,159 @@ def test_a_ranking_of_one_nameless_row_has_figures_only(
 ) -> None:
     display(quiet=True).ranking("t", {}, {"mean": ["0.5"]})
     assert rows_of(capsys.readouterr().out) == [["t"], ["mean"], ["0.5"]]
+
+
+# --- widths ------------------------------------------------------------------------------------
+
+WIDTHS = (60, 80, 140)
+LONG = "outputs/2026-11-22/07-42-16.793593-train/" + "a-folder-of-a-long-name/" * 5
+
+
+def show_everything(shown: Display) -> None:
+    """Show what tasks show, with what is long in it, but nothing that is to be copied."""
+    settings = {f"parameter_{number}": "x" * 30 for number in range(6)}
+    shown.header("tagifai train", {"model": ("sgd", settings), "space": ("choice " * 30, {})})
+    shown.fact("Data", "897 rows, 4 classes (" + "natural-language-processing 354, " * 5)
+    shown.note("a doubt that takes more words than there are columns, " * 3)
+    shown.result("a result that takes more words than there are columns, " * 3)
+    with shown.epochs(2, 10) as show:
+        show.rows(5)
+        show(0, 1.0, 2.0)
+    scored = performance(short_text=scores(0.125, 3))
+    scored["class"]["natural-language-processing"] = scores(0.5, 6)
+    shown.scores("Run 5e044bce476b4541b43b707f6b3eb4bf: test at threshold 0.5084, refitted", scored)
+    shown.table("Best", ["trial", "val_f1", "parameters"], [["1", "0.5", "model.alpha=1, " * 10]])
+    shown.table("What differs", ["recorded", "now", ""], [["a" * 36, "b" * 36, "metric val_f1"]])
+    shown.ranking("Rank", NAMES, FIGURES, optional=("size",))
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_no_line_is_longer_than_the_terminal_is_wide(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    show_everything(display())
+    assert widest(terminal.getvalue()) <= columns
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_no_word_and_no_figure_is_broken(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    show_everything(display())
+    text = "\n".join(seen(terminal, columns))
+    for whole in ("computer", "classes", "0.1250", "0.5000", "samples", "model.alpha=1,"):
+        assert whole in text.replace("nlp", "computer"), whole
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_what_is_to_be_copied_is_in_one_piece(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    display().whole("Predict", f"python run.py task=predict {LONG}")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()).splitlines()
+    # One that does not fit beside its name begins where the line does.
+    assert lines == ["Predict:", f"python run.py task=predict {LONG}"]
+
+
+def test_what_is_to_be_copied_is_beside_its_name_where_it_fits(terminal: Terminal) -> None:
+    display().whole("Report", "report.html")
+    assert seen(terminal) == ["Report:        report.html"]
+
+
+def test_a_line_that_is_folded_goes_on_below_its_beginning(terminal: Terminal) -> None:
+    display().fact("Data", "word " * 12)
+    assert seen(terminal) == [
+        "Data:          word word word word word word word word word",
+        "               word word word",
+    ]
+
+
+def test_a_header_ends_where_the_terminal_does_and_what_was_asked_for_comes_first(
+    terminal: Terminal,
+) -> None:
+    settings = {"loss": "log_loss", "penalty": "l2", "alpha": 0.5, "eta0": 0.1, "shuffle": True}
+    display().header("t", {"model": ("sgd", settings)}, ["model.alpha", "model", "other.loss"])
+    assert seen(terminal)[1] == "model          sgd          alpha=0.5 · loss=log_loss, pena…"
+
+
+def test_away_from_a_terminal_a_header_and_a_fact_are_whole(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shown = display()
+    shown.header("t", {"model": ("sgd", {"a": "x" * 60, "b": "y" * 60})})
+    shown.fact("Data", "word " * 40)
+    shown.whole("Report", LONG)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].endswith("y" * 60)
+    assert lines[2] == "Data:          " + "word " * 40
+    assert lines[3] == f"Report:        {LONG}"
+
+
+# --- colours and control characters ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_a_terminal_without_colours_gets_lines_without_control_characters(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    shown = display()
+    show_everything(shown)
+    with shown.waiting("Loading"), shown.steps("Figure", 2) as tell:
+        tell(1, "losses")
+    assert not shown.live
+    assert [c for c in terminal.getvalue() if ord(c) < 32 and c != "\n"] == []
+    assert "Epoch 0 |" in terminal.getvalue()
+
+
+def test_an_empty_no_color_is_none(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "")
+    assert display().live
+
+
+# --- what is left behind -----------------------------------------------------------------------
+
+
+def test_of_progress_nothing_is_left_but_how_the_training_ended(terminal: Terminal) -> None:
+    shown = display()
+    with shown.waiting("Loading"), shown.rows("Reading") as told:
+        told(5, 10)
+    with shown.epochs(3) as show:
+        show(0, 1.0, 2.0)
+        show(1, 0.5, 1.5)
+    with shown.steps("Figure", 2) as tell, shown.trials(2) as state_is:
+        tell(2, "losses")
+        state_is(state("Trial 0 done", done=1))
+    assert seen(terminal) == ["Epochs:        2 of 3, train loss 0.50000, val 1.50000"]
+
+
+def interrupted_in_an_epoch(shown: Display) -> None:
+    with shown.epochs(3) as show:
+        show(0, 1.0, 2.0)
+        raise KeyboardInterrupt
+
+
+def interrupted_in_a_row(shown: Display) -> None:
+    with shown.rows("Reading") as told:
+        told(5)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("training", [interrupted_in_an_epoch, interrupted_in_a_row])
+def test_of_what_is_interrupted_nothing_is_left(
+    terminal: Terminal, training: Callable[[Display], None]
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        training(display())
+    assert seen(terminal) == [""]
+
+
+def test_before_the_first_epoch_the_bar_says_what_is_done(terminal: Terminal) -> None:
+    with display().epochs(3):
+        pass
+    assert "vectorizing" in terminal.getvalue()
+    assert seen(terminal) == [""]

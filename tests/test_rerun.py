@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_a_run_trained_again_is_equal_and_recorded_as_a_run_like_any_other(app: 
     output = app.ok("task=rerun", "tracking.experiment=again")
 
     assert f"tagifai rerun of {first}" in output
-    assert "model sgd_averaged" in output
+    assert re.search("^model +sgd_averaged ", output, re.M)
     assert f"Run {first} is reproduced to the last bit: the data, 42 metrics and" in output
     assert "What differs" not in output
     assert app.run_id() != first

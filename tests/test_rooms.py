@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tagifai"
 
-GROUND = ("errors", "addresses", "files", "provenance", "liveness", "signals")
+GROUND = ("errors", "addresses", "files", "provenance", "liveness", "signals", "terminals")
 """What every room may stand on; none of them knows another."""
 
 PURE = (
@@ -90,9 +90,14 @@ EDGES = (
     "studies",
     "samplers",
     "trials",
+    "listings",
+    "progress",
+    "frames",
     "console",
 )
 BETWEEN_EDGES = {
+    ("console", "listings"),
+    ("console", "progress"),
     ("datasets", "downloads"),
     ("datasets", "tables"),
     ("datasets", "labeled"),
@@ -142,7 +147,7 @@ ARROWS: dict[str, set[str]] = {
     "blocks": {"errors"},
     "workers": {"errors"},
     "tables": {"errors"},
-    "downloads": {"errors"},
+    "downloads": {"errors", "terminals"},
     "decoding": {"errors"},
     "formats": {"errors", "decoding"},
     "labeled": {"errors", "formats"},
@@ -174,7 +179,10 @@ ARROWS: dict[str, set[str]] = {
     "studies": {"errors", "addresses", "sqlite"},
     "samplers": {"errors", "studies"},
     "trials": {"errors", "studies", "samplers"},
-    "console": {"metrics"},
+    "console": {"metrics", "terminals", "listings", "progress"},
+    "progress": set(),
+    "frames": {"terminals"},
+    "listings": {"metrics"},
     # Assembly.
     "paths": {"addresses", "schema"},
     "pipeline": {"errors", "schema", *PURE},
@@ -264,12 +272,12 @@ ARROWS: dict[str, set[str]] = {
     "search": {
         *("errors", "addresses", "files", "provenance", "schema"),
         *("components", "datasets", "store", "tracking", "lookup", "console", "pages", "drawing"),
-        *("studies", "samplers", "plots"),
+        *("progress", "studies", "samplers", "plots"),
         *("objectives", "pipeline", "streaming", "paths", "sweeps", "reporting", "summaries"),
     },
     "sweeper": {"search"},
     "plugins": {"schema"},
-    "cli": {"errors", "paths", "sweeps", "clerk"},
+    "cli": {"frames", "errors", "paths", "sweeps", "clerk"},
     "run": {"cli", "components", "paths", "schema"},
     "tagifai": {"registry", "runs", "store", "tagger"},
 }
@@ -309,7 +317,7 @@ ONLY_IN: dict[str, set[str]] = {
     "pooch": {"downloads"},
     "ray": {"search"},
     "requests": {"downloads"},
-    "rich": {"console"},
+    "rich": {"console", "listings", "progress"},
     "skops": {"estimators"},
     "snorkel": {"slices"},
     "submitit": {"search"},

@@ -508,7 +508,9 @@ def test_the_objective_may_be_a_mean_over_seeds_and_the_winner_repeats_it(app: A
     output = app.ok("experiment=search-sample", "console=plain")
 
     assert sorted(best.intermediate_values) == list(range(9))  # three epochs in three repeats
-    assert f"Objective val_f1 = {best.value:.4f} (validation rows, mean over 3 seeds)" in output
+    assert (
+        f"Objective:     val_f1 = {best.value:.4f} (validation rows, mean over 3 seeds)" in output
+    )
     client = MlflowClient(f"sqlite:///{app.stores}/mlflow.db")
     assert client.get_run(app.run_id()).data.metrics["objective"] == best.value
     history = client.get_metric_history(best.user_attrs["run_id"], "seed_2/val_loss")

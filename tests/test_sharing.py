@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, ready: Callable[[Path], Ap
     done = app.run("task=export", "task.path=model.zip")
     assert (done.returncode, done.stderr.count("\n")) == (0, 1)
     assert "model.zip, has a password in an address" in done.stderr
-    assert f"Run {app.run_id()} is in {app.cwd / 'model.zip'}" in done.stdout
+    assert re.search(rf"Run: +{app.run_id()}, .*\nExported to: +model.zip\n", done.stdout)
     return app
 
 
@@ -40,14 +41,17 @@ def test_a_run_from_somebody_else_predicts_the_same_and_is_not_the_latest(
     trained: App, elsewhere: App
 ) -> None:
     run_id = trained.run_id()
-    assert f"Run {run_id} taken in from" in elsewhere.ok("task=import", "task.path=got.zip")
+    assert re.search(
+        rf"Run: +{run_id}\nTaken in from: +got.zip\n",
+        elsewhere.ok("task=import", "task.path=got.zip"),
+    )
     chosen = f"task.run_id={run_id}"
     assert elsewhere.ok("task=predict", TEXT, chosen) == trained.ok("task=predict", TEXT, chosen)
     assert not (elsewhere.stores / "run_id.txt").exists()
     marker = json.loads((elsewhere.stores / "artifacts" / run_id / "imported.json").read_text())
     assert marker["file"] == "got.zip"
     again = elsewhere.ok("task=import", "task.path=got.zip")
-    assert "is there already, the same as in" in again
+    assert "Same as in:    got.zip" in again
 
 
 def test_a_run_of_another_version_is_loaded_with_one_line_that_says_so(elsewhere: App) -> None:

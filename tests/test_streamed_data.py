@@ -40,7 +40,7 @@ def test_a_streamed_run_is_a_run_like_any_other(app: App) -> None:
 
     output = app.ok(*STREAMED, "data.path=reviews.csv", "data.chunk_rows=25", "console=plain")
 
-    sizes = "Data: 150 rows, 3 classes (1 50, 3 50, 5 50); train 108, val 21, test 21"
+    sizes = "150 rows, 3 classes (1 50, 3 50, 5 50)\nParts:         train 108, val 21, test 21"
     assert sizes in output
     assert "Note: Streamed in chunks of 25 rows; the train loss is that of 108 rows." in output
     assert "Epoch 1 | train_loss" in output
@@ -54,7 +54,7 @@ def test_a_streamed_run_is_a_run_like_any_other(app: App) -> None:
     (answer,) = json.loads(app.ok("task=predict", "task.text=so good and nice"))
     assert answer["predicted_tag"] == "5"
     assert "is reproduced to the last bit" in app.ok("task=rerun")
-    assert "Compared: 1 runs" in app.ok("task=compare")
+    assert "Compared:      1 runs" in app.ok("task=compare")
 
 
 def test_one_process_gives_what_several_give(app: App) -> None:
@@ -89,7 +89,7 @@ def test_every_format_gives_the_same_data_set_as_it_does_read_at_once(app: App, 
     said = app.ok(*streamed, "data.name=streamed")
     app.ok("task=elt", "data=table", f"data.path={name}", "data.name=whole")
 
-    assert "Rows: 60 (train 42, val 9, test 9)" in said
+    assert "60: train 42, val 9, test 9" in said
     stored = [app.stores / "data" / name / "labeled.csv" for name in ("streamed", "whole")]
     assert stored[0].read_bytes() == stored[1].read_bytes()
 

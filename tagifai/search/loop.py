@@ -25,8 +25,8 @@ from hydra.core.utils import JobReturn, JobStatus
 from optuna.trial import Trial, TrialState
 
 from tagifai import sweeps
-from tagifai.console import SearchState
 from tagifai.errors import Reaped, UserError
+from tagifai.progress import SearchState
 from tagifai.search import jobs, launchers
 from tagifai.search.plan import Plan
 from tagifai.studies import Study, died

@@ -295,8 +295,6 @@ def _show_header(plan: Plan, pruner: BasePruner) -> None:
             " raise hydra.sweeper.n_trials."
         )
     elif tally.finished or tally.died:
-        plan.display.say(f"Going on: {tally.finished} of {plan.n_trials} trials are done.")
+        plan.display.fact("Going on", f"{tally.finished} of {plan.n_trials} trials are done.")
     if not isinstance(pruner, NopPruner) and objective.report_every is None:
-        plan.display.say(
-            "Note: nothing is pruned, because objective.report_every is not set.", style="yellow"
-        )
+        plan.display.note("nothing is pruned, because objective.report_every is not set.")

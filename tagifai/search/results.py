@@ -87,15 +87,15 @@ def show(plan: Plan, report: Path | None) -> None:
     }
     said = [f"{n} {state}" for state, n in counts.items() if n or state == "complete"]
     saved = f"; pruning saved about {found.saved:.0f} s" if tally.pruned else ""
-    display.say(f"Trials: {', '.join(said)}{saved}")
+    display.fact("Trials", f"{', '.join(said)}{saved}")
     for reason, numbers in found.failures.items():
         named = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
-        display.say(f"{len(numbers)} failed ({named}): {reason}", style="red")
-    display.say(f"Report:   {report or 'not written; the log says why'}")
-    display.say(f"Results:  {plan.folder / 'optimization_results.yaml'}")
+        display.fact("Failed", f"{len(numbers)} ({named}): {reason}", style="red")
+    display.report(report)
+    display.whole("Results", plan.folder / "optimization_results.yaml")
     for trial in found.best:
         words = [f"experiment={_preset_name(found, trial.number)}", *jobs.given_paths(plan.cfg)]
-        display.say(f"Train it: {shlex.join([*display.program, *words])}")
+        display.whole("Train it", shlex.join([*display.program, *words]))
 
 
 def _preset_name(found: winners.Found, number: int) -> str:

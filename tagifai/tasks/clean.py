@@ -49,14 +49,14 @@ def run(config: Config) -> None:
         removed = _remove(display, place, ledger, found)
         if any(leftover.kind in OF_MLFLOW for leftover in removed):
             uri = masked(store.tracking_uri(config.tracking.uri))
-            display.say(
-                f"MLflow still has their records, as deleted. For good: {_rid_of_records(uri)}"
-            )
+            display.say("MLflow still has their records, as deleted.")
+            display.whole("For good", _rid_of_records(uri))
     else:
         _show(display, "Nobody needs these any more", found)
         if any(leftover.kind == leftovers.MODEL for leftover in found):
             display.say("A model that is to stay: register it, with task=promote task.run_id=...")
-        display.say(f"Nothing is removed yet. Remove it: {_command()}")
+        display.say("Nothing is removed yet.")
+        display.whole("Remove it", _command())
 
 
 def _look(display: Display, config: Config, place: Place) -> tuple[Ledger | None, Tracked]:
@@ -68,9 +68,8 @@ def _look(display: Display, config: Config, place: Place) -> tuple[Ledger | None
             return ledger, removal.tracked(place, ledger, config.tracking.experiment)
     except TrackingError as error:
         reason = str(error)
-    display.say(
-        f"{reason} So runs and models are left alone: nobody can say which are registered.",
-        style="yellow",
+    display.note(
+        f"{reason} So runs and models are left alone: nobody can say which are registered."
     )
     return None, Tracked([], [], [])
 

@@ -32,12 +32,16 @@ def run(config: Config) -> float:
         about = {"metric": task.metric, "direction": task.direction, "runs": choice.where}
         with readers.written(path) as file:
             file.write(reports.to_text(board, path.suffix.lower()[1:], **about))
-    display.say(_said(choice, board))
+    compared, left_out = _said(choice, board)
+    said = f"Compared: {compared}" + (f"; left out: {', '.join(left_out)}" if left_out else "")
+    display.fact("Compared", compared)
+    for number, reason in enumerate(left_out):
+        display.fact("" if number else "Left out", reason)
     _show(display, board, f"{task.metric} ({task.direction})", task.limit)
-    report = reporting.of_board(config, board, _said(choice, board), display)
-    display.say(f"Report: {report or 'not written; the log says why'}")
+    report = reporting.of_board(config, board, said, display)
+    display.report(report)
     if task.output is not None:
-        display.say(f"All rows written to {task.output}")
+        display.whole("All rows", Path(task.output))
     return float(board.rows["mean"].iloc[0])
 
 
@@ -55,14 +59,13 @@ def _choice(config: Config) -> Choice:
     )
 
 
-def _said(choice: Choice, board: Board) -> str:
-    """Return which runs are compared, and how many are not and why."""
+def _said(choice: Choice, board: Board) -> tuple[str, list[str]]:
+    """Return which runs are compared, and how many are not, a reason each."""
     counts = dict(choice.left_out)
     if board.repeats:
         counts["the same again (same configuration and seed; the latest counts)"] = board.repeats
-    out = ", ".join(f"{count} {reason}" for reason, count in counts.items())
     used = len(choice.runs) - board.repeats
-    return f"Compared: {used} runs, {choice.where}" + (f"; left out: {out}" if out else "")
+    return f"{used} runs, {choice.where}", [f"{n} {reason}" for reason, n in counts.items()]
 
 
 def _show(display: Display, board: Board, title: str, limit: int) -> None:
@@ -72,6 +75,7 @@ def _show(display: Display, board: Board, title: str, limit: int) -> None:
     if len(board.rows) > limit:
         display.say(f"... and {len(board.rows) - limit} more (task.limit = {limit})")
     if board.baseline is not None:
-        display.result(f"Differences to {board.baseline}: {board.interval}, same seed and data")
+        said = f"to {board.baseline}: {board.interval}, same seed and data"
+        display.fact("Differences", said, result=True)
     if hidden:
-        display.say(f"No room for: {', '.join(hidden)}; task.output=FILE has all columns")
+        display.fact("No room for", f"{', '.join(hidden)}; task.output=FILE has all columns")

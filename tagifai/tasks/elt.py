@@ -22,40 +22,41 @@ def run(config: Config) -> None:
     display = Display.of(config.console)
     stores = Path(config.paths.stores)
     tracking.close_abandoned(stores)
-    progress = config.console.verbosity == "normal"
     with display.rows("Reading") as told:
         dataset = datasets.load(
-            config.data, stores, force=config.task.force, progress=progress, told=told
+            config.data, stores, force=config.task.force, progress=display.live, told=told
         )
     # First, so that it is seen where the rows cannot be split.
     _show(display, summary(dataset))
+    display.whole("Table", dataset.path, result=True)
     try:
         with display.rows("Looking through") as told:
             prepared = streaming.prepare(dataset, config, RandomState(config.seed), told=told)
     except DataError as error:
         # The data set is made all the same, and another policy for its labels may do.
-        _show(display, [f"Note: as it is configured, nothing can be trained on it. {error}"])
+        note = f"as it is configured, nothing can be trained on it. {error}"
+        log.info("Note: %s", note)
+        display.note(note, result=True)
         return
     profile = profiles.profile(prepared)
     write_json(Path(HydraConfig.get().runtime.output_dir) / "profile.json", profile)
-    _show(display, profiles.lines(profile))
+    _show(display, profiles.facts(profile))
 
 
-def _show(display: Display, lines: list[str]) -> None:
-    for line in lines:
-        log.info(line)
-        display.result(line)
+def _show(display: Display, facts: list[tuple[str, str]]) -> None:
+    for name, text in facts:
+        log.info("%s: %s", name, text)
+        display.fact(name, text, result=True)
 
 
-def summary(dataset: datasets.Dataset) -> list[str]:
-    """Return what a person wants to know of a data set, a line each."""
+def summary(dataset: datasets.Dataset) -> list[tuple[str, str]]:
+    """Return what a person wants to know of a data set, each with a name."""
     manifest = dataset.manifest
-    done = "made" if dataset.fresh else "is up to date, nothing to do"
     read = [f"{table['rows']} in {key}" for key, table in manifest["tables"].items()]
     dropped = [f"{number} {what}" for what, number in manifest["counts"].items()]
-    counts = f"{manifest['rows']} rows from {' and '.join(read)}; dropped: {', '.join(dropped)}"
     return [
-        f"Data set {manifest['name']} {done}: {dataset.path}",
-        counts,
-        "Tags: " + ", ".join(f"{tag} {n}" for tag, n in manifest["tag_counts"].items()),
+        ("Data set", f"{manifest['name']}, {'made' if dataset.fresh else 'up to date'}"),
+        ("Read", f"{manifest['rows']} rows from {' and '.join(read)}"),
+        ("Dropped", ", ".join(dropped) or "nothing"),
+        ("Tags", ", ".join(f"{tag} {n}" for tag, n in manifest["tag_counts"].items())),
     ]

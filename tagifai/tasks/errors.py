@@ -33,7 +33,8 @@ def run(config: Config) -> None:
     _show_mistakes(display, found)
     output = Path(task.output or HydraConfig.get().runtime.output_dir + "/errors.json")
     write_json(output, mistakes.as_json(tagger, counts, found))
-    display.say(f"Written to {output}")
+    display.result("")
+    display.whole("Errors", output)
 
 
 def _show_confusion(
@@ -62,4 +63,4 @@ def _show_mistakes(display: Display, found: Sequence[mistakes.Mistake]) -> None:
         for side, terms in {"for": mistake.spoke_for, "against": mistake.spoke_against}.items():
             if terms:
                 shown = ", ".join(f"{term!r} {value:+.2f}" for term, value in terms)
-                display.result(f"  {side} it: {shown}")
+                display.result(f"  {side} it: {shown}", indent=4)

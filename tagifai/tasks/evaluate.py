@@ -33,5 +33,5 @@ def run(config: Config) -> float:
     with readers.written(output) as file:
         file.write(to_json(performance))
     display.scores(title, performance)
-    display.say(f"Scores written to {output}")
+    display.whole("Scores", output)
     return performance["overall"]["f1"]

@@ -22,7 +22,8 @@ def run(config: Config) -> None:
     settings = (bundle / "config.yaml").read_text(encoding="utf-8")
     if any(masked(word) != word for word in settings.split()):
         log.warning("The run's configuration, which is in %s, has a password in an address.", path)
-    display.result(f"Run {run_id} is in {path} ({path.stat().st_size / 1e6:.1f} MB)")
-    display.say(
-        f"Take it in elsewhere: {shlex.join(display.program)} task=import task.path={path.name}"
-    )
+    size = f"{path.stat().st_size / 1e6:.1f} MB"
+    display.fact("Run", f"{run_id}, {size}", result=True)
+    display.whole("Exported to", path, result=True)
+    command = [*display.program, "task=import", f"task.path={path.name}"]
+    display.whole("Take it in", shlex.join(command))

@@ -13,39 +13,41 @@ LIBRARIES = ("hydra-core", "omegaconf", "optuna", "mlflow")
 
 
 def run(config: Config) -> None:
-    """Say what there is, a line each."""
+    """Say what there is, a name and a line each."""
     display = Display.of(config.console)
     stores = Path(config.paths.stores)
     closed = tracking.close_abandoned(stores)
     versions = provenance.versions((*provenance.ALL_LIBRARIES, *LIBRARIES))
     uri = store.tracking_uri(config.tracking.uri) if config.tracking.enabled else "off"
-    rows = {
-        "Versions": [f"{name} {found}" for name, found in versions.items()],
-        "Root": [config.paths.root],
-        "Outputs": [config.paths.outputs],
-        "Stores": [config.paths.stores],
-        "Tracking": [uri],
-        "Data sets": [f"{m['name']}: {m['rows']} rows" for m in datasets.present(stores)]
-        or ["none"],
-        "Latest run": _latest(stores),
-        **({"Closed as failed": closed} if closed else {}),
-    }
-    for name, values in rows.items():
-        display.result(f"{name:<18}{', '.join(values)}")
+    display.fact("Versions", ", ".join(f"{name} {v}" for name, v in versions.items()), result=True)
+    for name in ("root", "outputs", "stores"):
+        display.whole(name.capitalize(), getattr(config.paths, name), result=True)
+    display.whole("Tracking", uri, result=True)
+    present = [f"{m['name']}: {m['rows']} rows" for m in datasets.present(stores)]
+    display.fact("Data sets", ", ".join(present) or "none", result=True)
+    _show_latest(display, stores)
+    if closed:
+        display.fact("Closed", f"as failed: {', '.join(closed)}", result=True)
 
 
-def _latest(stores: Path) -> list[str]:
+def _show_latest(display: Display, stores: Path) -> None:
     run_id = runs.latest(stores)
     if run_id is None:
-        return ["none yet; train one with: python run.py"]
+        display.fact("Latest run", "none yet; train one with: python run.py", result=True)
+        return
     path = artifacts.bundle_path(stores, run_id)
+    display.fact("Latest run", run_id, result=True)
+    display.fact("", _scored(path), result=True)
+    display.whole("Its model", path, result=True)
+
+
+def _scored(path: Path) -> str:
     if not path.is_dir():
-        return [f"{run_id} (its model is gone from {path})"]
+        return "its model is gone"
     try:
         artifacts.read_manifest(path)
         scored = artifacts.document(path, "performance.json")["test"]["overall"]
-        line = f"test f1 {scored['f1']:.4f} on {scored['num_samples']} rows"
+        return f"test f1 {scored['f1']:.4f} on {scored['num_samples']} rows"
     except (BundleError, ValueError, KeyError) as error:
         # This task is for finding out what is wrong; it does not fail of it.
-        line = f"not usable: {error}"
-    return [run_id, line, str(path)]
+        return f"not usable: {error}"

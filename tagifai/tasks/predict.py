@@ -13,6 +13,7 @@ from tagifai import artifacts, readers, runs
 from tagifai.errors import ConfigError
 from tagifai.schema import Config, Predict
 from tagifai.tagger import Prediction, Tagger
+from tagifai.terminals import draws
 
 FEW = 1000
 """Texts that one process predicts without scikit-learn sooner than that is imported."""
@@ -67,7 +68,7 @@ def _has_room(config: Config) -> bool:
     """Return whether a count may be shown on standard error, which no predictions run through."""
     wanted = config.console.verbosity != "quiet" and config.console.style != "plain"
     free = config.task.output is not None or not sys.stdout.isatty()
-    return wanted and free and sys.stderr.isatty()
+    return wanted and free and draws(sys.stderr)
 
 
 @contextmanager
@@ -76,9 +77,9 @@ def _counting(*, shown: bool) -> Iterator[Callable[[int], None]]:
     if not shown:
         yield lambda rows: None
         return
-    from tagifai import console
+    from tagifai import progress
 
-    with console.rows() as count:
+    with progress.rows() as count:
         yield count
 
 

@@ -127,14 +127,17 @@ def _show(
     rows = [_row(*made, decision.f1, "challenger")]
     if before[0] is not None and before[1] is not None and decision.champion_f1 is not None:
         rows.append(_row(before[0], before[1], decision.champion_f1, "champion"))
-    columns = ["", "version", "test f1", "rows", "test rows", "data", "run"]
+    columns = ["", "version", "test f1", "rows", "test rows", "data"]
     display.table(f"Registered model {name}", columns, rows)
     verb = "is the champion now" if decision.promoted else "is registered, and not the champion"
     display.result(f"Version {made[0].number} {verb}. {decision.reason}")
-    display.say(f"As models:/{name}@{registry.CHAMPION} and task.run_id=champion")
+    for (version, contender), role in ((made, "Challenger"), (before, "Champion")):
+        if version is not None and contender is not None:
+            display.fact(role, f"version {version.number}, run {contender.run_id}", result=True)
+    display.fact("Use it", f"models:/{name}@{registry.CHAMPION}, task.run_id=champion")
 
 
 def _row(version: Version, contender: Contender, f1: float, role: str) -> list[str]:
     digests = (contender.test_rows[:8], contender.data[:8])
     count = str(len(contender.labels))
-    return [role, str(version.number), f"{f1:.4f}", count, *digests, contender.run_id]
+    return [role, str(version.number), f"{f1:.4f}", count, *digests]

@@ -25,8 +25,7 @@ def run(config: Config) -> None:
         models.crown(before)
         models.tag(present, {ROLLED_BACK: "true", PREVIOUS: None})
     display = Display.of(config.console)
-    display.result(
-        f"Version {before.number} (run {before.run_id}) is the champion of {models.name} again,"
-        f" in place of version {present.number} (run {present.run_id})."
-    )
-    display.say(f"As models:/{models.name}@{registry.CHAMPION} and task.run_id=champion")
+    display.result(f"Version {before.number} is the champion of {models.name} again.")
+    for version, name in ((before, "Champion"), (present, "Before")):
+        display.fact(name, f"version {version.number}, run {version.run_id}", result=True)
+    display.fact("Use it", f"models:/{models.name}@{registry.CHAMPION}, task.run_id=champion")

@@ -24,8 +24,8 @@ def run(config: Config) -> None:
 
         def ready() -> None:
             display.result(f"Serving run {run_id} at {url} until Ctrl-C.")
-            display.result(f"Health:  curl {url}/health")
-            display.result(f"Try it:  {_example(url)}")
+            display.whole("Health", f"curl {url}/health", result=True)
+            display.whole("Try it", _example(url), result=True)
 
         try:
             server.serve(tagger, listening, ready)

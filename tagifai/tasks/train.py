@@ -18,7 +18,8 @@ def run(config: Config) -> Any:
     display = Display.of(config.console, silent=in_search)
     views.header(display, config, origin)
     # From here on half of the scientific stack is imported, which takes longer than the header.
-    from tagifai import trainer
+    with display.waiting("Loading libraries"):
+        from tagifai import trainer
 
     if in_search:
         return trainer.attempt(config, origin, display)

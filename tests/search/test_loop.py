@@ -25,8 +25,8 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import Trial, TrialState
 
 from tagifai import studies, sweeps
-from tagifai.console import SearchState
 from tagifai.errors import ConfigError, Reaped
+from tagifai.progress import SearchState
 from tagifai.search import loop as module
 from tagifai.search.loop import Loop, SearchFailed, _judged
 from tagifai.search.plan import Plan

@@ -286,8 +286,8 @@ def test_a_search_that_goes_on_says_so(
 ) -> None:
     plan = planning(ALPHA, n_trials=2)
     plan.study.abandon(asked(plan)._trial_id, "killed")
-    assert "Going on: 0 of 2 trials are done." in header(plan, capsys)
+    assert "Going on:      0 of 2 trials are done." in header(plan, capsys)
     tried(plan, {"model.alpha": 0.5}, 0.5)
-    assert "Going on: 1 of 2 trials are done." in header(plan, capsys)
+    assert "Going on:      1 of 2 trials are done." in header(plan, capsys)
     plan.study.tell(asked(plan), TrialState.PRUNED, None)
     assert "Nothing to do: 2 of 2 trials are done. For more of them raise" in header(plan, capsys)

@@ -254,14 +254,14 @@ def test_the_best_are_shown_with_the_counts_and_the_ways_on(
     tried(plan, {"model.alpha": 0.5}, 0.75)
     assert shown(plan, capsys) == [
         "Study s: the best 2 of 2 trials",
-        "  trial   val_f1   parameters",
-        " ─────────────────────────────────────",
-        "      1   0.7500   model.alpha=0.5000",
-        "      0   0.5000   model.alpha=0.2500",
-        "Trials: 2 complete",
-        "Report:   report.html",
-        f"Results:  {plan.folder}/optimization_results.yaml",
-        "Train it: uv run run.py experiment=s 'paths.outputs=a b'",
+        "trial   val_f1   parameters",
+        "───────────────────────────────────",
+        "    1   0.7500   model.alpha=0.5000",
+        "    0   0.5000   model.alpha=0.2500",
+        "Trials:        2 complete",
+        "Report:        report.html",
+        "Results:       outputs/search/optimization_results.yaml",
+        "Train it:      uv run run.py experiment=s 'paths.outputs=a b'",
     ]
 
 
@@ -282,11 +282,10 @@ def test_every_state_is_counted_and_every_reason_is_said_with_some_of_its_trials
         fail(plan, "bad")
     lines = shown(plan, capsys)
     (counts,) = [line for line in lines if line.startswith("Trials: ")]
-    assert counts.startswith(
-        "Trials: 1 complete, 1 pruned, 7 failed, 1 died and made up for; pruning saved about "
-    )
-    assert "1 failed (3): worse" in lines
-    assert "6 failed (4, 5, 6, 7, 8, ...): bad" in lines
+    said = "1 complete, 1 pruned, 7 failed, 1 died and made up for; pruning saved about "
+    assert counts.startswith(f"Trials:        {said}")
+    assert "Failed:        1 (3): worse" in lines
+    assert "Failed:        6 (4, 5, 6, 7, 8, ...): bad" in lines
 
 
 def test_without_a_winner_there_is_no_table_and_nothing_to_train(
@@ -295,10 +294,10 @@ def test_without_a_winner_there_is_no_table_and_nothing_to_train(
     plan = planning(ALPHA)
     fail(plan, "bad")
     assert shown(plan, capsys) == [
-        "Trials: 0 complete, 1 failed",
-        "1 failed (0): bad",
-        "Report:   report.html",
-        f"Results:  {plan.folder}/optimization_results.yaml",
+        "Trials:        0 complete, 1 failed",
+        "Failed:        1 (0): bad",
+        "Report:        report.html",
+        "Results:       outputs/search/optimization_results.yaml",
     ]
 
 
@@ -309,7 +308,7 @@ def test_with_several_objectives_there_is_a_way_on_for_each_of_the_front(
     tried(plan, {"model.alpha": 0.25}, 0.5, 10)
     tried(plan, {"model.alpha": 0.5}, 0.75, 20)
     lines = shown(plan, capsys)
-    assert "      0   0.5000            10   model.alpha=0.2500" in lines
+    assert "    0   0.5000            10   model.alpha=0.2500" in lines
     assert [line.rpartition(" ")[2] for line in lines if line.startswith("Train it: ")] == [
         "experiment=s-trial0",
         "experiment=s-trial1",

@@ -1,0 +1,34 @@
+"""Terminals: whether a stream takes control sequences, and paths as they are read best there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+
+class Stream(Protocol):
+    """Standard output or standard error."""
+
+    def isatty(self) -> bool:
+        """Return whether a person reads it."""
+        ...
+
+
+def draws(stream: Stream) -> bool:
+    """Return whether bars and colours may be written: a terminal that can, and nobody minds.
+
+    Args:
+        stream: standard output or standard error. NO_COLOR counts if it is not empty, as in
+            https://no-color.org.
+    """
+    able = os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+    return stream.isatty() and able and not os.environ.get("NO_COLOR")
+
+
+def shown(path: str | Path) -> str:
+    """Return a path as it may be typed here: relative if it is in the working directory."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
