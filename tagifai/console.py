@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -306,7 +306,8 @@ class Display:
         return self._console.width - self._console.measure(table, options=unlimited).maximum
 
     def _table(self, title: str, table: Table) -> None:
-        self._console.print()
+        if self._console.begun:
+            self._console.print()
         self._line(Text(title, style="bold"))
         self._console.print(table, soft_wrap=False)
         self._console.print()
@@ -314,6 +315,13 @@ class Display:
 
 class _Console(Console):
     """Goes silent when its reader has gone: nobody reading is no reason to end a training."""
+
+    begun = False
+    """Whether something was printed."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        self.begun = True
+        super().print(*objects, **how)
 
     def on_broken_pipe(self) -> None:
         self.quiet = True

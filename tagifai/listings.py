@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NAMES = 15
 """Columns that names take, with the blanks behind them."""
 
-OPTIONS = 13
+OPTIONS = 14
 """Columns that the options of the header take; longer ones push their settings to the right."""
 
 Settings = tuple[str | None, Mapping[str, Any]]
@@ -64,7 +64,7 @@ def hanging(line: Text, console: Console, indent: int) -> Iterator[Text]:
 
 def _padded(text: str, columns: int) -> str:
     """Return a text with the blanks that fill its columns, and two at least."""
-    return text + " " * max(2 if cell_len(text) >= columns else 1, columns - cell_len(text))
+    return text + " " * max(2, columns - cell_len(text))
 
 
 def grid(columns: Sequence[str], names: Collection[int], fold: bool = False) -> Table:

@@ -70,7 +70,7 @@ def test_the_children_of_the_latest_sweep_are_ranked_and_named_by_what_differs(
     compared: App,
 ) -> None:
     said, left_out, title, header, *rows = lines(compared.ok("task=compare"))
-    assert re.fullmatch(r"Compared:      4 runs, children of sweep \(\w{32}\)", " ".join(said))
+    assert re.fullmatch(r"Compared: 4 runs, children of sweep \(\w{32}\)", " ".join(said))
     assert left_out == ["Left", "out:", "1", "not", "finished"]
     assert title == ["test_f1", "(maximize)"]
     assert header == ["model", "n", "mean", "std", "seconds"]

@@ -273,10 +273,10 @@ def test_the_header_names_groups_options_and_values_and_leaves_out_none(
     )
     assert capsys.readouterr().out.splitlines() == [
         "tagifai train",
-        "model          sgd          alpha=1e-05, shuffle=True",
+        "model          sgd           alpha=1e-05, shuffle=True",
         "sampling       none",
         "training       epochs=100",
-        "preprocessing  default      stopwords=[179 items], tags=[a, b]",
+        "preprocessing  default       stopwords=[179 items], tags=[a, b]",
     ]
 
 
@@ -613,7 +613,7 @@ def test_a_header_ends_where_the_terminal_does_and_what_was_asked_for_comes_firs
 ) -> None:
     settings = {"loss": "log_loss", "penalty": "l2", "alpha": 0.5, "eta0": 0.1, "shuffle": True}
     display().header("t", {"model": ("sgd", settings)}, ["model.alpha", "model", "other.loss"])
-    assert seen(terminal)[1] == "model          sgd          alpha=0.5 · loss=log_loss, pena…"
+    assert seen(terminal)[1] == "model          sgd           alpha=0.5 · loss=log_loss, pen…"
 
 
 def test_away_from_a_terminal_a_header_and_a_fact_are_whole(

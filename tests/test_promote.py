@@ -96,8 +96,10 @@ def test_a_better_challenger_takes_the_alias_and_a_worse_one_does_not(
     promoting.promote("worse")
     output = promoting.promote("better")
     assert "Version 2 is the champion now. It is better on the same test rows." in output
-    assert re.search(rf"challenger +2 +0\.\d{{4}} +135 .*{promoting.runs['better']}", output)
-    assert re.search(rf"champion +1 +0\.\d{{4}} +135 .*{promoting.runs['worse']}", output)
+    assert re.search(r"challenger +2 +0\.\d{4} +135 ", output)
+    assert re.search(r"champion +1 +0\.\d{4} +135 ", output)
+    assert f"Challenger:    version 2, run {promoting.runs['better']}" in output
+    assert f"Champion:      version 1, run {promoting.runs['worse']}" in output
     assert promoting.champion() == "better"
 
     output = promoting.promote("worse")
@@ -132,7 +134,7 @@ def test_rolling_back_gives_the_alias_to_the_one_before_and_keeps_it_there(
     assert "no version to go back to from 1, the champion" in promoting.refusal("rollback")
     promoting.promote("better")
     output = promoting.ok("rollback")
-    assert f"Version 1 (run {promoting.runs['worse']}) is the champion" in output
+    assert f"Champion:      version 1, run {promoting.runs['worse']}" in output
     assert promoting.champion() == "worse"
     # By itself it does not come back; by name it does.
     left = ("task.filter=params.seed = '42'",)

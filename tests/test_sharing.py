@@ -42,7 +42,7 @@ def test_a_run_from_somebody_else_predicts_the_same_and_is_not_the_latest(
 ) -> None:
     run_id = trained.run_id()
     assert re.search(
-        rf"Run: +{run_id}\nTaken in from: +got.zip\n",
+        rf"Run: +{run_id}\nTaken from: +got.zip\n",
         elsewhere.ok("task=import", "task.path=got.zip"),
     )
     chosen = f"task.run_id={run_id}"
