@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.constrain import Constrain
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -28,6 +29,21 @@ SHOWN_EVERY = 0.2
 """Seconds between two counts of rows."""
 
 
+ECHO = 3
+"""Columns that are left free: a terminal shows ^C there, and nothing of a bar is pushed down."""
+
+
+class _Bars(Progress):
+    """Bars that end before the terminal does, and leave nothing behind."""
+
+    def __init__(self, *columns: ProgressColumn, console: Console) -> None:
+        self._on = console
+        super().__init__(*columns, console=console, expand=True, transient=True)
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield Constrain(self.make_tasks_table(self.tasks), self._on.width - ECHO)
+
+
 def bar(console: Console, name: str, *, left: bool = False) -> Progress:
     """Return a bar that leaves nothing behind.
 
@@ -44,12 +60,12 @@ def bar(console: Console, name: str, *, left: bool = False) -> Progress:
         TextColumn("{task.fields[state]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
         *([TimeRemainingColumn(compact=True)] if left else []),
     ]
-    return Progress(*columns, console=console, expand=True, transient=True)
+    return _Bars(*columns, console=console)
 
 
 def spinner(console: Console, what: str) -> Progress:
     """Return what turns while something is done whose end nobody knows."""
-    made = Progress(SpinnerColumn(), TextColumn(what), console=console, transient=True)
+    made = _Bars(SpinnerColumn(), TextColumn(what), console=console)
     made.add_task("", total=None)
     return made
 
@@ -57,13 +73,11 @@ def spinner(console: Console, what: str) -> Progress:
 @contextmanager
 def counted(console: Console, what: str) -> Iterator[Callable[..., None]]:
     """Give a function that is told of rows; there is a bar once it was told something."""
-    made = Progress(
+    made = _Bars(
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
         TimeRemainingColumn(compact=True),
         console=console,
-        expand=True,
-        transient=True,
     )
     task = made.add_task(what, total=None)
 

@@ -34,9 +34,10 @@ def run(config: Config) -> None:
     display, task = Display.of(config.console), config.task
     place = Place(Path(config.paths.stores), Path(config.paths.outputs))
     tracking.close_abandoned(place.stores)
-    ledger, tracked = _look(display, config, place)
-    busy = [*tracked.busy, Path(HydraConfig.get().runtime.output_dir)]
-    on_disk = removal.on_disk(place, busy, task.days, task.max_gb, all_caches=task.cache)
+    with display.waiting("Looking for what nobody needs"):
+        ledger, tracked = _look(display, config, place)
+        busy = [*tracked.busy, Path(HydraConfig.get().runtime.output_dir)]
+        on_disk = removal.on_disk(place, busy, task.days, task.max_gb, all_caches=task.cache)
     found = [*on_disk, *tracked.leftovers]
     if tracked.strangers:
         display.say(

@@ -19,7 +19,8 @@ def run(config: Config) -> float:
     """Show the rows, write all of them if asked to, and return the best mean."""
     task = config.task
     display = Display.of(config.console)
-    choice = _choice(config)
+    with display.waiting("Looking runs up"):
+        choice = _choice(config)
     board = leaderboards.rank(
         choice.runs,
         task.metric,

@@ -22,11 +22,12 @@ def run(config: Config) -> None:
     """Show the confusion matrix and the most confident mistakes, and write all of it as JSON."""
     display, task = Display.of(config.console), config.task
     run_id, path = runs.chosen(config)
-    tagger = artifacts.load(path)
-    texts, labels = recorded.rows(path, Path(config.paths.stores), task.part)
-    y_true, outputs = tagger.encoder.encode(labels), tagger.outputs(texts)
-    counts = mistakes.confusion(y_true, tagger.decide(outputs), len(tagger.encoder.classes))
-    found = mistakes.most_confident(tagger, texts, y_true, outputs, task.limit, task.terms)
+    with display.waiting("Predicting"):
+        tagger = artifacts.load(path)
+        texts, labels = recorded.rows(path, Path(config.paths.stores), task.part)
+        y_true, outputs = tagger.encoder.encode(labels), tagger.outputs(texts)
+        counts = mistakes.confusion(y_true, tagger.decide(outputs), len(tagger.encoder.classes))
+        found = mistakes.most_confident(tagger, texts, y_true, outputs, task.limit, task.terms)
     wrong = int(counts.sum() - np.trace(counts))
     _show_confusion(display, tagger.encoder.classes, counts, f"Run {run_id}, {task.part} rows")
     display.result(f"{wrong} of {len(texts)} rows have another label than their own.")

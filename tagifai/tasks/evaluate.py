@@ -28,7 +28,8 @@ def run(config: Config) -> float:
     else:
         texts, tags = readers.labelled(task.data)
         title = f"Run {run_id} on {task.data}"
-    performance = pipeline.score_texts(tagger, texts, tags)
+    with display.waiting("Predicting"):
+        performance = pipeline.score_texts(tagger, texts, tags)
     output = Path(task.output or HydraConfig.get().runtime.output_dir + "/performance.json")
     with readers.written(output) as file:
         file.write(to_json(performance))

@@ -25,17 +25,19 @@ def run(config: Config) -> float:
 
 def _promote(config: Config, models: Registry, uri: str) -> float:
     display, stores = Display.of(config.console), Path(config.paths.stores)
-    config.task.run_id = _challenger(config, models, uri)
-    present = models.champion()
-    run_id, bundle = runs.chosen(config)
+    with display.waiting("Looking runs up"):
+        config.task.run_id = _challenger(config, models, uri)
+        present = models.champion()
+        run_id, bundle = runs.chosen(config)
     if present is not None and present.run_id == run_id:
         display.result(f"Run {run_id} is the champion already, version {present.number}.")
         return promotion.Contender.of(run_id, bundle, stores).f1()
-    tracked = _finished(run_id, uri)
-    challenger = promotion.Contender.of(run_id, bundle, stores)
-    champion = None if present is None else _contender(present, stores, uri)
-    decision = promotion.decide(challenger, champion, force=config.task.force)
-    made = models.of_run(run_id) or _registered(models, tracked, bundle)
+    with display.waiting("Scoring and registering"):
+        tracked = _finished(run_id, uri)
+        challenger = promotion.Contender.of(run_id, bundle, stores)
+        champion = None if present is None else _contender(present, stores, uri)
+        decision = promotion.decide(challenger, champion, force=config.task.force)
+        made = models.of_run(run_id) or _registered(models, tracked, bundle)
     models.tag(made, _tags(challenger, champion, decision, config.task.force))
     if decision.promoted:
         _crown(models, made, present)

@@ -33,11 +33,12 @@ def run(config: Config) -> Any:
     _refuse_settings(origin.overrides or ())
     if config.tracking.enabled:
         clerk.begin(store.tracking_uri(config.tracking.uri))
-    from tagifai import artifacts, recorded, reruns, runs, trainer
+    with display.waiting("Loading the run"):
+        from tagifai import artifacts, recorded, reruns, runs, trainer
 
-    run_id, bundle = runs.chosen(config)
-    before = reruns.Evidence.of(bundle)
-    again = recorded.configuration(bundle, config)
+        run_id, bundle = runs.chosen(config)
+        before = reruns.Evidence.of(bundle)
+        again = recorded.configuration(bundle, config)
     origin = origin.again(recorded.provenance(bundle), run_id)
     views.header(display, again, origin)
     dataset = recorded.dataset(bundle, again, progress=display.live)

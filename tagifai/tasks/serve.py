@@ -15,9 +15,10 @@ def run(config: Config) -> None:
     """Serve until Ctrl-C or SIGTERM, which are how a server ends well."""
     display, task = Display.of(config.console), config.task
     run_id, bundle = runs.chosen(config, default=CHAMPION)
-    tagger = artifacts.load(bundle)
-    # Late: it imports MLflow's server, and what is wrong so far needs none.
-    from tagifai import server
+    with display.waiting("Starting the server"):
+        tagger = artifacts.load(bundle)
+        # Late: it imports MLflow's server, and what is wrong so far needs none.
+        from tagifai import server
 
     with server.listen(task.host, task.port) as listening:
         url = server.address(listening)
