@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import sys
 from pathlib import Path
@@ -27,7 +26,7 @@ def main(cfg: DictConfig) -> Any:
     with cli.job():
         config = paths.resolve(check(cfg))
         components.check_whitelist(config.whitelist, ROOT)
-        return importlib.import_module(f"tagifai.tasks.{config.task.name}").run(config)
+        return cli.task(config).run(config)
 
 
 def command() -> Any:

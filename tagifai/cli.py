@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import re
@@ -26,12 +27,16 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from tagifai import clerk, frames, sweeps
 from tagifai.errors import ConfigError, Reaped, TrackingError, UserError, nearest
 from tagifai.paths import FOLDERS, PATHS
+from tagifai.schema import Config
 
 LITERAL = "task.text"
 """The argument that is taken as it stands, not by Hydra's grammar."""
 
 QUOTED = (*PATHS, *FOLDERS, "task.filter", "task.baseline")
 """Arguments that are quoted where they need it: paths, and phrases that have spaces and commas."""
+
+SOON = ("train", "predict")
+"""Tasks that import little before they show something."""
 
 READ_BY_HYDRA = re.compile(
     r"""(?=.*[./])([A-Za-z/]|\.\.?/)[A-Za-z0-9_./:@%+-]*|-|null|(['"]).*\2|.*\$\{.*""", re.DOTALL
@@ -99,6 +104,17 @@ def job() -> Iterator[None]:
         raise
     finally:
         _end_orphan()
+
+
+def task(config: Config) -> Any:
+    """Return the module of the configured task; that its imports take a while is seen."""
+    name = f"tagifai.tasks.{config.task.name}"
+    if config.task.name in SOON:
+        return importlib.import_module(name)
+    from tagifai.console import Display  # late: what is refused needs none
+
+    with Display.of(config.console).waiting("Loading libraries"):
+        return importlib.import_module(name)
 
 
 def _in_worker() -> bool:

@@ -29,6 +29,9 @@ SHOWN_EVERY = 0.2
 """Seconds between two counts of rows."""
 
 
+BAR_FROM = 70
+"""Columns of a terminal that has room for a bar beside what there is to say."""
+
 ECHO = 3
 """Columns that are left free: a terminal shows ^C there, and nothing of a bar is pushed down."""
 
@@ -38,7 +41,8 @@ class _Bars(Progress):
 
     def __init__(self, *columns: ProgressColumn, console: Console) -> None:
         self._on = console
-        super().__init__(*columns, console=console, expand=True, transient=True)
+        expand = any(isinstance(column, BarColumn) for column in columns)
+        super().__init__(*columns, console=console, expand=expand, transient=True)
 
     def get_renderables(self) -> Iterator[RenderableType]:
         yield Constrain(self.make_tasks_table(self.tasks), self._on.width - ECHO)
@@ -55,8 +59,7 @@ def bar(console: Console, name: str, *, left: bool = False) -> Progress:
     columns: list[ProgressColumn] = [
         TextColumn(name),
         MofNCompleteColumn(),
-        BarColumn(bar_width=None),
-        # The bar gives way first, then the end of the text.
+        *([BarColumn(bar_width=None)] if console.width >= BAR_FROM else []),
         TextColumn("{task.fields[state]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
         *([TimeRemainingColumn(compact=True)] if left else []),
     ]

@@ -67,7 +67,10 @@ class Search(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Search, with the overrides of the command line."""
-        from tagifai import search
+        from tagifai.console import Display
+
+        with Display.of(self.master.console).waiting("Loading libraries"):
+            from tagifai import search
 
         search.run(self, arguments)
 

@@ -670,6 +670,7 @@ def test_of_progress_nothing_is_left_but_how_the_training_ended(terminal: Termin
 def interrupted_in_an_epoch(shown: Display) -> None:
     with shown.epochs(3) as show:
         show(0, 1.0, 2.0)
+        shown._console.file.write("^C")  # as the terminal does
         raise KeyboardInterrupt
 
 

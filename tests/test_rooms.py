@@ -275,9 +275,9 @@ ARROWS: dict[str, set[str]] = {
         *("progress", "studies", "samplers", "plots"),
         *("objectives", "pipeline", "streaming", "paths", "sweeps", "reporting", "summaries"),
     },
-    "sweeper": {"search"},
+    "sweeper": {"console", "search"},
     "plugins": {"schema"},
-    "cli": {"frames", "errors", "paths", "sweeps", "clerk"},
+    "cli": {"frames", "console", "schema", "tasks", "errors", "paths", "sweeps", "clerk"},
     "run": {"cli", "components", "paths", "schema"},
     "tagifai": {"registry", "runs", "store", "tagger"},
 }
