@@ -69,9 +69,10 @@ def lines(output: str) -> list[list[str]]:
 def test_the_children_of_the_latest_sweep_are_ranked_and_named_by_what_differs(
     compared: App,
 ) -> None:
-    said, left_out, title, header, *rows = lines(compared.ok("task=compare"))
+    said, left_out, title, header, *rows, report = lines(compared.ok("task=compare"))
     assert re.fullmatch(r"Compared: 4 runs, children of sweep \(\w{32}\)", " ".join(said))
     assert left_out == ["Left", "out:", "1", "not", "finished"]
+    assert report[0] == "Report:"
     assert title == ["test_f1", "(maximize)"]
     assert header == ["model", "n", "mean", "std", "seconds"]
     assert [row[:4] for row in rows] == [
