@@ -68,11 +68,11 @@ def download(
 
 
 def _bar(file: str) -> Any:
-    """Return a bar that is there after a second and gone at the end."""
+    """Return a bar that is gone at the end; pooch tells it how much there is."""
     from tqdm import tqdm
 
     name = file.partition("-")[2]
-    return tqdm(desc=name, unit="B", unit_scale=True, leave=False, delay=1, dynamic_ncols=True)
+    return tqdm(desc=name, total=1, unit="B", unit_scale=True, leave=False, dynamic_ncols=True)
 
 
 def _reason(error: Exception) -> str:

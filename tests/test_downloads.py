@@ -141,4 +141,5 @@ def test_a_bar_is_shown_to_those_who_want_it_and_see_it(
     stream = Terminal() if terminal else io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     assert get(url, SUM, cache, progress=progress) == CONTENT
-    assert ("100%" in stream.getvalue()) is shown
+    assert ("data.tags:   0%" in stream.getvalue()) is shown
+    assert stream.getvalue().rpartition("\r")[0].rpartition("\r")[2].strip() == ""  # it is gone

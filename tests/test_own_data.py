@@ -135,9 +135,9 @@ def test_a_changed_file_or_another_column_is_another_data_set(app: App) -> None:
     reviews().to_csv(app.cwd / "reviews.csv", index=False)
     elt = ("task=elt", "data=table", "data.path=reviews.csv", "data.label=stars")
 
-    assert "reviews made: " in app.ok(*elt, "data.text=title")
+    assert "reviews, made\n" in app.ok(*elt, "data.text=title")
     assert "up to date" in app.ok(*elt, "data.text=title")
-    assert "reviews made: " in app.ok(*elt, "data.text=body")
+    assert "reviews, made\n" in app.ok(*elt, "data.text=body")
     reviews(60).to_csv(app.cwd / "reviews.csv", index=False)
     assert "60: train 42, val 9, test 9" in app.ok(*elt, "data.text=body")
 

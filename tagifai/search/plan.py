@@ -297,4 +297,6 @@ def _show_header(plan: Plan, pruner: BasePruner) -> None:
     elif tally.finished or tally.died:
         plan.display.fact("Going on", f"{tally.finished} of {plan.n_trials} trials are done.")
     if not isinstance(pruner, NopPruner) and objective.report_every is None:
-        plan.display.note("nothing is pruned, because objective.report_every is not set.")
+        plan.display.say(
+            "Note: nothing is pruned, because objective.report_every is not set.", style="yellow"
+        )
