@@ -45,21 +45,26 @@ def runs(
     return table(found)
 
 
-def running(uri: str, parent: str) -> dict[str, dict[str, str]]:
-    """Return the tags of the children of a run that have not ended, by their ids.
+def unfinished(uri: str, parent: str) -> dict[str, tuple[str, dict[str, str]]]:
+    """Return status and tags of the children of a run that are open, or say so of their trial.
 
     Args:
         uri: of the tracking store.
         parent: id of the run.
 
+    Returns:
+        By the children's ids.
+
     Raises:
         TrackingError: the store does not answer, or has no such run.
     """
+    # A run whose process is gone may have been closed by who knew nothing of trials.
+    wanted = ("attributes.status = 'RUNNING'", "tags.`trial.state` = 'RUNNING'")
     with store.guarded():
         client = store.connect(uri)
         experiment_id = client.get_run(parent).info.experiment_id
-        found = search(client, experiment_id, _filter(parent, "attributes.status = 'RUNNING'"))
-    return {run.info.run_id: run.data.tags for run in found}
+        found = [run for w in wanted for run in search(client, experiment_id, _filter(parent, w))]
+    return {run.info.run_id: (run.info.status, run.data.tags) for run in found}
 
 
 def _filter(parent: str | None, filter: str | None) -> str:

@@ -141,15 +141,16 @@ class Plan:
             return
         uri = store.tracking_uri(config.uri)
         try:
-            left = lookup.running(uri, self.parent.id)
-            for run_id, tags in left.items():
+            left = lookup.unfinished(uri, self.parent.id)
+            for run_id, (status, tags) in left.items():
                 trial = dead.get(tags.get("trial.number", ""))
                 if trial is not None:
                     run = tracking.reopened(run_id, uri)
                     state = tags.get("trial.state", "RUNNING")
                     if state == "RUNNING":
                         run.log_tags({"trial.state": "DIED"})
-                    run.end(ENDS.get(state, "KILLED"), str(trial.user_attrs[studies.DIED]))
+                    if status == "RUNNING":
+                        run.end(ENDS.get(state, "KILLED"), str(trial.user_attrs[studies.DIED]))
         except TrackingError as error:
             # What the search ended with is the error to tell.
             log.info("The runs of dead trials could not be closed: %s", error)

@@ -185,6 +185,19 @@ def test_a_job_that_was_killed_while_it_closed_its_run_leaves_none_open(
     assert (run.info.status, run.data.tags["trial.state"]) == (status, state)
 
 
+def test_a_run_that_was_closed_without_a_word_says_that_its_trial_died(
+    begun: Plan, recorded: Any, tracked_stores: Path
+) -> None:
+    trial = asked(begun)
+    run = child(begun, trial, tracked_stores)
+    run.end("FAILED", tracking.ABANDONED)
+    begun.study.abandon(trial._trial_id, "killed")
+    begun.close_dead()
+    (found,) = [one for one in recorded() if one.info.run_id == run.id]
+    assert (found.info.status, found.data.tags["trial.state"]) == ("FAILED", "DIED")
+    assert found.data.tags["error"] == tracking.ABANDONED
+
+
 def test_runs_of_other_searches_are_left(begun: Plan, recorded: Any, tracked_stores: Path) -> None:
     trial = asked(begun)
     mine, begun.parent = begun.parent, tracking.Run("another")
