@@ -103,6 +103,7 @@ def job() -> Iterator[None]:
             raise Failed(error) from error
         raise
     finally:
+        _listen_no_more()
         _end_orphan()
 
 
@@ -149,6 +150,12 @@ def _listen_in_worker() -> None:
         signal.signal(signal.SIGTERM, _terminate)
         # Ctrl-C reaches all processes of a terminal; it is the first one that ends the others.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _listen_no_more() -> None:
+    """Let a worker that waits for its next job end at once when it is told to, without a word."""
+    if _in_worker() and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _discard(output_dir: Path) -> None:

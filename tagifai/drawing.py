@@ -51,14 +51,16 @@ def _drawn(
 
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.{ending}" for ending in formats]
-    with warnings.catch_warnings(), styled():
-        # Of scripts that the font does not have; they are drawn as boxes.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+    with warnings.catch_warnings(record=True) as warned, styled():
+        # Such as of scripts that the font does not have, or of too few trials: for the log.
+        warnings.simplefilter("always")
         figure = make()
         for path in paths:
             # Without the date, so that the same figure is the same file.
             metadata = {"Date": None} if path.suffix == ".svg" else None
             figure.savefig(path, dpi=DOTS_PER_INCH, metadata=metadata)
+    for message in sorted({str(warning.message) for warning in warned}):
+        log.info("Figure %s: %s", name, message)
     return paths
 
 

@@ -104,7 +104,7 @@ def test_it_hands_on_what_hydra_gave_it(monkeypatch: pytest.MonkeyPatch) -> None
     handed: list[tuple[Search, list[str]]] = []
     monkeypatch.setattr(search, "run", lambda *given: handed.append(given))
     context: Any = object()
-    cfg = OmegaConf.create({"a": 1})
+    cfg = OmegaConf.create({"console": {"verbosity": "quiet", "style": "plain", "every": 1}})
     made = Search(n_trials=5, params={"a": "choice(1,2)"})
 
     def function(_: Any) -> None:
