@@ -225,15 +225,12 @@ def _begun() -> Clerk | None:
 
 def _is_of_use() -> bool:
     """Return whether a second process saves time, and whether it would see the command's end."""
+    from tagifai import workers  # late: only a training asks
+
     return (
         _office.may_begin
         and "mlflow" not in sys.modules
         and os.name == "posix"
-        and _processors() > 1
         and threading.current_thread() is threading.main_thread()
+        and workers.processors() > 1
     )
-
-
-def _processors() -> int:
-    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tagifai import hashes
 from tagifai.layouts import LEAVES
 from tagifai.states import State, vocabulary
 from tagifai.terms import analyzer
@@ -188,28 +189,13 @@ def _looked_up(columns: Mapping[str, int], terms: list[str]) -> Mapping[int, int
 
 
 def _hashed(columns: int, signs: bool, terms: list[str]) -> Mapping[int, int]:
-    found: dict[int, int] = {}
-    for term, times in Counter(terms).items():
-        number = murmur(term.encode())
-        column = abs(number) % columns
-        found[column] = found.get(column, 0) + (-times if signs and number < 0 else times)
+    counted = Counter(terms)
+    hashed = hashes.of_strings([term.encode() for term in counted])
+    found: Counter[int] = Counter()
+    places, factors = (numbers.tolist() for numbers in hashes.placed(hashed, columns))
+    for place, factor, times in zip(places, factors, counted.values(), strict=True):
+        found[place] += factor * times if signs else times
     return found
-
-
-def murmur(data: bytes) -> int:
-    """Return the signed 32-bit MurmurHash3 (A. Appleby) of bytes, with seed 0."""
-    mask, found = 0xFFFFFFFF, 0
-    for begin in range(0, len(data), 4):
-        block = data[begin : begin + 4]
-        mixed = int.from_bytes(block, "little") * 0xCC9E2D51 & mask
-        found ^= (mixed << 15 | mixed >> 17) * 0x1B873593 & mask
-        if len(block) == 4:
-            found = ((found << 13 | found >> 19) & mask) * 5 + 0xE6546B64 & mask
-    found ^= len(data)
-    found = (found ^ found >> 16) * 0x85EBCA6B & mask
-    found = (found ^ found >> 13) * 0xC2B2AE35 & mask
-    found ^= found >> 16
-    return found - 2**32 if found >= 2**31 else found
 
 
 # --- rows to outputs ---------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from tagifai import mistakes
 from tagifai.drawing import Makers
 from tagifai.losses import name_of
-from tagifai.pipeline import Prepared, Result
+from tagifai.pipeline import Prepared, Result, outputs_of
 from tagifai.probabilities import has_probabilities
 
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ def of_result(prepared: Prepared, result: Result) -> Makers:
 
     @cache
     def scored(part: str) -> tuple[Any, Any]:
-        texts: Sequence[str] = prepared.part(part)["raw"].tolist()
-        return prepared.labels(part), tagger.outputs(texts)
+        return prepared.labels(part), outputs_of(prepared, tagger, part)
 
     def confusion() -> Figure:
         y_true, found = scored("test")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from tagifai.characters import Numbers, Units
 
 Words = npt.NDArray[np.uint32]
-
-LOWEST = -(2**31)
-"""The one 32-bit number that has no absolute value."""
 
 
 def columns(units: Units, sizes: range, n_features: int) -> tuple[Numbers, Numbers, Numbers]:
@@ -29,16 +28,31 @@ def columns(units: Units, sizes: range, n_features: int) -> tuple[Numbers, Numbe
     for size in range(1, sizes[-1] + 1):
         at = units.cut(size, sizes)
         first, texts = places[at], units.owners[units.unit[at]]
-        lengths = places[at + size] - first
-        for length in np.unique(lengths):
-            chosen = lengths == length
-            hashed = murmur(blocks, first[chosen], int(length)).view(np.int32).astype(np.int64)
-            # As scikit-learn does where the absolute value would be too large.
-            positive = np.where(hashed == LOWEST, 2**31 - n_features, np.abs(hashed))
-            signs = np.where(hashed >= 0, 1, -1)
-            found.append(np.stack([texts[chosen], positive % n_features, signs]))
+        hashed = _hashed(blocks, first, places[at + size] - first)
+        found.append(np.stack([texts, *placed(hashed, n_features)]))
     owners, numbers, signs = np.concatenate(found, axis=1)
     return owners, numbers, signs
+
+
+def of_strings(strings: Sequence[bytes]) -> Numbers:
+    """Return the signed 32-bit hashes of byte strings, as `murmur` has them."""
+    lengths = np.fromiter(map(len, strings), np.int64, len(strings))
+    data = np.frombuffer(b"".join(strings), np.uint8)
+    return _hashed(_blocks(data), np.cumsum(lengths) - lengths, lengths)
+
+
+def placed(hashed: Numbers, n_features: int) -> tuple[Numbers, Numbers]:
+    """Return the columns of signed hashes, and their signs, 1 or -1."""
+    return np.abs(hashed) % n_features, np.where(hashed >= 0, 1, -1)
+
+
+def _hashed(blocks: Words, first: Numbers, lengths: Numbers) -> Numbers:
+    """Return the signed hashes of byte strings that begin at some places of the data."""
+    found = np.empty(len(first), np.int64)
+    for length in np.unique(lengths):
+        chosen = lengths == length
+        found[chosen] = murmur(blocks, first[chosen], int(length)).view(np.int32)
+    return found
 
 
 def _utf8(units: Units) -> tuple[npt.NDArray[np.uint8], Numbers]:

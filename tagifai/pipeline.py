@@ -456,8 +456,12 @@ def _balanced(sampler: Any, rows: Rows) -> Rows:
 
 def score(prepared: Prepared, tagger: Tagger, part: str) -> Performance:
     """Score a tagger on the rows of one part."""
-    X = ngrams.transform(tagger.vectorizer, prepared.part(part)["text"])
-    return _scored(prepared, part, tagger, outputs(tagger.model, X))
+    return _scored(prepared, part, tagger, outputs_of(prepared, tagger, part))
+
+
+def outputs_of(prepared: Prepared, tagger: Tagger, part: str) -> Probabilities:
+    """Return a model's outputs for the rows of one part, whose texts are clean already."""
+    return outputs(tagger.model, ngrams.transform(tagger.vectorizer, prepared.texts(part)))
 
 
 def _scored(prepared: Prepared, part: str, tagger: Tagger, y_prob: Any) -> Performance:

@@ -30,13 +30,13 @@ class State:
 def taken_apart(estimator: Any) -> State | None:
     """Return an estimator as plain values and arrays, or None if there is more to it."""
     state = _state(estimator)
+    if not isinstance(state, State):
+        return None
     try:
-        if isinstance(state, State):
-            check(state)
-            return state
+        check(state)
     except ValueError:
-        pass
-    return None
+        return None
+    return state
 
 
 def _state(value: Any) -> Any:

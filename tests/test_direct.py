@@ -19,7 +19,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import murmurhash3_32
 
-from tagifai import artifacts, direct, features, states
+from tagifai import artifacts, direct, features, hashes, states
 from tagifai.probabilities import outputs
 from tagifai.tagger import Tagger
 from tests.conftest import DOCUMENTS
@@ -129,7 +129,7 @@ def fitted_pairs() -> list[tuple[Any, Any]]:
 
 @given(st.binary(max_size=40))
 def test_the_hash_is_that_of_scikit_learn(data: bytes) -> None:
-    assert direct.murmur(data) == murmurhash3_32(data)
+    assert hashes.of_strings([data]).tolist() == [murmurhash3_32(data)]
 
 
 @pytest.mark.parametrize(("weights", "expected"), [(1e3, [1.0, 0.0, 0.0]), (0.0, [1 / 3] * 3)])
