@@ -23,17 +23,17 @@ os.environ["TAGIFAI_ROOT"] = str(ROOT)
 
 def main(cfg: DictConfig) -> Any:
     """Run one task and return its objective, if it has one."""
-    with cli.job():
+    with cli.guard_job():
         config = paths.resolve(check(cfg))
         components.check_whitelist(config.whitelist, ROOT)
-        return cli.task(config).run(config)
+        return cli.import_task(config).run(config)
 
 
 def command() -> Any:
     """Have Hydra compose for `main`; shells complete only what has "@hydra.main" in its file."""
-    allowed = components.whitelist()
+    allowed = components.get_whitelist()
     return hydra.main(config_path="conf", config_name="config", execution_whitelist=allowed)(main)()
 
 
 if __name__ == "__main__":
-    sys.exit(cli.call(command))
+    sys.exit(cli.run_main(command))

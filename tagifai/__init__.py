@@ -38,5 +38,5 @@ def load(
 
     folder = Path(stores).absolute() if stores else Path(__file__).parent.parent / "stores"
     if run_id == CHAMPION:
-        run_id = runs.champion(store.tracking_uri(f"sqlite:///{folder}/mlflow.db"), model)
-    return runs.load(folder, None if run_id == runs.LATEST else run_id, uri=None)[1]
+        run_id = runs.find_champion(store.get_tracking_uri(f"sqlite:///{folder}/mlflow.db"), model)
+    return runs.load_tagger(folder, None if run_id == runs.LATEST else run_id, uri=None)[1]

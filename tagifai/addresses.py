@@ -12,7 +12,7 @@ def is_url(source: str) -> bool:
     return re.match(r"[a-z][a-z0-9+.-]+://", source, re.IGNORECASE) is not None
 
 
-def masked(uri: str) -> str:
+def mask_password(uri: str) -> str:
     """Return a URI without the password in it."""
     # A server's path may have an @ in it, and a database's password a slash.
     secret = r"[^/]*" if uri.startswith("http") else ".*"
@@ -20,7 +20,7 @@ def masked(uri: str) -> str:
     return re.sub(r"([?&]\w*(?:password|passwd|pwd)\w*=)[^&]*", r"\1***", uri, flags=re.IGNORECASE)
 
 
-def sqlite_path(uri: str) -> Path | None:
+def get_sqlite_path(uri: str) -> Path | None:
     """Return the file of a SQLite database as SQLAlchemy finds it, or None for another one."""
     if not uri.startswith("sqlite:///"):
         return None

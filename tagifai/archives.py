@@ -18,7 +18,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from tagifai import artifacts, claims
 from tagifai.errors import BundleError
-from tagifai.files import creating, sha256, to_json, write_json
+from tagifai.files import compute_sha256, create_atomically, format_json, write_json
 
 FORMAT = 1
 
@@ -32,7 +32,7 @@ _CHUNK = 2**20
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportedRun:
     """A run that was taken in.
 
     Args:
@@ -46,7 +46,7 @@ class Imported:
     fresh: bool
 
 
-def export(bundle: Path, run_id: str, path: Path) -> None:
+def export_run(bundle: Path, run_id: str, path: Path) -> None:
     """Write a bundle to a new zip file; it is there as a whole or not at all.
 
     Raises:
@@ -61,28 +61,28 @@ def export(bundle: Path, run_id: str, path: Path) -> None:
     artifacts.load(bundle)
     parts = sorted([*artifacts.read_manifest(bundle)["parts"], "manifest.json"])
     claims.check_sizes({part: (bundle / part).stat().st_size for part in parts}, str(bundle))
-    about = to_json({"format": FORMAT, "run_id": run_id}).encode()
+    about = format_json({"format": FORMAT, "run_id": run_id}).encode()
     try:
-        with creating(path) as file, ZipFile(file, "w") as archive:
+        with create_atomically(path) as file, ZipFile(file, "w") as archive:
             for part in parts:
                 with (
                     (bundle / part).open("rb") as source,
-                    archive.open(_member(f"bundle/{part}"), "w", force_zip64=True) as target,
+                    archive.open(_make_member(f"bundle/{part}"), "w", force_zip64=True) as target,
                 ):
                     shutil.copyfileobj(source, target, _CHUNK)
-            archive.writestr(_member("export.json"), about)
+            archive.writestr(_make_member("export.json"), about)
     except OSError as error:
         raise BundleError(f"{path} cannot be written: {error.strerror}.") from None
 
 
-def _member(name: str) -> ZipInfo:
+def _make_member(name: str) -> ZipInfo:
     info = ZipInfo(name, _DATE)
     info.compress_type = ZIP_DEFLATED
     info.create_system, info.external_attr = 3, 0o100644 << 16
     return info
 
 
-def take_in(path: Path, stores: Path) -> Imported:
+def import_run(path: Path, stores: Path) -> ImportedRun:
     """Put the run of a zip file to where runs are loaded from; the latest run stays the latest.
 
     All of it is checked in a folder that is gone afterwards, however that ends.
@@ -101,22 +101,22 @@ def take_in(path: Path, stores: Path) -> Imported:
         run_id = _unpack(path, unpacked)
         artifacts.load(unpacked, str(path))
         manifest = artifacts.read_manifest(unpacked)
-        _refuse_strangers(path, (file.name for file in unpacked.iterdir()), manifest)
-        target = artifacts.bundle_path(stores, run_id)
-        if _is_there(target, path, manifest):
-            return Imported(run_id, target, fresh=False)
-        _publish(unpacked, stores, run_id, {"file": path.name, "sha256": sha256(path)})
-    return Imported(run_id, target, fresh=True)
+        _refuse_unlisted(path, (file.name for file in unpacked.iterdir()), manifest)
+        target = artifacts.get_path(stores, run_id)
+        if _is_imported(target, path, manifest):
+            return ImportedRun(run_id, target, fresh=False)
+        _publish(unpacked, stores, run_id, {"file": path.name, "sha256": compute_sha256(path)})
+    return ImportedRun(run_id, target, fresh=True)
 
 
 def _unpack(path: Path, folder: Path) -> str:
     """Unpack the bundle of a zip file into a new folder, and return the run's id."""
     try:
         with ZipFile(path) as archive:
-            found = claims.members(archive, str(path), claims.PARTS)
+            found = claims.list_members(archive, str(path), claims.PARTS)
             for info in found.values():
                 _check_name(info.orig_filename, path)
-            run_id = _read_about(archive, path)
+            run_id = _read_run_id(archive, path)
             folder.mkdir()
             for name, info in found.items():
                 if name == "export.json":
@@ -143,7 +143,7 @@ def _check_name(name: str, path: Path) -> None:
         raise BundleError(f"{path} holds {name!r}, which does not belong into an exported model.")
 
 
-def _read_about(archive: ZipFile, path: Path) -> str:
+def _read_run_id(archive: ZipFile, path: Path) -> str:
     """Return the run's id from the member that says what the file is."""
     if "export.json" not in archive.namelist():
         raise BundleError(
@@ -177,12 +177,12 @@ def _copy(source: IO[bytes], target: IO[bytes], size: int, where: str) -> None:
         target.write(chunk)
 
 
-def _refuse_strangers(path: Path, files: Iterable[str], manifest: Mapping[str, Any]) -> None:
+def _refuse_unlisted(path: Path, files: Iterable[str], manifest: Mapping[str, Any]) -> None:
     for name in sorted(set(files) - {"manifest.json", *manifest["parts"]}):
         raise BundleError(f"{path} holds 'bundle/{name}', which its manifest does not name.")
 
 
-def _is_there(target: Path, path: Path, manifest: Mapping[str, Any]) -> bool:
+def _is_imported(target: Path, path: Path, manifest: Mapping[str, Any]) -> bool:
     """Return whether the run is there already, the same.
 
     Raises:
@@ -202,7 +202,7 @@ def _is_there(target: Path, path: Path, manifest: Mapping[str, Any]) -> bool:
 
 def _publish(unpacked: Path, stores: Path, run_id: str, source: Mapping[str, str]) -> None:
     """Put a bundle and its marker in place, or neither."""
-    folder = artifacts.bundle_path(stores, run_id).parents[1]
+    folder = artifacts.get_path(stores, run_id).parents[1]
     was_there = folder.exists()
     try:
         write_json(folder / MARKER, source)

@@ -21,9 +21,9 @@ from typing import Any
 
 from tagifai import direct, estimators, probes
 from tagifai.errors import BundleError
-from tagifai.files import replacing_folder, sha256, to_json
+from tagifai.files import compute_sha256, format_json, replace_folder_atomically
 from tagifai.labels import LabelEncoder
-from tagifai.provenance import LIBRARIES, versions
+from tagifai.provenance import LIBRARIES, get_versions
 from tagifai.tagger import Tagger
 
 FORMAT = 2
@@ -41,7 +41,7 @@ KINDS = (".json", ".npy", ".skops", ".txt", ".yaml")
 log = logging.getLogger(__name__)
 
 
-def bundle_path(stores: Path, run_id: str) -> Path:
+def get_path(stores: Path, run_id: str) -> Path:
     """Return where the bundle of a run is kept: in the run's own folder of artifacts.
 
     Raises:
@@ -64,37 +64,37 @@ def save(path: Path, tagger: Tagger, documents: Mapping[str, str]) -> dict[str, 
         The SHA-256 of each part's content, which is equal for equal content. (For estimators it
         cannot be taken of the file: skops numbers its objects by their place in memory.)
     """
-    with replacing_folder(path) as folder:
+    with replace_folder_atomically(path) as folder:
         content: dict[str, str] = {}
         for name in ESTIMATORS:
             content |= estimators.save(folder, name, getattr(tagger, name))
-        texts = {"tagger.json": to_json(_settings(tagger)), **documents}
+        texts = {"tagger.json": format_json(_describe_tagger(tagger)), **documents}
         for name, text in texts.items():
             (folder / name).write_text(text, encoding="utf-8")
         parts = {}
         for file in sorted(folder.iterdir()):
-            of_file = sha256(file)
+            of_file = compute_sha256(file)
             parts[file.name] = {"sha256": of_file, "content": content.get(file.name, of_file)}
-        manifest = {"format": FORMAT, "versions": versions(), "parts": parts}
-        (folder / "manifest.json").write_text(to_json(manifest), encoding="utf-8")
+        manifest = {"format": FORMAT, "versions": get_versions(), "parts": parts}
+        (folder / "manifest.json").write_text(format_json(manifest), encoding="utf-8")
     return {name: sums["content"] for name, sums in parts.items()}
 
 
 def publish(bundle: Path, stores: Path, run_id: str) -> Path:
     """Copy a bundle to where runs are loaded from, and return that place."""
-    target = bundle_path(stores, run_id)
-    with replacing_folder(target) as folder:
+    target = get_path(stores, run_id)
+    with replace_folder_atomically(target) as folder:
         shutil.copytree(bundle, folder, dirs_exist_ok=True)
     return target
 
 
-def load(path: Path, shown: str | None = None, *, few: bool = False) -> Tagger:
+def load(path: Path, shown: str | None = None, *, few_texts: bool = False) -> Tagger:
     """Read a bundle, after every part of it has been checked.
 
     Args:
         path: the folder.
         shown: in messages, instead of the folder.
-        few: for few texts, which are predicted without scikit-learn if that gives the same; it
+        few_texts: for few texts, which are predicted without scikit-learn if that gives the same; it
             takes longer to import than they do.
 
     Raises:
@@ -104,17 +104,17 @@ def load(path: Path, shown: str | None = None, *, few: bool = False) -> Tagger:
     try:
         manifest = read_manifest(path)
         _warn_of_versions(shown or path, manifest)
-        return _tagger(path, manifest, few)
+        return _build_tagger(path, manifest, few_texts)
     except BundleError as error:
         if shown is None:
             raise
         raise BundleError(str(error).replace(str(path), shown)) from error
 
 
-def _tagger(path: Path, manifest: dict[str, Any], few: bool) -> Tagger:
+def _build_tagger(path: Path, manifest: dict[str, Any], few_texts: bool) -> Tagger:
     try:
-        settings = document(path, "tagger.json")
-        vectorizer, model = _estimators(path, manifest["parts"], few)
+        settings = read_document(path, "tagger.json")
+        vectorizer, model = _load_estimators(path, manifest["parts"], few_texts)
         tagger = Tagger(
             cleaning=settings["cleaning"],
             vectorizer=vectorizer,
@@ -126,16 +126,16 @@ def _tagger(path: Path, manifest: dict[str, Any], few: bool) -> Tagger:
         # Parts that do not belong together are found out now and not in the middle of a file.
         tagger.predict(["model"])
         probe = settings.get("probe")  # older bundles have none
-        same = probe is None or probes.agree(probe, tagger)
+        same = probe is None or probes.verify_outputs(probe, tagger)
     except BundleError as error:
-        raise BundleError(f"{error}{_of_versions(manifest)}") from error
+        raise BundleError(f"{error}{_explain_version_differences(manifest)}") from error
     except Exception as error:
         raise BundleError(
             f"{path}: the parts do not make a working model ({type(error).__name__}: {error})."
-            f"{_of_versions(manifest)}"
+            f"{_explain_version_differences(manifest)}"
         ) from error
     if not same:
-        hint = _of_versions(manifest) or (
+        hint = _explain_version_differences(manifest) or (
             " The libraries are the same: a part was changed, or this machine computes otherwise."
             " Train again."
         )
@@ -143,16 +143,16 @@ def _tagger(path: Path, manifest: dict[str, Any], few: bool) -> Tagger:
     return tagger
 
 
-def _estimators(path: Path, parts: dict[str, Any], few: bool) -> tuple[Any, Any]:
-    if few:
-        found = direct.pair(*(estimators.read(path, name, parts) for name in ESTIMATORS))
+def _load_estimators(path: Path, parts: dict[str, Any], few_texts: bool) -> tuple[Any, Any]:
+    if few_texts:
+        found = direct.pair(*(estimators.read_state(path, name, parts) for name in ESTIMATORS))
         if found is not None:
             return found
     vectorizer, model = (estimators.load(path, name, parts) for name in ESTIMATORS)
     return vectorizer, model
 
 
-def document(path: Path, name: str) -> Any:
+def read_document(path: Path, name: str) -> Any:
     """Return a JSON document of a bundle whose manifest has been checked."""
     return json.loads((path / name).read_text(encoding="utf-8"))
 
@@ -207,7 +207,7 @@ def _check_part(path: Path, name: str, sums: Any) -> None:
     file = path / name
     if file.is_symlink() or not file.is_file():
         raise BundleError(f"{path}: the part {name} is missing or not a plain file.")
-    if not isinstance(sums, dict) or sha256(file) != sums.get("sha256"):
+    if not isinstance(sums, dict) or compute_sha256(file) != sums.get("sha256"):
         raise BundleError(f"{path}: the part {name} is not the one that was saved.")
 
 
@@ -220,15 +220,15 @@ def _are_versions(value: Any) -> bool:
     )
 
 
-def _other_versions(manifest: dict[str, Any]) -> tuple[list[str], list[str]]:
+def _find_version_differences(manifest: dict[str, Any]) -> tuple[list[str], list[str]]:
     """Return libraries with the versions that saved a bundle, and the same with those of here."""
-    saved, here = manifest["versions"], versions()
+    saved, here = manifest["versions"], get_versions()
     names = [name for name in LIBRARIES if saved.get(name) != here[name]]
     return [f"{name} {saved.get(name)}" for name in names], [f"{n} {here[n]}" for n in names]
 
 
 def _warn_of_versions(where: str | Path, manifest: dict[str, Any]) -> None:
-    saved, here = map(", ".join, _other_versions(manifest))
+    saved, here = map(", ".join, _find_version_differences(manifest))
     if saved:
         log.warning(
             "%s was saved with %s and is loaded with %s; predictions may differ.",
@@ -238,9 +238,9 @@ def _warn_of_versions(where: str | Path, manifest: dict[str, Any]) -> None:
         )
 
 
-def _of_versions(manifest: dict[str, Any]) -> str:
+def _explain_version_differences(manifest: dict[str, Any]) -> str:
     """Return how versions differ and the way out, for an error; nothing if they do not."""
-    saved, here = _other_versions(manifest)
+    saved, here = _find_version_differences(manifest)
     if not saved:
         return ""
     wanted = " ".join(item.replace(" ", "==") for item in saved)
@@ -250,11 +250,11 @@ def _of_versions(manifest: dict[str, Any]) -> str:
     )
 
 
-def _settings(tagger: Tagger) -> dict[str, Any]:
+def _describe_tagger(tagger: Tagger) -> dict[str, Any]:
     return {
         "cleaning": tagger.cleaning,
         "classes": list(tagger.encoder.classes),
         "threshold": tagger.threshold,
         "other": tagger.other,
-        "probe": probes.make(tagger),
+        "probe": probes.record_outputs(tagger),
     }

@@ -32,7 +32,7 @@ class Blocks:
     stamp: tuple[int, ...]
 
     @classmethod
-    def of(cls, path: Path, size: int) -> Blocks:
+    def from_csv(cls, path: Path, size: int) -> Blocks:
         """Find where the blocks of a table begin, which takes one look at all of its bytes."""
         rows, offsets, quoted = 0, [0], False
         with path.open("rb") as file:
@@ -77,7 +77,7 @@ class Blocks:
             io.BytesIO(b"".join(content)), dtype=str, keep_default_na=False, index_col=False
         )
 
-    def in_order(self, rows: int) -> Iterator[pd.DataFrame]:
+    def read_in_order(self, rows: int) -> Iterator[pd.DataFrame]:
         """Yield all rows in the order of the file, about so many at a time."""
         step = max(1, rows // self.size)
         for first in range(0, len(self), step):

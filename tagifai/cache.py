@@ -23,7 +23,7 @@ from zipfile import BadZipFile
 import numpy as np
 from filelock import FileLock
 
-from tagifai.provenance import ALL_LIBRARIES, versions
+from tagifai.provenance import ALL_LIBRARIES, get_versions
 
 CODE = ("text", "features", "vectorizing", "ngrams", "characters", "hashes")
 """Modules of this package that decide what is kept."""
@@ -34,14 +34,14 @@ UNREADABLE = (
 )
 """What reading a damaged file raises."""
 
-LOCK_LOOKS_SECONDS = 0.01
+LOCK_POLL_SECONDS = 0.01
 
 Arrays = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
 
-class Cache:
+class FeatureCache:
     """Gives what was made of the same before, by whatever process, or has it made and keeps it.
 
     Where the disk is full or read-only, everything is made anew, and the log says so once.
@@ -54,7 +54,7 @@ class Cache:
     def __init__(self, folder: Path, max_bytes: float) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
-        self._has_complained = False
+        self._has_logged = False
 
     def __call__(self, key: Mapping[str, Any], make: Callable[[], Arrays]) -> Arrays:
         """Return the arrays of a key.
@@ -69,7 +69,7 @@ class Cache:
         found = _read(path)
         if found is not None:
             return found
-        with self._alone_at(path):
+        with self._hold_lock(path):
             found = _read(path)
             if found is None:
                 found = make()
@@ -77,14 +77,14 @@ class Cache:
         return found
 
     @contextmanager
-    def _alone_at(self, path: Path) -> Iterator[None]:
+    def _hold_lock(self, path: Path) -> Iterator[None]:
         """Hold off other processes that need the same, if there can be a lock."""
-        lock = FileLock(path.with_name(f".{path.stem}.lock"), poll_interval=LOCK_LOOKS_SECONDS)
+        lock = FileLock(path.with_name(f".{path.stem}.lock"), poll_interval=LOCK_POLL_SECONDS)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except (OSError, NotImplementedError) as error:
-            self._complain(error)
+            self._log_once(error)
             yield
             return
         try:
@@ -108,7 +108,7 @@ class Cache:
                 Path(name).unlink(missing_ok=True)
             self._trim()
         except OSError as error:
-            self._complain(error)
+            self._log_once(error)
 
     def _trim(self) -> None:
         """Remove what has not been used for longest, until the rest is small enough."""
@@ -124,10 +124,10 @@ class Cache:
             path.unlink(missing_ok=True)
             left -= size
 
-    def _complain(self, error: Exception) -> None:
-        if not self._has_complained:
+    def _log_once(self, error: Exception) -> None:
+        if not self._has_logged:
             log.info("No cache in %s, so all is made anew: %s", self._folder, error)
-        self._has_complained = True
+        self._has_logged = True
 
 
 def _read(path: Path) -> Arrays | None:
@@ -144,13 +144,13 @@ def _read(path: Path) -> Arrays | None:
 
 
 def _name(key: Mapping[str, Any]) -> str:
-    whole = {"key": key, "circumstances": _circumstances()}
+    whole = {"key": key, "circumstances": _describe_environment()}
     text = json.dumps(whole, sort_keys=True, allow_nan=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @cache
-def _circumstances() -> dict[str, Any]:
+def _describe_environment() -> dict[str, Any]:
     """Return the code, the libraries and the kind of machine, which decide every result."""
     folder = Path(__file__).parent
     sums = {
@@ -159,4 +159,4 @@ def _circumstances() -> dict[str, Any]:
         if (path := folder / f"{name}.py").is_file()
     }
     machine = (platform.system(), platform.machine())
-    return {"code": sums, "versions": versions(ALL_LIBRARIES), "machine": machine}
+    return {"code": sums, "versions": get_versions(ALL_LIBRARIES), "machine": machine}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tagifai.training import History, Pruned
+from tagifai.training import History, TrainingPruned
 
 
-class Progress:
+class ProgressCallback:
     """Tell how far training is.
 
     Args:
@@ -22,7 +22,7 @@ class Progress:
         self._show(history.epoch, history.train_loss[-1], history.val_loss[-1])
 
 
-class Report:
+class PruningCallback:
     """Report the scores of a training to a search, and stop when it says so.
 
     Args:
@@ -52,10 +52,10 @@ class Report:
             return
         values = (*self._earlier, score)
         if self._report(self._first_step + history.epoch, sum(values) / len(values)):
-            raise Pruned
+            raise TrainingPruned
 
 
-class Keep:
+class HistoryCallback:
     """Hold on to the history, so that it can be recorded even if training ends early."""
 
     def __init__(self) -> None:

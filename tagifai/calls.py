@@ -11,19 +11,19 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tagifai.errors import TrackingError
-from tagifai.signals import deferred
+from tagifai.signals import block_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
-GONE = (
+PROCESS_GONE = (
     "The process that records in MLflow has ended before its work was done (was it killed?). Any"
     " later command closes the run as failed."
 )
 
 
-class Calls:
+class RPCClient:
     """Calls to the other end of a connection.
 
     Args:
@@ -37,7 +37,7 @@ class Calls:
         self._failed: dict[int, TrackingError] = {}
         self._unraised: TrackingError | None = None
 
-    def tell(self, run: int, name: str, *args: Any, **kwargs: Any) -> int:
+    def send(self, run: int, name: str, *args: Any, **kwargs: Any) -> int:
         """Have something done, without waiting for it, and return the call's number.
 
         Args:
@@ -49,22 +49,22 @@ class Calls:
         Raises:
             TrackingError: something has gone wrong before.
         """
-        while self._ready(0):
+        while self._poll(0):
             self._receive()
-        self._raise()
+        self._raise_pending()
         self._made += 1
         try:
-            with deferred():
+            with block_signals():
                 self._connection.send((self._made, self._failures, run, name, args, kwargs))
         except OSError:
-            raise TrackingError(GONE) from None
+            raise TrackingError(PROCESS_GONE) from None
         return self._made
 
-    def ask(self, run: int, name: str, *args: Any, **kwargs: Any) -> Any:
+    def call(self, run: int, name: str, *args: Any, **kwargs: Any) -> Any:
         """Have something done and return its result; arguments and errors as in `tell`."""
-        return self.result(self.tell(run, name, *args, **kwargs))
+        return self.wait_for_result(self.send(run, name, *args, **kwargs))
 
-    def result(self, call: int) -> Any:
+    def wait_for_result(self, call: int) -> Any:
         """Wait for the result of a call.
 
         Raises:
@@ -72,8 +72,8 @@ class Calls:
         """
         while call not in self._results:
             self._unraised = self._failed.get(call, self._unraised)
-            self._raise()
-            self._ready(None)
+            self._raise_pending()
+            self._poll(None)
             self._receive()
         return self._results[call]
 
@@ -84,31 +84,31 @@ class Calls:
     def has_failed(self, call: int) -> bool:
         """Return whether it is known by now that a call has failed."""
         with suppress(TrackingError):  # the other side is gone, which the next call finds out
-            while self._ready(0):
+            while self._poll(0):
                 self._receive()
         return call in self._failed
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Let the other side know that there is no more to do."""
         self._connection.close()
 
-    def _raise(self) -> None:
+    def _raise_pending(self) -> None:
         if self._unraised is not None:
             failure, self._unraised = self._unraised, None
             raise failure
 
-    def _ready(self, timeout: float | None) -> bool:
+    def _poll(self, timeout: float | None) -> bool:
         try:
             return self._connection.poll(timeout)
         except OSError:
-            raise TrackingError(GONE) from None
+            raise TrackingError(PROCESS_GONE) from None
 
     def _receive(self) -> None:
         try:
-            with deferred():
+            with block_signals():
                 call, failures, result, failure = self._connection.recv()
         except (EOFError, OSError):
-            raise TrackingError(GONE) from None
+            raise TrackingError(PROCESS_GONE) from None
         if failure is None:
             self._results[call] = result
             return
@@ -117,11 +117,11 @@ class Calls:
             self._failures, self._unraised = failures, self._failed[call]
 
 
-def answer(do: Callable[..., Any], connection: Connection) -> None:
+def serve_requests(dispatch: Callable[..., Any], connection: Connection) -> None:
     """Do one call after the other until the other end is closed, and send each one's result.
 
     Args:
-        do: called with a run's number, a method's name and arguments; raises `TrackingError`.
+        dispatch: called with a run's number, a method's name and arguments; raises `TrackingError`.
         connection: to those who call.
     """
     failures, failure = 0, ""
@@ -133,7 +133,7 @@ def answer(do: Callable[..., Any], connection: Connection) -> None:
         result, error = None, None if known == failures else failure
         if error is None:
             try:
-                result = do(run, name, *args, **kwargs)
+                result = dispatch(run, name, *args, **kwargs)
             except TrackingError as raised:
                 error = failure = str(raised)
                 failures += 1

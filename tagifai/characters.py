@@ -32,7 +32,7 @@ class Alphabet:
     points: Points
 
     @classmethod
-    def of(cls, *parts: Points) -> Alphabet:
+    def from_points(cls, *parts: Points) -> Alphabet:
         """Return the alphabet of some characters, where code point 0 is none."""
         found: Points = np.unique(np.concatenate([np.flatnonzero(np.bincount(p)) for p in parts]))
         return cls(found[found > 0].astype(np.uint32))
@@ -42,29 +42,29 @@ class Alphabet:
         """Of a character's number."""
         return len(self.points).bit_length()
 
-    def packs(self, size: int) -> bool:
+    def is_packable(self, size: int) -> bool:
         """Return whether n-grams of this size fit a number."""
         return self.bits * size <= BITS
 
-    def numbers(self, points: Points) -> Numbers:
+    def encode(self, points: Points) -> Numbers:
         """Return the numbers of characters."""
         table = np.zeros(int(self.points.max(initial=0)) + 2, np.int64)
         table[self.points] = np.arange(1, len(self.points) + 1)
         found: Numbers = table[np.minimum(points, len(table) - 1)]
         return found
 
-    def packed(self, points: Points) -> Numbers:
+    def pack(self, points: Points) -> Numbers:
         """Return n-grams as numbers, the first character in the highest bits.
 
         Args:
             points: shape (n-grams, largest size); 0 after the end of shorter ones.
         """
         packed = np.zeros(len(points), np.int64)
-        for column in self.numbers(points).T:
+        for column in self.encode(points).T:
             packed = (packed << self.bits) | column
         return packed
 
-    def strings(self, grams: Numbers, size: int) -> list[str]:
+    def unpack(self, grams: Numbers, size: int) -> list[str]:
         """Return what `packed` has made the numbers from.
 
         Args:
@@ -98,7 +98,7 @@ class Units:
     by_words: bool
 
     @classmethod
-    def of(cls, texts: Sequence[str], by_words: bool) -> Units:
+    def from_texts(cls, texts: Sequence[str], by_words: bool) -> Units:
         """Return the units of texts, as scikit-learn's analyzers char and char_wb find them."""
         if by_words:
             words = [text.split() for text in texts]
@@ -112,16 +112,19 @@ class Units:
         return cls(np.frombuffer(joined, np.uint32), lengths, owners, len(texts), by_words)
 
     @cached_property
-    def unit(self) -> Numbers:
+    def unit_indices(self) -> Numbers:
         """The unit that each character is of."""
         return np.repeat(np.arange(len(self.lengths)), self.lengths)
 
     @cached_property
-    def place(self) -> Numbers:
+    def positions(self) -> Numbers:
         """The place of each character in its unit."""
-        return np.arange(len(self.points)) - (np.cumsum(self.lengths) - self.lengths)[self.unit]
+        return (
+            np.arange(len(self.points))
+            - (np.cumsum(self.lengths) - self.lengths)[self.unit_indices]
+        )
 
-    def cut(self, size: int, sizes: range) -> Numbers:
+    def find_starts(self, size: int, sizes: range) -> Numbers:
         """Return where n-grams of a size begin.
 
         Args:
@@ -129,14 +132,14 @@ class Units:
             sizes: that are wanted; a smaller one is that of units that are too short for them.
         """
         if size in sizes:
-            left = self.lengths[self.unit] - self.place
+            left = self.lengths[self.unit_indices] - self.positions
             return np.flatnonzero(left >= size)
         if not self.by_words:
             return np.empty(0, np.int64)
         found: Numbers = (np.cumsum(self.lengths) - self.lengths)[self.lengths == size]
         return found
 
-    def grams(self, alphabet: Alphabet, sizes: range) -> tuple[Numbers, Numbers]:
+    def pack_ngrams(self, alphabet: Alphabet, sizes: range) -> tuple[Numbers, Numbers]:
         """Return all n-grams as numbers, and where those of each text begin.
 
         The numbers are in the order in which scikit-learn cuts n-grams: by unit, then by size, then
@@ -149,22 +152,22 @@ class Units:
         Returns:
             Shapes (n-grams,) and (texts + 1,).
         """
-        symbols = alphabet.numbers(self.points)
+        symbols = alphabet.encode(self.points)
         known = symbols > 0
         packed = np.zeros(len(symbols), np.int64)
-        before, begins = self._room(sizes)
+        before, begins = self._compute_offsets(sizes)
         grams = np.empty(begins[-1], np.int64)
         for size in range(1, sizes[-1] + 1):
             tail = symbols[size - 1 :]
             packed[: len(tail)] |= tail << (alphabet.bits * (sizes[-1] - size))
             known[: len(tail)] &= tail > 0
-            at = self.cut(size, sizes)
-            unit = self.unit[at]
-            where = begins[unit] + before[size - 1][unit] + self.place[at]
+            at = self.find_starts(size, sizes)
+            unit = self.unit_indices[at]
+            where = begins[unit] + before[size - 1][unit] + self.positions[at]
             grams[where] = np.where(known[at], packed[at], 0)
         return grams, begins[np.searchsorted(self.owners, np.arange(self.texts + 1))]
 
-    def _room(self, sizes: range) -> tuple[Numbers, Numbers]:
+    def _compute_offsets(self, sizes: range) -> tuple[Numbers, Numbers]:
         """Return how many smaller n-grams each unit has, by size, and where its first one goes.
 
         Returns:

@@ -39,7 +39,7 @@ UNREADABLE = (BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError,
 """What is raised by a zip, or by what is in it, that is not what it says."""
 
 
-def members(archive: ZipFile, where: str, most: int) -> dict[str, ZipInfo]:
+def list_members(archive: ZipFile, where: str, max_members: int) -> dict[str, ZipInfo]:
     """Return the members of a zip by name; their sizes are within bounds, as they are declared.
 
     More than is declared is never read: Python's zipfile stops there, and misses the checksum.
@@ -47,15 +47,17 @@ def members(archive: ZipFile, where: str, most: int) -> dict[str, ZipInfo]:
     Args:
         archive: open for reading.
         where: it is, for errors.
-        most: members that it may have.
+        max_members: members that it may have.
 
     Raises:
         BundleError: too many or too large, twice the same, encrypted, packed in an unusual way, or
             not plain files.
     """
     infos = archive.infolist()
-    if len(infos) > most:
-        raise BundleError(f"{where} has {len(infos)} members; no model has more than {most}.")
+    if len(infos) > max_members:
+        raise BundleError(
+            f"{where} has {len(infos)} members; no model has more than {max_members}."
+        )
     for info in infos:
         _check_member(info, where)
     (name, times), *_ = Counter(i.filename.casefold() for i in infos).most_common(1) or [("", 1)]
@@ -131,7 +133,7 @@ def check_skops(file: Path) -> None:
     where = str(file)
     try:
         with ZipFile(file) as archive:
-            pieces = members(archive, where, PIECES)
+            pieces = list_members(archive, where, PIECES)
             if "schema.json" not in pieces:
                 raise BundleError(f"{where} has no schema.json.")
             sizes = {name: _check_piece(archive, info, where) for name, info in pieces.items()}
@@ -163,7 +165,7 @@ def _check_piece(archive: ZipFile, info: ZipInfo, where: str) -> int:
         if not start.startswith(b"PK"):
             return info.file_size
         with ZipFile(file) as inner:
-            arrays = members(inner, name, PARTS)
+            arrays = list_members(inner, name, PARTS)
             for array in arrays.values():
                 with inner.open(array) as opened:
                     check_array(opened, array.file_size, f"{name}/{array.filename}")

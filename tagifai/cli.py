@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from tagifai import clerk, frames, sweeps
-from tagifai.errors import ConfigError, Reaped, TrackingError, UserError, nearest
+from tagifai.errors import ConfigError, StaleTrialError, TrackingError, UserError, suggest_closest
 from tagifai.paths import FOLDERS, PATHS
 from tagifai.schema import Config
 
@@ -35,7 +35,7 @@ LITERAL = "task.text"
 QUOTED = (*PATHS, *FOLDERS, "task.filter", "task.baseline")
 """Arguments that are quoted where they need it: paths, and phrases that have spaces and commas."""
 
-SOON = ("train", "predict")
+FAST_TASKS = ("train", "predict")
 """Tasks that import little before they show something."""
 
 READ_BY_HYDRA = re.compile(
@@ -77,14 +77,14 @@ def quote(argument: str) -> str:
     return f"{key}={QuotedString(value, Quote.double).with_quotes()}"
 
 
-class Failed(BaseException):
+class JobFailed(BaseException):
     """Carries the error of a single run past Hydra, which would print it in its own form."""
 
 
 @contextmanager
-def job() -> Iterator[None]:
+def guard_job() -> Iterator[None]:
     """Keep the traceback of a failing job in its log, and nothing of a job that was refused."""
-    _listen_in_worker()
+    _handle_worker_signals()
     try:
         _refuse_search_of_one()
         yield
@@ -93,28 +93,28 @@ def job() -> Iterator[None]:
             raise
         # Hydra ties what escapes a job to the job's return, in a circle that takes for ever to
         # send home.
-        raise Reaped("Interrupted.") from None
+        raise StaleTrialError("Interrupted.") from None
     except Exception as error:
         if isinstance(error, ConfigError):
-            _discard(Path(HydraConfig.get().runtime.output_dir))
+            _remove_refused_output(Path(HydraConfig.get().runtime.output_dir))
         elif not isinstance(error, UserError):
             log.info("The job failed.", exc_info=error)
         if HydraConfig.get().mode == RunMode.RUN:
-            raise Failed(error) from error
+            raise JobFailed(error) from error
         raise
     finally:
-        _listen_no_more()
+        _restore_worker_signals()
         _end_orphan()
 
 
-def task(config: Config) -> Any:
+def import_task(config: Config) -> Any:
     """Return the module of the configured task; that its imports take a while is seen."""
     name = f"tagifai.tasks.{config.task.name}"
-    if config.task.name in SOON:
+    if config.task.name in FAST_TASKS:
         return importlib.import_module(name)
     from tagifai.console import Display  # late: what is refused needs none
 
-    with Display.of(config.console).waiting("Loading libraries"):
+    with Display.from_config(config.console).show_spinner("Loading libraries"):
         return importlib.import_module(name)
 
 
@@ -137,12 +137,14 @@ def _end_orphan() -> None:
 def _refuse_search_of_one() -> None:
     hydra = HydraConfig.get()
     preset = hydra.runtime.choices.get("sweep")
-    if hydra.mode == RunMode.RUN and (preset or hydra.sweeper.get("_target_") == sweeps.SEARCH):
+    if hydra.mode == RunMode.RUN and (
+        preset or hydra.sweeper.get("_target_") == sweeps.SEARCH_TARGET
+    ):
         chosen = f"sweep={preset}" if preset else "hydra/sweeper=tagifai"
         raise ConfigError(f"{chosen} is a search, which needs -m: run.py -m {chosen}")
 
 
-def _listen_in_worker() -> None:
+def _handle_worker_signals() -> None:
     """Make the process of a launcher end a job when it is told to, as the first process does."""
     if not _in_worker():
         return
@@ -152,13 +154,13 @@ def _listen_in_worker() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _listen_no_more() -> None:
+def _restore_worker_signals() -> None:
     """Let a worker that waits for its next job end at once when it is told to, without a word."""
     if _in_worker() and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _discard(output_dir: Path) -> None:
+def _remove_refused_output(output_dir: Path) -> None:
     """Remove the folder of a refused job, which has nothing in it but Hydra's record of it.
 
     Only a folder that was named for this run: one that the user chose may have been there before.
@@ -170,7 +172,7 @@ def _discard(output_dir: Path) -> None:
             output_dir.parent.rmdir()
 
 
-def call(main: Callable[[], Any]) -> int:
+def run_main(main: Callable[[], Any]) -> int:
     """Run Hydra's main function on the command line and return the exit code.
 
     An error is one message on standard error: 2 for what the user can put right, 1 for the rest,
@@ -182,30 +184,30 @@ def call(main: Callable[[], Any]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        _tell_other_processes()
+        _export_environment()
         sys.argv[1:] = [quote(argument) for argument in sys.argv[1:]]
-        with clerk.allowed(), _closing_parent():
+        with clerk.allow_start(), _close_parent_run():
             main()
         sys.stdout.flush()
     except Terminated:
-        return _report("Terminated.", 143)
+        return _print_error("Terminated.", 143)
     except KeyboardInterrupt:
-        return _report("Interrupted.", 130)
+        return _print_error("Interrupted.", 130)
     except BrokenPipeError:
-        return _reader_gone()
-    except (Exception, Failed) as error:
-        cause = error.args[0] if isinstance(error, Failed) else error
+        return _handle_broken_pipe()
+    except (Exception, JobFailed) as error:
+        cause = error.args[0] if isinstance(error, JobFailed) else error
         if isinstance(cause, BrokenPipeError):
-            return _reader_gone()
+            return _handle_broken_pipe()
         if traceback_wanted:
             raise cause from None
-        return _report(*explain(cause))
+        return _print_error(*explain(cause))
     return 0
 
 
-def _tell_other_processes() -> None:
+def _export_environment() -> None:
     """Set what the processes of a sweep cannot see: how this one was called, where stores are."""
-    os.environ[sweeps.COMMAND] = shlex.join(["run.py", *sys.argv[1:]])
+    os.environ[sweeps.COMMAND_VARIABLE] = shlex.join(["run.py", *sys.argv[1:]])
     for argument in sys.argv[1:]:
         key, _, value = argument.partition("=")
         if key == "paths.stores" and value.strip() and "${" not in value:
@@ -214,26 +216,26 @@ def _tell_other_processes() -> None:
 
 
 @contextmanager
-def _closing_parent() -> Iterator[None]:
+def _close_parent_run() -> Iterator[None]:
     """Close the parent run that the jobs of a multirun have made."""
     try:
         yield
     except BaseException as error:
         killed = isinstance(error, KeyboardInterrupt)
-        cause = error.args[0] if isinstance(error, Failed) else error
+        cause = error.args[0] if isinstance(error, JobFailed) else error
         reason = explain(cause)[0] if isinstance(cause, Exception) else "Interrupted."
         # What went wrong with the sweep is the error to tell.
         with suppress(TrackingError):
-            sweeps.close("KILLED" if killed else "FAILED", reason)
+            sweeps.close_parent_run("KILLED" if killed else "FAILED", reason)
         raise
-    sweeps.close("FINISHED")
+    sweeps.close_parent_run("FINISHED")
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:
     raise Terminated
 
 
-def _reader_gone() -> int:
+def _handle_broken_pipe() -> int:
     # Python would complain once more when it flushes at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
@@ -247,7 +249,7 @@ def _open_missing_streams() -> None:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
 
 
-def _report(message: str, code: int) -> int:
+def _print_error(message: str, code: int) -> int:
     sys.stdout.flush()
     if code in (1, 2):
         frames.write(message)
@@ -276,13 +278,13 @@ def explain(error: Exception) -> tuple[str, int]:
             return f"The launcher {option} is not installed. To install it: {install}", 2
         if error.options is not None:
             known = ", ".join(error.options)
-            close = nearest(option, error.options)
+            close = suggest_closest(option, error.options)
             takes = f"{group} takes: {known}" if known else f"{group} has no options yet"
             return f"{group}={option}: there is no such option.{close} {takes}.", 2
     if isinstance(error, HydraException):
-        return _compact(error), 2
+        return _explain_hydra_error(error), 2
     if isinstance(error, OmegaConfBaseException):
-        return _of_omegaconf(error), 2
+        return _explain_omegaconf_error(error), 2
     if isinstance(error, OSError):
         user_can_help = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
         return str(error), 2 if isinstance(error, user_can_help) else 1
@@ -295,14 +297,14 @@ def explain(error: Exception) -> tuple[str, int]:
     return message, 1
 
 
-def _compact(error: HydraException) -> str:
+def _explain_hydra_error(error: HydraException) -> str:
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException):
-        return _of_omegaconf(cause)
+        return _explain_omegaconf_error(cause)
     return " ".join(str(error).split())
 
 
-def _of_omegaconf(error: OmegaConfBaseException) -> str:
+def _explain_omegaconf_error(error: OmegaConfBaseException) -> str:
     """Return OmegaConf's message in one line, with the key and what may stand there."""
     text = str(error.msg or error).splitlines()[0].rstrip(".")
     key = error.full_key or ""
@@ -311,7 +313,7 @@ def _of_omegaconf(error: OmegaConfBaseException) -> str:
         known = [str(name) for name in parent]
         if OmegaConf.get_type(parent) is dict:
             return f"'{key}' is not there yet; to add it, write +{key}=..."
-        close = nearest(str(error.key), known)
+        close = suggest_closest(str(error.key), known)
         takes = ", ".join(known) or "nothing"
         return f"'{key}' is not a key of the configuration.{close} It takes: {takes}."
     return f"{key}: {text}." if key else f"{text}."

@@ -9,30 +9,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagifai import drawing, reports
-from tagifai.leaderboards import Board
-from tagifai.pages import Page, Table
+from tagifai.leaderboards import Leaderboard
+from tagifai.pages import HtmlReport, ReportTable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ALT = {
+ALT_TEXTS = {
     "means": "The mean of each configuration",
     "differences": "What each configuration gains on the baseline, with its interval",
 }
 
-ROWS = 40
+MAX_DRAWN_ROWS = 40
 """That are drawn; the table has all."""
 
 
-def figures(board: Board, metric: str) -> dict[str, Callable[[], Figure]]:
+def build_figures(board: Leaderboard, metric: str) -> dict[str, Callable[[], Figure]]:
     """Return what makes the figures of a leaderboard."""
     from tagifai.plots import comparisons
 
-    rows = board.rows.head(ROWS)
-    names = _names(board)[:ROWS]
+    rows = board.rows.head(MAX_DRAWN_ROWS)
+    names = _name_rows(board)[:MAX_DRAWN_ROWS]
     found = {
         "means": partial(
-            comparisons.means, names, rows["mean"].tolist(), rows["std"].tolist(), metric
+            comparisons.plot_means, names, rows["mean"].tolist(), rows["std"].tolist(), metric
         )
     }
     if board.baseline is None:
@@ -40,7 +40,7 @@ def figures(board: Board, metric: str) -> dict[str, Callable[[], Figure]]:
     others = (rows.index != board.baseline) & rows["difference"].notna()
     compared = rows[others]
     found["differences"] = partial(
-        comparisons.differences,
+        comparisons.plot_differences,
         [name for name, other in zip(names, others, strict=True) if other],
         compared["difference"].tolist(),
         compared["low"].tolist(),
@@ -51,44 +51,50 @@ def figures(board: Board, metric: str) -> dict[str, Callable[[], Figure]]:
     return dict(found) if len(compared) else {"means": found["means"]}
 
 
-def _names(board: Board) -> list[str]:
-    texts = [[f"{column}={cell}" for cell in board.rows[column]] for column in board.names]
+def _name_rows(board: Leaderboard) -> list[str]:
+    texts = [
+        [f"{column}={cell}" for cell in board.rows[column]] for column in board.setting_columns
+    ]
     found = [", ".join(row) for row in zip(*texts, strict=True)] if texts else []
     return found or [str(name) for name in board.rows.index]
 
 
-def page(board: Board, title: str, said: str, folder: Path, command: str) -> Page:
+def build(
+    board: Leaderboard, title: str, description: str, folder: Path, command: str
+) -> HtmlReport:
     """Return the report of a leaderboard.
 
     Args:
         board: the rows.
         title: of the report.
-        said: which runs are compared.
+        description: which runs are compared.
         folder: of figures.
         command: that compares them.
     """
-    columns = reports.columns(board)
-    texts = {name: [str(cell) for cell in board.rows[name]] for name in board.names} | columns
+    columns = reports.format_columns(board)
+    texts = {
+        name: [str(cell) for cell in board.rows[name]] for name in board.setting_columns
+    } | columns
     best = board.rows.iloc[0]
-    table = Table(
+    table = ReportTable(
         "All rows, the best first",
         list(texts),
         list(zip(*texts.values(), strict=True)),
-        numbers=range(len(board.names), len(texts)),
+        numbers=range(len(board.setting_columns), len(texts)),
         strong=[0],
     )
     notes = [] if board.baseline is None else [f"Differences to {board.baseline}: {board.interval}"]
-    return Page(
+    return HtmlReport(
         title=title,
-        subtitle=f"{time.strftime('%Y-%m-%d %H:%M')}. {said}",
+        subtitle=f"{time.strftime('%Y-%m-%d %H:%M')}. {description}",
         summary=[
-            ("best", _names(board)[0]),
-            ("its mean", reports.brief(float(best["mean"]))),
+            ("best", _name_rows(board)[0]),
+            ("its mean", reports.format_number(float(best["mean"]))),
             ("its runs", str(best["n"])),
             ("configurations", str(len(board.rows))),
         ],
         notes=notes,
-        pictures=drawing.pictures(folder, ALT),
+        pictures=drawing.load_figures(folder, ALT_TEXTS),
         tables=[table],
         command=command,
     )

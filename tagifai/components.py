@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from hydra.utils import instantiate
 
-from tagifai.errors import ConfigError, nearest
+from tagifai.errors import ConfigError, suggest_closest
 
 if TYPE_CHECKING:
     from numpy.random import RandomState
 
-VARIABLE = "TAGIFAI_WHITELIST"
+WHITELIST_VARIABLE = "TAGIFAI_WHITELIST"
 """The environment variable that allows more packages."""
 
 
-PACKAGES = ("sklearn.*", "imblearn.*", "tagifai.*")
+ALLOWED_PACKAGES = ("sklearn.*", "imblearn.*", "tagifai.*")
 """What `_target_` may name, in a configuration from wherever."""
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -34,7 +34,7 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @cache
-def of_file(root: Path) -> tuple[str, ...]:
+def read_config_whitelist(root: Path) -> tuple[str, ...]:
     """Return the patterns that the project's own conf/config.yaml allows beside `PACKAGES`.
 
     The file itself is read: overrides, presets and recorded runs come after it.
@@ -48,21 +48,23 @@ def of_file(root: Path) -> tuple[str, ...]:
     return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
-def whitelist() -> tuple[str, ...]:
+def get_whitelist() -> tuple[str, ...]:
     """Return all patterns of what `_target_` may name, such as "sklearn.*".
 
     Raises:
         ConfigError: a pattern is none.
     """
-    given = [item.strip() for item in os.environ.get(VARIABLE, "").split(",") if item.strip()]
+    given = [
+        item.strip() for item in os.environ.get(WHITELIST_VARIABLE, "").split(",") if item.strip()
+    ]
     root = os.environ.get("TAGIFAI_ROOT")
-    for pattern in (more := [*(of_file(Path(root)) if root else ()), *given]):
+    for pattern in (more := [*(read_config_whitelist(Path(root)) if root else ()), *given]):
         if not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*\.\*", pattern):
             raise ConfigError(
                 f"The whitelist has {pattern!r}; a pattern is a package's name and '.*', such as"
-                f" mypackage.* (conf/config.yaml, or the variable {VARIABLE})."
+                f" mypackage.* (conf/config.yaml, or the variable {WHITELIST_VARIABLE})."
             )
-    return (*PACKAGES, *more)
+    return (*ALLOWED_PACKAGES, *more)
 
 
 def check_whitelist(composed: Sequence[str], root: Path) -> None:
@@ -71,15 +73,15 @@ def check_whitelist(composed: Sequence[str], root: Path) -> None:
     Raises:
         ConfigError: with the two ways to add a package.
     """
-    if tuple(composed) != of_file(root):
+    if tuple(composed) != read_config_whitelist(root):
         raise ConfigError(
             f"whitelist = {list(composed)} has no effect: no override, preset or recorded run may"
             " allow more. Add the package to whitelist in conf/config.yaml, or by the environment:"
-            f" {VARIABLE}='package.*'."
+            f" {WHITELIST_VARIABLE}='package.*'."
         )
 
 
-FUNCTIONS = (
+ALLOWED_FUNCTIONS = (
     *("tagifai.features.counts", "tagifai.features.hashing"),
     *("tagifai.features.tfidf", "tagifai.features.union"),
     "tagifai.models.linear_svc",
@@ -109,16 +111,16 @@ def build(group: str, settings: Any, random_state: RandomState) -> Any:
     """
     if settings is None:
         return None
-    arguments = dict(settings) if isinstance(settings, dict) else _given(settings)
+    arguments = dict(settings) if isinstance(settings, dict) else _collect_arguments(settings)
     if not arguments:
         return None
     from pydoc import locate
 
-    target = _checked(group, arguments)
+    target = _check_all(group, arguments)
     try:
         made = instantiate(
-            arguments, _execution_whitelist_=whitelist(), _convert_="all", _partial_=True
-        )(**_tuples(locate(target), arguments))
+            arguments, _execution_whitelist_=get_whitelist(), _convert_="all", _partial_=True
+        )(**_convert_lists(locate(target), arguments))
         if hasattr(made, "_parameter_constraints"):
             # scikit-learn's own ranges, which it would look at only when fitting.
             made._validate_params()
@@ -131,7 +133,7 @@ def build(group: str, settings: Any, random_state: RandomState) -> Any:
     return made
 
 
-def function(key: str, name: str) -> Callable[..., Any]:
+def locate_function(key: str, name: str) -> Callable[..., Any]:
     """Return the function of a name, of the packages that are allowed.
 
     Args:
@@ -162,14 +164,14 @@ def _seed(made: Any, random_state: RandomState) -> None:
             made.set_params(**{name: random_state})
 
 
-def _given(settings: Any) -> dict[str, Any]:
+def _collect_arguments(settings: Any) -> dict[str, Any]:
     """Return the arguments of a schema, without those that it leaves to the library."""
     unset = {field.name for field in fields(settings) if field.default is None}
     given = asdict(settings)
     return {k: v for k, v in given.items() if v is not None or k not in unset}
 
 
-def _checked(group: str, arguments: dict[str, Any]) -> str:
+def _check_all(group: str, arguments: dict[str, Any]) -> str:
     """Return the target, having refused what may not be made, here and in the arguments.
 
     Args:
@@ -178,7 +180,7 @@ def _checked(group: str, arguments: dict[str, Any]) -> str:
     """
     target = arguments.get("_target_")
     _check_target(group, target)
-    callee = _found(group, str(target))
+    callee = _locate_target(group, str(target))
     _check_arguments(group, str(target), callee, arguments)
     if inspect.isclass(callee):
         _check_role(group, str(target), callee)
@@ -190,7 +192,7 @@ def _checked(group: str, arguments: dict[str, Any]) -> str:
 def _check_inside(where: str, value: Any) -> None:
     """Refuse what may not be made anywhere inside an argument."""
     if isinstance(value, dict) and "_target_" in value:
-        _checked(where, value)
+        _check_all(where, value)
     elif isinstance(value, dict):
         for name, item in value.items():
             _check_inside(f"{where}.{name}", item)
@@ -200,7 +202,7 @@ def _check_inside(where: str, value: Any) -> None:
 
 
 def _check_target(group: str, target: object) -> None:
-    allowed = ", ".join(whitelist())
+    allowed = ", ".join(get_whitelist())
     if not isinstance(target, str) or not target.strip():
         raise ConfigError(
             f"{group}._target_ is not set. Give the full name of a class of: {allowed}."
@@ -209,12 +211,12 @@ def _check_target(group: str, target: object) -> None:
 
 
 def _check_allowed(key: str, name: str) -> None:
-    patterns = whitelist()
+    patterns = get_whitelist()
     if not any(name.startswith(pattern.removesuffix("*")) for pattern in patterns):
         raise ConfigError(
             f"{key} = {name!r} is not allowed: only {', '.join(patterns)} are. Allow a package of"
             f" your own in conf/config.yaml (whitelist: [package.*]), or by the environment:"
-            f" {VARIABLE}='package.*'."
+            f" {WHITELIST_VARIABLE}='package.*'."
         )
 
 
@@ -227,7 +229,7 @@ def _check_role(group: str, target: str, callee: Any) -> None:
             )
 
 
-def _found(group: str, target: str) -> Any:
+def _locate_target(group: str, target: str) -> Any:
     """Return the class, or the function on our list, that a target names."""
     from pydoc import ErrorDuringImport, locate
 
@@ -239,9 +241,9 @@ def _found(group: str, target: str) -> Any:
     if callee is None:
         module, _, name = target.rpartition(".")
         found = locate(module)
-        close = "" if found is None else nearest(name, dir(found))
+        close = "" if found is None else suggest_closest(name, dir(found))
         raise ConfigError(f"{group}._target_ = {target!r} cannot be found.{close}")
-    if not inspect.isclass(callee) and target not in FUNCTIONS:
+    if not inspect.isclass(callee) and target not in ALLOWED_FUNCTIONS:
         raise ConfigError(f"{group}._target_ = {target!r} is not a class.")
     return callee
 
@@ -257,18 +259,18 @@ def _check_arguments(group: str, target: str, callee: Any, arguments: dict[str, 
     for name in arguments:
         if name not in parameters and not name.startswith("_"):
             raise ConfigError(
-                f"{group}.{name}: {target} takes no such argument.{nearest(name, parameters)}"
-                f" It takes: {', '.join(parameters)}.{_way_out(group)}"
+                f"{group}.{name}: {target} takes no such argument.{suggest_closest(name, parameters)}"
+                f" It takes: {', '.join(parameters)}.{_suggest_custom(group)}"
             )
 
 
-def _way_out(group: str) -> str:
+def _suggest_custom(group: str) -> str:
     if group not in ("model", "vectorizer"):
         return ""
     return f" For another class than the option's own, start from {group}=custom."
 
 
-def _tuples(callee: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+def _convert_lists(callee: Any, arguments: dict[str, Any]) -> dict[str, Any]:
     """Return the lists that the callee wants as tuples, which YAML does not have."""
     parameters = inspect.signature(callee).parameters
     return {

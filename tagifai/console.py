@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tagifai import listings, progress
-from tagifai.progress import Epochs, SearchState
-from tagifai.terminals import draws, shown
+from tagifai.progress import EpochProgress, SearchProgress
+from tagifai.terminals import format_path, is_ansi_enabled
 
 if TYPE_CHECKING:
     # For types only: the header is to be there before scikit-learn is.
@@ -27,11 +27,11 @@ PLAIN_WIDTH = 100
 """Columns where there is no terminal to ask."""
 
 
-FOLDED = 12
+MIN_LAST_COLUMN_WIDTH = 12
 """Columns that a table's last column needs at least; with less, all of them are folded."""
 
 
-class Settings(Protocol):
+class DisplaySettings(Protocol):
     """The `console` group."""
 
     verbosity: str
@@ -53,7 +53,7 @@ class Display:
 
     def __init__(self, *, quiet: bool, plain: bool, every: int, silent: bool = False) -> None:
         self._folds = sys.stdout.isatty() and not plain
-        self._draws = draws(sys.stdout) and not plain
+        self._draws = is_ansi_enabled(sys.stdout) and not plain
         self._quiet = quiet or silent
         self._every = every
         self._console = _Console(
@@ -68,7 +68,7 @@ class Display:
         )
 
     @classmethod
-    def of(cls, settings: Settings, *, silent: bool = False) -> Display:
+    def from_config(cls, settings: DisplaySettings, *, silent: bool = False) -> Display:
         """Return the display that the `console` group describes, or one that shows nothing."""
         quiet, plain = settings.verbosity == "quiet", settings.style == "plain"
         return cls(quiet=quiet, plain=plain, every=settings.every, silent=silent)
@@ -86,8 +86,8 @@ class Display:
 
     # --- lines ---------------------------------------------------------------------------------
 
-    def header(
-        self, title: str, groups: Mapping[str, listings.Settings], chosen: Collection[str] = ()
+    def show_header(
+        self, title: str, groups: Mapping[str, listings.GroupSettings], chosen: Collection[str] = ()
     ) -> None:
         """Show what will run, a line a group; on a terminal it ends where the width does.
 
@@ -101,25 +101,25 @@ class Display:
         self._console.print(Text(title, style="bold"))
         for name, group in groups.items():
             asked = {key.partition(".")[2] for key in chosen if key.startswith(f"{name}.")}
-            line = listings.setting_line(name, group, asked)
+            line = listings.format_setting_line(name, group, asked)
             if self._folds and not group[1]:
-                self._fold(line, listings.NAMES)
+                self._fold(line, listings.NAME_WIDTH)
             else:
                 if self._folds:
                     line.truncate(self._console.width, overflow="ellipsis")
                 self._console.print(line, soft_wrap=True)
 
-    def say(self, text: str, style: str = "") -> None:
+    def show_line(self, text: str, style: str = "") -> None:
         """Show a line of text."""
         if not self._quiet:
-            self._line(Text(text, style=style))
+            self._print_line(Text(text, style=style))
 
-    def note(self, text: str, *, result: bool = False) -> None:
+    def show_note(self, text: str, *, result: bool = False) -> None:
         """Show what somebody should know, even where only results are if it is one."""
         if result or not self._quiet:
-            self._line(Text(f"Note: {text}", style="yellow"), len("Note: "))
+            self._print_line(Text(f"Note: {text}", style="yellow"), len("Note: "))
 
-    def fact(self, name: str, text: str, style: str = "", *, result: bool = False) -> None:
+    def show_fact(self, name: str, text: str, style: str = "", *, result: bool = False) -> None:
         """Show what there is to say of something.
 
         Args:
@@ -129,9 +129,9 @@ class Display:
             result: show it even where only results are.
         """
         if result or not self._quiet:
-            self._line(listings.fact(name, text, style), listings.NAMES)
+            self._print_line(listings.format_fact(name, text, style), listings.NAME_WIDTH)
 
-    def whole(self, name: str, text: str | Path, *, result: bool = False) -> None:
+    def show_copyable(self, name: str, text: str | Path, *, result: bool = False) -> None:
         """Show a path or a command, in one piece so that it can be copied.
 
         Args:
@@ -141,49 +141,49 @@ class Display:
         """
         if self._quiet and not result:
             return
-        line = listings.fact(name, shown(text) if isinstance(text, Path) else text)
+        line = listings.format_fact(name, format_path(text) if isinstance(text, Path) else text)
         if self._folds and cell_len(line.plain) > self._console.width:
-            first, rest = line.divide([listings.NAMES])
+            first, rest = line.divide([listings.NAME_WIDTH])
             first.rstrip()
             self._console.print(first)
             self._console.print(rest, soft_wrap=True)
         else:
             self._console.print(line, soft_wrap=True)
 
-    def report(self, path: Path | None) -> None:
+    def show_report(self, path: Path | None) -> None:
         """Show where a report is, or that there is none."""
         if path is None:
-            self.fact("Report", "not written; the log says why", style="yellow")
+            self.show_fact("Report", "not written; the log says why", style="yellow")
         else:
-            self.whole("Report", path)
+            self.show_copyable("Report", path)
 
-    def result(self, text: str, indent: int = 0) -> None:
+    def show_result(self, text: str, indent: int = 0) -> None:
         """Show a line of text that is the result, indented from where it has to be folded."""
-        self._line(Text(text), indent)
+        self._print_line(Text(text), indent)
 
-    def _line(self, line: Text, indent: int = 0) -> None:
+    def _print_line(self, line: Text, indent: int = 0) -> None:
         if self._folds and cell_len(line.plain) > self._console.width:
             self._fold(line, indent)
         else:
             self._console.print(line, soft_wrap=True)
 
     def _fold(self, line: Text, indent: int) -> None:
-        for piece in listings.hanging(line, self._console, indent):
+        for piece in listings.wrap_line(line, self._console, indent):
             self._console.print(piece, soft_wrap=True)
 
     # --- progress ------------------------------------------------------------------------------
 
     @contextmanager
-    def waiting(self, what: str) -> Iterator[None]:
+    def show_spinner(self, what: str) -> Iterator[None]:
         """Show on a terminal that something is being done."""
         if not self.live:
             yield
             return
-        with progress.spinner(self._console, what):
+        with progress.make_spinner(self._console, what):
             yield
 
     @contextmanager
-    def epochs(self, total: int, rows: int | None = None) -> Iterator[Epochs]:
+    def show_epoch_progress(self, total: int, rows: int | None = None) -> Iterator[EpochProgress]:
         """Give what is told how far a training is.
 
         Args:
@@ -191,23 +191,23 @@ class Display:
             rows: of an epoch, where they are not all trained on at once.
         """
         if self._quiet:
-            yield Epochs()
+            yield EpochProgress()
         elif self._draws:
-            with progress.bar(self._console, "Epoch") as bar:
+            with progress.make_bar(self._console, "Epoch") as bar:
                 task = bar.add_task("", total=total, state="vectorizing")
-                shown = progress.Bar(bar, task, rows)
+                shown = progress.EpochBar(bar, task, rows)
                 yield shown
-            for line in shown.ended(total):
-                self.fact("Epochs", line)
+            for line in shown.summarize(total):
+                self.show_fact("Epochs", line)
         else:
-            lines = progress.Lines(self.say, self._every, rows)
+            lines = progress.EpochLines(self.show_line, self._every, rows)
             try:
                 yield lines
             finally:
                 lines.finish()
 
     @contextmanager
-    def rows(self, what: str) -> Iterator[Callable[..., None]]:
+    def show_row_progress(self, what: str) -> Iterator[Callable[..., None]]:
         """Give a function that is told how many rows are done and, if that is known, of how many.
 
         Nothing is shown before it is told something.
@@ -218,14 +218,14 @@ class Display:
         if self._quiet:
             yield lambda done, of=None: None
         elif self._draws:
-            with progress.counted(self._console, what) as tell:
+            with progress.show_row_bar(self._console, what) as tell:
                 yield tell
         else:
-            seldom = progress.Seldom(self.say)
-            yield lambda done, of=None: seldom.say(progress.count(what, done, of))
+            seldom = progress.ThrottledLines(self.show_line)
+            yield lambda done, of=None: seldom.show_line(progress.format_row_count(what, done, of))
 
     @contextmanager
-    def steps(self, name: str, total: int) -> Iterator[Callable[[int, str], None]]:
+    def show_step_progress(self, name: str, total: int) -> Iterator[Callable[[int, str], None]]:
         """Give a function that is told how many steps are done, and which was the last.
 
         Args:
@@ -235,39 +235,39 @@ class Display:
         if not self.live or not total:
             yield lambda done, last: None
             return
-        with progress.bar(self._console, name) as bar:
+        with progress.make_bar(self._console, name) as bar:
             task = bar.add_task("", total=total, state="")
             yield lambda done, last: bar.update(task, completed=done, state=last)
 
     @contextmanager
-    def trials(self, total: int) -> Iterator[Callable[[SearchState], None]]:
+    def show_trial_progress(self, total: int) -> Iterator[Callable[[SearchProgress], None]]:
         """Give a function that is told where a search is, whenever that has changed."""
         if self._quiet:
             yield lambda state: None
         elif self._draws:
-            with progress.bar(self._console, "Trial", left=True) as bar:
+            with progress.make_bar(self._console, "Trial", left=True) as bar:
                 task = bar.add_task("", total=total, state="")
                 yield lambda state: bar.update(
-                    task, completed=state.done, state=" · ".join(state.brief())
+                    task, completed=state.done, state=" · ".join(state.summarize())
                 )
         else:
-            yield progress.Trials(self.say, total)
+            yield progress.TrialLines(self.show_line, total)
 
     # --- tables --------------------------------------------------------------------------------
 
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    def show_table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Show results in rows; the last column is folded, the others are aligned to the right."""
-        table = listings.rows(columns, rows, fold=False)
-        least = [[*row[:-1], row[-1][:FOLDED]] for row in rows]
-        if self._room(listings.rows(columns, least, fold=False)) < 0:
-            table = listings.rows(columns, rows, fold=True)
-        self._table(title, table)
+        table = listings.make_results(columns, rows, fold=False)
+        least = [[*row[:-1], row[-1][:MIN_LAST_COLUMN_WIDTH]] for row in rows]
+        if self._room(listings.make_results(columns, least, fold=False)) < 0:
+            table = listings.make_results(columns, rows, fold=True)
+        self._print_table(title, table)
 
-    def ranking(
+    def show_leaderboard(
         self,
         title: str,
         names: Mapping[str, Sequence[str]],
-        figures: Mapping[str, Sequence[str]],
+        numbers: Mapping[str, Sequence[str]],
         optional: Sequence[str] = (),
     ) -> list[str]:
         """Show named rows of figures, within the width that there is.
@@ -275,40 +275,40 @@ class Display:
         Args:
             title: of the table.
             names: by column, a text a row; if there is no room they share one column, folded.
-            figures: by column, a text a row, never folded.
+            numbers: by column, a text a row, never folded.
             optional: figures that may be left out for the width, the least important first.
 
         Returns:
             The columns that were left out.
         """
-        kept, left_out = dict(figures), []
-        for column in [name for name in optional if name in figures]:
-            if self._room(listings.ranking(names, kept)) >= 0:
+        kept, left_out = dict(numbers), []
+        for column in [name for name in optional if name in numbers]:
+            if self._room(listings.make_leaderboard(names, kept)) >= 0:
                 break
             del kept[column]
             left_out.append(column)
-        tables = list(listings.rankings(names, kept))
-        self._table(title, next((t for t in tables if self._room(t) >= 0), tables[-1]))
+        tables = list(listings.make_leaderboard_variants(names, kept))
+        self._print_table(title, next((t for t in tables if self._room(t) >= 0), tables[-1]))
         return left_out
 
-    def scores(self, title: str, performance: Performance) -> None:
+    def show_scores(self, title: str, performance: Performance) -> None:
         """Show the scores of all rows, each class and each slice as a table."""
-        room = self._room(listings.scores(performance))
+        room = self._room(listings.make_scores(performance))
         longest = max(map(len, [*performance["class"], "overall (weighted)"]))
-        name = str if room >= 0 else partial(listings.in_lines, columns=max(8, longest + room))
-        self._table(title, listings.scores(performance, name))
+        name = str if room >= 0 else partial(listings.wrap_name, columns=max(8, longest + room))
+        self._print_table(title, listings.make_scores(performance, name))
         for metric, value in performance.get("metrics", {}).items():
-            self.result(f"{metric} = {value:.4f}")
+            self.show_result(f"{metric} = {value:.4f}")
 
     def _room(self, table: Table) -> int:
         """Return the columns that a table leaves, negative if it is too wide."""
         unlimited = self._console.options.update(width=10_000)
         return self._console.width - self._console.measure(table, options=unlimited).maximum
 
-    def _table(self, title: str, table: Table) -> None:
+    def _print_table(self, title: str, table: Table) -> None:
         if self._console.begun:
             self._console.print()
-        self._line(Text(title, style="bold"))
+        self._print_line(Text(title, style="bold"))
         self._console.print(table, soft_wrap=False)
         self._console.print()
 

@@ -20,14 +20,14 @@ from filelock import FileLock
 from tagifai import downloads, labeled, tables
 from tagifai.addresses import is_url
 from tagifai.errors import DataError
-from tagifai.files import replacing, sha256, write_json
-from tagifai.schema import Data, Table, TwoTables
+from tagifai.files import compute_sha256, replace_atomically, write_json
+from tagifai.schema import DataConfig, TableConfig, TwoTablesConfig
 
-FORMAT = 2
-COLUMNS = ("id", "created_on", "title", "description")
+MANIFEST_FORMAT = 2
+PROJECT_COLUMNS = ("id", "created_on", "title", "description")
 """Of the projects; what else there is in the file is left out."""
 
-KEYS = ("name", "tables", "rows", "counts", "tag_counts")
+MANIFEST_KEYS = ("name", "tables", "rows", "counts", "tag_counts")
 """Of a manifest, without which it is none."""
 
 
@@ -35,41 +35,43 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class File:
+class SourceFile:
     """One file that a data set is made from.
 
     Args:
         key: the setting of the `data` group that names it.
-        where: URL or path.
-        expected: SHA-256 that it must have; None accepts any content.
-        sum_key: the setting that has this sum.
+        location: URL or path.
+        expected_sha256: SHA-256 that it must have; None accepts any content.
+        checksum_key: the setting that has this sum.
     """
 
     key: str
-    where: str
-    expected: str | None
-    sum_key: str
+    location: str
+    expected_sha256: str | None
+    checksum_key: str
 
 
-def _files(source: Data) -> dict[str, File]:
-    if isinstance(source, TwoTables):
+def _files(source: DataConfig) -> dict[str, SourceFile]:
+    if isinstance(source, TwoTablesConfig):
         return {
-            key: File(key, getattr(source, key), getattr(source, f"{key}_sha256"), f"{key}_sha256")
+            key: SourceFile(
+                key, getattr(source, key), getattr(source, f"{key}_sha256"), f"{key}_sha256"
+            )
             for key in ("projects", "tags")
         }
-    if isinstance(source, Table):
+    if isinstance(source, TableConfig):
         sums = {"path": source.sha256}
         return {
-            key: File(key, where, sums.get(key), "sha256")
-            for key in labeled.PARTS
+            key: SourceFile(key, where, sums.get(key), "sha256")
+            for key in labeled.PARTS_BY_SETTING
             if (where := getattr(source, key)) is not None
         }
     raise TypeError(f"{type(source).__name__} is no kind of data set.")
 
 
-def _settings(source: Data) -> dict[str, Any]:
+def _settings(source: DataConfig) -> dict[str, Any]:
     """Return what else the rows depend on."""
-    if not isinstance(source, Table):
+    if not isinstance(source, TableConfig):
         return {}
     keys = ("format", "text", "label", "id", "split", "encoding", "delimiter", "unlabeled")
     return {key: getattr(source, key) for key in keys}
@@ -80,13 +82,13 @@ class Dataset:
     """Labelled rows.
 
     Args:
-        read: the rows, where they are in memory already.
+        loaded_table: the rows, where they are in memory already.
         manifest: where it came from, sums, counts, time.
         path: the CSV file.
         fresh: whether it was made just now.
     """
 
-    read: pd.DataFrame | None
+    loaded_table: pd.DataFrame | None
     manifest: dict[str, Any]
     path: Path
     fresh: bool
@@ -98,7 +100,7 @@ class Dataset:
         Columns id and tag, the text as `text` or as title and description, and, where the data say
         it, created_on and split; all of strings.
         """
-        return tables.read(self.path) if self.read is None else self.read
+        return tables.read(self.path) if self.loaded_table is None else self.loaded_table
 
     @property
     def digest(self) -> str:
@@ -107,12 +109,12 @@ class Dataset:
 
 
 def load(
-    source: Data,
+    source: DataConfig,
     stores: Path,
     *,
     force: bool = False,
     progress: bool = False,
-    told: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> Dataset:
     """Return the data set from the store, made first if it is not there or has changed.
 
@@ -121,31 +123,31 @@ def load(
         stores: the folder of stores; the table is kept below `data/<name>`.
         force: make it again in any case.
         progress: show a bar for downloads on standard error.
-        told: called with the rows that have been read so far, as they are made.
+        on_progress: called with the rows that have been read so far, as they are made.
 
     Raises:
         DataError: a table cannot be fetched or read, has other content than its sum says, or
             breaks a rule of its columns.
     """
     folder = stores / "data" / source.name
-    kept = None if force else _kept(folder, source)
+    kept = None if force else _load_stored(folder, source)
     if kept is not None:
         return kept
     files = _files(source)
     paths = {
         key: _fetch(file, stores / "cache" / "downloads", progress) for key, file in files.items()
     }
-    pieces = _made(source, files, paths)
+    pieces = _make_chunks(source, files, paths)
     # Before there is a folder: most of what can be wrong shows in the first rows.
     first = next(pieces)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         # One process at a time, so that table and manifest are of one piece.
         with FileLock(folder / ".lock"):
-            with replacing(folder / "labeled.csv") as file:
-                found = _write(file, chain([first], pieces), told)
-            manifest = _manifest(source, files, paths, found)
-            manifest["labeled_sha256"] = sha256(folder / "labeled.csv")
+            with replace_atomically(folder / "labeled.csv") as file:
+                found = _write_table(file, chain([first], pieces), on_progress)
+            manifest = _make_manifest(source, files, paths, found)
+            manifest["labeled_sha256"] = compute_sha256(folder / "labeled.csv")
             write_json(folder / "manifest.json", manifest)
     except BaseException:
         _remove_empty(folder)
@@ -154,62 +156,74 @@ def load(
 
 
 @dataclass
-class Piece:
+class DatasetChunk:
     """Some labelled rows, and what has been read or left out for them.
 
     Args:
         table: as of a data set.
-        read: rows of each file, by its setting.
-        counts: rows that were left out, by the reason.
+        rows_read: rows of each file, by its setting.
+        rows_dropped: rows that were left out, by the reason.
     """
 
     table: pd.DataFrame
-    read: Mapping[str, int]
-    counts: Mapping[str, int]
+    rows_read: Mapping[str, int]
+    rows_dropped: Mapping[str, int]
 
 
 @dataclass
-class Totals:
+class DatasetTotals:
     """What all pieces of a data set come to: as of a piece, but for the table."""
 
     rows: int = 0
-    read: Counter[str] = field(default_factory=Counter)
-    counts: Counter[str] = field(default_factory=Counter)
-    tags: Counter[str] = field(default_factory=Counter)
+    rows_read: Counter[str] = field(default_factory=Counter)
+    rows_dropped: Counter[str] = field(default_factory=Counter)
+    tag_counts: Counter[str] = field(default_factory=Counter)
 
 
-def _write(file: IO[str], pieces: Iterable[Piece], told: Callable[[int], None] | None) -> Totals:
+def _write_table(
+    file: IO[str], chunks: Iterable[DatasetChunk], on_progress: Callable[[int], None] | None
+) -> DatasetTotals:
     """Write pieces as one table, in which all is quoted: a carriage return would end a field."""
-    writer, totals = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n"), Totals()
-    for piece in pieces:
-        if not totals.rows and not totals.read:
+    writer, totals = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n"), DatasetTotals()
+    for piece in chunks:
+        if not totals.rows and not totals.rows_read:
             writer.writerow(piece.table.columns)
         writer.writerows(zip(*(piece.table[c].tolist() for c in piece.table), strict=True))
         totals.rows += len(piece.table)
-        for total, more in ((totals.read, piece.read), (totals.counts, piece.counts)):
+        for total, more in (
+            (totals.rows_read, piece.rows_read),
+            (totals.rows_dropped, piece.rows_dropped),
+        ):
             for name, number in more.items():
                 total[name] += number
-        totals.tags.update(piece.table["tag"].tolist())
-        if told is not None:
-            told(sum(totals.read.values()))
+        totals.tag_counts.update(piece.table["tag"].tolist())
+        if on_progress is not None:
+            on_progress(sum(totals.rows_read.values()))
     return totals
 
 
-def _manifest(
-    source: Data, files: Mapping[str, File], paths: Mapping[str, Path], found: Totals
+def _make_manifest(
+    source: DataConfig,
+    files: Mapping[str, SourceFile],
+    paths: Mapping[str, Path],
+    totals: DatasetTotals,
 ) -> dict[str, Any]:
     return {
-        "format": FORMAT,
+        "format": MANIFEST_FORMAT,
         "name": source.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "tables": {
-            key: {"source": file.where, "sha256": sha256(paths[key]), "rows": found.read.get(key)}
+            key: {
+                "source": file.location,
+                "sha256": compute_sha256(paths[key]),
+                "rows": totals.rows_read.get(key),
+            }
             for key, file in files.items()
         },
         "settings": _settings(source),
-        "rows": found.rows,
-        "counts": dict(found.counts),
-        "tag_counts": dict(found.tags.most_common()),
+        "rows": totals.rows,
+        "counts": dict(totals.rows_dropped),
+        "tag_counts": dict(totals.tag_counts.most_common()),
     }
 
 
@@ -221,32 +235,36 @@ def _remove_empty(folder: Path) -> None:
             folder.rmdir()
 
 
-def _made(source: Data, files: Mapping[str, File], paths: Mapping[str, Path]) -> Iterator[Piece]:
+def _make_chunks(
+    source: DataConfig, files: Mapping[str, SourceFile], paths: Mapping[str, Path]
+) -> Iterator[DatasetChunk]:
     """Yield the labelled rows, all at once or in chunks."""
-    if isinstance(source, Table):
-        named = {key: (files[key].where, paths[key]) for key in files}
+    if isinstance(source, TableConfig):
+        named = {key: (files[key].location, paths[key]) for key in files}
         size = source.chunk_rows
         found = (
-            [labeled.rows(source, named)] if size is None else labeled.pieces(source, named, size)
+            [labeled.read_rows(source, named)]
+            if size is None
+            else labeled.read_chunks(source, named, size)
         )
         for rows in found:
-            yield Piece(rows.table, rows.rows, {"rows without a label": rows.unlabeled})
+            yield DatasetChunk(rows.table, rows.rows_read, {"rows without a label": rows.unlabeled})
         return
-    projects = tables.validated("projects", paths["projects"])
-    tags = tables.validated("tags", paths["tags"])
-    kept = [column for column in COLUMNS if column in projects.columns]
+    projects = tables.read_validated("projects", paths["projects"])
+    tags = tables.read_validated("tags", paths["tags"])
+    kept = [column for column in PROJECT_COLUMNS if column in projects.columns]
     table = projects[kept].merge(tags[["id", "tag"]], on="id", validate="one_to_one")
     if table.empty:
-        where = {key: file.where for key, file in files.items()}
+        where = {key: file.location for key, file in files.items()}
         raise DataError(f"data: no id of {where['projects']} is in {where['tags']}; nothing joins.")
     counts = {
         "projects without a tag": len(projects) - len(table),
         "tags without a project": len(tags) - len(table),
     }
-    yield Piece(table, {"projects": len(projects), "tags": len(tags)}, counts)
+    yield DatasetChunk(table, {"projects": len(projects), "tags": len(tags)}, counts)
 
 
-def stored(name: str, digest: str, stores: Path) -> Path:
+def get_table_path(name: str, digest: str, stores: Path) -> Path:
     """Return the file of a joined table in the store, and nowhere else.
 
     Args:
@@ -258,7 +276,7 @@ def stored(name: str, digest: str, stores: Path) -> Path:
         DataError: it is not there, or is another one by now.
     """
     path = stores / "data" / name / "labeled.csv"
-    found = sha256(path) if path.is_file() else None
+    found = compute_sha256(path) if path.is_file() else None
     if found != digest:
         state = "is gone" if found is None else f"has SHA-256 {found[:12]}… by now"
         raise DataError(
@@ -269,7 +287,7 @@ def stored(name: str, digest: str, stores: Path) -> Path:
     return path
 
 
-def of_digest(name: str, digest: str, stores: Path) -> Dataset | None:
+def find_by_digest(name: str, digest: str, stores: Path) -> Dataset | None:
     """Return a data set from the store, wherever it came from, or None if it is another by now.
 
     Args:
@@ -281,12 +299,12 @@ def of_digest(name: str, digest: str, stores: Path) -> Dataset | None:
     manifest, path = _read_manifest(folder), folder / "labeled.csv"
     if manifest is None or manifest["labeled_sha256"] != digest:
         return None
-    if not path.is_file() or sha256(path) != digest:
+    if not path.is_file() or compute_sha256(path) != digest:
         return None
     return Dataset(None, manifest, path, fresh=False)
 
 
-def present(stores: Path) -> list[dict[str, Any]]:
+def list_manifests(stores: Path) -> list[dict[str, Any]]:
     """Return the manifests of the data sets in the store, by name."""
     manifests = [_read_manifest(path.parent) for path in stores.glob("data/*/manifest.json")]
     return sorted((m for m in manifests if m is not None), key=lambda m: str(m["name"]))
@@ -297,11 +315,13 @@ def _read_manifest(folder: Path) -> dict[str, Any] | None:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    is_ours = isinstance(manifest, dict) and manifest.get("format") == FORMAT
-    return manifest if is_ours and set(KEYS) | {"labeled_sha256"} <= set(manifest) else None
+    is_ours = isinstance(manifest, dict) and manifest.get("format") == MANIFEST_FORMAT
+    return (
+        manifest if is_ours and set(MANIFEST_KEYS) | {"labeled_sha256"} <= set(manifest) else None
+    )
 
 
-def _kept(folder: Path, source: Data) -> Dataset | None:
+def _load_stored(folder: Path, source: DataConfig) -> Dataset | None:
     """Return the stored data set if it is whole and still what the source says."""
     manifest = _read_manifest(folder)
     path = folder / "labeled.csv"
@@ -312,49 +332,54 @@ def _kept(folder: Path, source: Data) -> Dataset | None:
         changed = (
             manifest["settings"] != _settings(source)
             or manifest["tables"].keys() != files.keys()
-            or any(_changed(manifest["tables"][key], file) for key, file in files.items())
+            or any(_has_changed(manifest["tables"][key], file) for key, file in files.items())
         )
     except (KeyError, TypeError, AttributeError):
         return None
     if changed:
         return None
-    if sha256(path) != manifest["labeled_sha256"]:
+    if compute_sha256(path) != manifest["labeled_sha256"]:
         log.info("%s is not what its manifest says; it is made again.", path)
         return None
     return Dataset(None, manifest, path, fresh=False)
 
 
-def _changed(kept: Mapping[str, Any], file: File) -> bool:
-    if not is_url(file.where):
-        return bool(kept["sha256"] != _verified(file))
-    if file.expected:
-        return bool(kept["sha256"] != file.expected)
-    return bool(kept["source"] != file.where)
+def _has_changed(entry: Mapping[str, Any], file: SourceFile) -> bool:
+    if not is_url(file.location):
+        return bool(entry["sha256"] != _verify_checksum(file))
+    if file.expected_sha256:
+        return bool(entry["sha256"] != file.expected_sha256)
+    return bool(entry["source"] != file.location)
 
 
-def _verified(file: File) -> str:
+def _verify_checksum(file: SourceFile) -> str:
     """Return a local file's sum, which must be the expected one if there is one."""
-    path = Path(file.where)
+    path = Path(file.location)
     if not path.is_file():
         raise DataError(
             f"data.{file.key}: there is no file {path}. Relative paths on the command line start"
             " at the working directory, those in YAML at the project's root."
         )
-    found = sha256(path)
-    if file.expected is not None and found != file.expected:
+    found = compute_sha256(path)
+    if file.expected_sha256 is not None and found != file.expected_sha256:
         raise DataError(
-            f"data.{file.key}: {path} has SHA-256 {found}, and data.{file.sum_key} expects"
-            f" {file.expected}. If this content is what you want, set data.{file.sum_key}=null"
+            f"data.{file.key}: {path} has SHA-256 {found}, and data.{file.checksum_key} expects"
+            f" {file.expected_sha256}. If this content is what you want, set data.{file.checksum_key}=null"
             " (and a data.name of its own)."
         )
     return found
 
 
-def _fetch(file: File, cache: Path, progress: bool) -> Path:
+def _fetch(file: SourceFile, cache: Path, progress: bool) -> Path:
     """Return the path of a table on disk, downloaded if it has a URL."""
-    if not is_url(file.where):
-        _verified(file)
-        return Path(file.where)
-    return downloads.download(
-        f"data.{file.key}", f"data.{file.sum_key}", file.where, file.expected, cache, progress
+    if not is_url(file.location):
+        _verify_checksum(file)
+        return Path(file.location)
+    return downloads.fetch(
+        f"data.{file.key}",
+        f"data.{file.checksum_key}",
+        file.location,
+        file.expected_sha256,
+        cache,
+        progress,
     )

@@ -16,7 +16,7 @@ from tagifai.errors import DataError
 
 
 @contextmanager
-def _opened(path: Path, named: str) -> Iterator[gzip.GzipFile | BufferedReader]:
+def _open_binary(path: Path, named: str) -> Iterator[gzip.GzipFile | BufferedReader]:
     """Open a file, and undo gzip."""
     try:
         with path.open("rb") as file:
@@ -27,7 +27,7 @@ def _opened(path: Path, named: str) -> Iterator[gzip.GzipFile | BufferedReader]:
 
 
 @contextmanager
-def text_of(path: Path, encoding: str, named: str, newline: str = "") -> Iterator[IO[str]]:
+def open_text(path: Path, encoding: str, named: str, newline: str = "") -> Iterator[IO[str]]:
     """Open a file as text, to be read a part at a time.
 
     Args:
@@ -39,22 +39,22 @@ def text_of(path: Path, encoding: str, named: str, newline: str = "") -> Iterato
     Raises:
         DataError: it cannot be read, or is not of this encoding, with the line.
     """
-    with _opened(path, named) as file:
+    with _open_binary(path, named) as file:
         try:
-            yield io.TextIOWrapper(file, _without_mark(encoding), newline=newline)
+            yield io.TextIOWrapper(file, _without_bom(encoding), newline=newline)
         except UnicodeError as error:
-            raise _undecodable(path, encoding, named, error) from None
+            raise _make_decode_error(path, encoding, named, error) from None
 
 
-def _without_mark(encoding: str) -> str:
+def _without_bom(encoding: str) -> str:
     """Return the encoding that leaves out the mark which some programs begin UTF-8 with."""
     return "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
 
 
-def _undecodable(path: Path, encoding: str, named: str, reason: UnicodeError) -> DataError:
+def _make_decode_error(path: Path, encoding: str, named: str, reason: UnicodeError) -> DataError:
     """Return the error that says in which line a file is not of its encoding."""
-    decoder, lines = codecs.getincrementaldecoder(_without_mark(encoding))(), 1
-    with _opened(path, named) as file:
+    decoder, lines = codecs.getincrementaldecoder(_without_bom(encoding))(), 1
+    with _open_binary(path, named) as file:
         try:
             while block := file.read(2**20):
                 lines += block.count(b"\n")
@@ -66,7 +66,7 @@ def _undecodable(path: Path, encoding: str, named: str, reason: UnicodeError) ->
             found = error.object[error.start : error.start + 1].hex()
             advice = (
                 "If the whole file has another encoding, name it: data.encoding=cp1252"
-                if _without_mark(encoding) == "utf-8-sig"
+                if _without_bom(encoding) == "utf-8-sig"
                 else f"If the file is UTF-8, leave out data.encoding={encoding}"
             )
             return DataError(

@@ -8,53 +8,53 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from tagifai import store, tracking
-from tagifai.addresses import sqlite_path
-from tagifai.calls import answer
+from tagifai.addresses import get_sqlite_path
+from tagifai.calls import serve_requests
 from tagifai.errors import TrackingError
-from tagifai.tracking import Run
+from tagifai.tracking import TrackedRun
 
 
-class Desk:
+class RecorderProcess:
     """The runs that are open here, by number.
 
     What its methods return is sent home.
     """
 
     def __init__(self) -> None:
-        self._runs: dict[int, Run] = {}
-        self._open: dict[int, AbstractContextManager[Run]] = {}
+        self._runs: dict[int, TrackedRun] = {}
+        self._open: dict[int, AbstractContextManager[TrackedRun]] = {}
 
-    def do(self, run: int, name: str, *args: Any, **kwargs: Any) -> Any:
+    def dispatch(self, run: int, name: str, *args: Any, **kwargs: Any) -> Any:
         """Call a method of a run, or of the desk, which is number 0.
 
         Raises:
             TrackingError: whatever goes wrong.
         """
-        with store.guarded():
+        with store.translate_errors():
             return getattr(self._runs[run] if run else self, name)(*args, **kwargs)
 
-    def look_at(self, uri: str) -> None:
+    def warm_up(self, uri: str) -> None:
         """Import MLflow, and have a first look at a database, if there is one already."""
-        path = sqlite_path(uri)
+        path = get_sqlite_path(uri)
         with suppress(Exception):  # it will come again when a run is to be opened
             client = store.connect(uri)
             if path is not None and path.exists():
                 client.search_experiments(max_results=1)
 
-    def make_ready(self) -> None:
+    def preload(self) -> None:
         """Import what it takes to write a model."""
         from tagifai import serving
 
-        serving.signature()
+        serving.build_signature()
 
     def open(self, number: int, *settings: Any) -> str:
         """Open a run and mark it."""
-        opening = tracking.opened(*settings)
+        opening = tracking.open_run(*settings)
         self._runs[number] = opening.__enter__()
         self._open[number] = opening
         return self._runs[number].id
 
-    def leave(self, number: int) -> None:
+    def release(self, number: int) -> None:
         """Let go of a run that was closed, or could not be."""
         opening = self._open.pop(number, None)
         if opening is not None:
@@ -62,26 +62,26 @@ class Desk:
 
     def create(self, number: int, *settings: Any) -> str:
         """Make a run that somebody else closes."""
-        self._runs[number] = tracking.create(*settings)
+        self._runs[number] = tracking.create_run(*settings)
         return self._runs[number].id
 
     def reopen(self, number: int, run_id: str, uri: str) -> str:
         """Take up a run that is in a store already."""
-        self._runs[number] = tracking.reopened(run_id, uri)
+        self._runs[number] = tracking.reopen_run(run_id, uri)
         return run_id
 
-    def clear(self) -> None:
+    def close_remaining(self) -> None:
         """Close the runs that nobody will close any more."""
         for number in list(self._open):
             # One that cannot be closed keeps its mark, and is closed by a later command.
             with suppress(TrackingError):
-                self._runs[number].close("FAILED", tracking.ABANDONED)
-            self.leave(number)
+                self._runs[number].close("FAILED", tracking.ABANDONED_REASON)
+            self.release(number)
 
 
 def main(descriptor: int) -> None:
     """Do what is told over a connection until its other end is closed."""
-    desk = Desk()
-    answer(desk.do, Connection(descriptor))
-    desk.clear()
+    desk = RecorderProcess()
+    serve_requests(desk.dispatch, Connection(descriptor))
+    desk.close_remaining()
     os._exit(0)  # the command waits for it, and there is nothing left to put in order

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tagifai import hashes
-from tagifai.layouts import LEAVES
-from tagifai.states import State, vocabulary
+from tagifai.layouts import UNION_MEMBERS
+from tagifai.states import EstimatorState, build_vocabulary
 from tagifai.terms import analyzer
 from tagifai.thresholds import Probabilities
 
@@ -34,7 +34,9 @@ Row = tuple[npt.NDArray[np.int64], Floats]
 LINEAR = ("LinearSVC", "LogisticRegression", "SGDClassifier")
 
 
-def pair(vectorizer: State | None, model: State | None) -> tuple[Vectorizer, Scorer] | None:
+def pair(
+    vectorizer: EstimatorState | None, model: EstimatorState | None
+) -> tuple[Vectorizer, Scorer] | None:
     """Return what takes the place of two estimators, or None where it would not be exact.
 
     Args:
@@ -57,9 +59,9 @@ def pair(vectorizer: State | None, model: State | None) -> tuple[Vectorizer, Sco
     return Vectorizer(parts), Scorer(*weights) if link is None else Classifier(*weights, link)
 
 
-def _parts(state: State) -> list[Part] | None:
+def _parts(state: EstimatorState) -> list[Part] | None:
     """Return the vectorizers that a vectorizer consists of, in the order of their columns."""
-    steps: list[tuple[str, State]] = [("", state)]
+    steps: list[tuple[str, EstimatorState]] = [("", state)]
     weights: dict[str, float] = {}
     if state.name == "FeatureUnion":
         steps = state.parameters["transformer_list"]
@@ -69,10 +71,10 @@ def _parts(state: State) -> list[Part] | None:
     return [Part.of(step, weights.get(name, 1.0)) for name, step in steps]
 
 
-def _is_usual(state: State) -> bool:
+def _is_usual(state: EstimatorState) -> bool:
     given = state.parameters
     return (
-        state.name in LEAVES
+        state.name in UNION_MEMBERS
         and given["stop_words"] is None
         and given["dtype"] == ("int64" if state.name == "CountVectorizer" else "float64")
         and (given["analyzer"] != "word" or _has_tokens(given["token_pattern"]))
@@ -136,7 +138,7 @@ class Part:
     weight: float
 
     @classmethod
-    def of(cls, state: State, weight: float) -> Part:
+    def of(cls, state: EstimatorState, weight: float) -> Part:
         """Return the vectorizer of a state."""
         given = state.parameters
         inner = state.fitted.get("_tfidf")
@@ -145,7 +147,7 @@ class Part:
             count = partial(_hashed, columns, given["alternate_sign"])
         else:
             columns = len(state.fitted["vocabulary_"])
-            count = partial(_looked_up, vocabulary(state.fitted["vocabulary_"]))
+            count = partial(_looked_up, build_vocabulary(state.fitted["vocabulary_"]))
         weighting = given if inner is None else inner.parameters
         return cls(
             terms=analyzer(given),
@@ -190,9 +192,9 @@ def _looked_up(columns: Mapping[str, int], terms: list[str]) -> Mapping[int, int
 
 def _hashed(columns: int, signs: bool, terms: list[str]) -> Mapping[int, int]:
     counted = Counter(terms)
-    hashed = hashes.of_strings([term.encode() for term in counted])
+    hashed = hashes.hash_strings([term.encode() for term in counted])
     found: Counter[int] = Counter()
-    places, factors = (numbers.tolist() for numbers in hashes.placed(hashed, columns))
+    places, factors = (numbers.tolist() for numbers in hashes.compute_columns(hashed, columns))
     for place, factor, times in zip(places, factors, counted.values(), strict=True):
         found[place] += factor * times if signs else times
     return found
@@ -237,7 +239,7 @@ class Classifier(Scorer):
         return self.link(self.decision_function(rows))
 
 
-def _link(model: State) -> Callable[[Floats], Probabilities] | None:
+def _link(model: EstimatorState) -> Callable[[Floats], Probabilities] | None:
     if model.name == "LogisticRegression":
         return _sigmoids if len(model.fitted["classes_"]) == 2 else _softmax
     return {"log_loss": _sigmoids, "modified_huber": _clipped}.get(model.parameters["loss"])

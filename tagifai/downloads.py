@@ -9,24 +9,29 @@ from pathlib import Path
 from typing import Any
 
 from tagifai.errors import DataError
-from tagifai.terminals import draws
+from tagifai.terminals import is_ansi_enabled
 
 TIMEOUT_SECONDS = (5, 30)
 """To connect, and between two packets."""
 RETRIES = 2
 
 
-def download(
-    setting: str, sum_setting: str, url: str, expected: str | None, cache: Path, progress: bool
+def fetch(
+    setting: str,
+    checksum_setting: str,
+    url: str,
+    expected_sha256: str | None,
+    cache_dir: Path,
+    progress: bool,
 ) -> Path:
     """Return the path of a table that was fetched now or before.
 
     Args:
         setting: what names the table in the configuration, for errors.
-        sum_setting: what has its sum there.
+        checksum_setting: what has its sum there.
         url: where it is.
-        expected: its SHA-256; None accepts any content and fetches it anew.
-        cache: the folder of downloads.
+        expected_sha256: its SHA-256; None accepts any content and fetches it anew.
+        cache_dir: the folder of downloads.
         progress: show a bar on standard error, if that is a terminal.
 
     Raises:
@@ -38,36 +43,36 @@ def download(
 
     # Without a sum there is no telling whether a file in the cache is still what the URL has.
     file = f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{setting}"
-    if expected is None:
-        (cache / file).unlink(missing_ok=True)
+    if expected_sha256 is None:
+        (cache_dir / file).unlink(missing_ok=True)
     pooch.get_logger().setLevel(logging.WARNING)
     fetcher = pooch.create(
-        path=cache,
+        path=cache_dir,
         base_url="",
-        registry={file: f"sha256:{expected}" if expected else None},
+        registry={file: f"sha256:{expected_sha256}" if expected_sha256 else None},
         urls={file: url},
         retry_if_failed=RETRIES,
     )
-    bar = _bar(file) if progress and draws(sys.stderr) else False
+    bar = _make_bar(file) if progress and is_ansi_enabled(sys.stderr) else False
     downloader = pooch.HTTPDownloader(timeout=TIMEOUT_SECONDS, progressbar=bar)
     try:
         return Path(fetcher.fetch(file, downloader=downloader))
     except (requests.RequestException, OSError) as error:
         raise DataError(
-            f"{setting}: {url} could not be fetched in {RETRIES + 1} tries ({_reason(error)})."
+            f"{setting}: {url} could not be fetched in {RETRIES + 1} tries ({_format_reason(error)})."
             f" With the file at hand, give its path: {setting}=/path/to/file"
             " (its sum is checked just the same)."
         ) from None
     except ValueError as error:
         # Pooch's way of saying that the sum is wrong.
         raise DataError(
-            f"{setting}: {url} does not have the SHA-256 that {sum_setting} expects"
+            f"{setting}: {url} does not have the SHA-256 that {checksum_setting} expects"
             f" ({' '.join(str(error).split())}). If its content is what you want, set"
-            f" {sum_setting}=null (and a data.name of its own)."
+            f" {checksum_setting}=null (and a data.name of its own)."
         ) from None
 
 
-def _bar(file: str) -> Any:
+def _make_bar(file: str) -> Any:
     """Return a bar that is gone at the end; pooch tells it how much there is."""
     from tqdm import tqdm
 
@@ -75,7 +80,7 @@ def _bar(file: str) -> Any:
     return tqdm(desc=name, total=1, unit="B", unit_scale=True, leave=False, dynamic_ncols=True)
 
 
-def _reason(error: Exception) -> str:
+def _format_reason(error: Exception) -> str:
     """Return the first sentence of an error and its kind; connection errors nest a long chain."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:160]}{'…' if len(text) > 160 else ''}"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tagifai.pages import Picture
+from tagifai.pages import ReportFigure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,16 +17,18 @@ FORMATS = ("png", "svg")
 
 DOTS_PER_INCH = 120
 
-Makers = Mapping[str, Callable[[], "Figure"]]
+FigureMakers = Mapping[str, Callable[[], "Figure"]]
 """By name, what makes a figure."""
 
-WIDE = ("terms", "slice", "parallel_coordinate")
+WIDE_FIGURES = ("terms", "slice", "parallel_coordinate")
 """Figures that have a part for each class or parameter."""
 
 log = logging.getLogger(__name__)
 
 
-def draw(makers: Makers, folder: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
+def save_figures(
+    makers: FigureMakers, folder: Path, formats: Sequence[str] = FORMATS
+) -> list[Path]:
     """Draw figures into a folder and return their files; what cannot be drawn is left out.
 
     Args:
@@ -37,21 +39,21 @@ def draw(makers: Makers, folder: Path, formats: Sequence[str] = FORMATS) -> list
     written: list[Path] = []
     for name, make in makers.items():
         try:
-            written += _drawn(name, make, folder, formats)
+            written += _save_figure(name, make, folder, formats)
         except Exception as error:
             # A trained model is worth more than a picture of it.
             log.warning("The figure %s cannot be drawn: %s", name, error, exc_info=error)
     return written
 
 
-def _drawn(
+def _save_figure(
     name: str, make: Callable[[], Figure], folder: Path, formats: Sequence[str]
 ) -> list[Path]:
-    from tagifai.plots.style import styled
+    from tagifai.plots.style import use_style
 
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.{ending}" for ending in formats]
-    with warnings.catch_warnings(record=True) as warned, styled():
+    with warnings.catch_warnings(record=True) as warned, use_style():
         # Such as of scripts that the font does not have, or of too few trials: for the log.
         warnings.simplefilter("always")
         figure = make()
@@ -64,7 +66,7 @@ def _drawn(
     return paths
 
 
-def pictures(folder: Path, names: Mapping[str, str]) -> list[Picture]:
+def load_figures(folder: Path, names: Mapping[str, str]) -> list[ReportFigure]:
     """Return the figures that a folder has.
 
     Args:
@@ -73,7 +75,7 @@ def pictures(folder: Path, names: Mapping[str, str]) -> list[Picture]:
     """
     paths = {folder / f"{name}.svg": title for name, title in names.items()}
     return [
-        Picture(title, path.read_bytes(), wide=path.stem.rpartition("-")[2] in WIDE)
+        ReportFigure(title, path.read_bytes(), wide=path.stem.rpartition("-")[2] in WIDE_FIGURES)
         for path, title in paths.items()
         if path.is_file()
     ]

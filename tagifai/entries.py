@@ -8,33 +8,35 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-A_BATCH = {"metrics": 800, "params": 100, "tags": 100}
+BATCH_SIZES = {"metrics": 800, "params": 100, "tags": 100}
 """Of each kind, and a thousand in all."""
 
-PARAM_LENGTH = 6000
-NAME_LENGTH = 250
-TAG_LENGTH = 5000
-DIGEST_LENGTH = 36
+MAX_PARAM_LENGTH = 6000
+MAX_NAME_LENGTH = 250
+MAX_TAG_LENGTH = 5000
+MAX_DIGEST_LENGTH = 36
 
 T = TypeVar("T")
 
 
-def batches(items: list[T], size: int) -> Iterator[list[T]]:
+def split(items: list[T], size: int) -> Iterator[list[T]]:
     """Return the items in lists of at most so many."""
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def names(given: Iterable[str]) -> dict[str, str]:
+def sanitize_names(names: Iterable[str]) -> dict[str, str]:
     """Return for each name one that MLflow accepts and that no other name has.
 
     Class names, for one, may have any characters, and be long.
     """
     accepted: dict[str, str] = {}
-    for name in given:
+    for name in names:
         plain = re.sub(r"[^\w .:/-]", "_", name)
         is_path = posixpath.normpath(plain) == plain and not plain.startswith("..")
-        if not is_path or len(plain) > NAME_LENGTH or plain in accepted.values():
+        if not is_path or len(plain) > MAX_NAME_LENGTH or plain in accepted.values():
             digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-            plain = re.sub(r"[^\w -]", "_", plain)[: NAME_LENGTH - len(digest) - 1] + "-" + digest
+            plain = (
+                re.sub(r"[^\w -]", "_", plain)[: MAX_NAME_LENGTH - len(digest) - 1] + "-" + digest
+            )
         accepted[name] = plain
     return accepted

@@ -30,11 +30,11 @@ class TrackingError(UserError):
     exit_code = 1
 
 
-class Reaped(Exception):
+class StaleTrialError(Exception):
     """The trial of a search was taken for dead, or given up, while a job was at it."""
 
 
-class Refused(ValueError):
+class InvalidValueError(ValueError):
     """A value that breaks a field's rule; the caller knows the group and adds it.
 
     Args:
@@ -50,7 +50,7 @@ class Refused(ValueError):
         self.allowed = allowed
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def suggest_closest(name: str, known: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the known name closest to this one, or nothing."""
     match = get_close_matches(name, list(known), n=1)
     return f" Did you mean '{match[0]}'?" if match else ""

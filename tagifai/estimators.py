@@ -20,7 +20,7 @@ import numpy as np
 
 from tagifai import claims, states
 from tagifai.errors import BundleError
-from tagifai.states import State
+from tagifai.states import EstimatorState
 
 LARGE = 64
 """Arrays and vocabularies with more items are kept beside the estimator, as what they are."""
@@ -43,17 +43,17 @@ ADDRESSES = ("_stop_words_id",)
 
 def save(folder: Path, name: str, estimator: Any) -> dict[str, str]:
     """Write an estimator and its large parts; return the content's sum of the file from skops."""
-    state = states.taken_apart(estimator)
+    state = states.extract(estimator)
     if state is None:
-        return _save_any(folder, name, estimator)
-    document, large = states.to_document(state, name)
+        return _save_skops(folder, name, estimator)
+    document, large = states.serialize(state, name)
     _write_large(folder, large)
     text = json.dumps(document, indent=1, sort_keys=True)
     (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     return {}
 
 
-def _save_any(folder: Path, name: str, estimator: Any) -> dict[str, str]:
+def _save_skops(folder: Path, name: str, estimator: Any) -> dict[str, str]:
     import skops.io
 
     light, large = _detach(estimator, name)
@@ -149,7 +149,7 @@ def _terms(vocabulary: dict[str, int]) -> list[str]:
     return sorted(vocabulary, key=vocabulary.__getitem__)
 
 
-def read(path: Path, name: str, parts: dict[str, Any]) -> State | None:
+def read_state(path: Path, name: str, parts: dict[str, Any]) -> EstimatorState | None:
     """Return a plain estimator as what it consists of, or None if it is kept as a skops file.
 
     Args:
@@ -165,7 +165,7 @@ def read(path: Path, name: str, parts: dict[str, Any]) -> State | None:
         return None
     document = json.loads((path / f"{name}.json").read_text(encoding="utf-8"))
     large = dict(_large_parts(path, name, parts))
-    state = states.from_document(document, name, large)
+    state = states.deserialize(document, name, large)
     if large:
         raise ValueError(f"{min(large)} does not belong to {state.name}")
     states.check(state)
@@ -179,11 +179,11 @@ def load(path: Path, name: str, parts: dict[str, Any]) -> Any:
         BundleError: a type that is not trusted, or parts that compiled code would leave its
             memory with.
     """
-    state = read(path, name, parts)
-    return _load_any(path, name, parts) if state is None else states.built(state)
+    state = read_state(path, name, parts)
+    return _load_skops(path, name, parts) if state is None else states.build(state)
 
 
-def _load_any(path: Path, name: str, parts: dict[str, Any]) -> Any:
+def _load_skops(path: Path, name: str, parts: dict[str, Any]) -> Any:
     # Late: only these need them, and importing them takes as long as the rest of a prediction.
     import skops.io
     from sklearn.exceptions import InconsistentVersionWarning
@@ -206,7 +206,7 @@ def _load_any(path: Path, name: str, parts: dict[str, Any]) -> Any:
         if callable(getattr(type(owner), attribute, None)):
             raise BundleError(f"{path}: the part {key} would take the place of a method.")
         is_array = isinstance(value, np.ndarray)
-        vars(owner)[attribute] = value if is_array else states.vocabulary(value)
+        vars(owner)[attribute] = value if is_array else states.build_vocabulary(value)
     soundness.check(estimator, str(file))
     return estimator
 

@@ -10,35 +10,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tagifai import mistakes
-from tagifai.drawing import Makers
-from tagifai.losses import name_of
-from tagifai.pipeline import Prepared, Result, outputs_of
+from tagifai.drawing import FigureMakers
+from tagifai.losses import get_loss_name
+from tagifai.pipeline import FitResult, PreparedData, compute_part_outputs
 from tagifai.probabilities import has_probabilities
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TERMS = 8
+TERMS_PER_CLASS = 8
 """That are shown of each class."""
 
-CLASSES = 40
+MAX_CLASSES = 40
 """Whose terms are shown, those with most rows."""
 
 
-def of_data(prepared: Prepared) -> Makers:
+def build_for_data(prepared: PreparedData) -> FigureMakers:
     """Return what makes the figures of a data set."""
     from tagifai.plots import data
 
-    parts = {name: Counter(prepared.part(name)["tag"]) for name in ("train", "val", "test")}
-    rows = {tag: {part: n[tag] for part, n in parts.items()} for tag in prepared.counts()}
+    parts = {name: Counter(prepared.get_part(name)["tag"]) for name in ("train", "val", "test")}
+    rows = {tag: {part: n[tag] for part, n in parts.items()} for tag in prepared.count_labels()}
     words = [len(text.split()) for text in prepared.rows["raw"]]
     return {
-        "class_balance": partial(data.balance, rows),
-        "text_lengths": partial(data.lengths, words),
+        "class_balance": partial(data.plot_class_balance, rows),
+        "text_lengths": partial(data.plot_text_lengths, words),
     }
 
 
-def of_result(prepared: Prepared, result: Result) -> Makers:
+def build_for_result(prepared: PreparedData, result: FitResult) -> FigureMakers:
     """Return what makes the figures of a training: of its losses, its scores and its model."""
     from tagifai.plots import classes, probabilities, training
 
@@ -47,54 +47,56 @@ def of_result(prepared: Prepared, result: Result) -> Makers:
 
     @cache
     def scored(part: str) -> tuple[Any, Any]:
-        return prepared.labels(part), outputs_of(prepared, tagger, part)
+        return prepared.get_labels(part), compute_part_outputs(prepared, tagger, part)
 
     def confusion() -> Figure:
         y_true, found = scored("test")
-        counts = mistakes.confusion(y_true, tagger.decide(found), len(names))
-        return classes.confusion(counts, names, "test rows")
+        counts = mistakes.compute_confusion_matrix(y_true, tagger.decide(found), len(names))
+        return classes.plot_confusion(counts, names, "test rows")
 
     test = result.performance["test"]
     makers: dict[str, Callable[[], Figure]] = {
         "losses": partial(
-            training.losses,
+            training.plot_losses,
             history.train_loss,
             history.val_loss,
             result.epoch,
-            name_of(tagger.model),
+            get_loss_name(tagger.model),
         ),
         "confusion": confusion,
-        "classes": partial(classes.by_class, test["class"], test["overall"], "test rows"),
-        "precision_recall": lambda: probabilities.precision_recall(
+        "classes": partial(classes.plot_scores, test["class"], test["overall"], "test rows"),
+        "precision_recall": lambda: probabilities.plot_precision_recall(
             *scored("test"), names, "test rows"
         ),
     }
     if has_probabilities(tagger.model):
-        makers["reliability"] = lambda: probabilities.reliability(*scored("test"), "test rows")
+        makers["reliability"] = lambda: probabilities.plot_reliability(*scored("test"), "test rows")
         if tagger.other in names:
-            makers["threshold"] = lambda: probabilities.threshold(
+            makers["threshold"] = lambda: probabilities.plot_threshold(
                 *scored("val"), names.index(str(tagger.other)), tagger.threshold, "validation rows"
             )
-    weighing = heaviest(tagger, prepared.counts())
+    weighing = find_heaviest_terms(tagger, prepared.count_labels())
     if weighing:
-        makers["terms"] = partial(classes.terms, weighing)
+        makers["terms"] = partial(classes.plot_terms, weighing)
     return makers
 
 
-def heaviest(tagger: Any, counts: Mapping[str, int]) -> dict[str, list[tuple[str, float]]]:
+def find_heaviest_terms(
+    tagger: Any, counts: Mapping[str, int]
+) -> dict[str, list[tuple[str, float]]]:
     """Return by class the terms that weigh most for it; nothing of a model without such weights.
 
     Args:
         tagger: fitted.
         counts: rows by class, the most frequent first.
     """
-    weights = mistakes.weights(tagger.model)
+    weights = mistakes.get_weights(tagger.model)
     if weights is None or not hasattr(tagger.vectorizer, "get_feature_names_out"):
         return {}
     terms = tagger.vectorizer.get_feature_names_out()
     found = {}
-    for name in list(counts)[:CLASSES]:
+    for name in list(counts)[:MAX_CLASSES]:
         of_class = weights[tagger.encoder.classes.index(name)]
-        largest = np.argsort(-of_class, kind="stable")[:TERMS]
+        largest = np.argsort(-of_class, kind="stable")[:TERMS_PER_CLASS]
         found[name] = [(str(terms[column]), float(of_class[column])) for column in largest]
     return found

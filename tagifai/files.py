@@ -15,7 +15,7 @@ from typing import IO, Any
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[str]]:
+def replace_atomically(path: Path) -> Iterator[IO[str]]:
     """Open a text file that takes the place of `path` when the block ends well.
 
     Args:
@@ -36,7 +36,7 @@ def replacing(path: Path) -> Iterator[IO[str]]:
 
 
 @contextmanager
-def creating(path: Path) -> Iterator[IO[bytes]]:
+def create_atomically(path: Path) -> Iterator[IO[bytes]]:
     """Open a binary file that stands at `path` when the block ends well.
 
     Args:
@@ -67,7 +67,7 @@ def _refuse_existing(path: Path) -> None:
 
 
 @contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
+def replace_folder_atomically(path: Path) -> Iterator[Path]:
     """Give a new folder that takes the place of `path` when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
@@ -88,16 +88,16 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON, indented, keys in the order given, in place of what was there."""
-    with replacing(path) as file:
-        file.write(to_json(content))
+    with replace_atomically(path) as file:
+        file.write(format_json(content))
 
 
-def to_json(content: Any) -> str:
+def format_json(content: Any) -> str:
     """Return JSON as it is written to files."""
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def sha256(path: Path) -> str:
+def compute_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,30 +12,30 @@ from pathlib import Path
 from stat import S_ISDIR
 
 from tagifai.errors import UserError
-from tagifai.leftovers import CACHE, FOLDER, PARTIAL, Item
+from tagifai.leftovers import CACHE, FOLDER, PARTIAL, DiskEntry
 
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 TIME = re.compile(r"\d{2}-\d{2}-\d{2}")
 """How the names of Hydra's folders begin here."""
 
-WRITTEN = (
+UNFINISHED_PATTERNS = (
     *(".run_id.txt.*", ".performance.json.*", ".fetch.*", ".*.draft*"),
     *("data/*/.labeled.csv.*", "data/*/.manifest.json.*", "presets/experiment/.*.yaml.*"),
     *("artifacts/*/artifacts/.bundle.*", "cache/features/.*.npz.*", "cache/features/.*.lock"),
 )
 """Where writing leaves hidden files and folders in the stores if it is cut off."""
 
-REMOVED = (
+REMOVED_PATTERNS = (
     *("artifacts/.*.removed", "artifacts/models/.*.removed", "artifacts/*/artifacts/.*.removed"),
     *("cache/.*.removed", "cache/*/.*.removed"),
 )
 """Likewise removing, in the stores."""
 
-REMOVED_OUTPUTS = ("[0-9]*-[0-9]*-[0-9]*/.[0-9]*-[0-9]*-[0-9]*.removed",)
+REMOVED_OUTPUT_PATTERNS = ("[0-9]*-[0-9]*-[0-9]*/.[0-9]*-[0-9]*-[0-9]*.removed",)
 """And in the outputs."""
 
 
-def measured(kind: str, root: Path, path: Path) -> Item:
+def measure(kind: str, root: Path, path: Path) -> DiskEntry:
     """Return the size and the age of a file or folder; all zero if it is not there.
 
     Args:
@@ -44,14 +44,14 @@ def measured(kind: str, root: Path, path: Path) -> Item:
         path: below the root.
     """
     size, latest = 0, 0.0
-    for entry in _tree(path):
+    for entry in _walk(path):
         with suppress(FileNotFoundError):  # somebody else may be at it
             stat = entry.lstat()
             is_folder = S_ISDIR(stat.st_mode)
             size += 0 if is_folder else stat.st_size
             if not (is_folder and kind == CACHE):  # looking into it is no use of it
                 latest = max(latest, TIMES[kind](stat))
-    return Item(path.relative_to(root).as_posix(), size, latest)
+    return DiskEntry(path.relative_to(root).as_posix(), size, latest)
 
 
 TIMES: dict[str, Callable[[os.stat_result], float]] = {
@@ -63,48 +63,48 @@ TIMES: dict[str, Callable[[os.stat_result], float]] = {
 """What counts as the time of a file or folder."""
 
 
-def _tree(path: Path) -> Iterator[Path]:
+def _walk(path: Path) -> Iterator[Path]:
     yield path
     if not path.is_symlink():
         for folder, folders, files in os.walk(path):
             yield from (Path(folder, name) for name in (*folders, *files))
 
 
-def outputs(root: Path) -> list[Item]:
+def list_outputs(root: Path) -> list[DiskEntry]:
     """Return Hydra's run folders and multirun folders below the folder of outputs."""
     return [
-        measured(FOLDER, root, path)
-        for date in _folders(root)
+        measure(FOLDER, root, path)
+        for date in _list_folders(root)
         if DATE.fullmatch(date.name)
-        for path in _folders(date)
-        if TIME.match(path.name) and _is_of_hydra(path)
+        for path in _list_folders(date)
+        if TIME.match(path.name) and _is_hydra_folder(path)
     ]
 
 
-def _is_of_hydra(path: Path) -> bool:
+def _is_hydra_folder(path: Path) -> bool:
     if (path / "multirun.yaml").is_file():
         return True
-    return any((folder / ".hydra").is_dir() for folder in (path, *_folders(path)))
+    return any((folder / ".hydra").is_dir() for folder in (path, *_list_folders(path)))
 
 
-def caches(stores: Path) -> list[Item]:
+def list_caches(stores: Path) -> list[DiskEntry]:
     """Return the entries of each cache, aged by their last use as far as the system notes it."""
     root = stores / "cache"
-    entries = [path for path in _entries(root) if not path.is_dir()]
-    entries += [path for folder in _folders(root) for path in _entries(folder)]
+    entries = [path for path in _list_entries(root) if not path.is_dir()]
+    entries += [path for folder in _list_folders(root) for path in _list_entries(folder)]
     return [
-        measured(CACHE, stores, path)
+        measure(CACHE, stores, path)
         for path in entries
         if not path.is_symlink() and not path.name.startswith(".")
     ]
 
 
-def unfinished(stores: Path) -> list[Item]:
+def list_unfinished(stores: Path) -> list[DiskEntry]:
     """Return what writing has left half done in the stores, if it was cut off."""
-    found = {path for pattern in WRITTEN for path in stores.glob(pattern)}
+    found = {path for pattern in UNFINISHED_PATTERNS for path in stores.glob(pattern)}
     return [
-        measured(PARTIAL, stores, path)
-        for path in sorted(found - _removed(stores, REMOVED))
+        measure(PARTIAL, stores, path)
+        for path in sorted(found - _find_removed(stores, REMOVED_PATTERNS))
         if is_plain(stores, path) and not _is_only_copy(path)
     ]
 
@@ -115,24 +115,26 @@ def _is_only_copy(path: Path) -> bool:
     return path.name.endswith(".old") and not (path.parent / target).exists()
 
 
-def half_removed(kind: str, root: Path) -> list[Item]:
+def list_half_removed(kind: str, root: Path) -> list[DiskEntry]:
     """Return what removing has left, if it was cut off.
 
     Args:
         kind: of output folders, or of unfinished writes for all that is in the stores.
         root: the folder of outputs, or of stores.
     """
-    found = sorted(_removed(root, REMOVED if kind == PARTIAL else REMOVED_OUTPUTS))
-    return [measured(kind, root, path) for path in found if is_plain(root, path)]
+    found = sorted(
+        _find_removed(root, REMOVED_PATTERNS if kind == PARTIAL else REMOVED_OUTPUT_PATTERNS)
+    )
+    return [measure(kind, root, path) for path in found if is_plain(root, path)]
 
 
-def _removed(root: Path, patterns: Iterable[str]) -> set[Path]:
+def _find_removed(root: Path, patterns: Iterable[str]) -> set[Path]:
     return {path for pattern in patterns for path in root.glob(pattern)}
 
 
-def bundles(stores: Path) -> list[str]:
+def list_bundles(stores: Path) -> list[str]:
     """Return the ids of the runs that have a bundle in the stores."""
-    runs = _folders(stores / "artifacts")
+    runs = _list_folders(stores / "artifacts")
     return [run.name for run in runs if is_plain(stores, run / "artifacts" / "bundle", there=True)]
 
 
@@ -177,18 +179,18 @@ def remove(root: Path, path: Path) -> None:
 def remove_empty_dates(root: Path) -> None:
     """Remove the folders of days before today that have nothing in them."""
     today = datetime.now().astimezone().date().isoformat()
-    for date in _folders(root):
-        if DATE.fullmatch(date.name) and date.name < today and not _entries(date):
+    for date in _list_folders(root):
+        if DATE.fullmatch(date.name) and date.name < today and not _list_entries(date):
             with suppress(FileNotFoundError):
                 date.rmdir()
 
 
-def _entries(path: Path) -> list[Path]:
+def _list_entries(path: Path) -> list[Path]:
     try:
         return sorted(path.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
-def _folders(path: Path) -> list[Path]:
-    return [entry for entry in _entries(path) if entry.is_dir() and not entry.is_symlink()]
+def _list_folders(path: Path) -> list[Path]:
+    return [entry for entry in _list_entries(path) if entry.is_dir() and not entry.is_symlink()]

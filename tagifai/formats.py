@@ -14,10 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from tagifai.decoding import text_of
-from tagifai.errors import DataError, nearest
+from tagifai.decoding import open_text
+from tagifai.errors import DataError, suggest_closest
 
-ENDINGS = {
+FORMATS_BY_SUFFIX = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".tab": "tsv",
@@ -30,9 +30,9 @@ ENDINGS = {
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 
-def of_name(name: str) -> str | None:
+def infer_from_name(name: str) -> str | None:
     """Return the format that a file's name ends in, or None."""
-    return ENDINGS.get(Path(name.removesuffix(".gz")).suffix.lower())
+    return FORMATS_BY_SUFFIX.get(Path(name.removesuffix(".gz")).suffix.lower())
 
 
 def read(
@@ -45,11 +45,11 @@ def read(
     named: str,
 ) -> pd.DataFrame:
     """Return the rows of a file; arguments and errors as for `pieces`."""
-    found = pieces(path, kind, columns, encoding=encoding, delimiter=delimiter, named=named)
+    found = read_chunks(path, kind, columns, encoding=encoding, delimiter=delimiter, named=named)
     return pd.concat(list(found), ignore_index=True)
 
 
-def pieces(
+def read_chunks(
     path: Path,
     kind: str,
     columns: Sequence[str],
@@ -78,11 +78,11 @@ def pieces(
     """
     wanted = list(dict.fromkeys(columns))
     if kind == "parquet":
-        found = _parquet(path, wanted, rows, named)
+        found = _read_parquet(path, wanted, rows, named)
     elif kind == "jsonl":
-        found = _jsonl(path, wanted, rows, encoding, named)
+        found = _read_jsonl(path, wanted, rows, encoding, named)
     else:
-        found = _csv(path, wanted, rows, encoding, delimiter or DELIMITERS[kind], named)
+        found = _read_csv(path, wanted, rows, encoding, delimiter or DELIMITERS[kind], named)
     empty = True
     for piece in found:
         if len(piece):
@@ -97,12 +97,12 @@ def _require_columns(columns: Sequence[str], known: Sequence[str], named: str) -
         if column not in known:
             one = " Is the delimiter another one (data.delimiter)?" if len(known) == 1 else ""
             raise DataError(
-                f"{named} has no column '{column}'.{nearest(column, known)}"
+                f"{named} has no column '{column}'.{suggest_closest(column, known)}"
                 f" It has: {', '.join(known)}.{one}"
             )
 
 
-def _csv(
+def _read_csv(
     path: Path,
     columns: Sequence[str],
     rows: int | None,
@@ -111,7 +111,7 @@ def _csv(
     named: str,
 ) -> Iterator[pd.DataFrame]:
     try:
-        with text_of(path, encoding, named) as file:
+        with open_text(path, encoding, named) as file:
             # Without index_col=False a row with too many fields would shift all columns.
             reader = pd.read_csv(
                 file,
@@ -121,7 +121,7 @@ def _csv(
                 index_col=False,
                 iterator=True,
             )
-            while (table := _next(reader, rows)) is not None:
+            while (table := _read_next(reader, rows)) is not None:
                 _require_columns(columns, list(map(str, table.columns)), named)
                 yield table[columns]
                 if rows is None:
@@ -129,12 +129,12 @@ def _csv(
     except pd.errors.EmptyDataError:
         raise DataError(f"{named} is empty.") from None
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        where = _broken_line(path, encoding, delimiter, named)
+        where = _describe_broken_line(path, encoding, delimiter, named)
         reason = " ".join(str(error).removeprefix("Error tokenizing data. C error: ").split())
         raise DataError(f"{named} is not a table: {where or reason}") from None
 
 
-def _next(reader: pd.io.parsers.TextFileReader, rows: int | None) -> pd.DataFrame | None:
+def _read_next(reader: pd.io.parsers.TextFileReader, rows: int | None) -> pd.DataFrame | None:
     with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
         try:
             return reader.read(rows)
@@ -142,10 +142,10 @@ def _next(reader: pd.io.parsers.TextFileReader, rows: int | None) -> pd.DataFram
             return None
 
 
-def _broken_line(path: Path, encoding: str, delimiter: str, named: str) -> str | None:
+def _describe_broken_line(path: Path, encoding: str, delimiter: str, named: str) -> str | None:
     """Return what is wrong with a CSV in which line, or None if Python's reader finds nothing."""
     fields, began = None, 1
-    with text_of(path, encoding, named) as file:
+    with open_text(path, encoding, named) as file:
         reader = csv.reader(file, delimiter=delimiter, strict=True)
         try:
             for row in reader:
@@ -163,17 +163,17 @@ def _broken_line(path: Path, encoding: str, delimiter: str, named: str) -> str |
     return None
 
 
-def _jsonl(
+def _read_jsonl(
     path: Path, columns: Sequence[str], rows: int | None, encoding: str, named: str
 ) -> Iterator[pd.DataFrame]:
     found: list[dict[str, str]] = []
     known: dict[str, None] = {}
     # Lines end nowhere else: other characters that end one may be inside of JSON's texts.
-    with text_of(path, encoding, named, newline="\n") as file:
+    with open_text(path, encoding, named, newline="\n") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
-            record = _record(line, number, named)
+            record = _parse_record(line, number, named)
             known |= dict.fromkeys(record)
             where = f"{named}: line {number}"
             found.append({c: _as_text(record.get(c), f"{where}, '{c}'") for c in columns})
@@ -186,7 +186,7 @@ def _jsonl(
     yield pd.DataFrame(found, columns=list(columns), dtype=str)
 
 
-def _record(line: str, number: int, named: str) -> dict[str, Any]:
+def _parse_record(line: str, number: int, named: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
     except ValueError as error:
@@ -206,7 +206,7 @@ def _as_text(value: Any, named: str) -> str:
     return json.dumps(value)
 
 
-def _parquet(
+def _read_parquet(
     path: Path, columns: Sequence[str], rows: int | None, named: str
 ) -> Iterator[pd.DataFrame]:
     # Late: only this format needs it.

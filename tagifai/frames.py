@@ -8,7 +8,7 @@ import shutil
 import sys
 import textwrap
 
-from tagifai.terminals import draws
+from tagifai.terminals import is_ansi_enabled
 
 BAR = "┃ "
 
@@ -18,7 +18,7 @@ MARK, HEAD, END = "\x1b[31m", "\x1b[1;31m", "\x1b[0m"
 COMMAND = re.compile(r"(.*?:) ((?:uv|python|pip|mlflow|run\.py) \S.*)", re.DOTALL)
 """A way out that is to be copied, at the end of a sentence."""
 
-PLAIN = ("console=plain", "console.style=plain")
+PLAIN_OVERRIDES = ("console=plain", "console.style=plain")
 """What asks for no control characters, seen where there may be no configuration yet."""
 
 
@@ -30,8 +30,8 @@ def write(message: str) -> None:
     """
     # A name in a stranger's file may hold what a terminal takes for a command.
     safe = "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in message)
-    framed = draws(sys.stderr) and not any(word in PLAIN for word in sys.argv)
-    sys.stderr.write(frame(safe, _columns()) if framed else f"Error: {safe}\n")
+    framed = is_ansi_enabled(sys.stderr) and not any(word in PLAIN_OVERRIDES for word in sys.argv)
+    sys.stderr.write(format_message(safe, _columns()) if framed else f"Error: {safe}\n")
 
 
 def _columns() -> int:
@@ -42,21 +42,21 @@ def _columns() -> int:
     return max(20, columns or shutil.get_terminal_size().columns)
 
 
-def frame(message: str, columns: int) -> str:
+def format_message(message: str, columns: int) -> str:
     """Return a message in a frame.
 
     Args:
         message: a sentence a thought; the first says what went wrong, and stands by itself.
         columns: of the terminal. Words that are longer, such as paths, are not broken.
     """
-    head, *rest = [line for text in message.split("\n") for line in _parts(text)]
-    lines = [f"{HEAD}Error{END}", *_wrapped(head, columns)]
+    head, *rest = [line for text in message.split("\n") for line in _split_sentences(text)]
+    lines = [f"{HEAD}Error{END}", *_wrap(head, columns)]
     for part in rest:
-        lines += _wrapped(part, columns)
+        lines += _wrap(part, columns)
     return "".join(f"{MARK}{BAR}{END}{line}\n" for line in lines)
 
 
-def _parts(text: str) -> list[str]:
+def _split_sentences(text: str) -> list[str]:
     """Return the first sentence, the others, and a command at their end."""
     first, *others = re.split(r"""(?<=[\w')"\]]{2}[.?!]) (?=[A-Za-z'(])""", text, maxsplit=1)
     found = []
@@ -66,7 +66,7 @@ def _parts(text: str) -> list[str]:
     return found
 
 
-def _wrapped(text: str, columns: int) -> list[str]:
+def _wrap(text: str, columns: int) -> list[str]:
     if text.startswith("  "):
         return [text]  # to be copied in one piece
     return textwrap.wrap(

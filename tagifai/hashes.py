@@ -12,7 +12,7 @@ from tagifai.characters import Numbers, Units
 Words = npt.NDArray[np.uint32]
 
 
-def columns(units: Units, sizes: range, n_features: int) -> tuple[Numbers, Numbers, Numbers]:
+def hash_ngrams(units: Units, sizes: range, n_features: int) -> tuple[Numbers, Numbers, Numbers]:
     """Return the columns of n-grams that scikit-learn's FeatureHasher gives them.
 
     Args:
@@ -26,32 +26,32 @@ def columns(units: Units, sizes: range, n_features: int) -> tuple[Numbers, Numbe
     data, places = _utf8(units)
     blocks, found = _blocks(data), [np.empty((3, 0), np.int64)]
     for size in range(1, sizes[-1] + 1):
-        at = units.cut(size, sizes)
-        first, texts = places[at], units.owners[units.unit[at]]
-        hashed = _hashed(blocks, first, places[at + size] - first)
-        found.append(np.stack([texts, *placed(hashed, n_features)]))
+        at = units.find_starts(size, sizes)
+        first, texts = places[at], units.owners[units.unit_indices[at]]
+        hashed = _hash_slices(blocks, first, places[at + size] - first)
+        found.append(np.stack([texts, *compute_columns(hashed, n_features)]))
     owners, numbers, signs = np.concatenate(found, axis=1)
     return owners, numbers, signs
 
 
-def of_strings(strings: Sequence[bytes]) -> Numbers:
+def hash_strings(strings: Sequence[bytes]) -> Numbers:
     """Return the signed 32-bit hashes of byte strings, as `murmur` has them."""
     lengths = np.fromiter(map(len, strings), np.int64, len(strings))
     data = np.frombuffer(b"".join(strings), np.uint8)
-    return _hashed(_blocks(data), np.cumsum(lengths) - lengths, lengths)
+    return _hash_slices(_blocks(data), np.cumsum(lengths) - lengths, lengths)
 
 
-def placed(hashed: Numbers, n_features: int) -> tuple[Numbers, Numbers]:
+def compute_columns(hashed: Numbers, n_features: int) -> tuple[Numbers, Numbers]:
     """Return the columns of signed hashes, and their signs, 1 or -1."""
     return np.abs(hashed) % n_features, np.where(hashed >= 0, 1, -1)
 
 
-def _hashed(blocks: Words, first: Numbers, lengths: Numbers) -> Numbers:
+def _hash_slices(blocks: Words, first: Numbers, lengths: Numbers) -> Numbers:
     """Return the signed hashes of byte strings that begin at some places of the data."""
     found = np.empty(len(first), np.int64)
     for length in np.unique(lengths):
         chosen = lengths == length
-        found[chosen] = murmur(blocks, first[chosen], int(length)).view(np.int32)
+        found[chosen] = hash_blocks(blocks, first[chosen], int(length)).view(np.int32)
     return found
 
 
@@ -72,7 +72,7 @@ def _blocks(data: npt.NDArray[np.uint8]) -> Words:
     return found
 
 
-def murmur(blocks: Words, first: Numbers, length: int) -> Words:
+def hash_blocks(blocks: Words, first: Numbers, length: int) -> Words:
     """Return 32-bit MurmurHash3 with seed 0 (A. Appleby, 2011) of byte strings of one length.
 
     Args:

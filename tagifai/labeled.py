@@ -14,27 +14,27 @@ import pandas as pd
 from tagifai import formats
 from tagifai.errors import DataError
 
-PARTS = {"path": "train", "val_path": "val", "test_path": "test"}
+PARTS_BY_SETTING = {"path": "train", "val_path": "val", "test_path": "test"}
 """Which rows a file has where each part has its own, by the setting that names it."""
 
-SPELLINGS = {
+PART_SPELLINGS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     "test": "test",
 }
 
-SHOWN = 5
+MAX_SHOWN_ROWS = 5
 """Rows that an error names."""
 
 
-Files = Mapping[str, tuple[str, Path]]
+SourceFiles = Mapping[str, tuple[str, Path]]
 """By setting, where a file came from and where it is now."""
 
-Place = Sequence[tuple[str, int]]
+RowPlaces = Sequence[tuple[str, int]]
 """Of each row, the setting of its file, and its number there."""
 
 
-class Columns(Protocol):
+class TableSettings(Protocol):
     """What the `data` group says of a table."""
 
     format: str | None
@@ -48,21 +48,21 @@ class Columns(Protocol):
 
 
 @dataclass(frozen=True)
-class Rows:
+class LabeledRows:
     """Labelled rows, and what they were made from.
 
     Args:
         table: columns id, text, tag and, if the data say it, split (train, val or test).
-        rows: of each file, by the setting that names it.
+        rows_read: of each file, by the setting that names it.
         unlabeled: rows that were left out because they have no label.
     """
 
     table: pd.DataFrame
-    rows: dict[str, int]
+    rows_read: dict[str, int]
     unlabeled: int
 
 
-def rows(source: Columns, files: Files) -> Rows:
+def read_rows(source: TableSettings, files: SourceFiles) -> LabeledRows:
     """Return the rows of a table's files.
 
     Args:
@@ -72,22 +72,22 @@ def rows(source: Columns, files: Files) -> Rows:
     Raises:
         DataError: a file is not what the settings say, or ids, labels or parts break a rule.
     """
-    read = {key: pd.concat(_read(source, files, key), ignore_index=True) for key in files}
+    read = {key: pd.concat(_read_frames(source, files, key), ignore_index=True) for key in files}
     # What a person finds in the file: the row's number in it, from 1 without the header line.
     place = [(key, n) for key, frame in read.items() for n in range(1, len(frame) + 1)]
-    made = _made(source, pd.concat(read.values(), ignore_index=True), place, files)
+    made = _make_rows(source, pd.concat(read.values(), ignore_index=True), place, files)
     if "split" in made and "train" not in set(made["split"]):
-        raise _no_train_rows(source, files)
+        raise _make_no_train_rows_error(source, files)
     if source.id:
         _check_ids(made["id"], place, files, source.id)
-    labelled = _labelled(source, made, place, files, f"{len(made)} rows")
+    labelled = _drop_unlabeled(source, made, place, files, f"{len(made)} rows")
     if labelled.empty:
-        raise _no_labels(source, files, len(made))
+        raise _make_no_labels_error(source, files, len(made))
     counts = {key: len(frame) for key, frame in read.items()}
-    return Rows(labelled, counts, len(made) - len(labelled))
+    return LabeledRows(labelled, counts, len(made) - len(labelled))
 
 
-def pieces(source: Columns, files: Files, size: int) -> Iterator[Rows]:
+def read_chunks(source: TableSettings, files: SourceFiles, size: int) -> Iterator[LabeledRows]:
     """Yield what `rows` returns a piece at a time, and hold no more than that.
 
     Where the rows have ids, eight bytes of each are held on to, to find those that are there twice.
@@ -105,156 +105,170 @@ def pieces(source: Columns, files: Files, size: int) -> Iterator[Rows]:
     parts: set[str] = set()
     labels = 0
     for key in files:
-        for frame in _read(source, files, key, size):
+        for frame in _read_frames(source, files, key, size):
             place = [(key, n) for n in range(read[key] + 1, read[key] + len(frame) + 1)]
-            made = _made(source, frame, place, files, before=sum(read.values()))
+            made = _make_rows(source, frame, place, files, before=sum(read.values()))
             read[key] += len(frame)
             if source.id:
                 _check_filled(made["id"], place, files, source.id)
-                sums.append(_sums(made["id"]))
-            labelled = _labelled(source, made, place, files, f"the first {sum(read.values())} rows")
+                sums.append(_hash_ids(made["id"]))
+            labelled = _drop_unlabeled(
+                source, made, place, files, f"the first {sum(read.values())} rows"
+            )
             parts |= set(made["split"]) if "split" in made else {"train"}
             labels += len(labelled)
-            yield Rows(labelled, {key: len(frame)}, len(made) - len(labelled))
+            yield LabeledRows(labelled, {key: len(frame)}, len(made) - len(labelled))
     if "train" not in parts:
-        raise _no_train_rows(source, files)
+        raise _make_no_train_rows_error(source, files)
     if not labels:
-        raise _no_labels(source, files, sum(read.values()))
+        raise _make_no_labels_error(source, files, sum(read.values()))
     if source.id:
-        _check_sums(source, source.id, files, sums, size)
+        _check_id_hashes(source, source.id, files, sums, size)
 
 
-def _made(
-    source: Columns, table: pd.DataFrame, place: Place, files: Files, before: int = 0
+def _make_rows(
+    source: TableSettings,
+    table: pd.DataFrame,
+    place: RowPlaces,
+    files: SourceFiles,
+    before: int = 0,
 ) -> pd.DataFrame:
     """Return id, text, tag and maybe split of rows that come after so many others."""
     numbers = pd.Series(range(before + 1, before + len(table) + 1))
     made = pd.DataFrame(
         {
             "id": (table[source.id].str.strip() if source.id else numbers).astype(str),
-            "text": _joined(table, source.text),
+            "text": _join_texts(table, source.text),
             "tag": table[source.label].str.strip(),
         }
     )
     if source.split:
-        made["split"] = _parts(table[source.split], place, files, source.split)
+        made["split"] = _parse_parts(table[source.split], place, files, source.split)
     elif len(files) > 1:
-        made["split"] = [PARTS[key] for key, _ in place]
+        made["split"] = [PARTS_BY_SETTING[key] for key, _ in place]
     return made
 
 
-def _read(
-    source: Columns, files: Files, key: str, size: int | None = None
+def _read_frames(
+    source: TableSettings, files: SourceFiles, key: str, size: int | None = None
 ) -> Iterator[pd.DataFrame]:
     where, path = files[key]
-    kind = source.format or formats.of_name(where.partition("?")[0])
+    kind = source.format or formats.infer_from_name(where.partition("?")[0])
     if kind is None:
         raise DataError(
-            f"{_named(files, key)}: the name does not say which format it is. Set data.format to"
+            f"{_name_file(files, key)}: the name does not say which format it is. Set data.format to"
             " csv, tsv, jsonl or parquet."
         )
     wanted = [*source.text, source.label, source.id, source.split]
-    found = formats.pieces(
+    found = formats.read_chunks(
         path,
         kind,
         [column for column in wanted if column],
         rows=size,
         encoding=source.encoding,
         delimiter=source.delimiter,
-        named=_named(files, key),
+        named=_name_file(files, key),
     )
     return (piece.reset_index(drop=True) for piece in found)
 
 
-def _named(files: Files, key: str) -> str:
+def _name_file(files: SourceFiles, key: str) -> str:
     return f"data.{key}: {files[key][0]}"
 
 
-def _joined(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series[str]:
+def _join_texts(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series[str]:
     joined = table[columns[0]]
     for column in columns[1:]:
         joined = joined + " " + table[column]
     return joined
 
 
-def _shown(at: Sequence[int], place: Place, files: Files) -> str:
+def _format_rows(at: Sequence[int], place: RowPlaces, files: SourceFiles) -> str:
     """Return the first of these rows, by the number that they have in the first one's file."""
     key = place[at[0]][0]
     numbers = [place[i][1] for i in at if place[i][0] == key]
-    more = f" and {len(at) - SHOWN} more" if len(at) > SHOWN else ""
-    return f"{_named(files, key)}: data row {', '.join(map(str, numbers[:SHOWN]))}{more}"
+    more = f" and {len(at) - MAX_SHOWN_ROWS} more" if len(at) > MAX_SHOWN_ROWS else ""
+    return (
+        f"{_name_file(files, key)}: data row {', '.join(map(str, numbers[:MAX_SHOWN_ROWS]))}{more}"
+    )
 
 
-def _parts(column: pd.Series[str], place: Place, files: Files, name: str) -> pd.Series[str]:
-    parts = column.str.strip().str.lower().map(SPELLINGS)
+def _parse_parts(
+    column: pd.Series[str], place: RowPlaces, files: SourceFiles, name: str
+) -> pd.Series[str]:
+    parts = column.str.strip().str.lower().map(PART_SPELLINGS)
     wrong = parts.isna().to_numpy().nonzero()[0].tolist()
     if wrong:
         raise DataError(
-            f"{_shown(wrong, place, files)}: '{name}' is {column.iloc[wrong[0]]!r}, and has to be"
+            f"{_format_rows(wrong, place, files)}: '{name}' is {column.iloc[wrong[0]]!r}, and has to be"
             " train, val (or validation, valid, dev) or test. Without data.split the rows are"
             " split by the split group."
         )
     return parts
 
 
-def _no_train_rows(source: Columns, files: Files) -> DataError:
-    return DataError(f"{_named(files, 'path')}: no row has '{source.split}' = train.")
+def _make_no_train_rows_error(source: TableSettings, files: SourceFiles) -> DataError:
+    return DataError(f"{_name_file(files, 'path')}: no row has '{source.split}' = train.")
 
 
-def _no_labels(source: Columns, files: Files, rows: int) -> DataError:
+def _make_no_labels_error(source: TableSettings, files: SourceFiles, rows: int) -> DataError:
     return DataError(
-        f"{_named(files, 'path')}: no label in '{source.label}' ({rows} of {rows} rows)."
+        f"{_name_file(files, 'path')}: no label in '{source.label}' ({rows} of {rows} rows)."
     )
 
 
-def _check_filled(ids: pd.Series[str], place: Place, files: Files, name: str) -> None:
+def _check_filled(ids: pd.Series[str], place: RowPlaces, files: SourceFiles, name: str) -> None:
     blank = (ids == "").to_numpy().nonzero()[0].tolist()
     if blank:
         raise DataError(
-            f"{_shown(blank, place, files)}: '{name}' is blank. Leave data.id out to number the"
+            f"{_format_rows(blank, place, files)}: '{name}' is blank. Leave data.id out to number the"
             " rows."
         )
 
 
-def _check_ids(ids: pd.Series[str], place: Place, files: Files, name: str) -> None:
+def _check_ids(ids: pd.Series[str], place: RowPlaces, files: SourceFiles, name: str) -> None:
     _check_filled(ids, place, files, name)
     twice = ids.duplicated(keep=False)
     if twice.any():
         first = ids[twice].iloc[0]
         at = (ids == first).to_numpy().nonzero()[0].tolist()
         raise DataError(
-            f"{_shown(at, place, files)}: the id {first!r} is there {len(at)} times"
+            f"{_format_rows(at, place, files)}: the id {first!r} is there {len(at)} times"
             f" ({ids[twice].nunique()} ids are not unique). Ids tell rows apart; leave data.id out"
             " to number the rows."
         )
 
 
-def _sums(ids: pd.Series[str]) -> npt.NDArray[np.uint64]:
+def _hash_ids(ids: pd.Series[str]) -> npt.NDArray[np.uint64]:
     return pd.util.hash_array(ids.to_numpy(dtype=object), categorize=False)
 
 
-def _check_sums(
-    source: Columns, name: str, files: Files, sums: list[npt.NDArray[np.uint64]], size: int
+def _check_id_hashes(
+    source: TableSettings,
+    name: str,
+    files: SourceFiles,
+    hashes: list[npt.NDArray[np.uint64]],
+    size: int,
 ) -> None:
     """Refuse ids that are there twice, by their sums, of which different ids may share one."""
-    in_order = np.sort(np.concatenate(sums))
+    in_order = np.sort(np.concatenate(hashes))
     twice = np.unique(in_order[1:][in_order[1:] == in_order[:-1]])
     if not twice.size:
         return
     ids, place = [], []
     for key in files:
         number = 0
-        for frame in _read(source, files, key, size):
+        for frame in _read_frames(source, files, key, size):
             found = frame[name].str.strip()
-            at = np.flatnonzero(np.isin(_sums(found), twice))
+            at = np.flatnonzero(np.isin(_hash_ids(found), twice))
             ids += found.iloc[at].tolist()
             place += [(key, number + int(i) + 1) for i in at]
             number += len(frame)
     _check_ids(pd.Series(ids), place, files, name)
 
 
-def _labelled(
-    source: Columns, made: pd.DataFrame, place: Place, files: Files, among: str
+def _drop_unlabeled(
+    source: TableSettings, made: pd.DataFrame, place: RowPlaces, files: SourceFiles, among: str
 ) -> pd.DataFrame:
     """Return the rows that have a label; the rows that were looked at are for the error."""
     without = (made["tag"] == "").to_numpy().nonzero()[0].tolist()
@@ -262,7 +276,7 @@ def _labelled(
         return made
     if source.unlabeled == "error":
         raise DataError(
-            f"{_shown(without, place, files)}: no label in '{source.label}'"
+            f"{_format_rows(without, place, files)}: no label in '{source.label}'"
             f" ({len(without)} of {among}). Leave such rows out with data.unlabeled=drop."
         )
     return made.drop(index=without).reset_index(drop=True)

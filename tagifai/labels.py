@@ -19,7 +19,7 @@ Indices = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 
-def policy(
+def build_label_map(
     counts: Mapping[str, int], accepted: Collection[str], min_freq: int, other: str | None
 ) -> dict[str, str]:
     """Return the label of each tag: its own name or, if not accepted or rare, one common to these.
@@ -40,7 +40,7 @@ def policy(
     return {tag: label for tag, label in labels.items() if label is not None}
 
 
-def apply_policy(
+def assign_labels(
     tags: pd.Series[str], accepted: Collection[str], min_freq: int, other: str | None
 ) -> pd.Series[str]:
     """Return the labels of rows, without those that have none.
@@ -55,7 +55,7 @@ def apply_policy(
         The labels, with the index of `tags`; shape (n,) if there is a common label.
     """
     counts = Counter(tags.dropna().tolist())
-    labels = tags.map(policy(counts, accepted, min_freq, other))
+    labels = tags.map(build_label_map(counts, accepted, min_freq, other))
     return labels.dropna() if other is None else labels.fillna(other)
 
 
@@ -113,7 +113,9 @@ class LabelEncoder:
         return [self.classes[index] for index in indices]
 
 
-def to_known(labels: Sequence[str], classes: Collection[str], other: str | None) -> list[str]:
+def replace_unknown(
+    labels: Sequence[str], classes: Collection[str], other: str | None
+) -> list[str]:
     """Rename labels that the classes do not have to the common label of the rest.
 
     Raises:

@@ -16,7 +16,7 @@ Rule = Callable[[Any], bool]
 
 
 @dataclass(frozen=True)
-class Array:
+class ArraySchema:
     """An array attribute.
 
     Args:
@@ -37,7 +37,7 @@ TERMS = "terms"
 
 
 @dataclass(frozen=True)
-class Layout:
+class EstimatorSchema:
     """What an estimator of one class consists of.
 
     Args:
@@ -52,21 +52,21 @@ class Layout:
     module: str
     parameters: Mapping[str, Rule]
     scalars: Mapping[str, Rule]
-    arrays: Mapping[str, Array | str]
+    arrays: Mapping[str, ArraySchema | str]
     inner: Mapping[str, str]
     dropped: tuple[str, ...] = ()
 
 
-def _of(*types: type) -> Rule:
+def _instance_of(*types: type) -> Rule:
     # Not isinstance, for which True is a number.
     return lambda value: type(value) in types and (type(value) is not float or math.isfinite(value))
 
 
-def _among(*values: Any) -> Rule:
+def _one_of(*values: Any) -> Rule:
     return lambda value: any(type(value) is type(one) and value == one for one in values)
 
 
-def _either(*rules: Rule) -> Rule:
+def _any_of(*rules: Rule) -> Rule:
     return lambda value: any(rule(value) for rule in rules)
 
 
@@ -88,31 +88,36 @@ def _dict_of(key: Rule, rule: Rule) -> Rule:
     )
 
 
-FLAG, WHOLE, NUMBER, TEXT = _of(bool), _of(int), _of(int, float), _of(str)
-NONE = _among(None)
-NORM = _among(None, "l1", "l2")
-PENALTY = _among(None, "l1", "l2", "elasticnet", "deprecated")
-WEIGHTS = _either(_among(None, "balanced"), _dict_of(str.isdecimal, NUMBER))
+FLAG, WHOLE, NUMBER, TEXT = (
+    _instance_of(bool),
+    _instance_of(int),
+    _instance_of(int, float),
+    _instance_of(str),
+)
+NONE = _one_of(None)
+NORM = _one_of(None, "l1", "l2")
+PENALTY = _one_of(None, "l1", "l2", "elasticnet", "deprecated")
+WEIGHTS = _any_of(_one_of(None, "balanced"), _dict_of(str.isdecimal, NUMBER))
 NAME: Rule = lambda value: type(value) is str and value.isidentifier() and "__" not in value  # noqa: E731
 
 ANALYSIS: dict[str, Rule] = {
-    "analyzer": _among("char", "char_wb", "word"),
+    "analyzer": _one_of("char", "char_wb", "word"),
     "binary": FLAG,
-    "decode_error": _among("strict", "ignore", "replace"),
-    "dtype": _among("float64", "float32", "int64"),
+    "decode_error": _one_of("strict", "ignore", "replace"),
+    "dtype": _one_of("float64", "float32", "int64"),
     "encoding": TEXT,
-    "input": _among("content"),
+    "input": _one_of("content"),
     "lowercase": FLAG,
     "ngram_range": _is_range,
     "preprocessor": NONE,
-    "stop_words": _either(_among(None, "english"), _list_of(TEXT)),
-    "strip_accents": _among(None, "ascii", "unicode"),
-    "token_pattern": _of(str, type(None)),
+    "stop_words": _any_of(_one_of(None, "english"), _list_of(TEXT)),
+    "strip_accents": _one_of(None, "ascii", "unicode"),
+    "token_pattern": _instance_of(str, type(None)),
     "tokenizer": NONE,
 }
 COUNTS = ANALYSIS | {
     "max_df": NUMBER,
-    "max_features": _of(int, type(None)),
+    "max_features": _instance_of(int, type(None)),
     "min_df": NUMBER,
     "vocabulary": NONE,
 }
@@ -121,89 +126,89 @@ SOLVING = {
     "class_weight": WEIGHTS,
     "fit_intercept": FLAG,
     "max_iter": WHOLE,
-    "random_state": _of(int, type(None)),
-    "tol": _either(NUMBER, NONE),
-    "verbose": _of(int, bool),
+    "random_state": _instance_of(int, type(None)),
+    "tol": _any_of(NUMBER, NONE),
+    "verbose": _instance_of(int, bool),
 }
-LINEAR: dict[str, Array | str] = {
-    "classes_": Array(("classes",), "iu"),
-    "coef_": Array(("outputs", "features")),
-    "intercept_": Array(("outputs",)),
+LINEAR: dict[str, ArraySchema | str] = {
+    "classes_": ArraySchema(("classes",), "iu"),
+    "coef_": ArraySchema(("outputs", "features")),
+    "intercept_": ArraySchema(("outputs",)),
 }
 _TEXTS, _LINEAR = "sklearn.feature_extraction.text", "sklearn.linear_model"
 
-LAYOUTS: dict[str, Layout] = {
-    "TfidfTransformer": Layout(
+ESTIMATOR_SCHEMAS: dict[str, EstimatorSchema] = {
+    "TfidfTransformer": EstimatorSchema(
         _TEXTS, WEIGHTING, {"n_features_in_": WHOLE},
-        {"idf_": Array(("features",), optional=True)}, {},
+        {"idf_": ArraySchema(("features",), optional=True)}, {},
     ),
-    "CountVectorizer": Layout(
-        _TEXTS, COUNTS, {"fixed_vocabulary_": _among(False)}, {"vocabulary_": TERMS}, {},
+    "CountVectorizer": EstimatorSchema(
+        _TEXTS, COUNTS, {"fixed_vocabulary_": _one_of(False)}, {"vocabulary_": TERMS}, {},
         ("_stop_words_id",),
     ),
-    "TfidfVectorizer": Layout(
-        _TEXTS, COUNTS | WEIGHTING, {"fixed_vocabulary_": _among(False)}, {"vocabulary_": TERMS},
+    "TfidfVectorizer": EstimatorSchema(
+        _TEXTS, COUNTS | WEIGHTING, {"fixed_vocabulary_": _one_of(False)}, {"vocabulary_": TERMS},
         {"_tfidf": "TfidfTransformer"}, ("_stop_words_id",),
     ),
-    "HashingVectorizer": Layout(
+    "HashingVectorizer": EstimatorSchema(
         _TEXTS,
         ANALYSIS | {"alternate_sign": FLAG, "n_features": _is_size, "norm": NORM},
         {}, {}, {},
         ("_stop_words_id",),
     ),
-    "FeatureUnion": Layout(
+    "FeatureUnion": EstimatorSchema(
         "sklearn.pipeline",
         {
             "n_jobs": NONE,
-            "transformer_list": _of(list),
-            "transformer_weights": _either(NONE, _dict_of(NAME, NUMBER)),
+            "transformer_list": _instance_of(list),
+            "transformer_weights": _any_of(NONE, _dict_of(NAME, NUMBER)),
             "verbose": FLAG,
             "verbose_feature_names_out": FLAG,
         },
         {}, {}, {},
     ),
-    "SGDClassifier": Layout(
+    "SGDClassifier": EstimatorSchema(
         _LINEAR,
         SOLVING | {
-            "alpha": NUMBER, "average": _of(bool, int), "early_stopping": FLAG, "epsilon": NUMBER,
-            "eta0": NUMBER, "l1_ratio": _either(NUMBER, NONE), "learning_rate": TEXT, "loss": TEXT,
-            "n_iter_no_change": WHOLE, "n_jobs": _of(int, type(None)), "penalty": PENALTY,
+            "alpha": NUMBER, "average": _instance_of(bool, int), "early_stopping": FLAG, "epsilon": NUMBER,
+            "eta0": NUMBER, "l1_ratio": _any_of(NUMBER, NONE), "learning_rate": TEXT, "loss": TEXT,
+            "n_iter_no_change": WHOLE, "n_jobs": _instance_of(int, type(None)), "penalty": PENALTY,
             "power_t": NUMBER, "shuffle": FLAG, "validation_fraction": NUMBER, "warm_start": FLAG,
         },
         {"n_features_in_": WHOLE, "n_iter_": WHOLE, "t_": NUMBER},
         LINEAR | {
-            "_expanded_class_weight": Array(("classes",), optional=True),
-            "_average_coef": Array(("outputs", "features"), optional=True, flat=True),
-            "_average_intercept": Array(("outputs",), optional=True),
-            "_standard_coef": Array(("outputs", "features"), optional=True, flat=True),
-            "_standard_intercept": Array(("outputs",), optional=True),
+            "_expanded_class_weight": ArraySchema(("classes",), optional=True),
+            "_average_coef": ArraySchema(("outputs", "features"), optional=True, flat=True),
+            "_average_intercept": ArraySchema(("outputs",), optional=True),
+            "_standard_coef": ArraySchema(("outputs", "features"), optional=True, flat=True),
+            "_standard_intercept": ArraySchema(("outputs",), optional=True),
         },
         {},
         # Made anew by whoever goes on training.
         ("_loss_function_",),
     ),
-    "LogisticRegression": Layout(
+    "LogisticRegression": EstimatorSchema(
         _LINEAR,
         SOLVING | {
-            "C": NUMBER, "dual": FLAG, "intercept_scaling": NUMBER, "n_jobs": _of(int, type(None)),
-            "l1_ratio": _either(NUMBER, NONE), "penalty": PENALTY, "solver": TEXT,
+            "C": NUMBER, "dual": FLAG, "intercept_scaling": NUMBER, "n_jobs": _instance_of(int, type(None)),
+            "l1_ratio": _any_of(NUMBER, NONE), "penalty": PENALTY, "solver": TEXT,
             "warm_start": FLAG,
         },
         {"n_features_in_": WHOLE},
-        LINEAR | {"n_iter_": Array(("runs",), "i")},
+        LINEAR | {"n_iter_": ArraySchema(("runs",), "i")},
         {},
     ),
-    "LinearSVC": Layout(
+    "LinearSVC": EstimatorSchema(
         "sklearn.svm",
         SOLVING | {
-            "C": NUMBER, "dual": _either(FLAG, _among("auto")), "intercept_scaling": NUMBER,
-            "loss": TEXT, "multi_class": _among("ovr"), "penalty": PENALTY,
+            "C": NUMBER, "dual": _any_of(FLAG, _one_of("auto")), "intercept_scaling": NUMBER,
+            "loss": TEXT, "multi_class": _one_of("ovr"), "penalty": PENALTY,
         },
         {"n_features_in_": WHOLE, "n_iter_": WHOLE},
         LINEAR,
         {},
     ),
-    "ComplementNB": Layout(
+    "ComplementNB": EstimatorSchema(
         "sklearn.naive_bayes",
         {
             "alpha": NUMBER, "class_prior": NONE, "fit_prior": FLAG, "force_alpha": FLAG,
@@ -211,17 +216,17 @@ LAYOUTS: dict[str, Layout] = {
         },
         {"n_features_in_": WHOLE},
         {
-            "class_count_": Array(("classes",)),
-            "class_log_prior_": Array(("classes",)),
-            "classes_": Array(("classes",), "iu"),
-            "feature_all_": Array(("features",)),
-            "feature_count_": Array(("classes", "features")),
-            "feature_log_prob_": Array(("classes", "features")),
+            "class_count_": ArraySchema(("classes",)),
+            "class_log_prior_": ArraySchema(("classes",)),
+            "classes_": ArraySchema(("classes",), "iu"),
+            "feature_all_": ArraySchema(("features",)),
+            "feature_count_": ArraySchema(("classes", "features")),
+            "feature_log_prob_": ArraySchema(("classes", "features")),
         },
         {},
     ),
 }  # fmt: skip
 """By the name of the class."""
 
-LEAVES = ("CountVectorizer", "HashingVectorizer", "TfidfVectorizer")
+UNION_MEMBERS = ("CountVectorizer", "HashingVectorizer", "TfidfVectorizer")
 """What a union may be of."""

@@ -19,9 +19,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from tagifai.errors import ConfigError
-from tagifai.selection import column
+from tagifai.selection import get_column
 
-NO_INFLUENCE = re.compile(
+IGNORED_PARAMETERS = re.compile(
     r"seed|whitelist"
     r"|(task|tracking|console|cache|plots|paths|sweep)\..*"
     # Where the data are; the digest says which they are.
@@ -29,42 +29,42 @@ NO_INFLUENCE = re.compile(
 )
 """Parameters that do not make a row of their own."""
 
-OBJECTIVE = re.compile(r"objective\..*")
+OBJECTIVE_PARAMETERS = re.compile(r"objective\..*")
 """Parameters that have an influence on the objective only."""
 
-SIZES = ("metrics.model_bytes", "metrics.objective/model_bytes", "tags.model_bytes")
+SIZE_COLUMNS = ("metrics.model_bytes", "metrics.objective/model_bytes", "tags.model_bytes")
 """Where a run may say how large its model is."""
 
 MISSING = "-"
-NAME_LENGTH = 40
-NAMES_SHOWN = 20
+MAX_VALUE_LENGTH = 40
+MAX_SHOWN_ROWS = 20
 
 
 @dataclass(frozen=True)
-class Board:
+class Leaderboard:
     """Rows, the best first.
 
     Args:
-        rows: by label; the columns of `names`, then n, mean, std (NaN for one run), with a baseline
+        rows: by label; the columns of `setting_columns`, then n, mean, std (NaN for one run), with a baseline
             difference, low, high, pairs and interval (what the bounds are), then seconds a run and,
             where it is known, model_bytes. The baseline's own row has no pairs.
-        names: the columns by which rows differ.
+        setting_columns: the columns by which rows differ.
         baseline: label of the row that differences are to.
         interval: of the differences, such as "paired t, 95 %".
-        repeats: runs that do not count, since a later one has the same configuration and seed.
+        duplicates: runs that do not count, since a later one has the same configuration and seed.
     """
 
     rows: pd.DataFrame
-    names: tuple[str, ...]
+    setting_columns: tuple[str, ...]
     baseline: str | None
     interval: str
-    repeats: int
+    duplicates: int
 
 
 # --- what the rows are -------------------------------------------------------------------------
 
 
-def names(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
+def find_varying_settings(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return what runs differ in, beside their seed: options by group, then parameters by key.
 
     A parameter that has one value with each option of its group follows from the option and is
@@ -77,44 +77,46 @@ def names(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     Returns:
         Texts, shape (n, differences); "-" where a run has no such parameter, or no value for it.
     """
-    options = _part(runs, "tags.option.", none="none")
+    options = _extract_columns(runs, "tags.option.", none="none")
     options = {group: of_runs for group, of_runs in options.items() if of_runs.nunique() > 1}
     # A run from before there was a parameter is as one without a value for it.
-    parameters = _part(runs, "params.", none=MISSING)
-    parameters["data.digest"] = _filled(column(runs, "digest").astype(object).str[:8])
+    parameters = _extract_columns(runs, "params.", none=MISSING)
+    parameters["data.digest"] = _fill_missing(get_column(runs, "digest").astype(object).str[:8])
     shown = {
         key: values
         for key, values in sorted(parameters.items())
         if values.nunique() > 1
-        and not NO_INFLUENCE.fullmatch(key)
-        and (metric.startswith("objective") or not OBJECTIVE.fullmatch(key))
-        and not _follows(values, options.get(key.partition(".")[0]))
+        and not IGNORED_PARAMETERS.fullmatch(key)
+        and (metric.startswith("objective") or not OBJECTIVE_PARAMETERS.fullmatch(key))
+        and not _is_implied(values, options.get(key.partition(".")[0]))
     }
     found = pd.DataFrame(dict(sorted(options.items())) | shown, index=runs.index, dtype=object)
-    return found.map(_short)
+    return found.map(_shorten)
 
 
-def _part(runs: pd.DataFrame, prefix: str, none: str) -> dict[str, pd.Series[Any]]:
+def _extract_columns(runs: pd.DataFrame, prefix: str, none: str) -> dict[str, pd.Series[Any]]:
     kept = [name for name in map(str, runs) if name.startswith(prefix)]
-    return {name.removeprefix(prefix): _filled(runs[name]).replace("None", none) for name in kept}
+    return {
+        name.removeprefix(prefix): _fill_missing(runs[name]).replace("None", none) for name in kept
+    }
 
 
-def _filled(values: pd.Series[Any]) -> pd.Series[Any]:
+def _fill_missing(values: pd.Series[Any]) -> pd.Series[Any]:
     return values.astype(object).where(values.notna(), MISSING)
 
 
-def _follows(values: pd.Series[Any], options: pd.Series[Any] | None) -> bool:
+def _is_implied(values: pd.Series[Any], options: pd.Series[Any] | None) -> bool:
     return options is not None and bool((values.groupby(options).nunique() <= 1).all())
 
 
-def _short(value: str) -> str:
+def _shorten(value: str) -> str:
     """Return a value that can stand in a table; long ones that differ stay different."""
-    if len(value) <= NAME_LENGTH:
+    if len(value) <= MAX_VALUE_LENGTH:
         return value
     return f"{value[:24]}…{hashlib.sha256(value.encode()).hexdigest()[:8]}"
 
 
-def label(values: Mapping[str, str]) -> str:
+def format_row_name(values: Mapping[str, str]) -> str:
     """Return the name of a row, such as "model=sgd, model.alpha=0.1"."""
     return ", ".join(f"{key}={value}" for key, value in values.items()) or "all"
 
@@ -122,14 +124,14 @@ def label(values: Mapping[str, str]) -> str:
 # --- the figures -------------------------------------------------------------------------------
 
 
-def rank(
+def build(
     runs: pd.DataFrame,
     metric: str,
     *,
     maximize: bool = True,
     baseline: str | None = None,
     confidence: float = 0.95,
-) -> Board:
+) -> Leaderboard:
     """Make a row of the runs that differ only in their seed, and rank the rows by their mean.
 
     Args:
@@ -142,52 +144,56 @@ def rank(
     Raises:
         ConfigError: the baseline is no row, or more than one.
     """
-    named = names(runs, metric)
-    labels = pd.Series([label(dict(row)) for _, row in named.iterrows()], runs.index, dtype=object)
+    named = find_varying_settings(runs, metric)
+    labels = pd.Series(
+        [format_row_name(dict(row)) for _, row in named.iterrows()], runs.index, dtype=object
+    )
     rows = named.set_axis(labels)[~labels.duplicated().to_numpy()].sort_index()
-    latest = _latest(runs, labels)
+    latest = _select_latest(runs, labels)
     by_row = labels[latest.index]
-    parts = [rows, _spread(latest[f"metrics.{metric}"], by_row)]
+    parts = [rows, _compute_spread(latest[f"metrics.{metric}"], by_row)]
     against = None
     if baseline is not None:
-        against = find(baseline, rows, dict(zip(runs["run_id"], labels, strict=True)))
-        parts.append(differences(latest, metric, by_row, against, confidence))
-    parts.append(_costs(latest, by_row))
+        against = find_baseline(baseline, rows, dict(zip(runs["run_id"], labels, strict=True)))
+        parts.append(compute_differences(latest, metric, by_row, against, confidence))
+    parts.append(_compute_costs(latest, by_row))
     table = pd.concat([part.loc[rows.index] for part in parts], axis="columns")
     table = table.sort_values("mean", ascending=not maximize, kind="stable")
     repeats = len(runs) - len(latest)
-    return Board(table, tuple(map(str, named)), against, interval(confidence), repeats)
+    return Leaderboard(
+        table, tuple(map(str, named)), against, describe_interval(confidence), repeats
+    )
 
 
-def interval(confidence: float) -> str:
+def describe_interval(confidence: float) -> str:
     """Return the name of the intervals, such as "paired t, 95 %"."""
     return f"paired t, {100 * confidence:g} %"
 
 
-def _latest(runs: pd.DataFrame, labels: pd.Series[Any]) -> pd.DataFrame:
+def _select_latest(runs: pd.DataFrame, labels: pd.Series[Any]) -> pd.DataFrame:
     """Return one run of each row and seed, the latest: the same again is no further evidence."""
     ordered = runs.sort_values("start", kind="stable")
-    seeds = column(ordered, "params.seed")
+    seeds = get_column(ordered, "params.seed")
     again = pd.DataFrame({"row": labels, "seed": seeds}).loc[ordered.index].duplicated(keep="last")
     return ordered[~again | seeds.isna()]
 
 
-def _spread(values: pd.Series[float], by_row: pd.Series[Any]) -> pd.DataFrame:
+def _compute_spread(values: pd.Series[float], by_row: pd.Series[Any]) -> pd.DataFrame:
     found = values.astype(float).groupby(by_row).agg(["size", "mean", "std"])
     return found.rename(columns={"size": "n"})
 
 
-def _costs(runs: pd.DataFrame, by_row: pd.Series[Any]) -> pd.DataFrame:
+def _compute_costs(runs: pd.DataFrame, by_row: pd.Series[Any]) -> pd.DataFrame:
     """Return the mean seconds of a run and, where any run says so, the mean size of its model."""
     sizes = pd.Series(math.nan, runs.index)
-    for name in SIZES:
-        sizes = sizes.fillna(pd.to_numeric(column(runs, name), errors="coerce"))
+    for name in SIZE_COLUMNS:
+        sizes = sizes.fillna(pd.to_numeric(get_column(runs, name), errors="coerce"))
     costs = pd.DataFrame({"seconds": runs["seconds"].astype(float), "model_bytes": sizes})
     means = costs.groupby(by_row).mean()
     return means if sizes.notna().any() else means[["seconds"]]
 
 
-def differences(
+def compute_differences(
     runs: pd.DataFrame,
     metric: str,
     by_row: pd.Series[Any],
@@ -213,8 +219,8 @@ def differences(
     table = pd.DataFrame(
         {
             "row": by_row,
-            "seed": column(runs, "params.seed"),
-            "digest": column(runs, "digest"),
+            "seed": get_column(runs, "params.seed"),
+            "digest": get_column(runs, "digest"),
             "value": runs[f"metrics.{metric}"].astype(float),
         }
     )
@@ -224,17 +230,21 @@ def differences(
     others = [name for name in by_row.unique() if name != baseline]
     gains = {name: pairs.loc[pairs["row"] == name, "gain"].to_numpy() for name in others}
     found = pd.DataFrame(
-        [paired_t(gains[name], confidence) for name in others],
+        [compute_paired_t(gains[name], confidence) for name in others],
         index=pd.Index(others, dtype=object),
         columns=["difference", "low", "high"],
         dtype=float,
     )
     found["pairs"] = pd.array([len(gains[name]) for name in others], dtype="Int64")
-    found["interval"] = [None if math.isnan(low) else interval(confidence) for low in found["low"]]
+    found["interval"] = [
+        None if math.isnan(low) else describe_interval(confidence) for low in found["low"]
+    ]
     return found.reindex([*others, baseline])
 
 
-def paired_t(gains: npt.NDArray[np.float64], confidence: float) -> tuple[float, float, float]:
+def compute_paired_t(
+    gains: npt.NDArray[np.float64], confidence: float
+) -> tuple[float, float, float]:
     """Return the mean of paired differences and the bounds of Student's t interval of it.
 
     Args:
@@ -256,7 +266,7 @@ def paired_t(gains: npt.NDArray[np.float64], confidence: float) -> tuple[float, 
     return mean, mean - half, mean + half
 
 
-def find(baseline: str, rows: pd.DataFrame, by_run: Mapping[str, str]) -> str:
+def find_baseline(baseline: str, rows: pd.DataFrame, by_run: Mapping[str, str]) -> str:
     """Return the label of the row that a baseline means.
 
     Args:
@@ -280,8 +290,8 @@ def find(baseline: str, rows: pd.DataFrame, by_run: Mapping[str, str]) -> str:
     if len(matches) == 1:
         return matches[0]
     among = matches or [str(name) for name in rows.index]
-    listed = "; ".join(among[:NAMES_SHOWN])
-    more = f"; and {len(among) - NAMES_SHOWN} more" if len(among) > NAMES_SHOWN else ""
+    listed = "; ".join(among[:MAX_SHOWN_ROWS])
+    more = f"; and {len(among) - MAX_SHOWN_ROWS} more" if len(among) > MAX_SHOWN_ROWS else ""
     what = f"{len(matches)} rows are" if matches else "no row is"
     raise ConfigError(
         f"task.baseline = {baseline!r}: {what} named so. Give one of these, or the id of a run"

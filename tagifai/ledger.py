@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from tagifai import liveness, lookup, store
-from tagifai.errors import ConfigError, DataError, TrackingError, nearest
-from tagifai.leftovers import ENDED, Run
+from tagifai.errors import ConfigError, DataError, TrackingError, suggest_closest
+from tagifai.leftovers import ENDED, RunInfo
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
     from mlflow.entities import Run as MlflowRun
     from mlflow.entities.model_registry import ModelVersion
 
-MODELS_A_PAGE = 100
-VERSIONS_A_PAGE = 1000
-MLFLOWS_OWN = "Default"
+MODELS_PER_PAGE = 100
+VERSIONS_PER_PAGE = 1000
+DEFAULT_EXPERIMENT = "Default"
 """The experiment that every store has."""
 
 
-class Ledger:
+class RunInventory:
     """The runs of a tracking store.
 
     Every failure of the store is a `TrackingError`.
@@ -40,55 +40,57 @@ class Ledger:
 
     def __init__(self, uri: str, stores: Path) -> None:
         try:
-            self._client = store.existing(uri)
+            self._client = store.connect_existing(uri)
         except DataError as error:
             raise TrackingError(str(error)) from None
         self._stores = stores
 
-    def runs(self, experiment: str) -> list[Run]:
+    def list_runs(self, experiment: str) -> list[RunInfo]:
         """Return the runs of an experiment that are not deleted.
 
         Raises:
             ConfigError: there are experiments, and this is none of them.
         """
-        with store.guarded():
+        with store.translate_errors():
             found = self._client.get_experiment_by_name(experiment)
         if found is None:
-            self._refuse(experiment)
+            self._refuse_experiment(experiment)
             return []
         if found.lifecycle_stage != "active":
             return []
-        return [_run(run) for run in lookup.search(self._client, found.experiment_id, "")]
+        return [_make_run(run) for run in lookup.search_runs(self._client, found.experiment_id, "")]
 
-    def _refuse(self, experiment: str) -> None:
-        with store.guarded():
-            known = {found.name for found in self._client.search_experiments()} - {MLFLOWS_OWN}
+    def _refuse_experiment(self, experiment: str) -> None:
+        with store.translate_errors():
+            known = {found.name for found in self._client.search_experiments()} - {
+                DEFAULT_EXPERIMENT
+            }
         if known:
             raise ConfigError(
                 f"tracking.experiment = {experiment!r}: there is no such experiment in the tracking"
-                f" store.{nearest(experiment, known)} There are: {', '.join(sorted(known))}."
+                f" store.{suggest_closest(experiment, known)} There are: {', '.join(sorted(known))}."
             )
 
-    def run(self, run_id: str) -> Run | None:
+    def get_run(self, run_id: str) -> RunInfo | None:
         """Return a run, deleted or not, or None if the store has none of this id."""
         from mlflow.exceptions import MlflowException
 
-        with store.guarded():
+        with store.translate_errors():
             try:
-                return _run(self._client.get_run(run_id))
+                return _make_run(self._client.get_run(run_id))
             except MlflowException as error:
                 if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     raise
         return None
 
-    def registered(self) -> set[str]:
+    def list_registered_ids(self) -> set[str]:
         """Return what the versions of all registered models name: ids of runs and of models."""
         versions: list[ModelVersion] = []
         token: str | None = None
-        with store.guarded():
+        with store.translate_errors():
             while True:
                 page = self._client.search_model_versions(
-                    max_results=VERSIONS_A_PAGE, page_token=token
+                    max_results=VERSIONS_PER_PAGE, page_token=token
                 )
                 versions += page
                 token = page.token
@@ -99,7 +101,7 @@ class Ledger:
         parts = {part for v in versions for part in re.split(r"[/:]+", v.source or "")}
         return {name for name in named | parts if name}
 
-    def models(self, experiments: Collection[str], run_id: str = "") -> dict[str, list[str]]:
+    def list_models(self, experiments: Collection[str], run_id: str = "") -> dict[str, list[str]]:
         """Return the ids of MLflow's logged models by the run that made them.
 
         Args:
@@ -109,10 +111,10 @@ class Ledger:
         wanted = f"source_run_id = '{run_id}'" if run_id else None
         models: list[LoggedModel] = []
         token: str | None = None
-        with store.guarded():
+        with store.translate_errors():
             while experiments:
                 page = self._client.search_logged_models(
-                    list(experiments), wanted, max_results=MODELS_A_PAGE, page_token=token
+                    list(experiments), wanted, max_results=MODELS_PER_PAGE, page_token=token
                 )
                 models += page
                 token = page.token
@@ -124,33 +126,33 @@ class Ledger:
         return found
 
     @contextmanager
-    def settled(self, run_id: str) -> Iterator[Run | None]:
+    def lock_run(self, run_id: str) -> Iterator[RunInfo | None]:
         """Keep a run as it is for a block, and give what it is now; None if it is under way.
 
         Nobody can make or reopen a run in the meantime.
         """
         with FileLock(self._stores / ".tracking.lock"):
-            found = self.run(run_id)
+            found = self.get_run(run_id)
             if found is None or found.status not in ENDED:
                 yield None
                 return
-            with liveness.held(self._stores / "running", run_id) as ours:
+            with liveness.hold(self._stores / "running", run_id) as ours:
                 yield found if ours else None
 
     def delete_run(self, run_id: str) -> None:
         """Mark a run as deleted."""
-        with store.guarded():
+        with store.translate_errors():
             self._client.delete_run(run_id)
 
     def delete_model(self, model_id: str) -> None:
         """Mark a logged model as deleted."""
-        with store.guarded():
+        with store.translate_errors():
             self._client.delete_logged_model(model_id)
 
 
-def _run(run: MlflowRun) -> Run:
+def _make_run(run: MlflowRun) -> RunInfo:
     info, tags = run.info, run.data.tags
-    return Run(
+    return RunInfo(
         id=info.run_id,
         experiment=info.experiment_id,
         status=info.status,

@@ -12,12 +12,12 @@ ENDED = ("FINISHED", "FAILED", "KILLED")
 """What a run is in the tracking store when nobody is at it any more."""
 
 DAY_SECONDS = 86_400
-QUIET_SECONDS = 3_600
+IDLE_SECONDS = 3_600
 """Without a change for so long, an output folder without a mark of its run counts as left."""
 
 
 @dataclass(frozen=True)
-class Run:
+class RunInfo:
     """What the tracking store says of a run.
 
     Args:
@@ -42,7 +42,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Item:
+class DiskEntry:
     """A file or folder with all that is in it.
 
     Args:
@@ -57,7 +57,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Leftover:
+class RemovalCandidate:
     """What can go.
 
     Args:
@@ -75,7 +75,7 @@ class Leftover:
     changed: float = 0.0
 
 
-def why_useless(run: Run) -> str | None:
+def get_failure(run: RunInfo) -> str | None:
     """Return how a run came to nothing, or None if it did not, or is under way."""
     if not run.active or run.status not in ENDED:
         return None
@@ -84,95 +84,95 @@ def why_useless(run: Run) -> str | None:
     return None if run.status == "FINISHED" else run.status
 
 
-def useless(found: Sequence[Run], kept: Collection[str]) -> list[Run]:
+def select_failed_runs(runs: Sequence[RunInfo], protected: Collection[str]) -> list[RunInfo]:
     """Return the runs that came to nothing, but not a search's that is under way.
 
     A parent stays as long as one of its children does.
 
     Args:
-        found: all runs of an experiment.
-        kept: ids of runs that stay in any case.
+        runs: all runs of an experiment.
+        protected: ids of runs that stay in any case.
     """
-    under_way = {run.id for run in found if run.status not in ENDED}
+    under_way = {run.id for run in runs if run.status not in ENDED}
     going = {
         run.id
-        for run in found
-        if why_useless(run) and run.id not in kept and run.parent not in under_way
+        for run in runs
+        if get_failure(run) and run.id not in protected and run.parent not in under_way
     }
-    while parents := going & {run.parent for run in found if run.id not in going}:
+    while parents := going & {run.parent for run in runs if run.id not in going}:
         going -= parents
-    return [run for run in found if run.id in going]
+    return [run for run in runs if run.id in going]
 
 
-def is_spare(run: Run, kept: Collection[str], latest_since: float | None) -> bool:
+def is_model_unused(run: RunInfo, protected: Collection[str], latest_since: float | None) -> bool:
     """Return whether nobody needs the model of a run.
 
     Args:
         run: that has one.
-        kept: ids of the runs whose models stay: the latest, those registered, those imported.
+        protected: ids of the runs whose models stay: the latest, those registered, those imported.
         latest_since: when the latest run was named, in seconds since 1970. A run that ended later
             may be about to be named.
     """
-    if run.id in kept or run.status not in ENDED:
+    if run.id in protected or run.status not in ENDED:
         return False
     return run.ended is not None and latest_since is not None and run.ended < latest_since
 
 
-def folders(
-    found: Iterable[Item],
+def select_output_folders(
+    entries: Iterable[DiskEntry],
     busy: Collection[str],
     now: float,
     days: float,
     max_bytes: float | None,
-) -> list[Leftover]:
+) -> list[RemovalCandidate]:
     """Return the output folders that are old, and the oldest beyond what all may hold together.
 
     Args:
-        found: all of them.
+        entries: all of them.
         busy: names of those with a run under way.
         now: seconds since 1970.
         days: without a change, after which one is old.
         max_bytes: of all folders together, or None.
     """
-    by_age = sorted(found, key=lambda item: (item.changed, item.name))
+    by_age = sorted(entries, key=lambda item: (item.changed, item.name))
     left = sum(item.bytes for item in by_age)
     going = []
     for item in by_age:
-        if item.name in busy or now - item.changed < QUIET_SECONDS:
+        if item.name in busy or now - item.changed < IDLE_SECONDS:
             continue
         is_old = _age_days(item, now) > days
         if is_old or (max_bytes is not None and left > max_bytes):
             why = _age(item, now) if is_old else "beyond task.max_gb"
-            going.append(of_item(FOLDER, item, why))
+            going.append(make_candidate(FOLDER, item, why))
             left -= item.bytes
     return going
 
 
-def caches(
-    found: Iterable[Item], now: float, days: float, *, all_of_them: bool = False
-) -> list[Leftover]:
+def select_caches(
+    entries: Iterable[DiskEntry], now: float, days: float, *, all_of_them: bool = False
+) -> list[RemovalCandidate]:
     """Return what of the caches has not been used for so many days, or all of it."""
     if all_of_them:
-        return [of_item(CACHE, item, "all caches") for item in found]
-    old = (item for item in found if _age_days(item, now) > days)
-    return [of_item(CACHE, item, _age(item, now)) for item in old]
+        return [make_candidate(CACHE, item, "all caches") for item in entries]
+    old = (item for item in entries if _age_days(item, now) > days)
+    return [make_candidate(CACHE, item, _age(item, now)) for item in old]
 
 
-def partial(found: Iterable[Item], now: float) -> list[Leftover]:
+def select_unfinished_writes(entries: Iterable[DiskEntry], now: float) -> list[RemovalCandidate]:
     """Return what writing has left half done, more than a day ago."""
-    old = (item for item in found if _age_days(item, now) > 1)
-    return [of_item(PARTIAL, item, _age(item, now)) for item in old]
+    old = (item for item in entries if _age_days(item, now) > 1)
+    return [make_candidate(PARTIAL, item, _age(item, now)) for item in old]
 
 
-def of_item(kind: str, item: Item, why: str) -> Leftover:
+def make_candidate(kind: str, entry: DiskEntry, why: str) -> RemovalCandidate:
     """Return an item as what can go."""
-    return Leftover(kind, item.name, item.bytes, why, item.changed)
+    return RemovalCandidate(kind, entry.name, entry.bytes, why, entry.changed)
 
 
-def _age_days(item: Item, now: float) -> float:
+def _age_days(item: DiskEntry, now: float) -> float:
     return (now - item.changed) / DAY_SECONDS
 
 
-def _age(item: Item, now: float) -> str:
+def _age(item: DiskEntry, now: float) -> str:
     days = _age_days(item, now)
     return f"{days:.0f} days" if days >= 2 else f"{days * 24:.0f} hours"

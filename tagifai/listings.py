@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     # For types only: the header is to be there before scikit-learn is.
     from tagifai.metrics import Performance, Scores
 
-NAMES = 15
+NAME_WIDTH = 15
 """Columns that names take, with the blanks behind them."""
 
-OPTIONS = 14
+OPTION_WIDTH = 14
 """Columns that the options of the header take; longer ones push their settings to the right."""
 
-Settings = tuple[str | None, Mapping[str, Any]]
+GroupSettings = tuple[str | None, Mapping[str, Any]]
 """The chosen option of a group, and its settings."""
 
 
-def setting_line(name: str, group: Settings, chosen: Collection[str]) -> Text:
+def format_setting_line(name: str, group: GroupSettings, chosen: Collection[str]) -> Text:
     """Return a line of the header.
 
     Args:
@@ -35,26 +35,26 @@ def setting_line(name: str, group: Settings, chosen: Collection[str]) -> Text:
         chosen: settings that somebody asked for, which come first, before a dot.
     """
     option, settings = group
-    values = {k: f"{k}={brief(v)}" for k, v in settings.items() if v is not None}
+    values = {k: f"{k}={shorten_value(v)}" for k, v in settings.items() if v is not None}
     first = ", ".join(text for key, text in values.items() if key in chosen)
     rest = ", ".join(text for key, text in values.items() if key not in chosen)
-    line = Text.assemble((_padded(name, NAMES), "cyan"))
+    line = Text.assemble((_pad(name, NAME_WIDTH), "cyan"))
     if option is not None:
-        line.append(_padded(option, OPTIONS) if values else option)
+        line.append(_pad(option, OPTION_WIDTH) if values else option)
     line.append(first, style="bold")
     line.append(" · " if first and rest else "", style="dim")
     line.append(rest, style="dim")
     return line
 
 
-def fact(name: str, text: str, style: str = "") -> Text:
+def format_fact(name: str, text: str, style: str = "") -> Text:
     """Return a name and what there is to say, in one line."""
     return Text.assemble(
-        (_padded(f"{name}:", NAMES) if name else " " * NAMES, "cyan"), (text, style)
+        (_pad(f"{name}:", NAME_WIDTH) if name else " " * NAME_WIDTH, "cyan"), (text, style)
     )
 
 
-def hanging(line: Text, console: Console, indent: int) -> Iterator[Text]:
+def wrap_line(line: Text, console: Console, indent: int) -> Iterator[Text]:
     """Yield a line in lines that fit a console, indented from the second one on."""
     first, rest = line.divide([indent])
     for number, piece in enumerate(rest.wrap(console, max(20, console.width - indent))):
@@ -62,51 +62,57 @@ def hanging(line: Text, console: Console, indent: int) -> Iterator[Text]:
         yield Text.assemble(first if number == 0 else " " * indent, piece)
 
 
-def _padded(text: str, columns: int) -> str:
+def _pad(text: str, columns: int) -> str:
     """Return a text with the blanks that fill its columns, and two at least."""
     return text + " " * max(2, columns - cell_len(text))
 
 
-def grid(columns: Sequence[str], names: Collection[int], fold: bool = False) -> Table:
+def make_empty(columns: Sequence[str], text_columns: Collection[int], fold: bool = False) -> Table:
     """Return an empty table.
 
     Args:
         columns: heads.
-        names: columns of texts, to the left and folded; the others are of figures, to the right.
+        text_columns: columns of texts, to the left and folded; the others are of figures, to the right.
         fold: figures too, rather than cut them off.
     """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
     for number, name in enumerate(columns):
-        if number in names:
+        if number in text_columns:
             table.add_column(Text(name), overflow="fold")
         else:
             table.add_column(Text(name), justify="right", no_wrap=not fold, overflow="fold")
     return table
 
 
-def rows(columns: Sequence[str], cells: Sequence[Sequence[str]], *, fold: bool) -> Table:
+def make_results(columns: Sequence[str], cells: Sequence[Sequence[str]], *, fold: bool) -> Table:
     """Return a table with figures, and texts in the last column."""
-    table = grid(columns, {len(columns) - 1}, fold)
+    table = make_empty(columns, {len(columns) - 1}, fold)
     for row in cells:
         table.add_row(*map(Text, row))
     return table
 
 
-def ranking(names: Mapping[str, Sequence[str]], figures: Mapping[str, Sequence[str]]) -> Table:
+def make_leaderboard(
+    names: Mapping[str, Sequence[str]], numbers: Mapping[str, Sequence[str]]
+) -> Table:
     """Return a table with names to the left and figures to the right."""
-    table = grid([*names, *figures], range(len(names)))
-    for row in zip(*names.values(), *figures.values(), strict=True):
+    table = make_empty([*names, *numbers], range(len(names)))
+    for row in zip(*names.values(), *numbers.values(), strict=True):
         table.add_row(*map(Text, row))
     return table
 
 
-def rankings(
-    names: Mapping[str, Sequence[str]], figures: Mapping[str, Sequence[str]]
+def make_leaderboard_variants(
+    names: Mapping[str, Sequence[str]], numbers: Mapping[str, Sequence[str]]
 ) -> Iterator[Table]:
     """Yield tables of the same, the last one for least room."""
-    yield ranking(names, figures)
-    yield ranking({name.replace(".", ".\n"): texts for name, texts in names.items()}, figures)
-    yield ranking({"": ["\n".join(row) for row in _pairs(names)]} if names else {}, figures)
+    yield make_leaderboard(names, numbers)
+    yield make_leaderboard(
+        {name.replace(".", ".\n"): texts for name, texts in names.items()}, numbers
+    )
+    yield make_leaderboard(
+        {"": ["\n".join(row) for row in _pairs(names)]} if names else {}, numbers
+    )
 
 
 def _pairs(columns: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
@@ -115,36 +121,38 @@ def _pairs(columns: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
         yield [f"{name}={text}" for name, text in zip(columns, row, strict=True)]
 
 
-def scores(performance: Performance, name: Callable[[str], str] = str) -> Table:
+def make_scores(performance: Performance, format_name: Callable[[str], str] = str) -> Table:
     """Return a table of all rows, each class and each slice.
 
     Args:
         performance: the scores.
-        name: gives a name as it is shown, which may have several lines.
+        format_name: gives a name as it is shown, which may have several lines.
     """
-    table = grid(["", "precision", "recall", "f1", "samples"], {0})
+    table = make_empty(["", "precision", "recall", "f1", "samples"], {0})
     for label, found in performance["class"].items():
-        table.add_row(Text(name(label)), *_figures(found))
+        table.add_row(Text(format_name(label)), *_format_scores(found))
     table.add_section()
-    table.add_row(name("overall (weighted)"), *_figures(performance["overall"]), style="bold")
+    table.add_row(
+        format_name("overall (weighted)"), *_format_scores(performance["overall"]), style="bold"
+    )
     if performance["slices"]:
         table.add_section()
     for label, found in performance["slices"].items():
-        table.add_row(Text(name(f"slice {label}")), *_figures(found), style="dim")
+        table.add_row(Text(format_name(f"slice {label}")), *_format_scores(found), style="dim")
     return table
 
 
-def in_lines(name: str, columns: int) -> str:
+def wrap_name(name: str, columns: int) -> str:
     """Return a name in lines of so many columns, broken at blanks and hyphens where it has any."""
     return "\n".join(textwrap.wrap(name, columns)) or name
 
 
-def _figures(found: Scores) -> list[str]:
-    values = [found["precision"], found["recall"], found["f1"]]
-    return [*(f"{value:.4f}" for value in values), str(found["num_samples"])]
+def _format_scores(scores: Scores) -> list[str]:
+    values = [scores["precision"], scores["recall"], scores["f1"]]
+    return [*(f"{value:.4f}" for value in values), str(scores["num_samples"])]
 
 
-def brief(value: Any) -> str:
+def shorten_value(value: Any) -> str:
     """Return a value as it is shown: long lists by their length, long texts by both ends."""
     if isinstance(value, list | tuple) and len(value) > 6:
         return f"[{len(value)} items]"

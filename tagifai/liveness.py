@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 @contextmanager
-def held(folder: Path, key: str) -> Iterator[bool]:
+def hold(folder: Path, key: str) -> Iterator[bool]:
     """Hold the lock of a mark for a block; give whether it is this process that holds it.
 
     Args:
@@ -37,7 +37,7 @@ def held(folder: Path, key: str) -> Iterator[bool]:
         lock.release()
 
 
-def mark(folder: Path, key: str, run_id: str, uri: str) -> None:
+def write_mark(folder: Path, key: str, run_id: str, uri: str) -> None:
     """Mark a run as under way, for as long as somebody holds the lock of this key.
 
     Args:
@@ -52,13 +52,13 @@ def mark(folder: Path, key: str, run_id: str, uri: str) -> None:
     path.write_text(json.dumps({"run_id": run_id, "uri": uri}), encoding="utf-8")
 
 
-def unmark(folder: Path, key: str) -> None:
+def remove_mark(folder: Path, key: str) -> None:
     """Take a mark away."""
     (folder / f"{key}.run").unlink(missing_ok=True)
 
 
 @contextmanager
-def marked(folder: Path, run_id: str, uri: str) -> Iterator[Callable[[], None] | None]:
+def hold_mark(folder: Path, run_id: str, uri: str) -> Iterator[Callable[[], None] | None]:
     """Mark a run as under way for a block, and give a function that takes the mark away.
 
     The block calls it when the run is closed. A mark that is left is found by `reap`. A run that
@@ -69,13 +69,13 @@ def marked(folder: Path, run_id: str, uri: str) -> Iterator[Callable[[], None] |
         run_id: the run.
         uri: of the store that has it.
     """
-    with held(folder, run_id) as ours:
+    with hold(folder, run_id) as ours:
         if ours:
-            mark(folder, run_id, run_id, uri)
-        yield (lambda: unmark(folder, run_id)) if ours else None
+            write_mark(folder, run_id, run_id, uri)
+        yield (lambda: remove_mark(folder, run_id)) if ours else None
 
 
-def reap(folder: Path, close: Callable[[str, str], bool]) -> list[str]:
+def close_orphaned(folder: Path, close: Callable[[str, str], bool]) -> list[str]:
     """Close the runs whose process is gone.
 
     Args:
@@ -87,7 +87,7 @@ def reap(folder: Path, close: Callable[[str, str], bool]) -> list[str]:
     """
     closed = []
     for path in sorted(folder.glob("*.run")):
-        with held(folder, path.stem) as ours:
+        with hold(folder, path.stem) as ours:
             if not ours or not path.exists():
                 continue
             run_id, uri = _read(path)
@@ -97,7 +97,7 @@ def reap(folder: Path, close: Callable[[str, str], bool]) -> list[str]:
     return closed
 
 
-def marks(folder: Path) -> list[str]:
+def list_marked(folder: Path) -> list[str]:
     """Return the ids of the runs that are marked as under way."""
     found = []
     for path in sorted(folder.glob("*.run")):

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tagifai import store
-from tagifai.errors import ConfigError, nearest
+from tagifai.errors import ConfigError, suggest_closest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-RUNS_A_PAGE = 1000
+RUNS_PER_PAGE = 1000
 """What MLflow gives at a time unless told otherwise."""
 
 COLUMNS = ("run_id", "name", "status", "parent", "start", "seconds", "digest")
 
 
-def runs(
+def load_runs(
     uri: str, experiment: str, *, parent: str | None = None, filter: str | None = None
 ) -> pd.DataFrame:
     """Return the runs of an experiment that are not deleted, the latest first.
@@ -40,12 +40,14 @@ def runs(
         ConfigError: no such experiment, or a filter that MLflow does not accept.
         TrackingError: the store does not answer, or fails.
     """
-    client = store.existing(uri)
-    found = search(client, _experiment_id(client, experiment), _filter(parent, filter))
-    return table(found)
+    client = store.connect_existing(uri)
+    found = search_runs(
+        client, _get_experiment_id(client, experiment), _build_filter(parent, filter)
+    )
+    return make_table(found)
 
 
-def unfinished(uri: str, parent: str) -> dict[str, tuple[str, dict[str, str]]]:
+def find_unfinished_children(uri: str, parent: str) -> dict[str, tuple[str, dict[str, str]]]:
     """Return status and tags of the children of a run that are open, or say so of their trial.
 
     Args:
@@ -60,32 +62,36 @@ def unfinished(uri: str, parent: str) -> dict[str, tuple[str, dict[str, str]]]:
     """
     # A run whose process is gone may have been closed by who knew nothing of trials.
     wanted = ("attributes.status = 'RUNNING'", "tags.`trial.state` = 'RUNNING'")
-    with store.guarded():
+    with store.translate_errors():
         client = store.connect(uri)
         experiment_id = client.get_run(parent).info.experiment_id
-        found = [run for w in wanted for run in search(client, experiment_id, _filter(parent, w))]
+        found = [
+            run
+            for w in wanted
+            for run in search_runs(client, experiment_id, _build_filter(parent, w))
+        ]
     return {run.info.run_id: (run.info.status, run.data.tags) for run in found}
 
 
-def _filter(parent: str | None, filter: str | None) -> str:
+def _build_filter(parent: str | None, filter: str | None) -> str:
     children = f"tags.mlflow.parentRunId = '{parent}'" if parent is not None else None
     return " AND ".join(part for part in (filter, children) if part)
 
 
-def _experiment_id(client: MlflowClient, name: str) -> str:
-    with store.guarded():
+def _get_experiment_id(client: MlflowClient, name: str) -> str:
+    with store.translate_errors():
         found = client.get_experiment_by_name(name)
         if found is not None and found.lifecycle_stage == "active":
             return str(found.experiment_id)
         known = [experiment.name for experiment in client.search_experiments()]
     what = "there is no such experiment" if found is None else "this experiment was deleted"
     raise ConfigError(
-        f"task.experiment = {name!r}: {what} in the tracking store.{nearest(name, known)}"
+        f"task.experiment = {name!r}: {what} in the tracking store.{suggest_closest(name, known)}"
         f" There are: {', '.join(known) or 'none'}."
     )
 
 
-def search(client: MlflowClient, experiment_id: str, filter: str) -> list[Run]:
+def search_runs(client: MlflowClient, experiment_id: str, filter: str) -> list[Run]:
     """Return all runs that a filter finds, page by page.
 
     Args:
@@ -99,20 +105,20 @@ def search(client: MlflowClient, experiment_id: str, filter: str) -> list[Run]:
     found: list[Run] = []
     token: str | None = None
     while True:
-        page = _page(client, experiment_id, filter, token)
+        page = _fetch_page(client, experiment_id, filter, token)
         found += page
         token = page.token
         if not token:
             return found
 
 
-def _page(client: MlflowClient, experiment_id: str, filter: str, token: str | None) -> Any:
+def _fetch_page(client: MlflowClient, experiment_id: str, filter: str, token: str | None) -> Any:
     from mlflow.exceptions import MlflowException
 
-    with store.guarded():
+    with store.translate_errors():
         try:
             return client.search_runs(
-                [experiment_id], filter, max_results=RUNS_A_PAGE, page_token=token
+                [experiment_id], filter, max_results=RUNS_PER_PAGE, page_token=token
             )
         except MlflowException as error:
             if error.error_code != "INVALID_PARAMETER_VALUE":
@@ -124,13 +130,13 @@ def _page(client: MlflowClient, experiment_id: str, filter: str, token: str | No
     )
 
 
-def table(found: list[Run]) -> pd.DataFrame:
+def make_table(runs: list[Run]) -> pd.DataFrame:
     """Return runs as a table; columns as in `runs`."""
-    records = [_record(run) for run in found]
+    records = [_make_record(run) for run in runs]
     return pd.DataFrame(records, columns=None if records else list(COLUMNS))
 
 
-def _record(run: Run) -> dict[str, Any]:
+def _make_record(run: Run) -> dict[str, Any]:
     info, data = run.info, run.data
     ended = info.end_time is not None and info.start_time is not None
     inputs = run.inputs.dataset_inputs if run.inputs is not None else []

@@ -16,7 +16,7 @@ from tagifai.thresholds import Probabilities
 Loss = Callable[[Indices, Probabilities], float]
 
 
-def name_of(model: Any) -> str:
+def get_loss_name(model: Any) -> str:
     """Return the name of a model's loss: log_loss where it has probabilities, else its own.
 
     A model that is fitted by something else than a margin has the share of wrong rows.
@@ -27,17 +27,17 @@ def name_of(model: Any) -> str:
     return own if isinstance(own, str) and own in MARGINS else "zero_one"
 
 
-def loss_of(model: Any) -> Loss:
+def get_loss_function(model: Any) -> Loss:
     """Return the function from label indices and a model's outputs to its loss."""
-    name = name_of(model)
+    name = get_loss_name(model)
     if name == "log_loss":
         return log_loss
     if name == "zero_one":
-        return zero_one
+        return compute_zero_one_loss
     return lambda y_true, values: _one_vs_rest(MARGINS[name], y_true, values)
 
 
-def zero_one(y_true: Indices, values: Probabilities) -> float:
+def compute_zero_one_loss(y_true: Indices, values: Probabilities) -> float:
     """Return the share of rows whose highest value is another class's."""
     return float(np.mean(values.argmax(axis=1) != y_true))
 

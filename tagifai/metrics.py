@@ -47,7 +47,7 @@ Metric = Callable[[Indices, Indices], float]
 
 _REGISTERED: dict[str, Metric] = {}
 
-TAKEN = ("f1", "loss", "precision", "recall")
+RESERVED_NAMES = ("f1", "loss", "precision", "recall")
 """Names of what every run has by itself."""
 
 
@@ -58,21 +58,21 @@ def metric(function: Metric) -> Metric:
         ValueError: the name is one that every run has.
     """
     name = function.__name__
-    if name in TAKEN or not re.fullmatch(r"[a-z]\w*", name):
+    if name in RESERVED_NAMES or not re.fullmatch(r"[a-z]\w*", name):
         raise ValueError(
             f"{name!r} cannot be the name of a metric: it begins with a lower-case"
-            f" letter, and is none of {', '.join(TAKEN)}."
+            f" letter, and is none of {', '.join(RESERVED_NAMES)}."
         )
     _REGISTERED[name] = function
     return function
 
 
-def own() -> list[str]:
+def list_registered() -> list[str]:
     """Return the names of the registered metrics."""
     return list(_REGISTERED)
 
 
-def performance(
+def compute_performance(
     y_true: Indices,
     y_pred: Indices,
     classes: tuple[str, ...],
@@ -118,7 +118,7 @@ def _scores(precision: float, recall: float, f1: float, *, n: int) -> Scores:
     return {"precision": precision, "recall": recall, "f1": f1, "num_samples": n}
 
 
-def single(
+def compute_score(
     name: str,
     y_true: Indices,
     y_pred: Indices,
@@ -142,7 +142,7 @@ def single(
         mask = slices[label]
         scores = _average(y_true[mask], y_pred[mask], "micro")
     elif kind == "class":
-        of_class = performance(y_true, y_pred, classes)["class"]
+        of_class = compute_performance(y_true, y_pred, classes)["class"]
         scores = of_class[label]
     else:
         score = name
@@ -157,16 +157,16 @@ def flatten(scored: Performance, prefix: str) -> dict[str, float]:
         scored: what `performance` returned.
         prefix: name of the rows that were scored, such as "val".
     """
-    flat = _named(scored["overall"], f"{prefix}_")
+    flat = _prefix_scores(scored["overall"], f"{prefix}_")
     flat |= {f"{prefix}_{name}": value for name, value in scored.get("metrics", {}).items()}
     for name, scores in scored["class"].items():
-        flat |= _named(scores, f"{prefix}_class/{name}/")
+        flat |= _prefix_scores(scores, f"{prefix}_class/{name}/")
     for name, scores in scored["slices"].items():
-        flat |= _named(scores, f"{prefix}_slice/{name}/")
+        flat |= _prefix_scores(scores, f"{prefix}_slice/{name}/")
     return flat
 
 
-def _named(scores: Scores, prefix: str) -> dict[str, float]:
+def _prefix_scores(scores: Scores, prefix: str) -> dict[str, float]:
     return {
         f"{prefix}precision": scores["precision"],
         f"{prefix}recall": scores["recall"],

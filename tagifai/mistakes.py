@@ -41,14 +41,16 @@ class Mistake:
     spoke_against: list[tuple[str, float]]
 
 
-def confusion(y_true: Indices, y_pred: Indices, classes: int) -> npt.NDArray[np.int64]:
+def compute_confusion_matrix(
+    y_true: Indices, y_pred: Indices, classes: int
+) -> npt.NDArray[np.int64]:
     """Return how many rows of each class (line) were given each class (column)."""
     counts = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(counts, (y_true, y_pred), 1)
     return counts
 
 
-def most_confident(
+def find_most_confident(
     tagger: Tagger, texts: Sequence[str], y_true: Indices, outputs: Weights, limit: int, terms: int
 ) -> list[Mistake]:
     """Return the mistakes that the model was surest of.
@@ -65,7 +67,7 @@ def most_confident(
     highest = outputs.max(axis=1)
     wrong = np.flatnonzero(predicted != y_true)
     chosen = wrong[np.argsort(-highest[wrong], kind="stable")][:limit]
-    explained = _Evidence(tagger, [texts[row] for row in chosen])
+    explained = _TermContributions(tagger, [texts[row] for row in chosen])
     names = tagger.encoder.decode
     return [
         Mistake(
@@ -74,10 +76,10 @@ def most_confident(
             label=names([y_true[row]])[0],
             predicted=names([predicted[row]])[0],
             probability=float(highest[row]) if has_probabilities(tagger.model) else None,
-            spoke_for=explained.terms(place, int(predicted[row]), int(y_true[row]), terms),
+            spoke_for=explained.find_terms(place, int(predicted[row]), int(y_true[row]), terms),
             spoke_against=[
                 (term, -value)
-                for term, value in explained.terms(
+                for term, value in explained.find_terms(
                     place, int(y_true[row]), int(predicted[row]), terms
                 )
             ],
@@ -86,21 +88,21 @@ def most_confident(
     ]
 
 
-class _Evidence:
+class _TermContributions:
     """What each term of some texts counts for each class, of a linear model."""
 
     def __init__(self, tagger: Tagger, texts: Sequence[str]) -> None:
-        self._weights = weights(tagger.model)
+        self._weights = get_weights(tagger.model)
         self._names: Any = None
         if (
             self._weights is not None
             and texts
             and hasattr(tagger.vectorizer, "get_feature_names_out")
         ):
-            self._X = tagger.features(texts).tocsr()
+            self._X = tagger.vectorize(texts).tocsr()
             self._names = tagger.vectorizer.get_feature_names_out()
 
-    def terms(self, place: int, one: int, other: int, limit: int) -> list[tuple[str, float]]:
+    def find_terms(self, place: int, one: int, other: int, limit: int) -> list[tuple[str, float]]:
         """Return the terms that count more for one class than for the other, and by how much."""
         if self._weights is None or self._names is None:
             return []
@@ -112,14 +114,14 @@ class _Evidence:
         ]
 
 
-def weights(model: Any) -> Weights | None:
+def get_weights(model: Any) -> Weights | None:
     """Return a linear model's weights, shape (classes, features), or None of another model.
 
     Those of naive Bayes are its log probabilities; those of a calibrated model are its machines'
     mean. Of two classes the first has the second's with the other sign.
     """
     if isinstance(model, CalibratedClassifierCV):
-        inner = [weights(fitted.estimator) for fitted in model.calibrated_classifiers_]
+        inner = [get_weights(fitted.estimator) for fitted in model.calibrated_classifiers_]
         known = [found for found in inner if found is not None]
         return np.mean(known, axis=0) if known else None
     if hasattr(model, "feature_log_prob_"):
@@ -132,7 +134,7 @@ def weights(model: Any) -> Weights | None:
     return np.vstack([-dense, dense]) if len(dense) == 1 else dense
 
 
-def as_json(
+def build_document(
     tagger: Tagger, counts: npt.NDArray[np.int64], mistakes: Sequence[Mistake]
 ) -> dict[str, Any]:
     """Return all of it for a file."""

@@ -34,25 +34,25 @@ def fit_transform(vectorizer: Any, texts: Iterable[str]) -> Any:
         vectorizer: of scikit-learn; it is fitted.
         texts: strings.
     """
-    return _quick(vectorizer).fit_transform(texts)
+    return _accelerate(vectorizer).fit_transform(texts)
 
 
 def transform(vectorizer: Any, texts: Iterable[str]) -> Any:
     """Return `vectorizer.transform(texts)`; arguments as for `fit_transform`."""
-    return _quick(vectorizer).transform(texts)
+    return _accelerate(vectorizer).transform(texts)
 
 
-def _quick(vectorizer: Any) -> Any:
+def _accelerate(vectorizer: Any) -> Any:
     """Return what has the attributes of a vectorizer, all later ones too, and counts in NumPy.
 
     For a vectorizer of another kind, that is itself.
     """
     if type(vectorizer) is FeatureUnion:
-        parts = [(name, _quick(part)) for name, part in vectorizer.transformer_list]
+        parts = [(name, _accelerate(part)) for name, part in vectorizer.transformer_list]
         weights = vectorizer.transformer_weights
         return FeatureUnion(parts, transformer_weights=weights)
-    kind = QUICK.get(type(vectorizer))
-    if kind is None or not _cuts(vectorizer):
+    kind = ACCELERATED.get(type(vectorizer))
+    if kind is None or not _is_supported(vectorizer):
         return vectorizer
     quick: Any = object.__new__(kind)
     quick.__dict__ = vectorizer.__dict__
@@ -60,7 +60,7 @@ def _quick(vectorizer: Any) -> Any:
     return quick
 
 
-def _cuts(vectorizer: Any) -> bool:
+def _is_supported(vectorizer: Any) -> bool:
     """Return whether a vectorizer makes n-grams of characters out of strings by itself."""
     low, high = vectorizer.ngram_range
     return (
@@ -73,7 +73,7 @@ def _cuts(vectorizer: Any) -> bool:
 
 
 @dataclass(frozen=True)
-class _Terms:
+class _Vocabulary:
     """A vocabulary as numbers.
 
     Args:
@@ -87,11 +87,11 @@ class _Terms:
     grams: pd.Index[int] | None
 
 
-_TERMS: WeakKeyDictionary[Any, _Terms] = WeakKeyDictionary()
+_VOCABULARIES: WeakKeyDictionary[Any, _Vocabulary] = WeakKeyDictionary()
 """By vectorizer."""
 
 
-class _Counting(CountVectorizer):  # type: ignore[misc]
+class _CharCountVectorizer(CountVectorizer):  # type: ignore[misc]
     """Counts n-grams of characters; what it overrides has the arguments and results of its base.
 
     Attributes:
@@ -104,7 +104,7 @@ class _Counting(CountVectorizer):  # type: ignore[misc]
         texts = list(raw_documents)
         preprocess = self.build_preprocessor()
         documents = [preprocess(self.decode(text)) for text in texts]
-        found = (self._known if fixed_vocab else self._learned)(documents)
+        found = (self._count_known if fixed_vocab else self._learn_and_count)(documents)
         if found is None:
             return super()._count_vocab(texts, fixed_vocab)
         vocabulary, X = found
@@ -120,11 +120,11 @@ class _Counting(CountVectorizer):  # type: ignore[misc]
     ) -> Any:
         if (low or 0) <= 1 and (high is None or high >= X.shape[0]) and limit is None:
             return X
-        _TERMS.pop(self.original, None)
+        _VOCABULARIES.pop(self.original, None)
         return super()._limit_features(X, vocabulary, high, low, limit)
 
     def _sort_features(self, X: Any, vocabulary: dict[str, int]) -> Any:
-        terms = _TERMS.pop(self.original, None)
+        terms = _VOCABULARIES.pop(self.original, None)
         if terms is None or terms.grams is None:
             return super()._sort_features(X, vocabulary)
         # The order of numbers is that of the strings.
@@ -133,65 +133,65 @@ class _Counting(CountVectorizer):  # type: ignore[misc]
         columns[order] = np.arange(len(order))
         X.indices = columns[X.indices]
         vocabulary.update(zip(vocabulary, columns.tolist(), strict=True))
-        _TERMS[self.original] = _Terms(vocabulary, terms.alphabet, terms.grams[order])
+        _VOCABULARIES[self.original] = _Vocabulary(vocabulary, terms.alphabet, terms.grams[order])
         return X
 
-    def _learned(self, documents: Sequence[str]) -> tuple[dict[str, int], Any] | None:
+    def _learn_and_count(self, documents: Sequence[str]) -> tuple[dict[str, int], Any] | None:
         """Return the vocabulary of documents and its counts in them, or None."""
-        _TERMS.pop(self.original, None)
+        _VOCABULARIES.pop(self.original, None)
         chunks = list(_chunks(self, documents))
-        alphabet = Alphabet.of(*(units.points for units in chunks))
+        alphabet = Alphabet.from_points(*(units.points for units in chunks))
         sizes = _sizes(self)
-        if not alphabet.packs(sizes[-1]) or any("\0" in document for document in documents):
+        if not alphabet.is_packable(sizes[-1]) or any("\0" in document for document in documents):
             return None
         grams = pd.Index([], dtype=np.int64)
         parts: list[Any] = []
         for units in chunks:
-            cut, begins = units.grams(alphabet, sizes)
+            cut, begins = units.pack_ngrams(alphabet, sizes)
             codes, uniques = pd.factorize(cut)
             columns = grams.get_indexer(pd.Index(uniques))
             new = columns < 0
             columns[new] = len(grams) + np.arange(new.sum())
             grams = grams.append(pd.Index(uniques[new]))
             keys = _keys(columns[codes], begins, len(grams))
-            parts.append(_counted(keys, units.texts, len(grams)))
+            parts.append(_count_keys(keys, units.texts, len(grams)))
         if not len(grams):
             return None
         for part in parts:
             part.resize(part.shape[0], len(grams))
-        terms = alphabet.strings(grams.to_numpy(), sizes[-1])
+        terms = alphabet.unpack(grams.to_numpy(), sizes[-1])
         vocabulary = dict(zip(terms, range(len(terms)), strict=True))
-        _TERMS[self.original] = _Terms(vocabulary, alphabet, grams)
+        _VOCABULARIES[self.original] = _Vocabulary(vocabulary, alphabet, grams)
         return vocabulary, vstack(parts, format="csr")
 
-    def _known(self, documents: Sequence[str]) -> tuple[dict[str, int], Any] | None:
+    def _count_known(self, documents: Sequence[str]) -> tuple[dict[str, int], Any] | None:
         """Return the vocabulary that was learned and its counts in documents, or None."""
-        terms = self._terms()
+        terms = self._get_vocabulary()
         if terms.grams is None or not documents:
             return None
         parts = []
         for units in _chunks(self, documents):
-            cut, begins = units.grams(terms.alphabet, _sizes(self))
+            cut, begins = units.pack_ngrams(terms.alphabet, _sizes(self))
             columns = terms.grams.get_indexer(pd.Index(cut))
             keys = _keys(columns, begins, len(terms.grams))
-            parts.append(_counted(keys, units.texts, len(terms.grams)))
+            parts.append(_count_keys(keys, units.texts, len(terms.grams)))
         return terms.vocabulary, vstack(parts, format="csr")
 
-    def _terms(self) -> _Terms:
-        known = _TERMS.get(self.original)
+    def _get_vocabulary(self) -> _Vocabulary:
+        known = _VOCABULARIES.get(self.original)
         if known is None or known.vocabulary is not self.vocabulary_:
-            known = _as_numbers(self.vocabulary_, _sizes(self)[-1])
-            _TERMS[self.original] = known
+            known = _encode_vocabulary(self.vocabulary_, _sizes(self)[-1])
+            _VOCABULARIES[self.original] = known
         return known
 
 
-class _CountingTfidf(_Counting, TfidfVectorizer):  # type: ignore[misc]
+class _CharTfidfVectorizer(_CharCountVectorizer, TfidfVectorizer):  # type: ignore[misc]
     """The same, weighted by idf."""
 
     __slots__ = ()
 
 
-class _Hashing(HashingVectorizer):  # type: ignore[misc]
+class _CharHashingVectorizer(HashingVectorizer):  # type: ignore[misc]
     """Hashes n-grams of characters; what it overrides has the arguments and results of its base."""
 
     __slots__ = ("original",)
@@ -202,27 +202,27 @@ class _Hashing(HashingVectorizer):  # type: ignore[misc]
 
     def _get_hasher(self) -> Any:
         hasher = super()._get_hasher()
-        hasher.transform = self._hashed
+        hasher.transform = self._hash_documents
         return hasher
 
-    def _hashed(self, documents: Iterable[str]) -> Any:
+    def _hash_documents(self, documents: Iterable[str]) -> Any:
         documents, parts = list(documents), []
         if not documents:
             raise ValueError("Cannot vectorize empty sequence.")
         for units in _chunks(self, documents):
-            owners, found, signs = hashes.columns(units, _sizes(self), self.n_features)
+            owners, found, signs = hashes.hash_ngrams(units, _sizes(self), self.n_features)
             keys = owners * self.n_features + found
             if self.alternate_sign:
-                parts.append(_summed(keys, signs, units.texts, self.n_features))
+                parts.append(_sum_by_key(keys, signs, units.texts, self.n_features))
             else:
-                parts.append(_counted(keys, units.texts, self.n_features))
+                parts.append(_count_keys(keys, units.texts, self.n_features))
         return vstack(parts, format="csr", dtype=self.dtype)
 
 
-QUICK = {
-    CountVectorizer: _Counting,
-    TfidfVectorizer: _CountingTfidf,
-    HashingVectorizer: _Hashing,
+ACCELERATED = {
+    CountVectorizer: _CharCountVectorizer,
+    TfidfVectorizer: _CharTfidfVectorizer,
+    HashingVectorizer: _CharHashingVectorizer,
 }
 """What takes the place of which vectorizers."""
 
@@ -231,7 +231,7 @@ def _chunks(vectorizer: Any, documents: Sequence[str]) -> Iterator[Units]:
     lengths = np.cumsum([len(document) for document in documents], dtype=np.int64)
     turns = np.flatnonzero(np.diff(lengths // CHUNK)) + 1
     for first, last in pairwise([0, *turns, len(documents)]):
-        yield Units.of(documents[first:last], by_words=vectorizer.analyzer == "char_wb")
+        yield Units.from_texts(documents[first:last], by_words=vectorizer.analyzer == "char_wb")
 
 
 def _sizes(vectorizer: Any) -> range:
@@ -239,12 +239,12 @@ def _sizes(vectorizer: Any) -> range:
     return range(low, high + 1)
 
 
-def _as_numbers(vocabulary: dict[str, int], size: int) -> _Terms:
+def _encode_vocabulary(vocabulary: dict[str, int], size: int) -> _Vocabulary:
     terms = sorted(vocabulary, key=vocabulary.__getitem__)
     points = np.array(terms, f"<U{size}").view(np.uint32).reshape(-1, size)
-    alphabet = Alphabet.of(points.ravel())
-    whole = alphabet.packs(size) and not any("\0" in term for term in terms)
-    return _Terms(vocabulary, alphabet, pd.Index(alphabet.packed(points)) if whole else None)
+    alphabet = Alphabet.from_points(points.ravel())
+    whole = alphabet.is_packable(size) and not any("\0" in term for term in terms)
+    return _Vocabulary(vocabulary, alphabet, pd.Index(alphabet.pack(points)) if whole else None)
 
 
 def _keys(columns: Numbers, begins: Numbers, width: int) -> Numbers:
@@ -260,7 +260,7 @@ def _keys(columns: Numbers, begins: Numbers, width: int) -> Numbers:
     return found
 
 
-def _counted(keys: Numbers, height: int, width: int) -> csr_matrix:
+def _count_keys(keys: Numbers, height: int, width: int) -> csr_matrix:
     """Return how often each key is there, columns in ascending order.
 
     Args:
@@ -273,7 +273,7 @@ def _counted(keys: Numbers, height: int, width: int) -> csr_matrix:
     return _matrix(keys[starts], np.diff(starts, append=len(keys)), height, width)
 
 
-def _summed(keys: Numbers, values: Numbers, height: int, width: int) -> csr_matrix:
+def _sum_by_key(keys: Numbers, values: Numbers, height: int, width: int) -> csr_matrix:
     """Return the sums of the values that have one key; other arguments as for `_counted`."""
     order = np.argsort(keys)
     keys = keys[order]

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from tagifai import metrics, splits
-from tagifai.errors import ConfigError, nearest
-from tagifai.pipeline import Prepared
-from tagifai.schema import STANDARD, Objective
+from tagifai.errors import ConfigError, suggest_closest
+from tagifai.pipeline import PreparedData
+from tagifai.schema import STANDARD_METRICS, ObjectiveConfig
 
 
 @dataclass(frozen=True)
-class Round:
+class Repeat:
     """One training of those whose mean is the objective.
 
     Args:
@@ -22,27 +22,27 @@ class Round:
         random_state: its source of randomness; None is the run's own, which prepared its rows.
     """
 
-    prepared: Prepared
+    prepared: PreparedData
     random_state: np.random.RandomState | None
 
 
-def check(objective: Objective) -> None:
+def check_metrics(objective: ObjectiveConfig) -> None:
     """Refuse metrics that no run has, whatever its data; those of classes and slices depend on it.
 
     Raises:
         ConfigError: with the metrics that there are.
     """
-    known = [*STANDARD, *(f"val_{name}" for name in metrics.own())]
+    known = [*STANDARD_METRICS, *(f"val_{name}" for name in metrics.list_registered())]
     for name in objective.metrics:
         if "/" not in name and name not in known:
             raise ConfigError(
-                f"objective.metric = {name!r}: there is no such metric.{nearest(name, known)} There"
+                f"objective.metric = {name!r}: there is no such metric.{suggest_closest(name, known)} There"
                 f" are: {', '.join(known)}, and of classes and slices val_class/<name>/f1 and the"
                 " like."
             )
 
 
-def rounds(prepared: Prepared, objective: Objective, seed: int) -> list[Round]:
+def make_repeats(prepared: PreparedData, objective: ObjectiveConfig, seed: int) -> list[Repeat]:
     """Return the trainings that an objective is made of; with one repeat, the run itself.
 
     Test rows stay out of all of them: a validation row of one round may be a train row of
@@ -60,16 +60,16 @@ def rounds(prepared: Prepared, objective: Objective, seed: int) -> list[Round]:
     y, encoder, split = prepared.y, prepared.encoder, prepared.split
     if objective.by == "folds":
         cutter = np.random.RandomState(seed)
-        cuts = splits.folds(y, encoder, split, objective.repeats, cutter)
-        return [Round(prepared.with_split(c), s) for c, s in zip(cuts, states, strict=True)]
+        cuts = splits.make_folds(y, encoder, split, objective.repeats, cutter)
+        return [Repeat(prepared.replace_split(c), s) for c, s in zip(cuts, states, strict=True)]
     again = [
-        Round(prepared.with_split(splits.cut_again(y, encoder, split, state)), state)
+        Repeat(prepared.replace_split(splits.resplit_train_val(y, encoder, split, state)), state)
         for state in states[1:]
     ]
-    return [Round(prepared, None), *again]
+    return [Repeat(prepared, None), *again]
 
 
-def mean(values: Sequence[Sequence[float]]) -> list[float]:
+def compute_means(values: Sequence[Sequence[float]]) -> list[float]:
     """Return the mean of each metric over the rounds.
 
     Args:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Picture:
+class ReportFigure:
     """A figure.
 
     Args:
@@ -33,7 +33,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """Rows of texts.
 
     Args:
@@ -52,7 +52,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Setting:
+class ReportSetting:
     """A key of the configuration.
 
     Args:
@@ -69,7 +69,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Page:
+class HtmlReport:
     """What a report shows, in this order.
 
     Args:
@@ -88,9 +88,9 @@ class Page:
     subtitle: str
     summary: Sequence[tuple[str, str]]
     notes: Sequence[str] = ()
-    pictures: Sequence[Picture] = ()
-    tables: Sequence[Table] = ()
-    settings: Sequence[Setting] = ()
+    pictures: Sequence[ReportFigure] = ()
+    tables: Sequence[ReportTable] = ()
+    settings: Sequence[ReportSetting] = ()
     facts: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
     command: str = ""
 
@@ -100,7 +100,7 @@ class Page:
         return any(setting.changed for setting in self.settings)
 
 
-def render(page: Page) -> str:
+def render(page: HtmlReport) -> str:
     """Return a page as HTML. All texts are escaped: names and labels are the user's."""
     return _template().render(page=page)
 
@@ -114,7 +114,7 @@ def _template() -> Template:
     return environment.get_template("report.html.j2")
 
 
-def settings(flat: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[Setting]:
+def list_settings(flat: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[ReportSetting]:
     """Return the settings of a configuration beside those by default.
 
     Args:
@@ -122,17 +122,17 @@ def settings(flat: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[Setti
         defaults: likewise; a key that is missing belongs to an option that was chosen.
     """
     return [
-        Setting(
+        ReportSetting(
             key,
-            shown(value),
-            shown(defaults[key]) if key in defaults else "not there",
+            format_value(value),
+            format_value(defaults[key]) if key in defaults else "not there",
             changed=key not in defaults or defaults[key] != value,
         )
         for key, value in flat.items()
     ]
 
 
-def shown(value: Any, length: int = 300) -> str:
+def format_value(value: Any, length: int = 300) -> str:
     """Return a value as text; of a long one its beginning."""
     if value is None:
         return "none"

@@ -17,25 +17,33 @@ from sklearn.utils import get_tags
 from threadpoolctl import threadpool_limits
 
 from tagifai import metrics, ngrams, slices, splits, stopwords, vectorizing
-from tagifai.errors import ConfigError, DataError, Refused, nearest
-from tagifai.labels import Indices, LabelEncoder, apply_policy, to_known
-from tagifai.losses import loss_of
+from tagifai.errors import ConfigError, DataError, InvalidValueError, suggest_closest
+from tagifai.labels import Indices, LabelEncoder, assign_labels, replace_unknown
+from tagifai.losses import get_loss_function
 from tagifai.metrics import Performance
-from tagifai.probabilities import has_probabilities, outputs
+from tagifai.probabilities import compute_outputs, has_probabilities
 from tagifai.sampling import balance
-from tagifai.schema import STANDARD, Data, Preprocessing, Training
-from tagifai.schema import Split as SplitSettings
-from tagifai.sizes import size_of
+from tagifai.schema import STANDARD_METRICS, DataConfig, PreprocessingConfig, TrainingConfig
+from tagifai.schema import SplitConfig as SplitSettings
+from tagifai.sizes import count_bytes
 from tagifai.splits import Split
 from tagifai.tagger import Tagger
 from tagifai.text import Cleaner
-from tagifai.thresholds import Auto, Probabilities, Threshold, decide
-from tagifai.training import Callback, History, Rows, Scorer, Stream, refit, train
-from tagifai.vectorizing import Features, Memory, forget
+from tagifai.thresholds import AutoThreshold, Probabilities, Threshold, decide
+from tagifai.training import (
+    Callback,
+    FeatureRows,
+    History,
+    RowStream,
+    ValidationScorer,
+    refit_model,
+    train_model,
+)
+from tagifai.vectorizing import ArrayCache, CachedVectorizer, skip_cache
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedData:
     """Rows with cleaned texts and labels, and which of them are for what.
 
     Args:
@@ -54,54 +62,57 @@ class Prepared:
     cleaning: dict[str, Any]
     other: str | None
 
-    def part(self, name: str) -> pd.DataFrame:
+    def get_part(self, name: str) -> pd.DataFrame:
         """Return the rows of "train", "val" or "test"."""
         found: pd.DataFrame = self.rows.iloc[getattr(self.split, name)]
         return found
 
-    def texts(self, name: str) -> list[str]:
+    def get_texts(self, name: str) -> list[str]:
         """Return the cleaned texts of "train", "val" or "test"."""
-        return list(self.part(name)["text"])
+        return list(self.get_part(name)["text"])
 
-    def labels(self, name: str) -> Indices:
+    def get_labels(self, name: str) -> Indices:
         """Return the label indices of "train", "val" or "test"."""
         found: Indices = self.y[getattr(self.split, name)]
         return found
 
-    def ids(self) -> dict[str, Any]:
+    def get_ids(self) -> dict[str, Any]:
         """Return the row ids of each part, which pin the split down for later."""
-        return {name: self.part(name)["id"].tolist() for name in ("train", "val", "test")}
+        return {name: self.get_part(name)["id"].tolist() for name in ("train", "val", "test")}
 
-    def sizes(self) -> dict[str, int]:
+    def count_rows(self) -> dict[str, int]:
         """Return the rows of each part."""
-        return {name: len(self.part(name)) for name in ("train", "val", "test")}
+        return {name: len(self.get_part(name)) for name in ("train", "val", "test")}
 
-    def counts(self) -> dict[str, int]:
+    def count_labels(self) -> dict[str, int]:
         """Return rows by label, the most frequent first, equal ones by name."""
         return dict(sorted(Counter(self.rows["tag"]).items(), key=lambda item: (-item[1], item[0])))
 
-    def streamed_rows(self) -> int | None:
+    def count_streamed_rows(self) -> int | None:
         """Return how many rows an epoch goes through that are not in memory, or None."""
         return None
 
-    def notes(self) -> list[str]:
+    def list_notes(self) -> list[str]:
         """Return what a person should know of how the rows are used, a sentence each."""
         return []
 
     @contextmanager
-    def to_fit_on(
-        self, parts: Parts, train_rows: Rows, told: Callable[[int], None] | None
-    ) -> Iterator[Rows | Stream]:
+    def open_train_rows(
+        self,
+        components: Components,
+        train_rows: FeatureRows,
+        on_progress: Callable[[int], None] | None,
+    ) -> Iterator[FeatureRows | RowStream]:
         """Give what a model is fitted to.
 
         Args:
-            parts: with the fitted vectorizer.
+            components: with the fitted vectorizer.
             train_rows: features of the part "train".
-            told: called with the rows of an epoch that are done, if they are not all done at once.
+            on_progress: called with the rows of an epoch that are done, if they are not all done at once.
         """
-        yield _balanced(parts.sampler, train_rows)
+        yield _balance_rows(components.sampler, train_rows)
 
-    def with_split(self, split: Split) -> Prepared:
+    def replace_split(self, split: Split) -> PreparedData:
         """Return the same rows with other parts."""
         return replace(self, split=split)
 
@@ -111,20 +122,20 @@ class Prepared:
         Raises:
             ConfigError: no such metric; with those that there are.
         """
-        if metric in STANDARD:
+        if metric in STANDARD_METRICS:
             return
-        val, y = self.part("val"), self.labels("val")
-        scored = metrics.performance(y, y, self.encoder.classes, slices.masks(val))
+        val, y = self.get_part("val"), self.get_labels("val")
+        scored = metrics.compute_performance(y, y, self.encoder.classes, slices.compute_masks(val))
         known = ["val_loss", "model_bytes", *metrics.flatten(scored, "val")]
         if metric not in known:
             raise ConfigError(
                 f"objective.metric = {metric!r}: a run on these data has no such metric."
-                f"{nearest(metric, known)} It has: {', '.join(known)}."
+                f"{suggest_closest(metric, known)} It has: {', '.join(known)}."
             )
 
 
 @dataclass(frozen=True)
-class Parts:
+class Components:
     """The objects that a run is made of, from the configuration."""
 
     vectorizer: Any
@@ -138,7 +149,7 @@ class Parts:
         Raises:
             ConfigError: with the reason and the way out.
         """
-        wanted = self.threshold is not None and not isinstance(self.threshold, Auto)
+        wanted = self.threshold is not None and not isinstance(self.threshold, AutoThreshold)
         if wanted and not has_probabilities(self.model):
             raise ConfigError(
                 f"threshold: {type(self.model).__name__} has no probabilities with these arguments,"
@@ -154,7 +165,7 @@ class Parts:
 
 
 @dataclass(frozen=True)
-class Result:
+class FitResult:
     """A fitted tagger, how it was trained, and how good it is.
 
     Args:
@@ -178,13 +189,13 @@ class Result:
         """The tagger, ready to predict."""
         return self.make_tagger()
 
-    def value(self, metric: str) -> float:
+    def get_metric(self, metric: str) -> float:
         """Return one metric: any of `metrics`, or `model_bytes`."""
         if metric == "model_bytes":
-            return float(size_of(self.tagger.vectorizer) + size_of(self.tagger.model))
-        return self.metrics()[metric]
+            return float(count_bytes(self.tagger.vectorizer) + count_bytes(self.tagger.model))
+        return self.get_metrics()[metric]
 
-    def metrics(self) -> dict[str, float]:
+    def get_metrics(self) -> dict[str, float]:
         """Return all scores and the chosen epoch's losses under flat names."""
         flat = {
             "train_loss": self.history.train_loss[self.epoch],
@@ -199,12 +210,12 @@ class Result:
 
 def prepare(
     table: pd.DataFrame,
-    data: Data,
-    preprocessing: Preprocessing,
+    data: DataConfig,
+    preprocessing: PreprocessingConfig,
     split: SplitSettings,
     random_state: np.random.RandomState,
-    memory: Memory = forget,
-) -> Prepared:
+    cache: ArrayCache = skip_cache,
+) -> PreparedData:
     """Shuffle, clean, label and split the rows of a table; draws in this order.
 
     Args:
@@ -213,23 +224,23 @@ def prepare(
         preprocessing: the cleaner's arguments.
         split: sizes, and whether to shuffle.
         random_state: advanced by the shuffle and the two cuts.
-        memory: keeps cleaned texts.
+        cache: keeps cleaned texts.
 
     Raises:
         DataError: the rows cannot be split, or have fewer than two labels.
     """
     if split.shuffle:
         table = table.sample(frac=1, random_state=random_state)
-    tags = apply_policy(table["tag"], data.accepted_tags, data.min_freq, data.other)
+    tags = assign_labels(table["tag"], data.accepted_tags, data.min_freq, data.other)
     # Without a label of the rest, only some of the rows have one.
     table = table.loc[tags.index].reset_index(drop=True)
-    cleaning = cleaner_arguments(preprocessing)
-    raw = raw_texts(table)
+    cleaning = get_cleaner_arguments(preprocessing)
+    raw = get_raw_texts(table)
     rows = pd.DataFrame(
         {
             "id": table["id"],
             "raw": raw,
-            "text": cleaned(raw.tolist(), cleaning, memory),
+            "text": clean_texts(raw.tolist(), cleaning, cache),
             "tag": tags.reset_index(drop=True),
         }
     )
@@ -237,33 +248,33 @@ def prepare(
     y = encoder.encode(rows["tag"])
     sizes = (split.train_size, split.val_size, random_state)
     parts = (
-        splits.given(table["split"].tolist(), y, encoder, *sizes)
+        splits.make_predefined(table["split"].tolist(), y, encoder, *sizes)
         if "split" in table
-        else splits.stratified(y, encoder, *sizes)
+        else splits.make_stratified(y, encoder, *sizes)
     )
-    return Prepared(rows, y, encoder, parts, cleaning, data.other)
+    return PreparedData(rows, y, encoder, parts, cleaning, data.other)
 
 
-def cleaned(texts: Sequence[str], cleaning: Mapping[str, Any], memory: Memory) -> list[str]:
+def clean_texts(texts: Sequence[str], cleaning: Mapping[str, Any], cache: ArrayCache) -> list[str]:
     """Return texts as the vectorizer sees them.
 
     Args:
         texts: n of them.
         cleaning: the cleaner's arguments.
-        memory: keeps what is made by steps of our own; what others do depends on who knows what.
+        cache: keeps what is made by steps of our own; what others do depends on who knows what.
     """
 
     def clean() -> list[str]:
         return [*map(Cleaner(**cleaning), texts)]
 
-    if memory is forget or cleaning["first"] or cleaning["last"]:
+    if cache is skip_cache or cleaning["first"] or cleaning["last"]:
         return clean()
-    key = {"cleaning": cleaning, "texts": vectorizing.digest(texts)}
-    kept = memory(key, lambda: {"texts": vectorizing.packed(clean())})
-    return vectorizing.unpacked(kept["texts"])
+    key = {"cleaning": cleaning, "texts": vectorizing.compute_digest(texts)}
+    kept = cache(key, lambda: {"texts": vectorizing.pack_texts(clean())})
+    return vectorizing.unpack_texts(kept["texts"])
 
 
-def cleaner_arguments(preprocessing: Preprocessing) -> dict[str, Any]:
+def get_cleaner_arguments(preprocessing: PreprocessingConfig) -> dict[str, Any]:
     """Return the cleaner's arguments, with the words of a language in place of its name.
 
     Raises:
@@ -272,15 +283,15 @@ def cleaner_arguments(preprocessing: Preprocessing) -> dict[str, Any]:
     arguments = asdict(preprocessing)
     language = arguments.pop("language")
     if language is not None:
-        arguments["stopwords"] = [*arguments["stopwords"], *stopwords.of_language(language)]
+        arguments["stopwords"] = [*arguments["stopwords"], *stopwords.get_for_language(language)]
     try:
         Cleaner(**arguments)
-    except Refused as error:
+    except InvalidValueError as error:
         raise ConfigError(f"preprocessing.{error}") from None
     return arguments
 
 
-def raw_texts(table: pd.DataFrame) -> pd.Series[str]:
+def get_raw_texts(table: pd.DataFrame) -> pd.Series[str]:
     """Return the texts of a data set's rows, as they are before cleaning."""
     if "text" in table:
         return table["text"]
@@ -288,7 +299,7 @@ def raw_texts(table: pd.DataFrame) -> pd.Series[str]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def _limit_to_one_thread() -> Iterator[None]:
     """Have sums of floats added up in one order, however many processors a process may use.
 
     A worker of a launcher may use fewer than the same run alone, and then the last digits of what
@@ -298,71 +309,75 @@ def _one_thread() -> Iterator[None]:
         yield
 
 
-@_one_thread()
-def fit(
-    prepared: Prepared,
-    parts: Parts,
-    training: Training,
+@_limit_to_one_thread()
+def fit_tagger(
+    prepared: PreparedData,
+    components: Components,
+    training: TrainingConfig,
     callbacks: Sequence[Callback] = (),
     *,
     test: bool = True,
     scored: tuple[str, int] | None = None,
-    memory: Memory = forget,
-    told: Callable[[int], None] | None = None,
-) -> Result:
+    cache: ArrayCache = skip_cache,
+    on_progress: Callable[[int], None] | None = None,
+) -> FitResult:
     """Fit vectorizer, model and threshold, and score them.
 
     Args:
         prepared: the rows.
-        parts: unfitted objects; they are fitted in place.
+        components: unfitted objects; they are fitted in place.
         training: epochs, patience and whether to refit.
         callbacks: told after every epoch.
         test: score the test rows too; without it they are not even vectorized, and nothing is
             refitted.
         scored: a validation metric to record during training, and every how many epochs.
-        memory: keeps features.
-        told: called with the rows of an epoch that are done, if they are not all done at once.
+        cache: keeps features.
+        on_progress: called with the rows of an epoch that are done, if they are not all done at once.
 
     Raises:
         DataError: no features are left, or a threshold has no label to fall back to.
     """
-    policy = _applicable(parts.threshold, prepared, parts.model)
-    unfitted = copy.deepcopy(parts) if training.refit and test else None
-    features = Features(parts.vectorizer, memory)
-    train_rows = _fitted(prepared, features)
-    val_rows = Rows(features.transform(prepared.texts("val")), prepared.labels("val"))
-    with prepared.to_fit_on(parts, train_rows, told) as balanced:
-        trained = train(
-            parts.model,
+    policy = _resolve_threshold(components.threshold, prepared, components.model)
+    unfitted = copy.deepcopy(components) if training.refit and test else None
+    features = CachedVectorizer(components.vectorizer, cache)
+    train_rows = _fit_features(prepared, features)
+    val_rows = FeatureRows(
+        features.transform(prepared.get_texts("val")), prepared.get_labels("val")
+    )
+    with prepared.open_train_rows(components, train_rows, on_progress) as balanced:
+        trained = train_model(
+            components.model,
             balanced,
             train_rows,
             val_rows,
             epochs=training.epochs,
             patience=training.patience,
             callbacks=callbacks,
-            scorer=None if scored is None else scorer(prepared, parts.model, policy, *scored),
+            scorer=None
+            if scored is None
+            else make_scorer(prepared, components.model, policy, *scored),
         )
-    y_prob = outputs(trained.model, val_rows.X)
+    y_prob = compute_outputs(trained.model, val_rows.X)
     rest = -1 if policy is None else prepared.encoder.index(str(prepared.other))
     threshold = None if policy is None else policy.fit(y_prob, val_rows.y, rest)
     tagger = Tagger(
         prepared.cleaning,
-        parts.vectorizer,
+        components.vectorizer,
         trained.model,
         prepared.encoder,
         threshold,
         prepared.other,
     )
-    performance = {"val": _scored(prepared, "val", tagger, y_prob)}
+    performance = {"val": _score_outputs(prepared, "val", tagger, y_prob)}
     if unfitted is not None:
-        tagger, features, train_rows = _refitted(
-            prepared, unfitted, tagger, trained.epoch + 1, memory
+        tagger, features, train_rows = _refit_tagger(
+            prepared, unfitted, tagger, trained.epoch + 1, cache
         )
     if test:
-        y_prob = outputs(tagger.model, features.transform(prepared.texts("test")))
-        performance["test"] = _scored(prepared, "test", tagger, y_prob)
-    return Result(
-        lambda: replace(tagger, vectorizer=features.fitted()),
+        y_prob = compute_outputs(tagger.model, features.transform(prepared.get_texts("test")))
+        performance["test"] = _score_outputs(prepared, "test", tagger, y_prob)
+    return FitResult(
+        lambda: replace(tagger, vectorizer=features.get_fitted()),
         threshold,
         trained.history,
         trained.epoch,
@@ -371,21 +386,21 @@ def fit(
     )
 
 
-def _refitted(
-    prepared: Prepared, parts: Parts, tagger: Tagger, epochs: int, memory: Memory
-) -> tuple[Tagger, Features, Rows]:
+def _refit_tagger(
+    prepared: PreparedData, components: Components, tagger: Tagger, epochs: int, cache: ArrayCache
+) -> tuple[Tagger, CachedVectorizer, FeatureRows]:
     """Return a tagger that is fitted to the train and validation rows, its features, these rows."""
     split = prepared.split
     both = replace(split, train=np.concatenate([split.train, split.val]))
-    features = Features(parts.vectorizer, memory)
-    rows = _fitted(prepared.with_split(both), features)
-    refit(parts.model, _balanced(parts.sampler, rows), epochs)
-    return replace(tagger, vectorizer=parts.vectorizer, model=parts.model), features, rows
+    features = CachedVectorizer(components.vectorizer, cache)
+    rows = _fit_features(prepared.replace_split(both), features)
+    refit_model(components.model, _balance_rows(components.sampler, rows), epochs)
+    return replace(tagger, vectorizer=components.vectorizer, model=components.model), features, rows
 
 
-def scorer(
-    prepared: Prepared, model: Any, threshold: Threshold | None, metric: str, every: int
-) -> Scorer:
+def make_scorer(
+    prepared: PreparedData, model: Any, threshold: Threshold | None, metric: str, every: int
+) -> ValidationScorer:
     """Return what gives a validation metric from probabilities, as it would be if training ended.
 
     Args:
@@ -395,31 +410,33 @@ def scorer(
         metric: val_loss, or a score of the validation rows.
         every: epochs from one score to the next.
     """
-    y_true, name = prepared.labels("val"), metric.removeprefix("val_")
+    y_true, name = prepared.get_labels("val"), metric.removeprefix("val_")
     if name == "loss":
-        return Scorer(lambda y_prob: loss_of(model)(y_true, y_prob), every)
+        return ValidationScorer(lambda y_prob: get_loss_function(model)(y_true, y_prob), every)
     other = 0 if threshold is None else prepared.encoder.index(str(prepared.other))
-    masks = slices.masks(prepared.part("val")) if name.startswith("slice/") else {}
+    masks = slices.compute_masks(prepared.get_part("val")) if name.startswith("slice/") else {}
 
     def score(y_prob: Probabilities) -> float:
         at = None if threshold is None else threshold.fit(y_prob, y_true, other)
         y_pred = decide(y_prob, at, other)
-        return metrics.single(name, y_true, y_pred, prepared.encoder.classes, masks)
+        return metrics.compute_score(name, y_true, y_pred, prepared.encoder.classes, masks)
 
-    return Scorer(score, every)
+    return ValidationScorer(score, every)
 
 
-def _applicable(threshold: Threshold | None, prepared: Prepared, model: Any) -> Threshold | None:
+def _resolve_threshold(
+    threshold: Threshold | None, prepared: PreparedData, model: Any
+) -> Threshold | None:
     """Return the threshold, or None where it is left to us and there is nothing to apply it to."""
-    if isinstance(threshold, Auto):
+    if isinstance(threshold, AutoThreshold):
         possible = has_probabilities(model) and prepared.other in prepared.encoder.classes
         return threshold if possible else None
     if threshold is not None:
-        _require_rest(prepared)
+        _require_other_label(prepared)
     return threshold
 
 
-def _require_rest(prepared: Prepared) -> None:
+def _require_other_label(prepared: PreparedData) -> None:
     """Refuse a threshold where there is no label to fall back to."""
     if prepared.other is None:
         raise DataError(
@@ -435,38 +452,40 @@ def _require_rest(prepared: Prepared) -> None:
         )
 
 
-def _fitted(prepared: Prepared, features: Features) -> Rows:
+def _fit_features(prepared: PreparedData, features: CachedVectorizer) -> FeatureRows:
     try:
-        X = features.fit_transform(prepared.texts("train"))
+        X = features.fit_transform(prepared.get_texts("train"))
     except (ValueError, TypeError, AttributeError, re.error) as error:
         raise DataError(
             f"The vectorizer cannot be fitted to the train texts: {str(error).rstrip('.')}. Look at"
             " the arguments of the vectorizer (analyzer, ngram_min, min_df, max_df) and at"
             " preprocessing."
         ) from error
-    return Rows(X, prepared.labels("train"))
+    return FeatureRows(X, prepared.get_labels("train"))
 
 
-def _balanced(sampler: Any, rows: Rows) -> Rows:
+def _balance_rows(sampler: Any, rows: FeatureRows) -> FeatureRows:
     try:
-        return Rows(*balance(sampler, rows.X, rows.y))
+        return FeatureRows(*balance(sampler, rows.X, rows.y))
     except ValueError as error:
         raise DataError(f"The sampler cannot balance the train rows: {error}") from None
 
 
-def score(prepared: Prepared, tagger: Tagger, part: str) -> Performance:
+def score_part(prepared: PreparedData, tagger: Tagger, part: str) -> Performance:
     """Score a tagger on the rows of one part."""
-    return _scored(prepared, part, tagger, outputs_of(prepared, tagger, part))
+    return _score_outputs(prepared, part, tagger, compute_part_outputs(prepared, tagger, part))
 
 
-def outputs_of(prepared: Prepared, tagger: Tagger, part: str) -> Probabilities:
+def compute_part_outputs(prepared: PreparedData, tagger: Tagger, part: str) -> Probabilities:
     """Return a model's outputs for the rows of one part, whose texts are clean already."""
-    return outputs(tagger.model, ngrams.transform(tagger.vectorizer, prepared.texts(part)))
+    return compute_outputs(
+        tagger.model, ngrams.transform(tagger.vectorizer, prepared.get_texts(part))
+    )
 
 
-def _scored(prepared: Prepared, part: str, tagger: Tagger, y_prob: Any) -> Performance:
-    rows = prepared.part(part)
-    return score_rows(rows["text"].tolist(), prepared.labels(part), tagger, y_prob)
+def _score_outputs(prepared: PreparedData, part: str, tagger: Tagger, y_prob: Any) -> Performance:
+    rows = prepared.get_part(part)
+    return score_rows(rows["text"].tolist(), prepared.get_labels(part), tagger, y_prob)
 
 
 def score_rows(texts: Sequence[str], y_true: Indices, tagger: Tagger, y_prob: Any) -> Performance:
@@ -480,7 +499,9 @@ def score_rows(texts: Sequence[str], y_true: Indices, tagger: Tagger, y_prob: An
     """
     rows = pd.DataFrame({"text": texts, "tag": tagger.encoder.decode(y_true)})
     predicted = tagger.decide(y_prob)
-    return metrics.performance(y_true, predicted, tagger.encoder.classes, slices.masks(rows))
+    return metrics.compute_performance(
+        y_true, predicted, tagger.encoder.classes, slices.compute_masks(rows)
+    )
 
 
 def score_texts(tagger: Tagger, texts: Sequence[str], tags: Sequence[str]) -> Performance:
@@ -489,6 +510,6 @@ def score_texts(tagger: Tagger, texts: Sequence[str], tags: Sequence[str]) -> Pe
     Raises:
         DataError: there are unknown tags and no rest label.
     """
-    labels = to_known(tags, tagger.encoder.classes, tagger.other)
+    labels = replace_unknown(tags, tagger.encoder.classes, tagger.other)
     y_true = tagger.encoder.encode(labels)
-    return score_rows(tagger.clean(texts), y_true, tagger, tagger.outputs(texts))
+    return score_rows(tagger.clean(texts), y_true, tagger, tagger.compute_outputs(texts))

@@ -9,7 +9,7 @@ from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf
 
-from tagifai.schema import NODES, UNLISTED
+from tagifai.schema import CUSTOM_OPTIONS, SCHEMA_CLASSES
 
 
 class SchemaSource(ConfigSource):
@@ -43,8 +43,8 @@ class SchemaSource(ConfigSource):
 
     def is_config(self, config_path: str) -> bool:
         """Return whether there is a schema at this path."""
-        schema = config_path.startswith("schema/") and _name(config_path) in NODES
-        return schema or _name(config_path) in UNLISTED
+        schema = config_path.startswith("schema/") and _name(config_path) in SCHEMA_CLASSES
+        return schema or _name(config_path) in CUSTOM_OPTIONS
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> builtins.list[str]:
         """Return nothing."""
@@ -74,8 +74,8 @@ class PresetSource(FileConfigSource):
 def _content(config_path: str) -> DictConfig:
     name = _name(config_path)
     if not config_path.startswith("schema/"):
-        return OmegaConf.create(UNLISTED[name])
-    structured: DictConfig = OmegaConf.structured(NODES[name])
+        return OmegaConf.create(CUSTOM_OPTIONS[name])
+    structured: DictConfig = OmegaConf.structured(SCHEMA_CLASSES[name])
     return structured
 
 

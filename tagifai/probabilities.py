@@ -14,7 +14,7 @@ def has_probabilities(model: Any) -> bool:
     return hasattr(model, "predict_proba")
 
 
-def outputs(model: Any, X: Any) -> Probabilities:
+def compute_outputs(model: Any, X: Any) -> Probabilities:
     """Return a model's class probabilities or, where it has none, its decision values.
 
     Either way the highest value of a row is its class.
@@ -51,14 +51,14 @@ def predict_proba(model: Any, X: Any) -> Probabilities:
         Class probabilities, shape (n, classes).
     """
     if getattr(model, "loss", None) != "log_loss":
-        return _asked(model, X)
+        return _call_model(model, X)
     # Late: a few texts are predicted without them, in less time than they take to import.
     from scipy.sparse import issparse
     from scipy.special import expit
     from sklearn.linear_model import SGDClassifier
 
     if type(model) is not SGDClassifier or not issparse(X):
-        return _asked(model, X)
+        return _call_model(model, X)
     scores = X @ model.coef_.T + model.intercept_
     y_prob: Probabilities = expit(scores, out=scores)
     if y_prob.shape[1] == 1:
@@ -66,11 +66,11 @@ def predict_proba(model: Any, X: Any) -> Probabilities:
     total = y_prob.sum(axis=1, keepdims=True)
     if not total.all():
         # A row that no class wants is all classes' alike.
-        return _asked(model, X)
+        return _call_model(model, X)
     y_prob /= total
     return y_prob
 
 
-def _asked(model: Any, X: Any) -> Probabilities:
+def _call_model(model: Any, X: Any) -> Probabilities:
     found: Probabilities = model.predict_proba(X)
     return found

@@ -20,7 +20,7 @@ CLASSES = 9
 """Names of classes that are tagged beside the sentence."""
 
 
-def make(tagger: Tagger) -> dict[str, Any]:
+def record_outputs(tagger: Tagger) -> dict[str, Any]:
     """Return texts and a tagger's outputs for them, for JSON.
 
     Nine digits are enough to compare by. What is not finite is None.
@@ -28,15 +28,15 @@ def make(tagger: Tagger) -> dict[str, Any]:
     texts = [SENTENCE, *tagger.encoder.classes[:CLASSES]]
     outputs = [
         [float(f"{value:.9g}") if math.isfinite(value) else None for value in row]
-        for row in tagger.outputs(texts).tolist()
+        for row in tagger.compute_outputs(texts).tolist()
     ]
     return {"texts": texts, "outputs": outputs}
 
 
-def agree(probe: Mapping[str, Any], tagger: Tagger) -> bool:
+def verify_outputs(recorded: Mapping[str, Any], tagger: Tagger) -> bool:
     """Return whether a tagger's outputs are those of a probe, but for the last digits."""
-    expected = np.array(probe["outputs"], dtype=np.float64)
-    found = tagger.outputs(probe["texts"])
+    expected = np.array(recorded["outputs"], dtype=np.float64)
+    found = tagger.compute_outputs(recorded["texts"])
     found = np.where(np.isfinite(found), found, np.nan)
     same = found.shape == expected.shape
     return same and np.allclose(found, expected, rtol=1e-6, atol=1e-9, equal_nan=True)

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from tagifai.pipeline import Prepared
+from tagifai.pipeline import PreparedData
 
 QUANTILES = {"min": 0.0, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95, "max": 1.0}
 
 
-def profile(prepared: Prepared) -> dict[str, Any]:
+def compute(prepared: PreparedData) -> dict[str, Any]:
     """Return the profile of rows.
 
     Args:
@@ -26,21 +26,21 @@ def profile(prepared: Prepared) -> dict[str, Any]:
         `labelled_differently`, texts with more than one label.
     """
     rows, texts = prepared.rows, prepared.rows["text"]
-    parts = {name: prepared.part(name)["text"] for name in ("train", "val", "test")}
+    parts = {name: prepared.get_part(name)["text"] for name in ("train", "val", "test")}
     filled = texts[texts != ""]
     words = [len(text.split()) for text in rows["raw"]]
     labels = rows.loc[filled.index].groupby("text")["tag"].nunique()
-    counts = prepared.counts()
+    counts = prepared.count_labels()
     total = sum(counts.values())
     return {
         "rows": total,
-        "parts": prepared.sizes(),
+        "parts": prepared.count_rows(),
         "looked_at": len(rows),
         "classes": {
             tag: {"rows": number, "share": number / total} for tag, number in counts.items()
         },
-        "length_words": _quantiles(words),
-        "length_characters": _quantiles([len(text) for text in rows["raw"]]),
+        "length_words": _compute_quantiles(words),
+        "length_characters": _compute_quantiles([len(text) for text in rows["raw"]]),
         "empty_after_cleaning": len(texts) - len(filled),
         "duplicates": int(filled.duplicated().sum()),
         "leaks": {
@@ -51,12 +51,12 @@ def profile(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _quantiles(values: list[int]) -> dict[str, float]:
+def _compute_quantiles(values: list[int]) -> dict[str, float]:
     found = np.quantile(values, list(QUANTILES.values()))
     return dict(zip(QUANTILES, map(float, found), strict=True))
 
 
-def doubts(profile: dict[str, Any]) -> list[str]:
+def list_warnings(profile: dict[str, Any]) -> list[str]:
     """Return what a person should know before they believe a score, a sentence each."""
     leaks = {pair: number for pair, number in profile["leaks"].items() if number}
     lines = [f"{n} texts are in {pair}: scores on the second flatter." for pair, n in leaks.items()]
@@ -67,24 +67,24 @@ def doubts(profile: dict[str, Any]) -> list[str]:
     return lines
 
 
-def facts(profile: dict[str, Any]) -> list[tuple[str, str]]:
+def format_facts(profile: dict[str, Any]) -> list[tuple[str, str]]:
     """Return a profile for reading, a name and what there is to say; no name for more of it."""
     classes = profile["classes"].items()
     width = max(len(tag) for tag in profile["classes"])
     some = profile["looked_at"] < profile["rows"]
     return [
-        ("Rows", f"{profile['rows']}: {_listed(profile['parts'])}"),
+        ("Rows", f"{profile['rows']}: {_format_numbers(profile['parts'])}"),
         ("Classes", str(len(classes))),
         *(("", f"{tag:<{width}} {c['rows']:>8} {c['share']:>7.1%}") for tag, c in classes),
         *([("Looked at", f"{profile['looked_at']} of these rows:")] if some else []),
-        ("Words", _listed(profile["length_words"])),
-        ("Characters", _listed(profile["length_characters"])),
+        ("Words", _format_numbers(profile["length_words"])),
+        ("Characters", _format_numbers(profile["length_characters"])),
         ("Duplicates", str(profile["duplicates"])),
-        ("In two parts", _listed(profile["leaks"])),
+        ("In two parts", _format_numbers(profile["leaks"])),
         ("Empty", f"{profile['empty_after_cleaning']} after cleaning"),
         ("Two labels", str(profile["labelled_differently"])),
     ]
 
 
-def _listed(numbers: dict[str, float]) -> str:
+def _format_numbers(numbers: dict[str, float]) -> str:
     return ", ".join(f"{name} {number:.6g}" for name, number in numbers.items())

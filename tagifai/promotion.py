@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from tagifai import store
 from tagifai.errors import ConfigError
-from tagifai.registry import Registry
+from tagifai.registry import ModelRegistry
 from tagifai.schema import Config
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def deciding(config: Config) -> Iterator[Registry]:
+def lock_registry(config: Config) -> Iterator[ModelRegistry]:
     """Give the registered model's versions to a block that may move the alias.
 
     One block at a time on this machine: the second one is to see what the first one has decided.
@@ -33,7 +33,7 @@ def deciding(config: Config) -> Iterator[Registry]:
     """
     if not config.tracking.enabled:
         raise ConfigError("The registry is part of the tracking store, and tracking=none has none.")
-    models = Registry(store.tracking_uri(config.tracking.uri), config.tracking.model)
+    models = ModelRegistry(store.get_tracking_uri(config.tracking.uri), config.tracking.model)
     with FileLock(Path(config.paths.stores) / ".promote.lock"):
         yield models
 
@@ -59,7 +59,7 @@ class Contender:
     labels: list[str]
 
     @classmethod
-    def of(cls, run_id: str, bundle: Path, stores: Path) -> Contender:
+    def from_bundle(cls, run_id: str, bundle: Path, stores: Path) -> Contender:
         """Return a run with its test rows.
 
         Raises:
@@ -70,19 +70,19 @@ class Contender:
         from tagifai import artifacts, recorded
 
         tagger = artifacts.load(bundle)
-        splits = artifacts.document(bundle, "splits.json")
-        texts, labels = recorded.rows(bundle, stores)
-        digest = rows_digest(splits["test"], labels)
+        splits = artifacts.read_document(bundle, "splits.json")
+        texts, labels = recorded.load_part(bundle, stores)
+        digest = compute_rows_digest(splits["test"], labels)
         return cls(run_id, tagger, splits["data"]["digest"], digest, texts, labels)
 
-    def f1(self) -> float:
+    def compute_f1(self) -> float:
         """Return the weighted F1 on its test rows, scored now."""
         from tagifai import pipeline
 
         return pipeline.score_texts(self.tagger, self.texts, self.labels)["overall"]["f1"]
 
 
-def rows_digest(ids: list[str], labels: list[str]) -> str:
+def compute_rows_digest(ids: list[str], labels: list[str]) -> str:
     """Return a digest of test rows, which does not depend on their order.
 
     Args:
@@ -121,10 +121,10 @@ def decide(challenger: Contender, champion: Contender | None, *, force: bool) ->
     Raises:
         ConfigError: they cannot be compared, and it is not forced.
     """
-    f1 = challenger.f1()
+    f1 = challenger.compute_f1()
     if champion is None:
         return Decision(True, "It is the first.", f1, None)
-    difference = _incomparable(challenger, champion)
+    difference = _explain_incomparable(challenger, champion)
     if difference is not None and not force:
         raise ConfigError(
             f"Run {challenger.run_id} cannot be compared with the champion, run"
@@ -132,7 +132,7 @@ def decide(challenger: Contender, champion: Contender | None, *, force: bool) ->
             " (task.run_id=..., task.filter=...), or this one without a comparison by"
             " task.force=true."
         )
-    before = champion.f1()
+    before = champion.compute_f1()
     if difference is not None:
         return Decision(True, f"Forced, without a comparison: {difference}", f1, before)
     if f1 > before:
@@ -142,7 +142,7 @@ def decide(challenger: Contender, champion: Contender | None, *, force: bool) ->
     return Decision(False, "It is not better on the same test rows.", f1, before)
 
 
-def _incomparable(challenger: Contender, champion: Contender) -> str | None:
+def _explain_incomparable(challenger: Contender, champion: Contender) -> str | None:
     """Return why two runs cannot be compared, or None."""
     if challenger.data != champion.data:
         return f"its data are others ({challenger.data[:12]}… and {champion.data[:12]}…)."

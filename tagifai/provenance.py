@@ -16,7 +16,7 @@ ALL_LIBRARIES = (*LIBRARIES, "pandas", "imbalanced-learn", "nltk", "snorkel")
 """Those that decide what a training gives."""
 
 
-def versions(libraries: Sequence[str] = LIBRARIES) -> dict[str, str]:
+def get_versions(libraries: Sequence[str] = LIBRARIES) -> dict[str, str]:
     """Return the versions of Python, of this package and of the libraries."""
     named = {name: _version(name) for name in ("tagifai", *libraries)}
     return {"python": platform.python_version(), **named}
@@ -31,7 +31,7 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def git_state(root: Path) -> dict[str, str]:
+def read_git_state(root: Path) -> dict[str, str]:
     """Return commit and dirty flag of the project's checkout as MLflow's tags, if it is one."""
     commit = _git(root, "rev-parse", "HEAD")
     if commit is None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tagifai.errors import DataError
-from tagifai.files import replacing
+from tagifai.files import replace_atomically
 
 if TYPE_CHECKING:
     from tagifai.tagger import Prediction
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FIELDS = ("input_text", "predicted_tag", "probability")
 
 
-def texts(source: str) -> Iterator[str]:
+def read_texts(source: str) -> Iterator[str]:
     """Yield the texts of a file, in order, without holding them.
 
     Args:
@@ -32,11 +32,11 @@ def texts(source: str) -> Iterator[str]:
     Raises:
         DataError: no such file, another kind of file, or a line that is not what it should be.
     """
-    for record in _records(source):
-        yield _text(record, source)
+    for record in _read_records(source):
+        yield _parse_text(record, source)
 
 
-def valid(text: str, where: str) -> str:
+def validate_text(text: str, where: str) -> str:
     """Return a text that can be written as UTF-8.
 
     Raises:
@@ -49,20 +49,23 @@ def valid(text: str, where: str) -> str:
     return text
 
 
-def labelled(source: str) -> tuple[list[str], list[str]]:
+def read_texts_and_tags(source: str) -> tuple[list[str], list[str]]:
     """Return the texts and the tags of a .csv or .jsonl file that has both.
 
     Raises:
         DataError: as `texts`, or a row without a tag.
     """
-    rows = [(_text(record, source), _tag(record, source)) for record in _records(source)]
+    rows = [
+        (_parse_text(record, source), _parse_tag(record, source))
+        for record in _read_records(source)
+    ]
     if not rows:
         raise DataError(f"{source} has no rows.")
     found, tags = zip(*rows, strict=True)
     return list(found), list(tags)
 
 
-def batches(items: Iterable[str], size: int) -> Iterator[list[str]]:
+def make_batches(items: Iterable[str], size: int) -> Iterator[list[str]]:
     """Yield lists of at most `size` items."""
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
@@ -73,33 +76,35 @@ Record = tuple[int, Any]
 """The number of a line, from 1, and what it holds."""
 
 
-def _records(source: str) -> Iterator[Record]:
+def _read_records(source: str) -> Iterator[Record]:
     kind = "-" if source == "-" else Path(source).suffix.lower()
     kinds: dict[str, Callable[[IO[str]], Iterator[Record]]] = {
-        "-": _lines,
-        ".txt": _lines,
-        ".csv": _csv,
-        ".jsonl": _jsonl,
+        "-": _read_lines,
+        ".txt": _read_lines,
+        ".csv": _read_csv,
+        ".jsonl": _read_jsonl,
     }
     if kind not in kinds:
         raise DataError(f"{source}: give a .txt, .csv or .jsonl file, or - for standard input.")
     number = 0
     try:
-        with _opened(source) as file:
+        with _open_source(source) as file:
             for number, content in kinds[kind](file):
                 yield number, content
     except UnicodeDecodeError as error:
-        raise DataError(f"{_named(source)}: not UTF-8 after line {number} ({error}).") from None
+        raise DataError(
+            f"{_name_source(source)}: not UTF-8 after line {number} ({error})."
+        ) from None
     except csv.Error as error:
         raise DataError(f"{source}: not a CSV table after line {number} ({error}).") from None
 
 
-def _named(source: str) -> str:
+def _name_source(source: str) -> str:
     return "standard input" if source == "-" else source
 
 
 @contextmanager
-def _opened(source: str) -> Iterator[IO[str]]:
+def _open_source(source: str) -> Iterator[IO[str]]:
     if source == "-":
         if sys.stdin is None:
             raise DataError("There is no standard input to read from.")
@@ -121,12 +126,12 @@ def _as_utf8(stream: IO[str]) -> None:
         stream.reconfigure(encoding="utf-8", errors="strict")
 
 
-def _lines(file: IO[str]) -> Iterator[Record]:
+def _read_lines(file: IO[str]) -> Iterator[Record]:
     for number, line in enumerate(file, start=1):
         yield number, line.rstrip("\r\n")
 
 
-def _csv(file: IO[str]) -> Iterator[Record]:
+def _read_csv(file: IO[str]) -> Iterator[Record]:
     reader = csv.DictReader(file, strict=True)
     if reader.fieldnames is None:
         raise DataError(f"{file.name} is empty; a CSV table has a header line.")
@@ -134,7 +139,7 @@ def _csv(file: IO[str]) -> Iterator[Record]:
         yield reader.line_num, row
 
 
-def _jsonl(file: IO[str]) -> Iterator[Record]:
+def _read_jsonl(file: IO[str]) -> Iterator[Record]:
     for number, line in enumerate(file, start=1):
         if not line.strip():
             continue
@@ -144,17 +149,17 @@ def _jsonl(file: IO[str]) -> Iterator[Record]:
             raise DataError(f"{file.name}, line {number}: not JSON ({error}).") from None
 
 
-def _text(record: Record, source: str) -> str:
+def _parse_text(record: Record, source: str) -> str:
     number, content = record
-    where = f"{_named(source)}, line {number}"
+    where = f"{_name_source(source)}, line {number}"
     if isinstance(content, str):
-        return valid(content, where)
+        return validate_text(content, where)
     if isinstance(content, dict):
         if isinstance(content.get("text"), str):
-            return valid(content["text"], where)
+            return validate_text(content["text"], where)
         parts = [content.get("title"), content.get("description", "")]
         if all(isinstance(part, str) for part in parts):
-            return valid(" ".join(parts), where)
+            return validate_text(" ".join(parts), where)
     found = ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__
     raise DataError(
         f"{where}: there is no text; a row needs a string `text`, or `title` and"
@@ -162,7 +167,7 @@ def _text(record: Record, source: str) -> str:
     )
 
 
-def _tag(record: Record, source: str) -> str:
+def _parse_tag(record: Record, source: str) -> str:
     number, content = record
     tag = content.get("tag") if isinstance(content, dict) else None
     if not isinstance(tag, str) or not tag.strip():
@@ -171,7 +176,7 @@ def _tag(record: Record, source: str) -> str:
 
 
 @contextmanager
-def writer(target: str | None) -> Iterator[Callable[[list[Prediction]], None]]:
+def open_writer(target: str | None) -> Iterator[Callable[[list[Prediction]], None]]:
     """Give a function that writes predictions, batch by batch.
 
     Args:
@@ -190,19 +195,19 @@ def writer(target: str | None) -> Iterator[Callable[[list[Prediction]], None]]:
         with kinds[kind](sys.stdout) as write:
             yield write
         return
-    with written(Path(target)) as file, kinds[kind](file) as write:
+    with open_output(Path(target)) as file, kinds[kind](file) as write:
         yield write
 
 
 @contextmanager
-def written(path: Path) -> Iterator[IO[str]]:
+def open_output(path: Path) -> Iterator[IO[str]]:
     """Open a file that a person asked for; it is there as a whole or not at all.
 
     Raises:
         DataError: it cannot be written there.
     """
     try:
-        with replacing(path) as file:
+        with replace_atomically(path) as file:
             yield file
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror}.") from error

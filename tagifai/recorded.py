@@ -17,17 +17,17 @@ from omegaconf.errors import OmegaConfBaseException
 from tagifai import artifacts, datasets, paths, pipeline
 from tagifai.blocks import Blocks
 from tagifai.errors import BundleError, ConfigError, DataError
-from tagifai.labels import policy as labels_of
-from tagifai.schema import NODES, OPTIONAL, Config, check
+from tagifai.labels import build_label_map as labels_of
+from tagifai.schema import OPTIONAL_GROUPS, SCHEMA_CLASSES, Config, check
 
-ROWS = 20_000
+CHUNK_ROWS = 20_000
 """Of a data set that are in memory at a time."""
 
-PLACE = ("tracking", "console", "cache", "plots", "paths")
+LOCAL_GROUPS = ("tracking", "console", "cache", "plots", "paths")
 """Groups that belong to the place where a run is made, and not to the run."""
 
 
-def rows(bundle: Path, stores: Path, part: str = "test") -> tuple[list[str], list[str]]:
+def load_part(bundle: Path, stores: Path, part: str = "test") -> tuple[list[str], list[str]]:
     """Return texts, not cleaned, and labels of a part of a run's rows, in the run's order.
 
     Args:
@@ -39,7 +39,7 @@ def rows(bundle: Path, stores: Path, part: str = "test") -> tuple[list[str], lis
         BundleError: the bundle does not say which rows.
         DataError: the data set is gone from the store, or another one by now.
     """
-    splits = artifacts.document(bundle, "splits.json")
+    splits = artifacts.read_document(bundle, "splits.json")
     try:
         name, digest = splits["data"]["name"], splits["data"]["digest"]
         policy, ids = splits["policy"], splits[part]
@@ -48,18 +48,18 @@ def rows(bundle: Path, stores: Path, part: str = "test") -> tuple[list[str], lis
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{bundle}: splits.json does not say which rows ({error}).") from None
     # Some at a time: of the whole table there may be more than memory has room for.
-    stored = Blocks.of(datasets.stored(name, digest, stores), ROWS)
+    stored = Blocks.from_csv(datasets.get_table_path(name, digest, stores), CHUNK_ROWS)
     counts: Counter[str] = Counter()
     found = []
-    for table in stored.in_order(ROWS):
+    for table in stored.read_in_order(CHUNK_ROWS):
         counts.update(table["tag"].tolist())
         found.append(table[table["id"].isin(ids)])
     rows = pd.concat(found).set_index("id").loc[ids]
     labels = rows["tag"].map(labels_of(counts, **policy))
-    return pipeline.raw_texts(rows).tolist(), labels.tolist()
+    return pipeline.get_raw_texts(rows).tolist(), labels.tolist()
 
 
-def dataset(bundle: Path, config: Config, *, progress: bool = False) -> datasets.Dataset:
+def load_dataset(bundle: Path, config: Config, *, progress: bool = False) -> datasets.Dataset:
     """Return the data set that a run was trained with, or what its source has by now.
 
     Args:
@@ -71,8 +71,8 @@ def dataset(bundle: Path, config: Config, *, progress: bool = False) -> datasets
         DataError: it is not in the store, and cannot be made again.
     """
     stores = Path(config.paths.stores)
-    digest = str(artifacts.document(bundle, "splits.json")["data"]["digest"])
-    kept = datasets.of_digest(config.data.name, digest, stores)
+    digest = str(artifacts.read_document(bundle, "splits.json")["data"]["digest"])
+    kept = datasets.find_by_digest(config.data.name, digest, stores)
     if kept is not None:
         return kept
     try:
@@ -85,7 +85,7 @@ def dataset(bundle: Path, config: Config, *, progress: bool = False) -> datasets
         ) from error
 
 
-def provenance(bundle: Path) -> dict[str, Any]:
+def read_provenance(bundle: Path) -> dict[str, Any]:
     """Return how a run came about, see `Origin.document`; nothing of a run from before there was.
 
     Raises:
@@ -93,7 +93,7 @@ def provenance(bundle: Path) -> dict[str, Any]:
     """
     if "provenance.json" not in artifacts.read_manifest(bundle)["parts"]:
         return {}
-    found = artifacts.document(bundle, "provenance.json")
+    found = artifacts.read_document(bundle, "provenance.json")
     tables = ("options", "schemas", "versions", "git")
     right = isinstance(found, dict) and all(_is_table(found.get(name)) for name in tables)
     if not right or not isinstance(found.get("overrides"), list | None):
@@ -105,7 +105,7 @@ def _is_table(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(v, str | None) for v in value.values())
 
 
-def configuration(bundle: Path, present: Config) -> Config:
+def load_config(bundle: Path, present: Config) -> Config:
     """Return the configuration of a run, checked as if it had been composed just now.
 
     What the run is made of comes from its record, with defaults for what there was not yet. The
@@ -121,24 +121,24 @@ def configuration(bundle: Path, present: Config) -> Config:
         BundleError: the bundle is not what was saved.
         ConfigError: the record does not fit this version.
     """
-    names = {"task": "task/train"} | provenance(bundle).get("schemas", {})
+    names = {"task": "task/train"} | read_provenance(bundle).get("schemas", {})
     try:
-        content = _read(bundle, present.paths.root) | {
+        content = _read_groups(bundle, present.paths.root) | {
             "task": {"name": "train"},
-            **{group: asdict(getattr(present, group)) for group in PLACE},
+            **{group: asdict(getattr(present, group)) for group in LOCAL_GROUPS},
             "whitelist": present.whitelist,
         }
         cfg = OmegaConf.structured(Config)
         for group, settings in content.items():
-            name = names[group] if group in names else _likely_schema(group, settings)
-            cfg[group] = _typed(group, settings, name)
+            name = names[group] if group in names else _guess_schema(group, settings)
+            cfg[group] = _make_node(group, settings, name)
         return check(cfg)
     except (ConfigError, OmegaConfBaseException) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"{bundle}/config.yaml does not fit this version: {reason}") from None
 
 
-def _read(bundle: Path, root: str) -> dict[str, Any]:
+def _read_groups(bundle: Path, root: str) -> dict[str, Any]:
     """Return the recorded groups that say what the run is made of."""
     try:
         # Not by OmegaConf, which takes some texts for more than texts.
@@ -149,12 +149,12 @@ def _read(bundle: Path, root: str) -> dict[str, Any]:
         raise ConfigError("it is not a mapping of groups.")
     data, place = record.get("data"), record.get("paths")
     if isinstance(data, dict) and isinstance(place, dict):
-        record["data"] = _moved(data, str(place.get("root")), root)
-    others = (*PLACE, "whitelist", "task", "sweep")
+        record["data"] = _move_paths(data, str(place.get("root")), root)
+    others = (*LOCAL_GROUPS, "whitelist", "task", "sweep")
     return {str(group): settings for group, settings in record.items() if group not in others}
 
 
-def _moved(data: Mapping[Any, Any], old: str, new: str) -> dict[Any, Any]:
+def _move_paths(data: Mapping[Any, Any], old: str, new: str) -> dict[Any, Any]:
     """Return the settings of data with the project's new root in place of its old one."""
     names = [name.removeprefix("data.") for name in paths.PATHS]
     inside = {
@@ -165,7 +165,7 @@ def _moved(data: Mapping[Any, Any], old: str, new: str) -> dict[Any, Any]:
     return {**data, **inside}
 
 
-def _typed(group: str, settings: Any, name: str | None) -> Any:
+def _make_node(group: str, settings: Any, name: str | None) -> Any:
     """Return a group's settings as a node of their schema.
 
     Args:
@@ -173,24 +173,24 @@ def _typed(group: str, settings: Any, name: str | None) -> Any:
         settings: recorded.
         name: of the schema; None is the group's own, if it has one.
     """
-    if name is not None and name not in NODES:
+    if name is not None and name not in SCHEMA_CLASSES:
         raise ConfigError(f"{group} has the schema {name!r}, which is not known.")
-    schema = NODES[name] if name is not None else get_type_hints(Config).get(group)
+    schema = SCHEMA_CLASSES[name] if name is not None else get_type_hints(Config).get(group)
     if not is_dataclass(schema) or not isinstance(settings, dict):
-        return _literal(settings)
-    return OmegaConf.merge(OmegaConf.structured(schema), _literal(settings))
+        return _escape(settings)
+    return OmegaConf.merge(OmegaConf.structured(schema), _escape(settings))
 
 
-def _likely_schema(group: str, settings: Any) -> str | None:
+def _guess_schema(group: str, settings: Any) -> str | None:
     """Return the schema that settings were made with, of a record that does not name it.
 
     It has all their keys. It may have fields that are newer than the record, but not as many as
     the record has: who names a class by himself gives it a few arguments.
     """
     if not settings:
-        return "nothing" if isinstance(settings, dict) and group in OPTIONAL else None
+        return "nothing" if isinstance(settings, dict) and group in OPTIONAL_GROUPS else None
     found = []
-    for name, node in NODES.items():
+    for name, node in SCHEMA_CLASSES.items():
         if name.startswith(f"{group}/") and isinstance(settings, dict):
             known = {field.name: field.default for field in fields(node)}
             other_class = known.get("_target_") != settings.get("_target_")
@@ -201,12 +201,12 @@ def _likely_schema(group: str, settings: Any) -> str | None:
     return min(found)[2] if found else None
 
 
-def _literal(value: Any) -> Any:
+def _escape(value: Any) -> Any:
     """Return a value whose texts OmegaConf takes as they are: nothing is looked up for a record."""
     if isinstance(value, dict):
-        return {key: _literal(item) for key, item in value.items()}
+        return {key: _escape(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_literal(item) for item in value]
+        return [_escape(item) for item in value]
     if not isinstance(value, str):
         return value
     escaped = re.sub(r"(\\*)\$\{", lambda match: 2 * match[1] + r"\${", value)

@@ -14,25 +14,27 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from tagifai import artifacts, datasets, pipeline, serving, tracking
-from tagifai.callbacks import Keep
-from tagifai.errors import Reaped, TrackingError
-from tagifai.files import to_json, write_json
-from tagifai.origins import Origin
-from tagifai.schema import Config, flat
-from tagifai.training import History, Pruned
+from tagifai.callbacks import HistoryCallback
+from tagifai.errors import StaleTrialError, TrackingError
+from tagifai.files import format_json, write_json
+from tagifai.origins import Invocation
+from tagifai.schema import Config, flatten_config
+from tagifai.training import History, TrainingPruned
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def epochs_kept(tracked: tracking.Run, prefix: str = "") -> Iterator[Keep]:
+def log_epochs_on_error(
+    tracked: tracking.TrackedRun, prefix: str = ""
+) -> Iterator[HistoryCallback]:
     """Record the losses of a training that ends early; a whole one is recorded with its result.
 
     Args:
         tracked: the open run.
         prefix: of the metrics' names.
     """
-    keep = Keep()
+    keep = HistoryCallback()
     try:
         yield keep
     except BaseException:
@@ -42,7 +44,7 @@ def epochs_kept(tracked: tracking.Run, prefix: str = "") -> Iterator[Keep]:
         raise
 
 
-def log_epochs(tracked: tracking.Run, history: History, prefix: str = "") -> None:
+def log_epochs(tracked: tracking.TrackedRun, history: History, prefix: str = "") -> None:
     """Record the losses, and the scores that were reported, by epoch."""
     by_epoch: dict[str, list[float] | dict[int, float]] = {
         f"{prefix}train_loss": history.train_loss,
@@ -54,16 +56,16 @@ def log_epochs(tracked: tracking.Run, history: History, prefix: str = "") -> Non
 
 
 @contextmanager
-def trial_state(tracked: tracking.Run) -> Iterator[None]:
+def log_trial_state(tracked: tracking.TrackedRun) -> Iterator[None]:
     """Record how a trial ends: COMPLETE, PRUNED, FAIL, or DIED where nobody waited for it."""
     state = "FAIL"
     try:
         yield
         state = "COMPLETE"
-    except Pruned:
+    except TrainingPruned:
         state, tracked.status = "PRUNED", "KILLED"
         raise
-    except (Reaped, KeyboardInterrupt):
+    except (StaleTrialError, KeyboardInterrupt):
         state, tracked.status = "DIED", "KILLED"
         raise
     finally:
@@ -72,7 +74,7 @@ def trial_state(tracked: tracking.Run) -> Iterator[None]:
 
 
 @contextmanager
-def naming_the_model(output: Path) -> Iterator[None]:
+def mention_saved_model(output: Path) -> Iterator[None]:
     """Say where the model is when tracking fails after it was saved."""
     try:
         yield
@@ -86,7 +88,7 @@ def naming_the_model(output: Path) -> Iterator[None]:
 
 
 @contextmanager
-def naming_the_run(tracked: tracking.Run, output: Path) -> Iterator[None]:
+def log_run_id(tracked: tracking.TrackedRun, output: Path) -> Iterator[None]:
     """Say in the log, however the block ends, which run it is; the id may come late."""
     try:
         yield
@@ -95,10 +97,10 @@ def naming_the_run(tracked: tracking.Run, output: Path) -> Iterator[None]:
 
 
 def log_inputs(
-    tracked: tracking.Run,
+    tracked: tracking.TrackedRun,
     config: Config,
     dataset: datasets.Dataset,
-    origin: Origin,
+    origin: Invocation,
     provenance: Mapping[str, Any],
 ) -> None:
     """Record all that the run is made from, before anything can go wrong.
@@ -110,9 +112,9 @@ def log_inputs(
         origin: of the configuration.
         provenance: the origin's document.
     """
-    output, overrides = origin.output, origin.overrides
-    with tracked.together():
-        tracked.log_params(flat(config, without=("paths", "sweep", "cache")))
+    output, overrides = origin.output_dir, origin.overrides
+    with tracked.batch_logging():
+        tracked.log_params(flatten_config(config, without=("paths", "sweep", "cache")))
         tracked.log_tags(
             {
                 "command": origin.command,
@@ -129,39 +131,39 @@ def log_inputs(
     manifest = dataset.manifest
     counts = {"rows": manifest["rows"], "tags": manifest["tag_counts"]}
     source = next(iter(manifest["tables"].values()))["source"]
-    tracked.log_data(manifest["name"], dataset.digest, source, counts)
-    (output / "config.yaml").write_text(_yaml(config), encoding="utf-8")
+    tracked.log_dataset(manifest["name"], dataset.digest, source, counts)
+    (output / "config.yaml").write_text(_format_yaml(config), encoding="utf-8")
     tracked.log_file(output / "config.yaml")
     tracked.log_file(output / ".hydra" / "overrides.yaml")
 
 
-def log_profile(tracked: tracking.Run, output: Path, profile: Mapping[str, Any]) -> None:
+def log_profile(tracked: tracking.TrackedRun, output: Path, profile: Mapping[str, Any]) -> None:
     """Keep what is in the data with the run."""
     write_json(output / "profile.json", profile)
     tracked.log_file(output / "profile.json")
 
 
-_printed: dict[tuple[str, str], str] = {}
+_yaml_by_group: dict[tuple[str, str], str] = {}
 """The YAML of each group that this process has met, by its name and content."""
 
 
-def _yaml(config: Config) -> str:
+def _format_yaml(config: Config) -> str:
     """Return a configuration as YAML, a group at a time: most are the same in all trials."""
     groups = []
     for name, content in asdict(config).items():
         key = (name, repr(content))
-        if key not in _printed:
-            _printed[key] = OmegaConf.to_yaml(OmegaConf.create({name: content}))
-        groups.append(_printed[key])
+        if key not in _yaml_by_group:
+            _yaml_by_group[key] = OmegaConf.to_yaml(OmegaConf.create({name: content}))
+        groups.append(_yaml_by_group[key])
     return "".join(groups)
 
 
-def keep_model(
-    tracked: tracking.Run,
+def save_model(
+    tracked: tracking.TrackedRun,
     config: Config,
     output: Path,
-    prepared: pipeline.Prepared,
-    result: pipeline.Result,
+    prepared: pipeline.PreparedData,
+    result: pipeline.FitResult,
     objective: Mapping[str, float],
     histories: Mapping[str, History],
     digest: str,
@@ -188,13 +190,13 @@ def keep_model(
             "min_freq": policy.min_freq,
             "other": policy.other,
         },
-        **prepared.ids(),
+        **prepared.get_ids(),
     }
     documents = {
-        "config.yaml": _yaml(config),
-        "performance.json": to_json(result.performance),
-        "provenance.json": to_json(provenance),
-        "splits.json": to_json(splits),
+        "config.yaml": _format_yaml(config),
+        "performance.json": format_json(result.performance),
+        "provenance.json": format_json(provenance),
+        "splits.json": format_json(splits),
     }
     sums = artifacts.save(output / "bundle", result.tagger, documents)
     write_json(output / "performance.json", result.performance)
@@ -203,22 +205,22 @@ def keep_model(
         log_epochs(tracked, history, prefix)
     model_id = tracked.log_model(partial(serving.save, bundle=published, run_id=tracked.id))
     log_result(tracked, result, objective, model_id)
-    tracked.log_metrics({"model_bytes": result.value("model_bytes")}, model_id)
+    tracked.log_metrics({"model_bytes": result.get_metric("model_bytes")}, model_id)
     tracked.log_tags({f"content.{name}": of_part for name, of_part in sums.items()})
     tracked.log_file(output / "performance.json")
     tracked.log_bundle(published)
 
 
 def log_result(
-    tracked: tracking.Run,
-    result: pipeline.Result,
+    tracked: tracking.TrackedRun,
+    result: pipeline.FitResult,
     objective: Mapping[str, float],
     model_id: str | None = None,
 ) -> None:
     """Record the scores of a training, and the objective, which is `objective` if there is one."""
     log.info("Objective %s", ", ".join(f"{name} = {value!r}" for name, value in objective.items()))
     by_epoch = ("train_loss", "val_loss")
-    final = {name: value for name, value in result.metrics().items() if name not in by_epoch}
+    final = {name: value for name, value in result.get_metrics().items() if name not in by_epoch}
     if len(objective) == 1:
         final["objective"] = next(iter(objective.values()))
     else:

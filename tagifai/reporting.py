@@ -17,11 +17,11 @@ from omegaconf import flag_override
 
 from tagifai import comparisons, drawing, pages, paths, tracking
 from tagifai.console import Display
-from tagifai.drawing import Makers
-from tagifai.files import replacing
-from tagifai.leaderboards import Board
-from tagifai.origins import Origin
-from tagifai.pages import Page
+from tagifai.drawing import FigureMakers
+from tagifai.files import replace_atomically
+from tagifai.leaderboards import Leaderboard
+from tagifai.origins import Invocation
+from tagifai.pages import HtmlReport
 from tagifai.schema import Config, check
 
 if TYPE_CHECKING:
@@ -33,13 +33,13 @@ FIGURES = "figures"
 log = logging.getLogger(__name__)
 
 
-def of_run(
-    tracked: tracking.Run,
+def write_for_run(
+    tracked: tracking.TrackedRun,
     config: Config,
-    origin: Origin,
+    origin: Invocation,
     display: Display,
-    prepared: pipeline.Prepared,
-    result: pipeline.Result,
+    prepared: pipeline.PreparedData,
+    result: pipeline.FitResult,
     objective: Mapping[str, float],
     profile: dict[str, Any],
     provenance: Mapping[str, Any],
@@ -60,75 +60,83 @@ def of_run(
     # Late: a comparison, which is reported too, does without the model's libraries.
     from tagifai import figures, summaries
 
-    def page() -> Page:
-        return summaries.of_run(
-            config, defaults(config), origin, tracked.id, result, objective, profile, provenance,
-            origin.output / FIGURES,
+    def page() -> HtmlReport:
+        return summaries.build(
+            config, compose_defaults(config), origin, tracked.id, result, objective, profile, provenance,
+            origin.output_dir / FIGURES,
         )  # fmt: skip
 
     if config.plots.enabled:
-        draw(
+        log_figures(
             tracked,
-            lambda: {**figures.of_result(prepared, result), **figures.of_data(prepared)},
-            origin.output,
+            lambda: {
+                **figures.build_for_result(prepared, result),
+                **figures.build_for_data(prepared),
+            },
+            origin.output_dir,
             display,
         )
-    return write(tracked, page, origin.output)
+    return write(tracked, page, origin.output_dir)
 
 
-def of_board(config: Config, board: Board, said: str, display: Display) -> Path | None:
+def write_for_leaderboard(
+    config: Config, board: Leaderboard, description: str, display: Display
+) -> Path | None:
     """Draw the figures of a leaderboard and write its report; return the report, or None.
 
     Args:
         config: of the comparison.
         board: the rows.
-        said: which runs are compared.
+        description: which runs are compared.
         display: shows how far drawing is.
     """
-    output, nowhere = Path(HydraConfig.get().runtime.output_dir), tracking.Run("comparison")
+    output, nowhere = Path(HydraConfig.get().runtime.output_dir), tracking.TrackedRun("comparison")
     metric = f"{config.task.metric} ({config.task.direction})"
     if config.plots.enabled:
-        draw(nowhere, lambda: comparisons.figures(board, metric), output, display)
+        log_figures(nowhere, lambda: comparisons.build_figures(board, metric), output, display)
     command = shlex.join(["run.py", *sys.argv[1:]])
     title = f"Comparison by {metric}"
     return write(
         nowhere,
-        lambda: comparisons.page(board, title, said, output / FIGURES, command),
+        lambda: comparisons.build(board, title, description, output / FIGURES, command),
         output,
     )
 
 
-def draw(
-    tracked: tracking.Run, found: Callable[[], Makers], output: Path, display: Display
+def log_figures(
+    tracked: tracking.TrackedRun,
+    get_makers: Callable[[], FigureMakers],
+    output: Path,
+    display: Display,
 ) -> None:
     """Draw figures into the run's folder, and keep them with the run.
 
     Args:
         tracked: the open run.
-        found: gives what makes the figures.
+        get_makers: gives what makes the figures.
         output: the run's folder.
         display: shows how far drawing is.
     """
     try:
-        makers = found()
+        makers = get_makers()
     except Exception as error:
         log.warning("No figures can be drawn: %s", error, exc_info=error)
         return
     drawn: list[Path] = []
-    with display.steps("Figure", len(makers)) as show:
+    with display.show_step_progress("Figure", len(makers)) as show:
         for number, (name, make) in enumerate(makers.items()):
-            drawn += drawing.draw({name: make}, output / FIGURES)
+            drawn += drawing.save_figures({name: make}, output / FIGURES)
             show(number + 1, name)
     if drawn:
         tracked.log_folder(output / FIGURES)
 
 
-def write(tracked: tracking.Run, page: Any, output: Path) -> Path | None:
+def write(tracked: tracking.TrackedRun, make_report: Any, output: Path) -> Path | None:
     """Write a report, and keep it with the run; one that cannot be written is no reason to fail.
 
     Args:
         tracked: the open run.
-        page: gives the page.
+        make_report: gives the page.
         output: the run's folder.
 
     Returns:
@@ -136,8 +144,8 @@ def write(tracked: tracking.Run, page: Any, output: Path) -> Path | None:
     """
     path = output / REPORT
     try:
-        html = pages.render(page())
-        with replacing(path) as file:
+        html = pages.render(make_report())
+        with replace_atomically(path) as file:
             file.write(html)
     except Exception as error:
         log.warning("The report cannot be written: %s", error, exc_info=error)
@@ -146,7 +154,7 @@ def write(tracked: tracking.Run, page: Any, output: Path) -> Path | None:
     return path
 
 
-def defaults(config: Config) -> Config:
+def compose_defaults(config: Config) -> Config:
     """Return the configuration that nobody has chosen anything of.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any
 from tagifai import artifacts, metrics, recorded
 from tagifai.errors import BundleError, UserError
 
-UNLIKE = ("config.yaml", "provenance.json")
+IGNORED_PARTS = ("config.yaml", "provenance.json")
 """Parts of a bundle that are not a training's result: they name folders and commands."""
 
 MISSING = "not there"
@@ -18,14 +18,14 @@ MISSING = "not there"
 DIRTY = "uncommitted changes"
 
 
-class NotReproduced(UserError):
+class NotReproducedError(UserError):
     """A run that was trained again from its record gave something else."""
 
     exit_code = 1
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RunFingerprint:
     """What a bundle says of its run, by name.
 
     Args:
@@ -41,7 +41,7 @@ class Evidence:
     circumstances: Mapping[str, str]
 
     @classmethod
-    def of(cls, bundle: Path) -> Evidence:
+    def from_bundle(cls, bundle: Path) -> RunFingerprint:
         """Return the evidence of a bundle.
 
         Raises:
@@ -50,9 +50,9 @@ class Evidence:
         manifest = artifacts.read_manifest(bundle)
         scores: dict[str, float] = {}
         try:
-            for rows, scored in artifacts.document(bundle, "performance.json").items():
+            for rows, scored in artifacts.read_document(bundle, "performance.json").items():
                 scores |= metrics.flatten(scored, rows)
-            digest = str(artifacts.document(bundle, "splits.json")["data"]["digest"])
+            digest = str(artifacts.read_document(bundle, "splits.json")["data"]["digest"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BundleError(
                 f"{bundle} does not say what its run gave ({type(error).__name__}: {error})."
@@ -60,11 +60,11 @@ class Evidence:
         return cls(
             digest=digest,
             metrics=scores,
-            parts={k: v["content"] for k, v in manifest["parts"].items() if k not in UNLIKE},
-            circumstances=_circumstances(recorded.provenance(bundle), manifest["versions"]),
+            parts={k: v["content"] for k, v in manifest["parts"].items() if k not in IGNORED_PARTS},
+            circumstances=_circumstances(recorded.read_provenance(bundle), manifest["versions"]),
         )
 
-    def results(self) -> dict[str, str | float]:
+    def collect_results(self) -> dict[str, str | float]:
         """Return all that came out, and the data that it came from first."""
         parts = {f"content of {name}": of_part for name, of_part in self.parts.items()}
         return {"data (SHA-256)": self.digest, **self.metrics, **parts}
@@ -91,7 +91,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RerunComparison:
     """Two runs of one configuration.
 
     Args:
@@ -116,7 +116,7 @@ class Comparison:
         """How much was compared, as a phrase."""
         return f"the data, {self.metrics} metrics and {self.parts} parts of the bundle"
 
-    def document(self, run_id: str, rerun_of: str) -> dict[str, Any]:
+    def build_document(self, run_id: str, rerun_of: str) -> dict[str, Any]:
         """Return the comparison for JSON."""
         return {
             "rerun_of": rerun_of,
@@ -127,21 +127,21 @@ class Comparison:
         }
 
 
-def compare(before: Evidence, now: Evidence) -> Comparison:
+def compare_runs(before: RunFingerprint, now: RunFingerprint) -> RerunComparison:
     """Compare a run with the record that it was made from.
 
     Args:
         before: of the record.
         now: of the run.
     """
-    results = _differences(before.results(), now.results())
+    results = _differences(before.collect_results(), now.collect_results())
     # Of what the record does not say, nobody knows whether it differs.
     known = {k: v for k, v in now.circumstances.items() if k in before.circumstances}
     circumstances = _differences({k: before.circumstances[k] for k in known}, known)
     if results and before.circumstances.get(DIRTY) == known.get(DIRTY) == "true":
         # They may be others, and the reason.
         circumstances.append(Difference(DIRTY, "true", "true"))
-    return Comparison(results, circumstances, len(now.metrics), len(now.parts))
+    return RerunComparison(results, circumstances, len(now.metrics), len(now.parts))
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:

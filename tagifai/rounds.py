@@ -9,17 +9,17 @@ from collections.abc import Sequence
 from numpy.random import RandomState
 
 from tagifai import components, objectives, pipeline, recording, sweeps, tracking
-from tagifai.callbacks import Progress, Report
+from tagifai.callbacks import ProgressCallback, PruningCallback
 from tagifai.console import Display
 from tagifai.errors import UserError
 from tagifai.schema import Config
-from tagifai.training import History, Pruned, trains_by_epochs
-from tagifai.vectorizing import Memory, forget
+from tagifai.training import History, TrainingPruned, is_trained_by_epochs
+from tagifai.vectorizing import ArrayCache, skip_cache
 
 log = logging.getLogger(__name__)
 
 
-def parts_of(config: Config, random_state: RandomState) -> pipeline.Parts:
+def build_components(config: Config, random_state: RandomState) -> pipeline.Components:
     """Return the unfitted objects that a configuration describes.
 
     Args:
@@ -33,12 +33,12 @@ def parts_of(config: Config, random_state: RandomState) -> pipeline.Parts:
         components.build(group, getattr(config, group), random_state)
         for group in ("vectorizer", "sampling", "model", "threshold")
     ]
-    parts = pipeline.Parts(*made)
+    parts = pipeline.Components(*made)
     parts.check()
     return parts
 
 
-class Rounds:
+class RepeatTrainer:
     """Trains the rounds of one run.
 
     Args:
@@ -46,39 +46,42 @@ class Rounds:
         display: shows the epochs.
         tracked: the open run.
         trial: told about the objective on the way.
-        memory: keeps features.
+        cache: keeps features.
 
     Attributes:
-        last: the training of the last round.
+        last_result: the training of the last round.
         histories: of all trainings outside a search, by the prefix of their metrics' names.
     """
 
-    last: pipeline.Result
+    last_result: pipeline.FitResult
 
     def __init__(
         self,
         config: Config,
         display: Display,
-        tracked: tracking.Run,
-        trial: sweeps.Trial,
-        memory: Memory = forget,
+        tracked: tracking.TrackedRun,
+        trial: sweeps.TrialHandle,
+        cache: ArrayCache = skip_cache,
     ) -> None:
         self._config = config
         self._display = display
         self._tracked = tracked
         self._trial = trial
-        self._memory = memory
+        self._cache = cache
         self.histories: dict[str, History] = {}
 
-    def objective(
-        self, prepared: pipeline.Prepared, parts: pipeline.Parts, own: pipeline.Result | None
+    def compute_objective(
+        self,
+        prepared: pipeline.PreparedData,
+        components: pipeline.Components,
+        own_result: pipeline.FitResult | None,
     ) -> dict[str, float]:
         """Return the value of each metric of the objective, a mean over the rounds.
 
         Args:
             prepared: the run's rows.
-            parts: the run's own, unfitted unless `own` is given.
-            own: the run's own training, which may be one of the rounds.
+            components: the run's own, unfitted unless `own_result` is given.
+            own_result: the run's own training, which may be one of the rounds.
 
         Raises:
             Pruned: the search has told so.
@@ -86,77 +89,77 @@ class Rounds:
         """
         config, metrics = self._config, self._config.objective.metrics
         values: list[list[float]] = []
-        turns = objectives.rounds(prepared, config.objective, config.seed)
+        turns = objectives.make_repeats(prepared, config.objective, config.seed)
         for turn in turns[1:]:
             for metric in metrics:
                 # A slice may have rows in one cut and none in another.
                 turn.prepared.check_objective(metric)
         for number, turn in enumerate(turns):
             if turn.random_state is None:
-                result = own or self.fit(turn.prepared, parts, values=values)
+                result = own_result or self.fit(turn.prepared, components, values=values)
             else:
-                fresh = parts_of(config, turn.random_state)
+                fresh = build_components(config, turn.random_state)
                 prefix = f"{config.objective.by.removesuffix('s')}_{number}/"
                 result = self.fit(turn.prepared, fresh, values=values, prefix=prefix)
-            values.append([result.value(metric) for metric in metrics])
-            self._report_round(number, values, result.history)
-        self.last = result
-        objective = dict(zip(metrics, objectives.mean(values), strict=True))
+            values.append([result.get_metric(metric) for metric in metrics])
+            self._report_repeat(number, values, result.history)
+        self.last_result = result
+        objective = dict(zip(metrics, objectives.compute_means(values), strict=True))
         for metric, value in objective.items():
             if not math.isfinite(value):
                 raise UserError(f"The objective {metric} is {value}: not a number to go by.")
         return objective
 
-    def _report_round(self, number: int, values: list[list[float]], history: History) -> None:
+    def _report_repeat(self, number: int, values: list[list[float]], history: History) -> None:
         self._trial.check()
         last_epoch = self._config.training.epochs - 1
-        between = number + 1 < self._config.objective.repeats and self._reports()
+        between = number + 1 < self._config.objective.repeats and self._is_reported()
         if between and last_epoch not in history.scores:
             last_step = number * self._config.training.epochs + last_epoch
             if self._trial.report(last_step, sum(v[0] for v in values) / len(values)):
-                raise Pruned
+                raise TrainingPruned
 
     def fit(
         self,
-        prepared: pipeline.Prepared,
-        parts: pipeline.Parts,
+        prepared: pipeline.PreparedData,
+        components: pipeline.Components,
         *,
         test: bool = False,
         values: Sequence[Sequence[float]] = (),
         prefix: str = "",
-    ) -> pipeline.Result:
+    ) -> pipeline.FitResult:
         """Train once.
 
         Args:
             prepared: the rows.
-            parts: unfitted.
+            components: unfitted.
             test: score the test rows too.
             values: of the rounds before, for the reports.
             prefix: of the metrics by epoch in the tracking store.
         """
         config, objective = self._config, self._config.objective
-        listeners = Report(
+        listeners = PruningCallback(
             self._trial.report,
             self._check,
             first_step=len(values) * config.training.epochs,
             earlier=[value[0] for value in values],
         )
-        epochs = config.training.epochs if trains_by_epochs(parts.model) else 1
+        epochs = config.training.epochs if is_trained_by_epochs(components.model) else 1
         reported = (objective.metrics[0], objective.report_every or 1)
-        epochs_kept = recording.epochs_kept(self._tracked, prefix)
-        rows = prepared.streamed_rows()
-        with epochs_kept as keep, self._display.epochs(epochs, rows) as show:
-            result = pipeline.fit(
+        epochs_kept = recording.log_epochs_on_error(self._tracked, prefix)
+        rows = prepared.count_streamed_rows()
+        with epochs_kept as keep, self._display.show_epoch_progress(epochs, rows) as show:
+            result = pipeline.fit_tagger(
                 prepared,
-                parts,
+                components,
                 config.training,
-                (keep, Progress(show), Progress(_log_epoch), listeners),
+                (keep, ProgressCallback(show), ProgressCallback(_log_epoch), listeners),
                 test=test,
-                scored=reported if self._reports() else None,
-                memory=self._memory,
-                told=show.rows,
+                scored=reported if self._is_reported() else None,
+                cache=self._cache,
+                on_progress=show.update_rows,
             )
-        if sweeps.in_search():
+        if sweeps.is_search_trial():
             recording.log_epochs(self._tracked, result.history, prefix)
         else:
             # Later: should the store fail, the model is to be saved first.
@@ -169,9 +172,9 @@ class Rounds:
         A store that is out of reach is found out after the first epoch of a training at the latest.
         """
         self._trial.check()
-        self._tracked.check()
+        self._tracked.wait_until_open()
 
-    def _reports(self) -> bool:
+    def _is_reported(self) -> bool:
         """Return whether the objective is one that epochs have a value of, and is reported."""
         objective = self._config.objective
         one = len(objective.metrics) == 1 and objective.metrics[0] != "model_bytes"

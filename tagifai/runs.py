@@ -9,8 +9,8 @@ from typing import Any
 
 from tagifai import artifacts, store, tracking
 from tagifai.errors import BundleError, ConfigError
-from tagifai.files import replacing, write_json
-from tagifai.registry import CHAMPION, Registry
+from tagifai.files import replace_atomically, write_json
+from tagifai.registry import CHAMPION, ModelRegistry
 from tagifai.schema import Config
 from tagifai.tagger import Tagger
 
@@ -18,7 +18,7 @@ LATEST, BEST = "latest", "best"
 """Names that stand for the id of a run, as the alias of the champion does."""
 
 
-def latest(stores: Path) -> str | None:
+def get_latest(stores: Path) -> str | None:
     """Return the id of the latest successful training run, or None if there is none."""
     try:
         return (stores / "run_id.txt").read_text(encoding="utf-8").strip() or None
@@ -33,7 +33,7 @@ def set_latest(stores: Path, run_id: str, performance: Mapping[str, Any]) -> Non
     # One process at a time, so that both files are of the same run.
     with FileLock(stores / ".latest.lock"):
         write_json(stores / "performance.json", performance)
-        with replacing(stores / "run_id.txt") as file:
+        with replace_atomically(stores / "run_id.txt") as file:
             file.write(run_id + "\n")
 
 
@@ -49,18 +49,18 @@ def find(stores: Path, run_id: str | None, uri: str | None) -> tuple[str, Path]:
         BundleError: there is no such run, or no run at all.
         TrackingError: it is not on this machine, and the tracking store does not answer.
     """
-    run_id = run_id or latest(stores)
+    run_id = run_id or get_latest(stores)
     if run_id is None:
         raise BundleError(f"No run has been trained into {stores} yet. Train one: run.py")
-    path = artifacts.bundle_path(stores, run_id)
+    path = artifacts.get_path(stores, run_id)
     if not path.is_dir() and not (uri and _fetch(stores, run_id, uri)):
-        known = latest(stores)
+        known = get_latest(stores)
         hint = f" The latest run is {known}." if known and known != run_id else ""
         raise BundleError(f"There is no run {run_id!r} with a model in {stores}.{hint}")
     return run_id, path
 
 
-def chosen(config: Config, default: str = LATEST) -> tuple[str, Path]:
+def choose_run(config: Config, default: str = LATEST) -> tuple[str, Path]:
     """Return the id and the bundle of the run that `task.run_id` names.
 
     Runs whose process is gone are closed on the way.
@@ -75,19 +75,19 @@ def chosen(config: Config, default: str = LATEST) -> tuple[str, Path]:
         TrackingError: the store does not answer.
     """
     stores = Path(config.paths.stores)
-    tracking.close_abandoned(stores)
-    uri = store.tracking_uri(config.tracking.uri) if config.tracking.enabled else None
+    tracking.close_abandoned_runs(stores)
+    uri = store.get_tracking_uri(config.tracking.uri) if config.tracking.enabled else None
     run_id = config.task.run_id or default
     if run_id in (BEST, CHAMPION) and uri is None:
         raise ConfigError(f"task.run_id={run_id}: tracking=none knows no {run_id} run.")
     if run_id == BEST and uri is not None:
-        run_id = best(uri, config)
+        run_id = find_best(uri, config)
     if run_id == CHAMPION and uri is not None:
-        run_id = champion(uri, config.tracking.model)
+        run_id = find_champion(uri, config.tracking.model)
     return find(stores, None if run_id == LATEST else run_id, uri)
 
 
-def best(
+def find_best(
     uri: str,
     config: Config,
     *,
@@ -114,13 +114,13 @@ def best(
     """
     from tagifai import lookup, selection
 
-    found = lookup.runs(uri, experiment or config.tracking.experiment, filter=filter)
+    found = lookup.load_runs(uri, experiment or config.tracking.experiment, filter=filter)
     maximize = (direction or config.objective.directions[0]) == "maximize"
     metric = metric or config.objective.metrics[0]
-    return selection.best(found, metric, maximize=maximize, without=without)
+    return selection.find_best(found, metric, maximize=maximize, without=without)
 
 
-def champion(uri: str, model: str) -> str:
+def find_champion(uri: str, model: str) -> str:
     """Return the id of the run that the champion of a registered model is made from.
 
     Args:
@@ -131,7 +131,7 @@ def champion(uri: str, model: str) -> str:
         BundleError: there is no champion.
         ConfigError, TrackingError: there is no store, or it does not answer.
     """
-    found = Registry(uri, model).champion()
+    found = ModelRegistry(uri, model).get_champion()
     if found is None:
         raise BundleError(
             f"The registered model {model!r} has no champion yet. Make one with task=promote, or"
@@ -140,7 +140,7 @@ def champion(uri: str, model: str) -> str:
     return found.run_id
 
 
-def load(stores: Path, run_id: str | None, uri: str | None) -> tuple[str, Tagger]:
+def load_tagger(stores: Path, run_id: str | None, uri: str | None) -> tuple[str, Tagger]:
     """Return the id and the tagger of a run; arguments and errors as in `find`."""
     found, path = find(stores, run_id, uri)
     return found, artifacts.load(path)

@@ -18,16 +18,16 @@ from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from tagifai.errors import ConfigError
-from tagifai.studies import died
+from tagifai.studies import has_died
 
-TURN = "turn"
+SEED_INDEX = "turn"
 """Attribute of a trial: its place in the order that the seed gives."""
 
-NEEDS = {"CmaEsSampler": ("cmaes",), "GPSampler": ("scipy", "torch")}
+REQUIRED_PACKAGES = {"CmaEsSampler": ("cmaes",), "GPSampler": ("scipy", "torch")}
 """Packages beyond Optuna's own that a sampler imports."""
 
 
-class Reseeded(BaseSampler):
+class ReseededSampler(BaseSampler):
     """A sampler that begins anew with a seed of its own for every trial.
 
     A serial search gives the same trials each time, and one that is taken up again goes on with
@@ -46,7 +46,7 @@ class Reseeded(BaseSampler):
 
     def before_trial(self, study: OptunaStudy, trial: FrozenTrial) -> None:
         """Make the sampler of this trial; a trial that takes a dead one's place has its seed."""
-        entropy = np.random.SeedSequence([self._seed, _turn(study, trial)])
+        entropy = np.random.SeedSequence([self._seed, _reserve_seed_index(study, trial)])
         self._local.sampler = self._make(int(entropy.generate_state(1)[0]))
         self._sampler.before_trial(study, trial)
 
@@ -82,18 +82,18 @@ class Reseeded(BaseSampler):
         self._sampler.after_trial(study, trial, state, values)
 
 
-def _turn(study: OptunaStudy, trial: FrozenTrial) -> int:
+def _reserve_seed_index(study: OptunaStudy, trial: FrozenTrial) -> int:
     """Give a trial the first turn that none holds which lives or has ended well, and return it."""
     while True:
         trials = study.get_trials(deepcopy=False)
-        others = [t for t in reversed(trials) if t.number != trial.number and not died(t)]
-        held = {t.user_attrs.get(TURN): t.number for t in others}
-        mine = study._storage.get_trial(trial._trial_id).user_attrs.get(TURN)
+        others = [t for t in reversed(trials) if t.number != trial.number and not has_died(t)]
+        held = {t.user_attrs.get(SEED_INDEX): t.number for t in others}
+        mine = study._storage.get_trial(trial._trial_id).user_attrs.get(SEED_INDEX)
         # Of two processes that took the same one at once, the earlier trial keeps it.
         if mine is not None and held.get(mine, trial.number) >= trial.number:
             return int(mine)
         free = next(turn for turn in count() if turn not in held)
-        study._storage.set_trial_user_attr(trial._trial_id, TURN, free)
+        study._storage.set_trial_user_attr(trial._trial_id, SEED_INDEX, free)
 
 
 def make_sampler(
@@ -110,7 +110,7 @@ def make_sampler(
         ConfigError: it cannot be made, or needs packages that are not installed.
     """
     name = str(settings.get("_target_", "")).rpartition(".")[2]
-    for package in NEEDS.get(name, ()):
+    for package in REQUIRED_PACKAGES.get(name, ()):
         if find_spec(package) is None:
             raise ConfigError(
                 f"hydra/sweeper/sampler: {name} needs a package that is not installed. Install"
@@ -121,7 +121,7 @@ def make_sampler(
 
     def make(seed: int) -> Any:
         allowed = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*")
-        return _made("sampler", {**settings, "seed": seed}, allowed)
+        return _instantiate("sampler", {**settings, "seed": seed}, allowed)
 
     made = make(seed)
     if isinstance(getattr(made, "func", None), type) and issubclass(made.func, GridSampler):
@@ -129,20 +129,20 @@ def make_sampler(
     if not isinstance(made, BaseSampler):
         raise ConfigError(f"hydra.sweeper.sampler: {name} is not a sampler.")
     # These two look up in the study which point is next, in an order that the seed gives.
-    return made if isinstance(made, GridSampler | QMCSampler) else Reseeded(make, seed)
+    return made if isinstance(made, GridSampler | QMCSampler) else ReseededSampler(make, seed)
 
 
 def make_pruner(settings: Mapping[str, Any] | None) -> BasePruner:
     """Return the pruner that the configuration describes; None is one that never prunes."""
     if not settings:
         return optuna.pruners.NopPruner()
-    made = _made("pruner", settings, ("optuna.pruners.*",))
+    made = _instantiate("pruner", settings, ("optuna.pruners.*",))
     if not isinstance(made, BasePruner):
         raise ConfigError(f"hydra.sweeper.pruner: {settings.get('_target_')} is not a pruner.")
     return made
 
 
-def _made(what: str, settings: Mapping[str, Any], allowed: tuple[str, ...]) -> Any:
+def _instantiate(what: str, settings: Mapping[str, Any], allowed: tuple[str, ...]) -> Any:
     try:
         with warnings.catch_warnings(
             action="ignore", category=optuna.exceptions.ExperimentalWarning

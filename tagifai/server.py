@@ -47,7 +47,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def address(listening: socket.socket) -> str:
+def get_url(listening: socket.socket) -> str:
     """Return the URL of a socket that listens."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -61,7 +61,7 @@ def serve(tagger: Tagger, listening: socket.socket, ready: Callable[[], None]) -
         listening: the socket to answer at.
         ready: called when requests are answered.
     """
-    app = Checked(scoring_server.init(serving.in_process(tagger)))
+    app = ValidationMiddleware(scoring_server.init(serving.wrap_tagger(tagger)))
     # Logging stays as it is configured here.
     settings = uvicorn.Config(
         app,
@@ -70,10 +70,10 @@ def serve(tagger: Tagger, listening: socket.socket, ready: Callable[[], None]) -
         access_log=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    _Announcing(settings, ready).run(sockets=[listening])
+    _NotifyingServer(settings, ready).run(sockets=[listening])
 
 
-class _Announcing(uvicorn.Server):
+class _NotifyingServer(uvicorn.Server):
     def __init__(self, settings: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(settings)
         self._ready = ready
@@ -84,7 +84,7 @@ class _Announcing(uvicorn.Server):
             self._ready()
 
 
-class Checked:
+class ValidationMiddleware:
     """An ASGI application in front of another: names bad rows, and keeps tracebacks to itself.
 
     Args:
@@ -99,23 +99,23 @@ class Checked:
         if scope["type"] != "http" or scope["path"] != "/invocations":
             await self._app(scope, receive, send)
             return
-        body = await _body(receive)
+        body = await _read_body(receive)
         if body is None:
-            await _refuse(send, 413, f"The request has more than {LARGEST} bytes; send less.")
+            await _send_error(send, 413, f"The request has more than {LARGEST} bytes; send less.")
             return
         kind = dict(scope["headers"]).get(b"content-type")
         if kind is None:
-            await _refuse(send, 415, "Say the Content-Type: application/json or text/csv.")
+            await _send_error(send, 415, "Say the Content-Type: application/json or text/csv.")
             return
         try:
-            _check(kind.decode("latin-1"), body)
+            _check_rows(kind.decode("latin-1"), body)
         except MlflowException as error:
-            await _refuse(send, 400, error.message)
+            await _send_error(send, 400, error.message)
             return
-        await self._app(scope, _replayed(body, receive), _without_traceback(send))
+        await self._app(scope, _replay_body(body, receive), _strip_traceback(send))
 
 
-async def _body(receive: Receive) -> bytes | None:
+async def _read_body(receive: Receive) -> bytes | None:
     """Return the whole body, or None if it is too large."""
     parts: list[bytes] = []
     more = True
@@ -128,7 +128,7 @@ async def _body(receive: Receive) -> bytes | None:
     return b"".join(parts)
 
 
-def _check(kind: str, body: bytes) -> None:
+def _check_rows(kind: str, body: bytes) -> None:
     """Refuse rows that are no texts; what else is wrong with a request, MLflow says itself.
 
     Raises:
@@ -140,11 +140,11 @@ def _check(kind: str, body: bytes) -> None:
         content = json.loads(body)
     except ValueError:
         return
-    if isinstance(content, dict) and (texts := _texts(content)) is not None:
-        serving.refuse(texts)
+    if isinstance(content, dict) and (texts := _parse_texts(content)) is not None:
+        serving.check_texts(texts)
 
 
-def _texts(content: dict[str, Any]) -> list[Any] | None:
+def _parse_texts(content: dict[str, Any]) -> list[Any] | None:
     """Return the texts of a request in one of MLflow's forms, None where a row has none."""
     rows = content.get("dataframe_records", content.get("instances"))
     if isinstance(rows, list):
@@ -164,7 +164,7 @@ def _cell(row: Any, place: int) -> Any:
     return row[place] if isinstance(row, list) and len(row) > place else None
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
+def _replay_body(body: bytes, receive: Receive) -> Receive:
     """Return what gives a body that was read already, and then what comes after it."""
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -174,7 +174,7 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _without_traceback(send: Send) -> Send:
+def _strip_traceback(send: Send) -> Send:
     """Return what passes answers on; of errors the code and the message only."""
     status: int | None = None
     parts: list[bytes] = []
@@ -188,12 +188,12 @@ def _without_traceback(send: Send) -> Send:
         else:
             parts.append(message.get("body", b""))
             if not message.get("more_body", False):
-                await _refuse(send, status, _message(b"".join(parts)))
+                await _send_error(send, status, _parse_message(b"".join(parts)))
 
     return filtered
 
 
-def _message(body: bytes) -> str:
+def _parse_message(body: bytes) -> str:
     """Return the message of an error of MLflow's or of the framework's below it."""
     try:
         content = json.loads(body)
@@ -202,7 +202,7 @@ def _message(body: bytes) -> str:
         return body.decode("utf-8", "replace")
 
 
-async def _refuse(send: Send, status: int, message: str) -> None:
+async def _send_error(send: Send, status: int, message: str) -> None:
     code = "BAD_REQUEST" if status < 500 else "INTERNAL_ERROR"
     body = json.dumps({"error_code": code, "message": message}).encode()
     headers = [

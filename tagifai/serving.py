@@ -43,7 +43,7 @@ EXAMPLE = "Detecting cars in video"
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-class Served:
+class PyfuncTagger:
     """What MLflow calls to predict.
 
     Args:
@@ -67,7 +67,7 @@ class Served:
             MlflowException: a row has no text; says which.
         """
         texts = list(model_input["text"])
-        refuse(texts)
+        check_texts(texts)
         found = self._tagger.predict(texts)
         probabilities = [row["probability"] for row in found]
         return pd.DataFrame(
@@ -84,7 +84,7 @@ OUTPUTS = {"input_text": "string", "predicted_tag": "string", "probability": "do
 """Columns of a prediction, with their types; the probability is missing of models without any."""
 
 
-def refuse(texts: Sequence[Any]) -> None:
+def check_texts(texts: Sequence[Any]) -> None:
     """Refuse rows that are no texts, as a request that cannot be answered.
 
     Raises:
@@ -98,7 +98,7 @@ def refuse(texts: Sequence[Any]) -> None:
 
     where = f"Row {wrong + 1} of {len(texts)}"
     raise MlflowException(
-        f"{where}: {_found(texts[wrong])}; every row needs a string `text`.",
+        f"{where}: {_describe_value(texts[wrong])}; every row needs a string `text`.",
         error_code=BAD_REQUEST,
     )
 
@@ -108,22 +108,22 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and not SURROGATE.search(value)
 
 
-def _found(value: Any) -> str:
+def _describe_value(value: Any) -> str:
     if isinstance(value, str):
         return "the text is not valid Unicode"
     missing = pd.api.types.is_scalar(value) and pd.isna(value)
     return "there is no text" if missing else f"{value!r} is not a text"
 
 
-def _load_pyfunc(path: str) -> Served:
+def _load_pyfunc(path: str) -> PyfuncTagger:
     """Return what predicts with the bundle in a folder; MLflow calls it by this name."""
     # Late, for the process that only writes models.
     from tagifai import artifacts
 
-    return Served(artifacts.load(Path(path)))
+    return PyfuncTagger(artifacts.load(Path(path)))
 
 
-def signature() -> ModelSignature:
+def build_signature() -> ModelSignature:
     """Return what goes into the model, and what comes out."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
@@ -155,7 +155,7 @@ def save(path: Path, model_id: str, *, bundle: Path, run_id: str) -> None:
         model_uuid=model_id,
         model_id=model_id,
         run_id=run_id,
-        signature=signature(),
+        signature=build_signature(),
         saved_input_example_info=_write_example(path),
     )
     model.add_flavor(
@@ -211,11 +211,11 @@ def _write_environment(path: Path) -> dict[str, str]:
     return {"conda": "conda.yaml", "virtualenv": "python_env.yaml"}
 
 
-def in_process(tagger: Tagger) -> PyFuncModel:
+def wrap_tagger(tagger: Tagger) -> PyFuncModel:
     """Return a tagger as MLflow's servers want it; no saved model's code is run for it."""
     from mlflow.models import Model
     from mlflow.pyfunc import FLAVOR_NAME, PyFuncModel
 
-    meta = Model(signature=signature())
+    meta = Model(signature=build_signature())
     meta.add_flavor(FLAVOR_NAME, loader_module=__name__)
-    return PyFuncModel(model_meta=meta, model_impl=Served(tagger))
+    return PyFuncModel(model_meta=meta, model_impl=PyfuncTagger(tagger))

@@ -8,20 +8,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-ENDING = (signal.SIGINT, signal.SIGTERM)
+TERMINATION_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Those that end a run."""
 
-OF_A_TERMINAL = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+TERMINAL_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 """Those that reach all processes of a terminal, or of a service, at once."""
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
+def ignore_signals() -> Iterator[None]:
     """Ignore signals while a run is closed; an impatient second Ctrl-C is common."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in ENDING}
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in TERMINATION_SIGNALS}
     try:
         yield
     finally:
@@ -30,7 +30,7 @@ def uninterrupted() -> Iterator[None]:
 
 
 @contextmanager
-def held_back() -> Iterator[Callable[[], None]]:
+def hold_back_signals() -> Iterator[Callable[[], None]]:
     """Hold a signal back, and give a function that lets it through; the block's end does at last.
 
     A second one comes through at once: what is waited for may never come.
@@ -53,7 +53,7 @@ def held_back() -> Iterator[Callable[[], None]]:
             came.clear()
             signal.raise_signal(number)
 
-    handlers = {number: signal.signal(number, note) for number in ENDING}
+    handlers = {number: signal.signal(number, note) for number in TERMINATION_SIGNALS}
     try:
         yield deliver
     finally:
@@ -61,9 +61,9 @@ def held_back() -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def deferred() -> Iterator[None]:
+def block_signals() -> Iterator[None]:
     """Put signals off until the block is through; a process begun in it never gets them."""
-    numbers = [getattr(signal, name) for name in OF_A_TERMINAL]
+    numbers = [getattr(signal, name) for name in TERMINAL_SIGNALS]
     before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
         yield

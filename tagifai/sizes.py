@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 
-def size_of(fitted: Any) -> int:
+def count_bytes(fitted: Any) -> int:
     """Return the bytes of all arrays, texts and numbers that an object is made of.
 
     A number counts 8 bytes, a text its UTF-8; the language's own overhead counts nothing.
@@ -15,10 +15,10 @@ def size_of(fitted: Any) -> int:
     Args:
         fitted: an estimator, or anything inside one.
     """
-    return _size(fitted, {})
+    return _count_bytes(fitted, {})
 
 
-def _size(item: Any, met: dict[int, Any]) -> int:
+def _count_bytes(item: Any, met: dict[int, Any]) -> int:
     if isinstance(item, str):
         return len(item.encode())
     if isinstance(item, int | float | complex | np.generic):
@@ -29,16 +29,16 @@ def _size(item: Any, met: dict[int, Any]) -> int:
     if isinstance(item, np.ndarray) and item.dtype != object:
         return int(item.nbytes)
     if isinstance(item, np.ndarray):
-        return _size(item.ravel().tolist(), met)
+        return _count_bytes(item.ravel().tolist(), met)
     if isinstance(item, dict):
-        return sum(_size(key, met) + _size(value, met) for key, value in item.items())
+        return sum(_count_bytes(key, met) + _count_bytes(value, met) for key, value in item.items())
     if isinstance(item, list | tuple | set | frozenset):
-        return sum(_size(part, met) for part in item)
+        return sum(_count_bytes(part, met) for part in item)
     # What has no attributes in Python, as a tree's nodes, has a state at most.
-    return _size(vars(item) if hasattr(item, "__dict__") else _state(item), met)
+    return _count_bytes(vars(item) if hasattr(item, "__dict__") else _get_state(item), met)
 
 
-def _state(item: Any) -> Any:
+def _get_state(item: Any) -> Any:
     try:
         return item.__getstate__()
     except TypeError:

@@ -35,7 +35,7 @@ def slicing_function(function: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return function
 
 
-def masks(rows: pd.DataFrame) -> dict[str, Mask]:
+def compute_masks(rows: pd.DataFrame) -> dict[str, Mask]:
     """Return for each registered slice which rows belong to it.
 
     Snorkel's own slicing classes derive from its labeling functions but import torch; a labeling

@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 from tagifai.errors import DataError
 from tagifai.labels import Indices, LabelEncoder
 
-SHOWN = 10
+MAX_SHOWN_CLASSES = 10
 """Classes that an error names."""
 
 
@@ -24,7 +24,7 @@ class Split:
     test: Indices
 
 
-def stratified(
+def make_stratified(
     y: Indices,
     encoder: LabelEncoder,
     train_size: float,
@@ -56,17 +56,17 @@ def stratified(
             rest, train_size=val_share, stratify=y[rest], random_state=random_state
         )
     except ValueError as error:
-        raise _impossible(y, encoder, train_size, val_size, str(error)) from None
+        raise _make_infeasible_error(y, encoder, train_size, val_size, str(error)) from None
     split = Split(train, val, test)
     for name in ("train", "val", "test"):
         absent = np.setdiff1d(y, y[getattr(split, name)])
         if absent.size:
             reason = f"{name} would have no row of {', '.join(encoder.decode(absent))}."
-            raise _impossible(y, encoder, train_size, val_size, reason)
+            raise _make_infeasible_error(y, encoder, train_size, val_size, reason)
     return split
 
 
-def cut_again(
+def resplit_train_val(
     y: Indices, encoder: LabelEncoder, split: Split, random_state: np.random.RandomState
 ) -> Split:
     """Cut the train and validation rows anew, in the same sizes; the test rows stay what they are.
@@ -91,18 +91,20 @@ def cut_again(
         )
     except ValueError as error:
         reason = f"objective.repeats cuts train and validation anew, and {error}"
-        raise _impossible(
+        raise _make_infeasible_error(
             y, encoder, len(split.train) / len(y), len(split.val) / len(y), reason
         ) from None
     again = Split(train, val, split.test)
     absent = np.setdiff1d(y[split.val], y[val])
     if absent.size:
         reason = f"cut anew, val would have no row of {', '.join(encoder.decode(absent))}."
-        raise _impossible(y, encoder, len(split.train) / len(y), len(split.val) / len(y), reason)
+        raise _make_infeasible_error(
+            y, encoder, len(split.train) / len(y), len(split.val) / len(y), reason
+        )
     return again
 
 
-def folds(
+def make_folds(
     y: Indices, encoder: LabelEncoder, split: Split, n: int, random_state: np.random.RandomState
 ) -> list[Split]:
     """Cut the train and validation rows into stratified folds, each the validation rows once.
@@ -130,7 +132,7 @@ def folds(
     return [Split(rest[train], rest[val], split.test) for train, val in cutter.split(rest, y[rest])]
 
 
-def given(
+def make_predefined(
     parts: Sequence[str],
     y: Indices,
     encoder: LabelEncoder,
@@ -164,15 +166,15 @@ def given(
             )
         except ValueError as error:
             reason = f"the {name} rows have to be cut from the train rows, and {error}"
-            raise _impossible(y, encoder, train_size, val_size, reason) from None
+            raise _make_infeasible_error(y, encoder, train_size, val_size, reason) from None
         rows["train"] = kept
     absent = np.setdiff1d(y, y[rows["train"]])
     if absent.size:
-        raise without_train_rows(encoder.decode(absent), len(encoder.classes))
+        raise make_no_train_rows_error(encoder.decode(absent), len(encoder.classes))
     return Split(rows["train"], rows["val"], rows["test"])
 
 
-def without_train_rows(absent: Sequence[str], classes: int) -> DataError:
+def make_no_train_rows_error(absent: Sequence[str], classes: int) -> DataError:
     """Return the error for classes that the data give no train rows to."""
     return DataError(
         f"The data say themselves which rows are for training, and {len(absent)} of {classes}"
@@ -181,14 +183,14 @@ def without_train_rows(absent: Sequence[str], classes: int) -> DataError:
     )
 
 
-def _impossible(
+def _make_infeasible_error(
     y: Indices, encoder: LabelEncoder, train_size: float, val_size: float, reason: str
 ) -> DataError:
     counts = np.bincount(y, minlength=len(encoder.classes))
-    return impossible(counts, encoder, train_size, val_size, reason)
+    return make_infeasible_error(counts, encoder, train_size, val_size, reason)
 
 
-def impossible(
+def make_infeasible_error(
     counts: Indices, encoder: LabelEncoder, train_size: float, val_size: float, reason: str
 ) -> DataError:
     """Return the error for rows that cannot be split.
@@ -201,8 +203,12 @@ def impossible(
         reason: as a sentence.
     """
     by_size = sorted(zip(counts.tolist(), encoder.classes, strict=True))
-    named = ", ".join(f"{name} {n}" for n, name in by_size[:SHOWN])
-    more = f" (the smallest {SHOWN} of {len(by_size)} classes)" if len(by_size) > SHOWN else ""
+    named = ", ".join(f"{name} {n}" for n, name in by_size[:MAX_SHOWN_CLASSES])
+    more = (
+        f" (the smallest {MAX_SHOWN_CLASSES} of {len(by_size)} classes)"
+        if len(by_size) > MAX_SHOWN_CLASSES
+        else ""
+    )
     # scikit-learn goes on with the numbers of all classes.
     reason = reason.partition(" Classes with too few")[0].partition(" The minimum number of")[0]
     return DataError(

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @cache
-def quicken() -> None:
+def enable_wal() -> None:
     """Have the databases that this process opens from now on keep a write-ahead log.
 
     By default a commit waits for the disk several times, and a trial makes dozens of them. With the
@@ -20,10 +20,10 @@ def quicken() -> None:
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 
-    event.listen(Engine, "connect", _with_log)
+    event.listen(Engine, "connect", _set_wal_pragmas)
 
 
-def _with_log(connection: Any, _record: object) -> None:
+def _set_wal_pragmas(connection: Any, _record: object) -> None:
     import sqlite3
 
     if not isinstance(connection, sqlite3.Connection):

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from tagifai.layouts import LAYOUTS, LEAVES, NAME, TERMS, Array
+from tagifai.layouts import ESTIMATOR_SCHEMAS, NAME, TERMS, UNION_MEMBERS, ArraySchema
 
 
 @dataclass(frozen=True)
-class State:
+class EstimatorState:
     """An estimator, taken apart.
 
     Args:
@@ -27,10 +27,10 @@ class State:
     fitted: dict[str, Any]
 
 
-def taken_apart(estimator: Any) -> State | None:
+def extract(estimator: Any) -> EstimatorState | None:
     """Return an estimator as plain values and arrays, or None if there is more to it."""
-    state = _state(estimator)
-    if not isinstance(state, State):
+    state = _extract_value(estimator)
+    if not isinstance(state, EstimatorState):
         return None
     try:
         check(state)
@@ -39,10 +39,10 @@ def taken_apart(estimator: Any) -> State | None:
     return state
 
 
-def _state(value: Any) -> Any:
+def _extract_value(value: Any) -> Any:
     """Return an estimator of the table as its state, and anything else as it is."""
-    layout = LAYOUTS.get(type(value).__name__)
-    if layout is None or type(value) is not _class(type(value).__name__):
+    layout = ESTIMATOR_SCHEMAS.get(type(value).__name__)
+    if layout is None or type(value) is not _import_class(type(value).__name__):
         return value
     parameters, fitted = value.get_params(deep=False), {}
     for key, found in vars(value).items():
@@ -50,7 +50,7 @@ def _state(value: Any) -> Any:
             is_terms = layout.arrays.get(key) == TERMS
             fitted[key] = _terms(found) if is_terms else _plain(found)
     plain = {key: _plain(found) for key, found in parameters.items()}
-    return State(type(value).__name__, plain, fitted)
+    return EstimatorState(type(value).__name__, plain, fitted)
 
 
 def _terms(vocabulary: Any) -> Any:
@@ -70,17 +70,17 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
-    return value.__name__ if isinstance(value, type) else _state(value)
+    return value.__name__ if isinstance(value, type) else _extract_value(value)
 
 
-def _class(name: str) -> Any:
-    return getattr(importlib.import_module(LAYOUTS[name].module), name)
+def _import_class(name: str) -> Any:
+    return getattr(importlib.import_module(ESTIMATOR_SCHEMAS[name].module), name)
 
 
 NO_PART = "does not belong to it"
 
 
-def check(state: State) -> None:
+def check(state: EstimatorState) -> None:
     """Refuse a state that is not as the table says.
 
     Raises:
@@ -94,14 +94,14 @@ def check(state: State) -> None:
         raise ValueError(f"{state.name} has {classes} classes and weights for {outputs}")
 
 
-def _check(state: State, sizes: dict[str, int]) -> None:
-    layout, where = LAYOUTS[state.name], state.name
+def _check(state: EstimatorState, sizes: dict[str, int]) -> None:
+    layout, where = ESTIMATOR_SCHEMAS[state.name], state.name
     _require_keys(where, state.parameters, set(layout.parameters))
     for key, rule in layout.parameters.items():
         if not rule(state.parameters[key]):
             raise ValueError(f"{where}: {key}={state.parameters[key]!r:.80} is not allowed")
     fitted = {*layout.scalars, *layout.arrays, *layout.inner}
-    optional = {k for k, v in layout.arrays.items() if isinstance(v, Array) and v.optional}
+    optional = {k for k, v in layout.arrays.items() if isinstance(v, ArraySchema) and v.optional}
     _require_keys(where, state.fitted, fitted, optional)
     for key, rule in layout.scalars.items():
         if not rule(state.fitted[key]):
@@ -113,7 +113,7 @@ def _check(state: State, sizes: dict[str, int]) -> None:
             _check_array(f"{where}: {key}", state.fitted[key], array, sizes)
     for key, name in layout.inner.items():
         inner = state.fitted[key]
-        if not isinstance(inner, State) or inner.name != name:
+        if not isinstance(inner, EstimatorState) or inner.name != name:
             raise ValueError(f"{where}: {key} is no {name}")
         _check(inner, sizes)
     for step in state.parameters.get("transformer_list", ()):
@@ -132,7 +132,7 @@ def _require_keys(
         raise ValueError(f"{where}: {key!r:.80} {'is missing' if key in known else NO_PART}")
 
 
-def _check_array(where: str, value: Any, array: Array | str, sizes: dict[str, int]) -> None:
+def _check_array(where: str, value: Any, array: ArraySchema | str, sizes: dict[str, int]) -> None:
     if isinstance(array, str):
         if type(value) is not list or not all(type(term) is str for term in value):
             raise ValueError(f"{where} is no list of terms")
@@ -161,33 +161,33 @@ def _is_step(value: Any) -> bool:
         type(value) is list
         and len(value) == 2
         and NAME(value[0])
-        and isinstance(value[1], State)
-        and value[1].name in LEAVES
+        and isinstance(value[1], EstimatorState)
+        and value[1].name in UNION_MEMBERS
     )
 
 
-def built(state: State) -> Any:
+def build(state: EstimatorState) -> Any:
     """Return the estimator of a state that has been checked."""
-    parameters = {key: _restored(key, value) for key, value in state.parameters.items()}
-    estimator = _class(state.name)(**parameters)
-    arrays = LAYOUTS[state.name].arrays
+    parameters = {key: _restore_parameter(key, value) for key, value in state.parameters.items()}
+    estimator = _import_class(state.name)(**parameters)
+    arrays = ESTIMATOR_SCHEMAS[state.name].arrays
     for key, value in state.fitted.items():
         if arrays.get(key) == TERMS:
-            vars(estimator)[key] = vocabulary(value)
+            vars(estimator)[key] = build_vocabulary(value)
         else:
-            vars(estimator)[key] = built(value) if isinstance(value, State) else value
+            vars(estimator)[key] = build(value) if isinstance(value, EstimatorState) else value
     return estimator
 
 
-def vocabulary(terms: list[str]) -> dict[str, int]:
+def build_vocabulary(terms: list[str]) -> dict[str, int]:
     """Return terms with their columns."""
     return dict(zip(terms, range(len(terms)), strict=True))
 
 
-def _restored(key: str, value: Any) -> Any:
+def _restore_parameter(key: str, value: Any) -> Any:
     """Return a parameter as its class takes it."""
     if key == "transformer_list":
-        return [(name, built(step)) for name, step in value]
+        return [(name, build(step)) for name, step in value]
     if key == "ngram_range":
         return tuple(value)
     if key == "dtype":
@@ -201,7 +201,7 @@ Large = dict[str, Any]
 """Arrays and lists of terms by dotted name, which are kept in files of their own."""
 
 
-def to_document(state: State, key: str) -> tuple[dict[str, Any], Large]:
+def serialize(state: EstimatorState, key: str) -> tuple[dict[str, Any], Large]:
     """Return a state as JSON, and what is kept beside it.
 
     Args:
@@ -211,13 +211,13 @@ def to_document(state: State, key: str) -> tuple[dict[str, Any], Large]:
     large: Large = {}
 
     def of(value: Any, name: str) -> Any:
-        if not isinstance(value, State):
+        if not isinstance(value, EstimatorState):
             return value
-        document, found = to_document(value, name)
+        document, found = serialize(value, name)
         large.update(found)
         return document
 
-    arrays = LAYOUTS[state.name].arrays
+    arrays = ESTIMATOR_SCHEMAS[state.name].arrays
     parameters, fitted = dict(state.parameters), {}
     if "transformer_list" in parameters:
         steps = parameters["transformer_list"]
@@ -232,7 +232,7 @@ def to_document(state: State, key: str) -> tuple[dict[str, Any], Large]:
     return {"class": state.name, "parameters": parameters, "fitted": fitted}, large
 
 
-def from_document(document: Any, key: str, large: Large) -> State:
+def deserialize(document: Any, key: str, large: Large) -> EstimatorState:
     """Return the state that `to_document` made a document of; what is used of `large` is removed.
 
     Raises:
@@ -241,20 +241,20 @@ def from_document(document: Any, key: str, large: Large) -> State:
     if not isinstance(document, dict) or set(document) != {"class", "parameters", "fitted"}:
         raise ValueError(f"{key} is no estimator with a class, parameters and what was fitted")
     name, parameters, fitted = document["class"], document["parameters"], document["fitted"]
-    if not isinstance(name, str) or name not in LAYOUTS:
+    if not isinstance(name, str) or name not in ESTIMATOR_SCHEMAS:
         raise ValueError(f"{key}: {name!r:.80} is not the name of a class that is known")
     if not isinstance(parameters, dict) or not isinstance(fitted, dict):
         raise ValueError(f"{key} has no parameters or nothing that was fitted")
-    layout, parameters, fitted = LAYOUTS[name], dict(parameters), dict(fitted)
+    layout, parameters, fitted = ESTIMATOR_SCHEMAS[name], dict(parameters), dict(fitted)
     if "transformer_list" in layout.parameters:
         parameters["transformer_list"] = [
-            [step, from_document(inner, f"{key}.transformer_list.{step}", large)]
+            [step, deserialize(inner, f"{key}.transformer_list.{step}", large)]
             for step, inner in parameters.get("transformer_list", ())
         ]
     for attribute in layout.inner:
         inner = fitted.get(attribute)
-        fitted[attribute] = from_document(inner, f"{key}.{attribute}", large)
+        fitted[attribute] = deserialize(inner, f"{key}.{attribute}", large)
     for attribute in layout.arrays:
         if f"{key}.{attribute}" in large:
             fitted[attribute] = large.pop(f"{key}.{attribute}")
-    return State(name, parameters, fitted)
+    return EstimatorState(name, parameters, fitted)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tagifai.errors import ConfigError, nearest
+from tagifai.errors import ConfigError, suggest_closest
 
 
-def of_language(language: str) -> list[str]:
+def get_for_language(language: str) -> list[str]:
     """Return the stop words of a language, by its name or its code, such as german or de.
 
     Raises:
@@ -20,5 +20,5 @@ def of_language(language: str) -> list[str]:
         known = sorted({*LANGUAGE_MAPPING, *LANGUAGE_MAPPING.values()})
         raise ConfigError(
             f"preprocessing.language = {language!r}: there are no stop words for it."
-            f"{nearest(language, known)} There are: {', '.join(sorted(LANGUAGE_MAPPING))}."
+            f"{suggest_closest(language, known)} There are: {', '.join(sorted(LANGUAGE_MAPPING))}."
         ) from None

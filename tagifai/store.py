@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tagifai import sqlite
-from tagifai.addresses import is_url, masked, sqlite_path
+from tagifai.addresses import get_sqlite_path, is_url, mask_password
 from tagifai.errors import DataError, TrackingError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def tracking_uri(configured: str) -> str:
+def get_tracking_uri(configured: str) -> str:
     """Return the URI of the tracking store: MLFLOW_TRACKING_URI wins over the configured one."""
     return os.environ.get("MLFLOW_TRACKING_URI") or configured
 
@@ -35,31 +35,31 @@ def connect(uri: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-    with guarded():
+    with translate_errors():
         import mlflow
 
-        sqlite.quicken()
+        sqlite.enable_wal()
         return mlflow.MlflowClient(uri)
 
 
-def existing(uri: str) -> MlflowClient:
+def connect_existing(uri: str) -> MlflowClient:
     """Return a client of a tracking store that is there already and answers.
 
     Raises:
         DataError: there is no store yet.
         TrackingError: it does not answer.
     """
-    path = sqlite_path(uri)
+    path = get_sqlite_path(uri)
     if path is not None and not path.exists():
         raise DataError(f"There are no tracked runs yet: no {path}. Train some: run.py")
-    if not answers(uri):
+    if not is_reachable(uri):
         raise TrackingError(
-            f"{masked(uri)} does not answer. Check tracking.uri and MLFLOW_TRACKING_URI."
+            f"{mask_password(uri)} does not answer. Check tracking.uri and MLFLOW_TRACKING_URI."
         )
     return connect(uri)
 
 
-def run_of(client: MlflowClient, run_id: str) -> Run | None:
+def find_run(client: MlflowClient, run_id: str) -> Run | None:
     """Return a run, deleted or not, or None if the store has none of this id."""
     from mlflow.exceptions import MlflowException
 
@@ -76,7 +76,7 @@ def make_database(uri: str) -> None:
 
     MLflow's migrations cannot be taken up again after a kill in the middle of them.
     """
-    path = sqlite_path(uri)
+    path = get_sqlite_path(uri)
     if path is None or path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def make_database(uri: str) -> None:
     draft.rename(path)
 
 
-def experiment_id(client: MlflowClient, name: str, uri: str, stores: Path) -> str:
+def ensure_experiment(client: MlflowClient, name: str, uri: str, stores: Path) -> str:
     """Return the id of an experiment, made if there is none of this name.
 
     Args:
@@ -106,7 +106,7 @@ def experiment_id(client: MlflowClient, name: str, uri: str, stores: Path) -> st
         return str(client.create_experiment(name, artifact_location=where))
     if found.lifecycle_stage != "active":
         raise TrackingError(
-            f"tracking.experiment = {name!r} was deleted in {masked(uri)}. Restore it"
+            f"tracking.experiment = {name!r} was deleted in {mask_password(uri)}. Restore it"
             f" (mlflow experiments restore -x {found.experiment_id}) or use another name."
         )
     where = found.artifact_location.removeprefix("file://")
@@ -120,7 +120,7 @@ def experiment_id(client: MlflowClient, name: str, uri: str, stores: Path) -> st
     return str(found.experiment_id)
 
 
-def answers(uri: str) -> bool:
+def is_reachable(uri: str) -> bool:
     """Return whether a server is there to talk to, without waiting for retries."""
     server = urlsplit(uri)
     if not server.scheme.startswith("http") or server.hostname is None:
@@ -134,7 +134,7 @@ def answers(uri: str) -> bool:
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turn whatever a tracking store raises into a `TrackingError` with its first line."""
     try:
         yield
@@ -143,12 +143,12 @@ def guarded() -> Iterator[None]:
     except Exception as error:
         text = " ".join(str(error).split())
         raise TrackingError(
-            f"Tracking failed: {type(error).__name__}: {_shortened(text)}. Check"
+            f"Tracking failed: {type(error).__name__}: {_shorten(text)}. Check"
             " tracking.uri and MLFLOW_TRACKING_URI, or run with tracking=none."
         ) from error
 
 
-def _shortened(text: str, length: int = 300) -> str:
+def _shorten(text: str, length: int = 300) -> str:
     return text.rstrip(".") if len(text) <= length else f"{text[:length]}…"
 
 
@@ -163,14 +163,14 @@ def download_bundle(uri: str, run_id: str, scratch: Path) -> Path | None:
     Returns:
         The bundle's folder, or None if the store has no such run, or no bundle of it.
     """
-    if not answers(uri):
+    if not is_reachable(uri):
         raise TrackingError(
-            f"Run {run_id} has no model on this machine, and {masked(uri)} does not answer. Check"
+            f"Run {run_id} has no model on this machine, and {mask_password(uri)} does not answer. Check"
             " tracking.uri and MLFLOW_TRACKING_URI."
         )
     try:
-        with guarded():
+        with translate_errors():
             return Path(connect(uri).download_artifacts(run_id, "bundle", str(scratch)))
     except TrackingError as error:
-        log.info("No bundle of run %s in %s: %s", run_id, masked(uri), error)
+        log.info("No bundle of run %s in %s: %s", run_id, mask_password(uri), error)
         return None

@@ -14,47 +14,47 @@ from tagifai import pipeline
 from tagifai.blocks import Blocks
 from tagifai.datasets import Dataset
 from tagifai.errors import ConfigError, DataError
-from tagifai.holdout import Group, Holdout, chosen
-from tagifai.labels import LabelEncoder, policy
-from tagifai.pipeline import Parts, Prepared
-from tagifai.schema import Config, Table
+from tagifai.holdout import Group, Holdout, choose_holdout
+from tagifai.labels import LabelEncoder, build_label_map
+from tagifai.pipeline import Components, PreparedData
+from tagifai.schema import Config, TableConfig
 from tagifai.splits import Split
-from tagifai.streams import Source, Streamed, indices_of
+from tagifai.streams import ChunkSource, StreamedData, encode_tags
 from tagifai.text import Cleaner
-from tagifai.vectorizing import Memory, forget
+from tagifai.vectorizing import ArrayCache, skip_cache
 
-BLOCKS = 20
+BLOCKS_PER_CHUNK = 20
 """Of a chunk, from as many places of the file: it may be sorted by label."""
 
-Told = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 """Told how many rows are done, and of how many."""
 
 
-def chunk_rows(config: Config) -> int | None:
+def get_chunk_rows(config: Config) -> int | None:
     """Return how many rows are to be in memory at a time, or None of data that are as a whole."""
-    return config.data.chunk_rows if isinstance(config.data, Table) else None
+    return config.data.chunk_rows if isinstance(config.data, TableConfig) else None
 
 
-def check(config: Config, parts: Parts) -> None:
+def check_supported(config: Config, components: Components) -> None:
     """Refuse what needs all rows at once, before any data are read.
 
     Args:
         config: of a run.
-        parts: its unfitted objects.
+        components: its unfitted objects.
 
     Raises:
         ConfigError: data.chunk_rows is set, and something else does not go with it.
     """
-    if chunk_rows(config) is None:
+    if get_chunk_rows(config) is None:
         return
-    model, vectorizer = type(parts.model).__name__, type(parts.vectorizer).__name__
+    model, vectorizer = type(components.model).__name__, type(components.vectorizer).__name__
     reasons = {
         f"{vectorizer} learns its terms from all texts. Use vectorizer=hashing, which learns"
-        " nothing": get_tags(parts.vectorizer).requires_fit,
-        f"{type(parts.sampler).__name__} draws from all rows. Use sampling=none, and for rare"
-        " classes model.class_weight=balanced": parts.sampler is not None,
+        " nothing": get_tags(components.vectorizer).requires_fit,
+        f"{type(components.sampler).__name__} draws from all rows. Use sampling=none, and for rare"
+        " classes model.class_weight=balanced": components.sampler is not None,
         f"{model} has no partial_fit. Use model=sgd, or model=complement_nb": not hasattr(
-            parts.model, "partial_fit"
+            components.model, "partial_fit"
         ),
         "training.refit=true fits to all rows at once. Use training.refit=false": (
             config.training.refit
@@ -66,7 +66,7 @@ def check(config: Config, parts: Parts) -> None:
     for reason, holds in reasons.items():
         if holds:
             raise ConfigError(
-                f"data.chunk_rows = {chunk_rows(config)}: the rows are never in memory all at once,"
+                f"data.chunk_rows = {get_chunk_rows(config)}: the rows are never in memory all at once,"
                 f" and {reason}; or leave data.chunk_rows out, if memory has room for all."
             )
 
@@ -75,90 +75,96 @@ def prepare(
     dataset: Dataset,
     config: Config,
     random_state: RandomState,
-    memory: Memory = forget,
-    told: Told = lambda done, of: None,
+    cache: ArrayCache = skip_cache,
+    on_progress: OnProgress = lambda done, of: None,
     processes: int = 1,
-) -> Prepared:
+) -> PreparedData:
     """Prepare the rows of a data set: all, or those that stay in memory while the rest is streamed.
 
     Args:
         dataset: with its table in the store.
         config: of a run.
         random_state: advanced by the choice of the rows.
-        memory: keeps cleaned texts, where the rows are in memory.
-        told: how far it is, where the rows are streamed.
+        cache: keeps cleaned texts, where the rows are in memory.
+        on_progress: how far it is, where the rows are streamed.
         processes: that prepare chunks for training, at most.
 
     Raises:
         DataError: the rows cannot be split, or have fewer than two labels.
     """
-    data, rows = config.data, chunk_rows(config)
-    if rows is None or not isinstance(data, Table):
+    data, rows = config.data, get_chunk_rows(config)
+    if rows is None or not isinstance(data, TableConfig):
         return pipeline.prepare(
-            dataset.table, data, config.preprocessing, config.split, random_state, memory
+            dataset.table, data, config.preprocessing, config.split, random_state, cache
         )
-    blocks = Blocks.of(dataset.path, max(1, rows // BLOCKS))
-    counted = _counted(blocks, rows, lambda done: told(done // 2, blocks.rows))
+    blocks = Blocks.from_csv(dataset.path, max(1, rows // BLOCKS_PER_CHUNK))
+    counted = _count_rows(blocks, rows, lambda done: on_progress(done // 2, blocks.rows))
     by_tag: Counter[str] = Counter()
     for (_, tag), number in counted.items():
         by_tag[tag] += number
-    label_of = policy(by_tag, data.accepted_tags, data.min_freq, data.other)
+    label_of = build_label_map(by_tag, data.accepted_tags, data.min_freq, data.other)
     encoder = LabelEncoder.fit(label_of.values())
     indices = {tag: encoder.index(label) for tag, label in label_of.items()}
-    counts = _by_class(counted, indices)
-    held = chosen(counts, encoder, config.split, data.sample_rows, random_state)
-    found = _collected(
-        blocks, rows, held, indices, lambda done: told((blocks.rows + done) // 2, blocks.rows)
+    counts = _count_by_class(counted, indices)
+    held = choose_holdout(counts, encoder, config.split, data.sample_rows, random_state)
+    found = _collect_rows(
+        blocks,
+        rows,
+        held,
+        indices,
+        lambda done: on_progress((blocks.rows + done) // 2, blocks.rows),
     )
-    cleaning = pipeline.cleaner_arguments(config.preprocessing)
+    cleaning = pipeline.get_cleaner_arguments(config.preprocessing)
     found = found.assign(
         text=[*map(Cleaner(**cleaning), found["raw"])], tag=encoder.decode(found["y"])
     )
     outside = found["role"] == "train"
     texts = frozenset(found.loc[~outside, "text"])
-    source = Source(blocks, rows, indices, cleaning, texts, config.split.shuffle)
+    source = ChunkSource(blocks, rows, indices, cleaning, texts, config.split.shuffle)
     kept = found[~(outside & found["text"].isin(list(texts)))].reset_index(drop=True)
-    return _streamed(kept, source, held, encoder, data.other, random_state, processes)
+    return _build_streamed(kept, source, held, encoder, data.other, random_state, processes)
 
 
-def _streamed(
-    found: pd.DataFrame,
-    source: Source,
-    held: Holdout,
+def _build_streamed(
+    rows: pd.DataFrame,
+    source: ChunkSource,
+    holdout: Holdout,
     encoder: LabelEncoder,
     other: str | None,
     random_state: RandomState,
     processes: int,
-) -> Streamed:
-    split = Split(*(np.flatnonzero(found["role"] == name) for name in ("train", "val", "test")))
+) -> StreamedData:
+    split = Split(*(np.flatnonzero(rows["role"] == name) for name in ("train", "val", "test")))
     if not split.train.size:
         raise DataError(
             "The texts of all rows that were looked at are those of validation and test rows too."
             " Leave repeated rows out of the data, or raise data.sample_rows."
         )
-    return Streamed(
-        rows=found[["id", "raw", "text", "tag"]],
-        y=found["y"].to_numpy(),
+    return StreamedData(
+        rows=rows[["id", "raw", "text", "tag"]],
+        y=rows["y"].to_numpy(),
         encoder=encoder,
         split=split,
         cleaning=dict(source.cleaning),
         other=other,
         source=source,
-        counted=held.trained,
-        totals=dict(zip(encoder.classes, held.totals, strict=True)),
+        train_counts=holdout.train_counts,
+        label_counts=dict(zip(encoder.classes, holdout.total_counts, strict=True)),
         random_state=RandomState(random_state.randint(2**31)),
         processes=processes,
     )
 
 
-def _counted(blocks: Blocks, rows: int, told: Callable[[int], None]) -> Counter[tuple[str, str]]:
+def _count_rows(
+    blocks: Blocks, rows: int, on_progress: Callable[[int], None]
+) -> Counter[tuple[str, str]]:
     """Return rows by part and tag; without parts, all are train rows."""
     counted: Counter[tuple[str, str]] = Counter()
     done = 0
-    for table in blocks.in_order(rows):
+    for table in blocks.read_in_order(rows):
         counted.update(zip(_parts(table), table["tag"].tolist(), strict=True))
         done += len(table)
-        told(done)
+        on_progress(done)
     return counted
 
 
@@ -166,29 +172,31 @@ def _parts(table: pd.DataFrame) -> list[str]:
     return table["split"].tolist() if "split" in table else ["train"] * len(table)
 
 
-def _by_class(counted: Counter[tuple[str, str]], indices: Mapping[str, int]) -> dict[Group, int]:
+def _count_by_class(
+    counts_by_tag: Counter[tuple[str, str]], indices: Mapping[str, int]
+) -> dict[Group, int]:
     """Return rows by part and class."""
     counts: Counter[Group] = Counter()
-    for (part, tag), number in counted.items():
+    for (part, tag), number in counts_by_tag.items():
         if tag in indices:
             counts[part, indices[tag]] += number
     return dict(sorted(counts.items()))
 
 
-def _collected(
+def _collect_rows(
     blocks: Blocks,
     rows: int,
-    held: Holdout,
+    holdout: Holdout,
     indices: Mapping[str, int],
-    told: Callable[[int], None],
+    on_progress: Callable[[int], None],
 ) -> pd.DataFrame:
     """Return the rows that stay in memory: id, raw, y and their part, in the order of the file."""
-    found, seen, done = [], held.nothing_seen(), 0
-    for table in blocks.in_order(rows):
-        y = indices_of(table["tag"], indices)
-        roles = held.find(_parts(table), y, seen)
+    found, seen, done = [], holdout.make_seen_counts(), 0
+    for table in blocks.read_in_order(rows):
+        y = encode_tags(table["tag"], indices)
+        roles = holdout.assign_roles(_parts(table), y, seen)
         at = np.flatnonzero(roles != "")
-        raw = pipeline.raw_texts(table)
+        raw = pipeline.get_raw_texts(table)
         found.append(
             pd.DataFrame(
                 {
@@ -200,5 +208,5 @@ def _collected(
             )
         )
         done += len(table)
-        told(done)
+        on_progress(done)
     return pd.concat(found, ignore_index=True)

@@ -16,77 +16,80 @@ from tagifai import ngrams, pipeline
 from tagifai.blocks import Blocks
 from tagifai.errors import DataError
 from tagifai.labels import Indices
-from tagifai.pipeline import Parts, Prepared
+from tagifai.pipeline import Components, PreparedData
 from tagifai.text import Cleaner
-from tagifai.training import Rows, Stream
-from tagifai.workers import Map, Workers
+from tagifai.training import FeatureRows, RowStream
+from tagifai.workers import Map, ProcessPool
 
-MOST = 3
+MAX_PROCESSES = 3
 """Processes: more would have to wait for the one that fits the model, and each takes memory."""
 
 
 @dataclass(frozen=True)
-class Streamed(Prepared):
+class StreamedData(PreparedData):
     """Rows of which the validation and test rows and a sample of the train rows are in memory.
 
     Args:
         source: all rows, and what becomes of them.
-        counted: train rows by class, those included that are left out for their text.
-        totals: rows by label.
+        train_counts: train rows by class, those included that are left out for their text.
+        label_counts: rows by label.
         random_state: of the order of the train rows.
         processes: that prepare chunks; the result is the same for any number.
     """
 
-    source: Source
-    counted: tuple[int, ...]
-    totals: Mapping[str, int]
+    source: ChunkSource
+    train_counts: tuple[int, ...]
+    label_counts: Mapping[str, int]
     random_state: RandomState
     processes: int
 
-    def ids(self) -> dict[str, Any]:
+    def get_ids(self) -> dict[str, Any]:
         """Return the row ids of the parts that are in memory; all other train rows are the rest."""
-        return {**super().ids(), "rest_trains": True}
+        return {**super().get_ids(), "rest_trains": True}
 
-    def sizes(self) -> dict[str, int]:
+    def count_rows(self) -> dict[str, int]:
         """Return the rows of each part."""
-        return {**super().sizes(), "train": sum(self.counted)}
+        return {**super().count_rows(), "train": sum(self.train_counts)}
 
-    def counts(self) -> dict[str, int]:
+    def count_labels(self) -> dict[str, int]:
         """Return rows by label, the most frequent first, equal ones by name."""
-        return dict(sorted(self.totals.items(), key=lambda item: (-item[1], item[0])))
+        return dict(sorted(self.label_counts.items(), key=lambda item: (-item[1], item[0])))
 
-    def streamed_rows(self) -> int | None:
+    def count_streamed_rows(self) -> int | None:
         """Return how many rows an epoch goes through."""
         return self.source.blocks.rows
 
-    def notes(self) -> list[str]:
+    def list_notes(self) -> list[str]:
         """Return what a person should know of how the rows are used, a sentence each."""
-        unused = sum(self.totals.values()) - sum(self.sizes().values())
+        unused = sum(self.label_counts.values()) - sum(self.count_rows().values())
         spare = f" {unused} validation or test rows are not used." if unused else ""
         said = (
             f"Streamed in chunks of {self.source.rows} rows; the train loss is that of"
-            f" {len(self.part('train'))} rows. Rows with the text of a validation or test row do"
+            f" {len(self.get_part('train'))} rows. Rows with the text of a validation or test row do"
             f" not train.{spare}"
         )
         return [said]
 
     @contextmanager
-    def to_fit_on(
-        self, parts: Parts, train_rows: Rows, told: Callable[[int], None] | None
-    ) -> Iterator[Stream]:
+    def open_train_rows(
+        self,
+        components: Components,
+        train_rows: FeatureRows,
+        on_progress: Callable[[int], None] | None,
+    ) -> Iterator[RowStream]:
         """Give the train rows as a stream of chunks, which other processes prepare, if any."""
         source = self.source
-        processes = min(self.processes, MOST, source.blocks.rows // source.rows // 2)
-        work = partial(source.chunk, parts.vectorizer)
+        processes = min(self.processes, MAX_PROCESSES, source.blocks.rows // source.rows // 2)
+        work = partial(source.read_chunk, components.vectorizer)
         if processes < 2:
-            yield Chunks(self, partial(map, work), told)
+            yield ChunkStream(self, partial(map, work), on_progress)
             return
-        with Workers(work, processes, ahead=1, advice="lower data.chunk_rows") as crew:
-            yield Chunks(self, crew.map, told)
+        with ProcessPool(work, processes, ahead=1, advice="lower data.chunk_rows") as crew:
+            yield ChunkStream(self, crew.map, on_progress)
 
 
 @dataclass(frozen=True)
-class Cut:
+class ChunkSpec:
     """What a chunk is made of.
 
     Args:
@@ -99,57 +102,59 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Source:
+class ChunkSource:
     """All rows, and what becomes of them.
 
     Args:
         blocks: of the stored table.
         rows: of a chunk.
-        labels: index of each tag's label; rows of other tags are left out.
+        label_indices: index of each tag's label; rows of other tags are left out.
         cleaning: the cleaner's arguments.
-        held: cleaned texts of validation and test rows, which no train row may have.
+        held_out_texts: cleaned texts of validation and test rows, which no train row may have.
         shuffle: train on the rows in another order in each epoch.
     """
 
     blocks: Blocks
     rows: int
-    labels: Mapping[str, int]
+    label_indices: Mapping[str, int]
     cleaning: Mapping[str, Any]
-    held: frozenset[str]
+    held_out_texts: frozenset[str]
     shuffle: bool
 
-    def chunk(self, vectorizer: Any, cut: Cut) -> Rows:
+    def read_chunk(self, vectorizer: Any, spec: ChunkSpec) -> FeatureRows:
         """Return the features of the train rows of some blocks."""
-        table = self.blocks.read(cut.blocks)
+        table = self.blocks.read(spec.blocks)
         if "split" in table:
             table = table[table["split"] == "train"]
-        y = indices_of(table["tag"], self.labels)
-        texts = [*map(Cleaner(**self.cleaning), pipeline.raw_texts(table))]
-        trained = np.flatnonzero((y >= 0) & np.array([t not in self.held for t in texts]))
+        y = encode_tags(table["tag"], self.label_indices)
+        texts = [*map(Cleaner(**self.cleaning), pipeline.get_raw_texts(table))]
+        trained = np.flatnonzero((y >= 0) & np.array([t not in self.held_out_texts for t in texts]))
         if self.shuffle:
-            trained = RandomState(cut.seed).permutation(trained)
-        return Rows(ngrams.transform(vectorizer, [texts[i] for i in trained]), y[trained])
+            trained = RandomState(spec.seed).permutation(trained)
+        return FeatureRows(ngrams.transform(vectorizer, [texts[i] for i in trained]), y[trained])
 
 
-class Chunks:
+class ChunkStream:
     """The train rows, a chunk at a time.
 
     Args:
         prepared: says which rows these are.
-        made: gives the chunks of cuts, in order.
-        told: called with the rows of the epoch that are done.
+        map_chunks: gives the chunks of cuts, in order.
+        on_progress: called with the rows of the epoch that are done.
     """
 
-    def __init__(self, prepared: Streamed, made: Map, told: Callable[[int], None] | None) -> None:
+    def __init__(
+        self, prepared: StreamedData, map_chunks: Map, on_progress: Callable[[int], None] | None
+    ) -> None:
         self._prepared = prepared
-        self._made = made
-        self._told = told
+        self._map_chunks = map_chunks
+        self._on_progress = on_progress
 
-    def counts(self) -> dict[int, int]:
+    def count_by_class(self) -> dict[int, int]:
         """Return train rows by class."""
-        return dict(enumerate(self._prepared.counted))
+        return dict(enumerate(self._prepared.train_counts))
 
-    def chunks(self, epoch: int) -> Iterator[Rows]:
+    def iterate_chunks(self, epoch: int) -> Iterator[FeatureRows]:
         """Yield the chunks of an epoch.
 
         Raises:
@@ -157,14 +162,14 @@ class Chunks:
         """
         source, done = self._prepared.source, 0
         seen = np.zeros(len(self._prepared.encoder.classes), np.int64)
-        cuts = self._plan()
-        for cut, chunk in zip(cuts, self._made(cuts), strict=True):
+        cuts = self._plan_chunks()
+        for cut, chunk in zip(cuts, self._map_chunks(cuts), strict=True):
             seen += np.bincount(chunk.y, minlength=len(seen))
             if len(chunk.y):
                 yield chunk
             done += len(cut.blocks) * source.blocks.size
-            if self._told is not None:
-                self._told(min(done, source.blocks.rows))
+            if self._on_progress is not None:
+                self._on_progress(min(done, source.blocks.rows))
         if not seen.all():
             absent = self._prepared.encoder.decode(np.flatnonzero(seen == 0).tolist())
             raise DataError(
@@ -173,7 +178,7 @@ class Chunks:
                 " (data.accepted_tags, data.min_freq)."
             )
 
-    def _plan(self) -> list[Cut]:
+    def _plan_chunks(self) -> list[ChunkSpec]:
         source = self._prepared.source
         order = np.arange(len(source.blocks))
         if source.shuffle:
@@ -181,9 +186,9 @@ class Chunks:
         step = max(1, source.rows // source.blocks.size)
         blocks = [order[first : first + step].tolist() for first in range(0, len(order), step)]
         seeds = self._prepared.random_state.randint(2**31, size=len(blocks)).tolist()
-        return [Cut(*of_cut) for of_cut in zip(blocks, seeds, strict=True)]
+        return [ChunkSpec(*of_cut) for of_cut in zip(blocks, seeds, strict=True)]
 
 
-def indices_of(tags: pd.Series[str], indices: Mapping[str, int]) -> Indices:
+def encode_tags(tags: pd.Series[str], indices: Mapping[str, int]) -> Indices:
     """Return label indices, -1 of tags whose rows are left out."""
     return np.array([indices.get(tag, -1) for tag in tags.tolist()], np.int64)

@@ -26,10 +26,10 @@ from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tagifai import sqlite
-from tagifai.addresses import masked, sqlite_path
+from tagifai.addresses import get_sqlite_path, mask_password
 from tagifai.errors import UserError
 
-BEAT_SECONDS = 3
+HEARTBEAT_SECONDS = 3
 GRACE_SECONDS = 9
 """A trial without a beat for so long is dead; the databases count in whole seconds."""
 
@@ -57,7 +57,7 @@ class StudyError(UserError):
 # --- the store ---------------------------------------------------------------------------------
 
 
-def shared(url: str | None) -> bool:
+def is_shared(url: str | None) -> bool:
     """Return whether other processes can reach what is stored at a URL."""
     return url is not None and ":memory:" not in url and url not in ("sqlite://", "sqlite:///")
 
@@ -71,18 +71,18 @@ def connect(url: str | None) -> BaseStorage:
     """
     # What Optuna says of every study and trial is said better by the search.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if url is None or not shared(url):
+    if url is None or not is_shared(url):
         return InMemoryStorage()
     alone: AbstractContextManager[Any] = nullcontext()
     arguments: dict[str, Any] = {}
     if url.startswith("sqlite"):
         arguments["connect_args"] = {"timeout": LOCK_SECONDS}
-        sqlite.quicken()
+        sqlite.enable_wal()
     else:
         # A server may have closed a connection that nobody used for a while.
         arguments["pool_pre_ping"] = True
     try:
-        path = sqlite_path(url)
+        path = get_sqlite_path(url)
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Two processes that make the tables of a new file at once fail.
@@ -96,12 +96,12 @@ def connect(url: str | None) -> BaseStorage:
             storage = RDBStorage(
                 url,
                 engine_kwargs=arguments,
-                heartbeat_interval=BEAT_SECONDS if shared(url) else None,
+                heartbeat_interval=HEARTBEAT_SECONDS if is_shared(url) else None,
                 grace_period=GRACE_SECONDS,
             )
     except Exception as error:
         raise StudyError(
-            f"hydra.sweeper.storage = {masked(url)!r} cannot be used: {_first_line(error)}. It"
+            f"hydra.sweeper.storage = {mask_password(url)!r} cannot be used: {_first_line(error)}. It"
             " takes the URL of a database, such as sqlite:////folder/studies.db or"
             " postgresql://user@host/studies (pip install 'tagifai[postgres]')."
         ) from error
@@ -114,13 +114,13 @@ def _first_line(error: BaseException) -> str:
 
 
 @contextmanager
-def guarded(url: str | None) -> Iterator[None]:
+def translate_storage_errors(url: str | None) -> Iterator[None]:
     """Turn a failure of the store into one message."""
     try:
         yield
     except optuna.exceptions.StorageInternalError as error:
         raise StudyError(
-            f"The store of studies {masked(url or 'in memory')!r} failed:"
+            f"The store of studies {mask_password(url or 'in memory')!r} failed:"
             f" {_first_line(error.__cause__ or error)}."
         ) from error
 
@@ -128,22 +128,22 @@ def guarded(url: str | None) -> Iterator[None]:
 # --- who is alive ------------------------------------------------------------------------------
 
 
-class Beats:
+class TrialHeartbeat:
     """Beats for trials from a thread of its own, until it is told that a trial is not its any more.
 
     Args:
         storage: one without heartbeats needs none.
-        done: told a trial's record before each beat; True ends the beating for it.
+        is_done: told a trial's record before each beat; True ends the beating for it.
     """
 
-    def __init__(self, storage: BaseStorage, done: Callable[[FrozenTrial], bool]) -> None:
+    def __init__(self, storage: BaseStorage, is_done: Callable[[FrozenTrial], bool]) -> None:
         self._storage = storage
-        self._done = done
+        self._is_done = is_done
         self._trials: set[int] = set()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat_on, daemon=True, name="beats")
+        self._thread = threading.Thread(target=self._beat_until_stopped, daemon=True, name="beats")
 
-    def __enter__(self) -> Beats:
+    def __enter__(self) -> TrialHeartbeat:
         if is_heartbeat_enabled(self._storage):
             self._thread.start()
         return self
@@ -163,11 +163,11 @@ class Beats:
         """Beat for it no longer."""
         self._trials.discard(trial_id)
 
-    def _beat_on(self) -> None:
-        while not self._stop.wait(BEAT_SECONDS):
+    def _beat_until_stopped(self) -> None:
+        while not self._stop.wait(HEARTBEAT_SECONDS):
             for trial_id in list(self._trials):
                 try:
-                    if self._done(self._storage.get_trial(trial_id)):
+                    if self._is_done(self._storage.get_trial(trial_id)):
                         self.remove(trial_id)
                     else:
                         _beat(self._storage, trial_id)
@@ -184,7 +184,7 @@ def _beat(storage: BaseStorage, trial_id: int) -> None:
 
 
 @dataclass(frozen=True)
-class Tally:
+class TrialCounts:
     """The trials of a study by state.
 
     Args:
@@ -220,9 +220,9 @@ class Study:
         self.optuna = study
         self.name = name
         self._storage = storage
-        self._met: set[int] = set()
-        self._mine: set[int] = set()
-        self.beats = Beats(storage, _taken_over)
+        self._seen: set[int] = set()
+        self._own: set[int] = set()
+        self.heartbeat = TrialHeartbeat(storage, _is_taken_over)
 
     def ask(self, n_trials: int) -> Trial | None:
         """Return a new trial, beaten for; None if others were quicker and the study is full."""
@@ -230,19 +230,19 @@ class Study:
             # It is meant for those who do not beat by themselves.
             warnings.filterwarnings("ignore", "Heartbeat of storage is supposed", UserWarning)
             trial = self.optuna.ask()
-        self._mine.add(trial._trial_id)
-        self.beats.add(trial._trial_id)
-        before = [t for t in self.trials() if t.number < trial.number and not died(t)]
+        self._own.add(trial._trial_id)
+        self.heartbeat.add(trial._trial_id)
+        before = [t for t in self.list_trials() if t.number < trial.number and not has_died(t)]
         if len(before) >= n_trials:
             self.abandon(trial._trial_id, "Another process was quicker; the study is full.")
             return None
         return trial
 
-    def ended(self, trial: Trial) -> bool:
+    def has_ended(self, trial: Trial) -> bool:
         """Return whether a trial has ended, by whomever."""
         return self._storage.get_trial(trial._trial_id).state.is_finished()
 
-    def note(self, trial: Trial, name: str, value: Any) -> None:
+    def set_trial_attribute(self, trial: Trial, name: str, value: Any) -> None:
         """Keep an attribute with a trial that has not ended."""
         try:
             trial.set_user_attr(name, value)
@@ -254,7 +254,7 @@ class Study:
     ) -> None:
         """Record how a trial ended, unless somebody else has done so."""
         if reason:
-            self.note(trial, ERROR, reason)
+            self.set_trial_attribute(trial, ERROR, reason)
         self._tell(trial.number, trial._trial_id, state, values)
 
     def _tell(
@@ -269,7 +269,7 @@ class Study:
             # a number that a point which was put back has not.
             if "Study.stop" not in str(error) and "grid_id" not in str(error):
                 raise
-        self._ended(trial_id)
+        self._release(trial_id)
 
     def abandon(self, trial_id: int, reason: str) -> None:
         """Record that a trial died, unless it has ended."""
@@ -281,31 +281,31 @@ class Study:
                 self.optuna.enqueue_trial(self._storage.get_trial(trial_id).params)
         except optuna.exceptions.UpdateFinishedTrialError:
             log.info("Trial id %d has ended by itself.", trial_id)
-        self._ended(trial_id)
+        self._release(trial_id)
 
-    def abandon_mine(self, reason: str) -> None:
+    def abandon_own_trials(self, reason: str) -> None:
         """Record that all trials that this process asked for and that have not ended have died."""
-        for trial_id in list(self._mine):
+        for trial_id in list(self._own):
             self.abandon(trial_id, reason)
 
-    def _ended(self, trial_id: int) -> None:
-        self.beats.remove(trial_id)
-        self._mine.discard(trial_id)
+    def _release(self, trial_id: int) -> None:
+        self.heartbeat.remove(trial_id)
+        self._own.discard(trial_id)
 
-    def reap(self) -> None:
+    def end_stale_trials(self) -> None:
         """Record as dead the trials that nobody beats for any more, or as done if they are."""
         if not is_heartbeat_enabled(self._storage):
             return
         storage = cast(BaseHeartbeat, self._storage)
         for trial_id in storage._get_stale_trial_ids(self.optuna._study_id):
-            if not self._finish(self._storage.get_trial(trial_id)):
+            if not self._record_result(self._storage.get_trial(trial_id)):
                 self.abandon(trial_id, "Its process ended without a word.")
-        for trial in self.trials(TrialState.RUNNING):
-            if trial._trial_id not in self._met:
-                self._met.add(trial._trial_id)
+        for trial in self.list_trials(TrialState.RUNNING):
+            if trial._trial_id not in self._seen:
+                self._seen.add(trial._trial_id)
                 _beat(self._storage, trial._trial_id)
 
-    def _finish(self, trial: FrozenTrial) -> bool:
+    def _record_result(self, trial: FrozenTrial) -> bool:
         """Record the result that a job has left with its trial, if nobody was there to hear it."""
         result = trial.user_attrs.get(RESULT)
         if result is None:
@@ -315,16 +315,16 @@ class Study:
         self._tell(trial.number, trial._trial_id, state, values)
         return True
 
-    def trials(self, *states: TrialState) -> list[FrozenTrial]:
+    def list_trials(self, *states: TrialState) -> list[FrozenTrial]:
         """Return the trials by number, all of them or those in certain states."""
         return self.optuna.get_trials(deepcopy=False, states=states or None)
 
-    def tally(self) -> Tally:
+    def count_trials(self) -> TrialCounts:
         """Count the trials by state."""
-        trials = self.trials()
+        trials = self.list_trials()
         of = {state: sum(t.state is state for t in trials) for state in TrialState}
-        dead = sum(map(died, trials))
-        return Tally(
+        dead = sum(map(has_died, trials))
+        return TrialCounts(
             of[TrialState.COMPLETE],
             of[TrialState.PRUNED],
             of[TrialState.FAIL] - dead,
@@ -332,29 +332,29 @@ class Study:
             of[TrialState.RUNNING],
         )
 
-    def attribute(self, name: str) -> Any:
+    def get_attribute(self, name: str) -> Any:
         """Return what was kept with the study under a name, or None."""
         return self.optuna.user_attrs.get(name)
 
-    def keep(self, name: str, value: Any) -> None:
+    def set_attribute(self, name: str, value: Any) -> None:
         """Keep something with the study."""
         self.optuna.set_user_attr(name, value)
 
 
-def died(trial: FrozenTrial) -> bool:
+def has_died(trial: FrozenTrial) -> bool:
     """Return whether a trial ended with its process."""
     return trial.state is TrialState.FAIL and DIED in trial.user_attrs
 
 
-TAKEN = "job"
+JOB = "job"
 """Attribute of a trial whose job has begun and beats for itself: where it runs."""
 
 
-def _taken_over(trial: FrozenTrial) -> bool:
-    return trial.state.is_finished() or TAKEN in trial.user_attrs
+def _is_taken_over(trial: FrozenTrial) -> bool:
+    return trial.state.is_finished() or JOB in trial.user_attrs
 
 
-def names(storage: BaseStorage, name: str) -> list[str]:
+def list_names(storage: BaseStorage, name: str) -> list[str]:
     """Return the names in use of a study and its restarts (`name`, `name-2`, ...), newest first."""
     numbers = {}
     for study in storage.get_all_studies():
@@ -366,12 +366,12 @@ def names(storage: BaseStorage, name: str) -> list[str]:
     return sorted(numbers, key=numbers.__getitem__, reverse=True)
 
 
-def exists(storage: BaseStorage, name: str) -> bool:
+def has_study(storage: BaseStorage, name: str) -> bool:
     """Return whether there is a study of this name."""
     return any(study.study_name == name for study in storage.get_all_studies())
 
 
-def attributes(storage: BaseStorage, name: str) -> dict[str, Any]:
+def get_attributes(storage: BaseStorage, name: str) -> dict[str, Any]:
     """Return what was kept with a study."""
     return dict(storage.get_study_user_attrs(storage.get_study_id_from_name(name)))
 

@@ -9,17 +9,17 @@ from typing import Any, Literal
 
 from tagifai import drawing, pages, profiles
 from tagifai.metrics import Performance, Scores
-from tagifai.origins import Origin
-from tagifai.pages import Page, Table
-from tagifai.pipeline import Result
-from tagifai.schema import Config, flat
+from tagifai.origins import Invocation
+from tagifai.pages import HtmlReport, ReportTable
+from tagifai.pipeline import FitResult
+from tagifai.schema import Config, flatten_config
 
-HIDDEN = ("paths", "sweep", "task", "console", "plots")
+HIDDEN_GROUPS = ("paths", "sweep", "task", "console", "plots")
 """Groups that say nothing of what was trained."""
 
 SCORES: tuple[Literal["precision", "recall", "f1"], ...] = ("precision", "recall", "f1")
 
-ALT = {
+ALT_TEXTS = {
     "losses": "Losses by epoch, with the chosen epoch",
     "confusion": "Confusion matrix of the test rows, counts and shares",
     "classes": "Precision, recall and F1 by class",
@@ -33,17 +33,17 @@ ALT = {
 """What is to be seen on the figures, in the order of the report."""
 
 
-def of_run(
+def build(
     config: Config,
     defaults: Config,
-    origin: Origin,
+    origin: Invocation,
     run_id: str,
-    result: Result,
+    result: FitResult,
     objective: Mapping[str, float],
     profile: dict[str, Any],
     provenance: Mapping[str, Any],
     figures: Path,
-) -> Page:
+) -> HtmlReport:
     """Return the report of a training run.
 
     Args:
@@ -57,23 +57,25 @@ def of_run(
         provenance: versions, platform and state of the code.
         figures: folder of figures, which need not be there.
     """
-    return Page(
+    return HtmlReport(
         title=f"{origin.name}: F1 {result.performance['test']['overall']['f1']:.4f} on test rows",
-        subtitle=f"tagifai run {run_id}, {time.strftime('%Y-%m-%d %H:%M')}, {origin.output}",
+        subtitle=f"tagifai run {run_id}, {time.strftime('%Y-%m-%d %H:%M')}, {origin.output_dir}",
         summary=_summary(config, origin, result, objective, profile),
-        notes=profiles.doubts(profile),
-        pictures=drawing.pictures(figures, ALT),
-        tables=[_scores(part, result.performance[part]) for part in ("test", "val")],
-        settings=pages.settings(flat(config, HIDDEN), flat(defaults, HIDDEN)),
-        facts={"Data": profiles.facts(profile), "Environment": _environment(provenance)},
+        notes=profiles.list_warnings(profile),
+        pictures=drawing.load_figures(figures, ALT_TEXTS),
+        tables=[_build_scores_table(part, result.performance[part]) for part in ("test", "val")],
+        settings=pages.list_settings(
+            flatten_config(config, HIDDEN_GROUPS), flatten_config(defaults, HIDDEN_GROUPS)
+        ),
+        facts={"Data": profiles.format_facts(profile), "Environment": _environment(provenance)},
         command=origin.command,
     )
 
 
 def _summary(
     config: Config,
-    origin: Origin,
-    result: Result,
+    origin: Invocation,
+    result: FitResult,
     objective: Mapping[str, float],
     profile: Mapping[str, Any],
 ) -> list[tuple[str, str]]:
@@ -90,11 +92,11 @@ def _summary(
         ("rows", f"{profile['rows']:,}"),
         ("classes", str(len(result.tagger.encoder.classes))),
         ("seed", str(config.seed)),
-        ("seconds", f"{time.monotonic() - origin.began:.1f}"),
+        ("seconds", f"{time.monotonic() - origin.started:.1f}"),
     ]
 
 
-def _scores(part: str, performance: Performance) -> Table:
+def _build_scores_table(part: str, performance: Performance) -> ReportTable:
     slices = {f"slice {name}": scores for name, scores in performance["slices"].items()}
     found: dict[str, Scores] = {
         **performance["class"],
@@ -107,7 +109,9 @@ def _scores(part: str, performance: Performance) -> Table:
     ]
     columns = ["", "precision", "recall", "F1", "samples"]
     named = {"test": "Scores on test rows", "val": "Scores on validation rows"}[part]
-    return Table(named, columns, rows, numbers=range(1, 5), strong=[len(performance["class"])])
+    return ReportTable(
+        named, columns, rows, numbers=range(1, 5), strong=[len(performance["class"])]
+    )
 
 
 def _environment(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:

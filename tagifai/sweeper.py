@@ -14,7 +14,7 @@ from omegaconf import MISSING, DictConfig
 
 
 @dataclass
-class SearchConf(OptunaSweeperConf):
+class SearchSweeperConfig(OptunaSweeperConf):
     """The settings of the stock Optuna sweeper and more.
 
     Args:
@@ -33,7 +33,7 @@ class SearchConf(OptunaSweeperConf):
             {vectorizer=tfidf_char: {vectorizer.ngram_max: range(3,11)}}.
     """
 
-    _target_: str = "tagifai.sweeper.Search"
+    _target_: str = "tagifai.sweeper.SearchSweeper"
     defaults: list[Any] = field(default_factory=lambda: [{"sampler": "tpe"}, {"pruner": "median"}])
     direction: Any = "${objective.direction}"
     storage: Any | None = "sqlite:///${paths.stores}/studies.db"
@@ -43,7 +43,7 @@ class SearchConf(OptunaSweeperConf):
     when: dict[str, Any] | None = None
 
 
-class Search(Sweeper):
+class SearchSweeper(Sweeper):
     """Hyperparameter search with Optuna: pruned, resumable, never idle.
 
     Args:
@@ -69,12 +69,12 @@ class Search(Sweeper):
         """Search, with the overrides of the command line."""
         from tagifai.console import Display
 
-        with Display.of(self.master.console).waiting("Loading libraries"):
+        with Display.from_config(self.master.console).show_spinner("Loading libraries"):
             from tagifai import search
 
         search.run(self, arguments)
 
 
 ConfigStore.instance().store(
-    group="hydra/sweeper", name="tagifai", node=SearchConf, provider="tagifai"
+    group="hydra/sweeper", name="tagifai", node=SearchSweeperConfig, provider="tagifai"
 )

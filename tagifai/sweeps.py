@@ -20,14 +20,14 @@ from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
     from tagifai.schema import Config
-    from tagifai.trials import Address
+    from tagifai.trials import TrialAddress
 
-SEARCH = "tagifai.sweeper.Search"
+SEARCH_TARGET = "tagifai.sweeper.SearchSweeper"
 
-PARENT = "TAGIFAI_PARENT_RUN"
+PARENT_RUN_VARIABLE = "TAGIFAI_PARENT_RUN"
 """Variable by which a search tells its jobs the id of their parent run."""
 
-COMMAND = "TAGIFAI_COMMAND"
+COMMAND_VARIABLE = "TAGIFAI_COMMAND"
 """Variable by which the first process tells the others how it was called."""
 
 PRUNED, REAPED = "pruned", "reaped"
@@ -37,7 +37,7 @@ PRUNED, REAPED = "pruned", "reaped"
 # --- a job and its search ----------------------------------------------------------------------
 
 
-class Trial(Protocol):
+class TrialHandle(Protocol):
     """What a training tells a search and hears from it."""
 
     def note(self, **attributes: Any) -> None:
@@ -50,7 +50,7 @@ class Trial(Protocol):
         """Raise `Reaped` if nobody waits for the result any more."""
 
 
-class NoTrial:
+class NullTrial:
     """Stands in for a trial where there is none, or none that a job could reach."""
 
     def note(self, **attributes: Any) -> None:
@@ -64,46 +64,46 @@ class NoTrial:
         """Go on."""
 
 
-def in_search() -> bool:
+def is_search_trial() -> bool:
     """Return whether the present job is a trial of a search of ours."""
     hydra = HydraConfig.get()
-    return hydra.mode == RunMode.MULTIRUN and hydra.sweeper._target_ == SEARCH
+    return hydra.mode == RunMode.MULTIRUN and hydra.sweeper._target_ == SEARCH_TARGET
 
 
 @contextmanager
-def trial() -> Iterator[Trial]:
+def open_trial() -> Iterator[TrialHandle]:
     """Work on the trial of the present job, if it is one.
 
     Raises:
         Reaped: it was taken for dead.
     """
-    address = _address()
+    address = _find_address()
     if address is None:
-        yield NoTrial()
+        yield NullTrial()
         return
     from tagifai import trials
 
-    with trials.working_on(address) as opened:
+    with trials.open_trial(address) as opened:
         yield opened
 
 
-def _address() -> Address | None:
-    if not in_search() or not HydraConfig.get().sweeper.storage:
+def _find_address() -> TrialAddress | None:
+    if not is_search_trial() or not HydraConfig.get().sweeper.storage:
         return None
-    from tagifai.studies import shared
-    from tagifai.trials import Address
+    from tagifai.studies import is_shared
+    from tagifai.trials import TrialAddress
 
     hydra = HydraConfig.get()
     sweeper = hydra.sweeper
-    if not shared(sweeper.storage):
+    if not is_shared(sweeper.storage):
         return None
     pruner = OmegaConf.to_container(sweeper.pruner, resolve=True) if sweeper.pruner else None
-    return Address(sweeper.storage, sweeper.study_name, hydra.job.num, pruner)  # type: ignore[arg-type]
+    return TrialAddress(sweeper.storage, sweeper.study_name, hydra.job.num, pruner)  # type: ignore[arg-type]
 
 
-def tags() -> dict[str, str]:
+def get_trial_tags() -> dict[str, str]:
     """Return what marks the present job's run as a trial, or nothing."""
-    if not in_search():
+    if not is_search_trial():
         return {}
     hydra = HydraConfig.get()
     return {
@@ -116,7 +116,7 @@ def tags() -> dict[str, str]:
 # --- the parent run ----------------------------------------------------------------------------
 
 
-def parent(config: Config) -> str | None:
+def ensure_parent_run(config: Config) -> str | None:
     """Return the run that the present job's run is a child of, or None.
 
     A search tells its jobs. The jobs of another sweep find it by the sweep's folder, and the first
@@ -125,8 +125,8 @@ def parent(config: Config) -> str | None:
     hydra = HydraConfig.get()
     if hydra.mode != RunMode.MULTIRUN or not config.tracking.enabled:
         return None
-    if PARENT in os.environ:
-        return os.environ[PARENT]
+    if PARENT_RUN_VARIABLE in os.environ:
+        return os.environ[PARENT_RUN_VARIABLE]
     from filelock import FileLock
 
     from tagifai import liveness, store, tracking
@@ -135,28 +135,28 @@ def parent(config: Config) -> str | None:
     folder = Path(hydra.sweep.dir).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".parent.lock"):
-        known = _known_parent(folder)
-        uri = store.tracking_uri(config.tracking.uri)
+        known = _read_parent(folder)
+        uri = store.get_tracking_uri(config.tracking.uri)
         if known is not None and known["uri"] == uri:
             return str(known["run_id"])
-        made = tracking.create(
+        made = tracking.create_run(
             uri,
             config.tracking.experiment,
             folder.name,
             Path(config.paths.stores),
             {
                 "sweep.dir": str(folder),
-                "command": os.environ.get(COMMAND, ""),
+                "command": os.environ.get(COMMAND_VARIABLE, ""),
                 **config.tracking.tags,
             },
         )
         write_json(folder / "parent_run.json", {"run_id": made.id, "uri": uri})
         running = Path(config.paths.stores) / "running"
-        liveness.mark(running, key(folder), made.id, uri)
+        liveness.write_mark(running, make_lock_key(folder), made.id, uri)
         return made.id
 
 
-def _known_parent(folder: Path) -> dict[str, str] | None:
+def _read_parent(folder: Path) -> dict[str, str] | None:
     try:
         found = json.loads((folder / "parent_run.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -164,7 +164,7 @@ def _known_parent(folder: Path) -> dict[str, str] | None:
     return dict(found)
 
 
-def key(folder: Path) -> str:
+def make_lock_key(folder: Path) -> str:
     """Return the name of the mark, and of its lock, of a multirun into a folder."""
     return "sweep-" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
 
@@ -174,7 +174,7 @@ _folders: list[tuple[Path, Path]] = []
 """Folders of this process's multiruns, each with its stores."""
 
 
-class Watch(Callback):
+class MultirunCallback(Callback):
     """Notes the folder of a multirun, and shows by a lock that its process lives.
 
     It makes no run and ends none: what goes wrong in a callback, Hydra only warns of.
@@ -186,13 +186,13 @@ class Watch(Callback):
 
         folder = Path(config.hydra.sweep.dir).absolute()
         stores = Path(config.paths.stores).absolute()
-        if _watched.enter_context(liveness.held(stores / "running", key(folder))):
+        if _watched.enter_context(liveness.hold(stores / "running", make_lock_key(folder))):
             # One that is there is of an earlier sweep into the same folder.
             (folder / "parent_run.json").unlink(missing_ok=True)
             _folders.append((folder, stores))
 
 
-def close(status: str, reason: str = "") -> None:
+def close_parent_run(status: str, reason: str = "") -> None:
     """Close the parent run of this process's multirun, if jobs have made one.
 
     Args:
@@ -206,8 +206,8 @@ def close(status: str, reason: str = "") -> None:
         from tagifai import liveness, tracking
 
         folder, stores = _folders.pop()
-        known = _known_parent(folder)
+        known = _read_parent(folder)
         if known is not None:
-            tracking.reopened(known["run_id"], known["uri"]).end(status, reason)
-            liveness.unmark(stores / "running", key(folder))
+            tracking.reopen_run(known["run_id"], known["uri"]).end(status, reason)
+            liveness.remove_mark(stores / "running", make_lock_key(folder))
     _watched.close()

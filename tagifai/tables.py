@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tagifai.errors import DataError, nearest
+from tagifai.errors import DataError, suggest_closest
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
-COLUMNS = {"projects": ("id", "title", "description"), "tags": ("id", "tag")}
+REQUIRED_COLUMNS = {"projects": ("id", "title", "description"), "tags": ("id", "tag")}
 """Columns that a table must have; projects may have `created_on` and both may have others."""
 
 BOTH_BLANK = "title and description both blank"
 
-SHOWN = 5
+MAX_SHOWN_ROWS = 5
 """Rows that an error names."""
 
 
@@ -40,7 +40,7 @@ def read(path: Path) -> pd.DataFrame:
         raise DataError(f"{path} is not a CSV table with a header line: {error}") from None
 
 
-def validated(name: str, path: Path) -> pd.DataFrame:
+def read_validated(name: str, path: Path) -> pd.DataFrame:
     """Return the table "projects" or "tags" from a file, if it keeps the rules.
 
     Raises:
@@ -48,11 +48,11 @@ def validated(name: str, path: Path) -> pd.DataFrame:
             has neither title nor description, or a tag is blank; with the first rows that do.
     """
     table = read(path)
-    for column in COLUMNS[name]:
+    for column in REQUIRED_COLUMNS[name]:
         if column not in table.columns:
             known = list(map(str, table.columns))
             raise DataError(
-                f"data.{name}: {path} has no column '{column}'.{nearest(column, known)}"
+                f"data.{name}: {path} has no column '{column}'.{suggest_closest(column, known)}"
                 f" It has: {', '.join(known)}."
             )
     if table.empty:
@@ -61,13 +61,13 @@ def validated(name: str, path: Path) -> pd.DataFrame:
     import pandera.pandas as pa
 
     try:
-        _rules(name).validate(table, lazy=True)
+        _make_schema(name).validate(table, lazy=True)
     except pa.errors.SchemaErrors as error:
-        raise DataError(f"data.{name}: {path}: {_failures(error.failure_cases)}.") from None
+        raise DataError(f"data.{name}: {path}: {_format_failures(error.failure_cases)}.") from None
     return table
 
 
-def _rules(name: str) -> pa.DataFrameSchema:
+def _make_schema(name: str) -> pa.DataFrameSchema:
     import pandera.pandas as pa
 
     filled = pa.Check(lambda column: column.str.strip() != "", error="blank")
@@ -92,7 +92,7 @@ def _are_dates(column: pd.Series[str]) -> pd.Series[bool]:
     return pd.to_datetime(column, errors="coerce", format="mixed", utc=True).notna()
 
 
-def _failures(cases: pd.DataFrame) -> str:
+def _format_failures(cases: pd.DataFrame) -> str:
     """Return what broke which rule, and in which rows of the file, counted from 1."""
     rows: dict[str, set[int]] = {}
     for column, check, row in zip(cases["column"], cases["check"], cases["index"], strict=True):
@@ -100,9 +100,11 @@ def _failures(cases: pd.DataFrame) -> str:
         # A rule of the whole row is listed once for every column.
         named = rule if rule == BOTH_BLANK else f"{column} {rule}"
         rows.setdefault(named, set()).add(int(row) + 1)
-    return "; ".join(f"{named} in data row {_shown(sorted(at))}" for named, at in rows.items())
+    return "; ".join(
+        f"{named} in data row {_format_rows(sorted(at))}" for named, at in rows.items()
+    )
 
 
-def _shown(rows: list[int]) -> str:
-    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-    return ", ".join(map(str, rows[:SHOWN])) + more
+def _format_rows(rows: list[int]) -> str:
+    more = f" and {len(rows) - MAX_SHOWN_ROWS} more" if len(rows) > MAX_SHOWN_ROWS else ""
+    return ", ".join(map(str, rows[:MAX_SHOWN_ROWS])) + more

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from tagifai.labels import Indices, LabelEncoder
-from tagifai.probabilities import has_probabilities, outputs
+from tagifai.probabilities import compute_outputs, has_probabilities
 from tagifai.text import Cleaner
 from tagifai.thresholds import Probabilities, decide
 
@@ -44,7 +44,7 @@ class Tagger:
         """Return the texts as the vectorizer sees them."""
         return list(map(Cleaner(**self.cleaning), texts))
 
-    def features(self, texts: Sequence[str]) -> Any:
+    def vectorize(self, texts: Sequence[str]) -> Any:
         """Return the texts' features as the model takes them, n rows."""
         if not type(self.vectorizer).__module__.startswith("sklearn."):
             return self.vectorizer.transform(self.clean(texts))
@@ -54,12 +54,12 @@ class Tagger:
 
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         """Return class probabilities, shape (n, classes), columns in the encoder's order."""
-        probabilities: Probabilities = self.model.predict_proba(self.features(texts))
+        probabilities: Probabilities = self.model.predict_proba(self.vectorize(texts))
         return probabilities
 
-    def outputs(self, texts: Sequence[str]) -> Probabilities:
+    def compute_outputs(self, texts: Sequence[str]) -> Probabilities:
         """Return class probabilities or, of a model without them, decision values; as above."""
-        return outputs(self.model, self.features(texts))
+        return compute_outputs(self.model, self.vectorize(texts))
 
     def decide(self, y_prob: Probabilities) -> Indices:
         """Return label indices, shape (n,), with the threshold applied."""
@@ -79,7 +79,7 @@ class Tagger:
         """
         if not texts:
             return []
-        found = self.outputs(texts)
+        found = self.compute_outputs(texts)
         tags = self.encoder.decode(self.decide(found))
         known = has_probabilities(self.model)
         highest = [float(value) if known else None for value in found.max(axis=1)]

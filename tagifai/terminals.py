@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 
-class Stream(Protocol):
+class TerminalStream(Protocol):
     """Standard output or standard error."""
 
     def isatty(self) -> bool:
@@ -15,7 +15,7 @@ class Stream(Protocol):
         ...
 
 
-def draws(stream: Stream) -> bool:
+def is_ansi_enabled(stream: TerminalStream) -> bool:
     """Return whether bars and colours may be written: a terminal that can, and nobody minds.
 
     Args:
@@ -26,7 +26,7 @@ def draws(stream: Stream) -> bool:
     return stream.isatty() and able and not os.environ.get("NO_COLOR")
 
 
-def shown(path: str | Path) -> str:
+def format_path(path: str | Path) -> str:
     """Return a path as it may be typed here: relative if it is in the working directory."""
     try:
         return str(Path(path).relative_to(Path.cwd()))

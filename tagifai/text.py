@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from string import punctuation
 
-from tagifai.errors import Refused, nearest
+from tagifai.errors import InvalidValueError, suggest_closest
 
-Step = Callable[[str], str]
+CleaningStep = Callable[[str], str]
 """From a text to a text."""
 
-_REGISTERED: dict[str, Step] = {}
+_REGISTERED: dict[str, CleaningStep] = {}
 
 _LINK = re.compile(r"http\S+")
 _PUNCTUATION = re.compile(f"([{re.escape(punctuation)}])")
@@ -24,7 +24,7 @@ MARKS = r"\p{M}"
 _SPACES = re.compile(" +")
 
 
-def cleaning_step(function: Step) -> Step:
+def cleaning_step(function: CleaningStep) -> CleaningStep:
     """Register a function from text to text, for `preprocessing.first` and `last` to name.
 
     A model keeps the names of its steps, so it needs the functions wherever it is loaded.
@@ -64,8 +64,8 @@ class Cleaner:
         stem: bool = False,
         last: Sequence[str] = (),
     ) -> None:
-        self._steps: list[Step] = [
-            *(_registered("first", name) for name in first),
+        self._steps: list[CleaningStep] = [
+            *(_get_registered("first", name) for name in first),
             *([str.lower] if lower else []),
             *([_deletion(stopwords)] if stopwords else []),
             *([_separate_punctuation] if separate_punctuation else []),
@@ -73,7 +73,7 @@ class Cleaner:
             *([_collapse_spaces] if separate_punctuation or keep is not None else []),
             *([_delete_links] if remove_links else []),
             *([_stemming()] if stem else []),
-            *(_registered("last", name) for name in last),
+            *(_get_registered("last", name) for name in last),
         ]
 
     def __call__(self, text: str) -> str:
@@ -83,15 +83,17 @@ class Cleaner:
         return text
 
 
-def _registered(key: str, name: str) -> Step:
+def _get_registered(key: str, name: str) -> CleaningStep:
     if name not in _REGISTERED:
         known = ", ".join(sorted(_REGISTERED)) or "none yet"
         allowed = "the name of a function that is decorated with @cleaning_step."
-        raise Refused(key, name, f"{allowed}{nearest(name, _REGISTERED)} There are: {known}.")
+        raise InvalidValueError(
+            key, name, f"{allowed}{suggest_closest(name, _REGISTERED)} There are: {known}."
+        )
     return _REGISTERED[name]
 
 
-def _deletion(words: Sequence[str]) -> Step:
+def _deletion(words: Sequence[str]) -> CleaningStep:
     pattern = re.compile(rf"\b{_any_of(words)}\b\s*")
     return lambda text: pattern.sub("", text)
 
@@ -119,11 +121,13 @@ def _separate_punctuation(text: str) -> str:
     return _PUNCTUATION.sub(r" \1 ", text)
 
 
-def _restriction(keep: str) -> Step:
+def _restriction(keep: str) -> CleaningStep:
     try:
         pattern = re.compile("[^" + keep.replace(MARKS, _marks() if MARKS in keep else "") + "]+")
     except re.error as error:
-        raise Refused("keep", keep, f"not the inside of a character class ({error})") from None
+        raise InvalidValueError(
+            "keep", keep, f"not the inside of a character class ({error})"
+        ) from None
     return lambda text: pattern.sub(" ", text)
 
 
@@ -148,7 +152,7 @@ def _delete_links(text: str) -> str:
     return _LINK.sub("", text)
 
 
-def _stemming() -> Step:
+def _stemming() -> CleaningStep:
     # Late: nltk takes half a second to import, and only stemming needs it.
     from nltk.stem.porter import PorterStemmer
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from tagifai.errors import Refused
+from tagifai.errors import InvalidValueError
 from tagifai.labels import Indices
 
 Probabilities = npt.NDArray[np.float64]
@@ -47,7 +47,7 @@ class Threshold(Protocol):
 
 
 @dataclass(frozen=True)
-class Fixed:
+class FixedThreshold:
     """The same threshold whatever the data.
 
     Args:
@@ -58,7 +58,7 @@ class Fixed:
 
     def __post_init__(self) -> None:
         if not 0 <= self.value < 1:
-            raise Refused("value", self.value, "a probability, at least 0 and below 1")
+            raise InvalidValueError("value", self.value, "a probability, at least 0 and below 1")
 
     def fit(self, y_prob: Probabilities, y_true: Indices, other: int) -> float:
         """Return the value."""
@@ -66,7 +66,7 @@ class Fixed:
 
 
 @dataclass(frozen=True)
-class Quantile:
+class QuantileThreshold:
     """A quantile of the predicted classes' probabilities.
 
     Args:
@@ -77,7 +77,7 @@ class Quantile:
 
     def __post_init__(self) -> None:
         if not 0 <= self.q <= 1:
-            raise Refused("q", self.q, "a share from 0 to 1")
+            raise InvalidValueError("q", self.q, "a share from 0 to 1")
 
     def fit(self, y_prob: Probabilities, y_true: Indices, other: int) -> float:
         """Return the q-quantile of each row's highest probability, linearly interpolated."""
@@ -85,7 +85,7 @@ class Quantile:
 
 
 @dataclass(frozen=True)
-class Auto(Quantile):
+class AutoThreshold(QuantileThreshold):
     """A quantile where there is a label of the rest and the model has probabilities, else none.
 
     Args:

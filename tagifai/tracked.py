@@ -24,7 +24,7 @@ MODEL_NAME = "tagger"
 log = logging.getLogger(__name__)
 
 
-class Run:
+class TrackedRun:
     """An open run. Without a client it has an id, and what is logged goes nowhere.
 
     Every failure of the tracking store is a `TrackingError`.
@@ -57,9 +57,9 @@ class Run:
             return
         from mlflow.entities import Param
 
-        accepted = entries.names(params)
+        accepted = entries.sanitize_names(params)
         kept = [
-            Param(accepted[key], str(value)[: entries.PARAM_LENGTH])
+            Param(accepted[key], str(value)[: entries.MAX_PARAM_LENGTH])
             for key, value in params.items()
         ]
         self._send(params=kept)
@@ -71,23 +71,23 @@ class Run:
         from mlflow.entities import RunTag
 
         self._send(
-            tags=[RunTag(key, str(value)[: entries.TAG_LENGTH]) for key, value in tags.items()]
+            tags=[RunTag(key, str(value)[: entries.MAX_TAG_LENGTH]) for key, value in tags.items()]
         )
 
-    def status_now(self) -> str | None:
+    def get_status(self) -> str | None:
         """Return the status in the store, such as "FINISHED", or None if there is no such run."""
         if self._client is None:
             return None
-        with store.guarded():
-            found = store.run_of(self._client, self.id)
+        with store.translate_errors():
+            found = store.find_run(self._client, self.id)
         return None if found is None else str(found.info.status)
 
-    def tag(self, name: str) -> str | None:
+    def get_tag(self, name: str) -> str | None:
         """Return a tag, or None if there is no such tag or no such run (any more)."""
         if self._client is None:
             return None
         try:
-            with store.guarded():
+            with store.translate_errors():
                 found = self._client.get_run(self.id)
         except TrackingError as error:
             log.info("Run %s: %s", self.id, error)
@@ -112,7 +112,7 @@ class Run:
         from mlflow.entities import Metric
 
         now = time.time_ns() // 1_000_000
-        accepted = entries.names(losses)
+        accepted = entries.sanitize_names(losses)
         points = [
             Metric(accepted[name], value, now, step, model_id=model_id)
             for name, values in losses.items()
@@ -121,7 +121,7 @@ class Run:
         self._send(metrics=points)
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def batch_logging(self) -> Iterator[None]:
         """Hold back what a block logs, and send it in as few calls as can be, however it ends."""
         held = self._held = {"params": [], "tags": [], "metrics": []}
         try:
@@ -142,15 +142,15 @@ class Run:
             return
         if self._client is None:
             return
-        batches = {k: [*entries.batches(items, entries.A_BATCH[k])] for k, items in found.items()}
-        with store.guarded():
+        batches = {k: [*entries.split(items, entries.BATCH_SIZES[k])] for k, items in found.items()}
+        with store.translate_errors():
             for number in range(max(map(len, batches.values()))):
                 now: dict[str, Any] = {
                     kind: b[number] for kind, b in batches.items() if number < len(b)
                 }
                 self._client.log_batch(self.id, **now)
 
-    def log_data(self, name: str, digest: str, source: str, profile: Mapping[str, Any]) -> None:
+    def log_dataset(self, name: str, digest: str, source: str, profile: Mapping[str, Any]) -> None:
         """Record the data set as an input of the run.
 
         Args:
@@ -166,39 +166,39 @@ class Run:
 
         dataset = Dataset(
             name=name,
-            digest=digest[: entries.DIGEST_LENGTH],
+            digest=digest[: entries.MAX_DIGEST_LENGTH],
             source_type="http" if is_url(source) else "local",
             source=json.dumps({"uri": source}),
             profile=json.dumps(profile),
         )
         tags = [InputTag(MLFLOW_DATASET_CONTEXT, "training")]
-        with store.guarded():
+        with store.translate_errors():
             self._client.log_inputs(self.id, [DatasetInput(dataset, tags)])
 
     def log_file(self, path: Path | None) -> None:
         """Keep a file with the run; one that does not exist is passed over."""
         if self._client is not None and path is not None and path.is_file():
-            with store.guarded():
+            with store.translate_errors():
                 self._client.log_artifact(self.id, str(path))
 
     def log_bundle(self, path: Path) -> None:
         """Keep the folder of the model with the run, unless it is there already."""
         is_there = self._artifacts.removeprefix("file://") == str(path.parent)
         if self._client is not None and not is_there:
-            with store.guarded():
+            with store.translate_errors():
                 self._client.log_artifacts(self.id, str(path), path.name)
 
     def log_folder(self, path: Path) -> None:
         """Keep a folder of files with the run, under its own name."""
         if self._client is not None:
-            with store.guarded():
+            with store.translate_errors():
                 self._client.log_artifacts(self.id, str(path), path.name)
 
-    def model_id(self) -> str | None:
+    def get_model_id(self) -> str | None:
         """Return the id of the MLflow model that the run keeps, or None."""
         if self._client is None:
             return None
-        with store.guarded():
+        with store.translate_errors():
             outputs = self._client.get_run(self.id).outputs
         models = outputs.model_outputs if outputs is not None else []
         return str(models[-1].model_id) if models else None
@@ -213,7 +213,7 @@ class Run:
             return None
         from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
-        with store.guarded(), tempfile.TemporaryDirectory() as scratch:
+        with store.translate_errors(), tempfile.TemporaryDirectory() as scratch:
             experiment = self._client.get_run(self.id).info.experiment_id
             made = self._client.create_logged_model(
                 experiment, name=MODEL_NAME, source_run_id=self.id, model_type="text-classifier"
@@ -234,14 +234,14 @@ class Run:
             return
         if reason:
             self.log_tags({"error": reason})
-        with store.guarded():
+        with store.translate_errors():
             self._client.set_terminated(self.id, status)
 
     def close(self, status: str, reason: str = "") -> None:
         """Close the run, and say nowhere any more that it is under way."""
         self.end(status, reason)
 
-    def check(self) -> None:
+    def wait_until_open(self) -> None:
         """Wait until the run is open, where that is done by another process.
 
         Raises:

@@ -13,23 +13,30 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from tagifai import clerk, liveness, store
-from tagifai.addresses import sqlite_path
+from tagifai.addresses import get_sqlite_path
 from tagifai.errors import TrackingError, UserError
-from tagifai.signals import held_back, uninterrupted
-from tagifai.tracked import Run
+from tagifai.signals import hold_back_signals, ignore_signals
+from tagifai.tracked import TrackedRun
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as MlflowRun
 
-__all__ = ["Run", "close_abandoned", "create", "opened", "reopened", "start"]
+__all__ = [
+    "TrackedRun",
+    "close_abandoned_runs",
+    "create_run",
+    "open_run",
+    "reopen_run",
+    "start_run",
+]
 
-ABANDONED = "The process ended without a word (killed, or the machine went down)."
+ABANDONED_REASON = "The process ended without a word (killed, or the machine went down)."
 
 log = logging.getLogger(__name__)
 
 
-class Marked(Run):
+class MarkedRun(TrackedRun):
     """An open run with the mark that says so.
 
     Args:
@@ -38,33 +45,33 @@ class Marked(Run):
         unmark: takes the mark away, or None if another process has set it.
     """
 
-    def __init__(self, run: Run, folder: Path, unmark: Callable[[], None] | None) -> None:
+    def __init__(self, run: TrackedRun, folder: Path, unmark: Callable[[], None] | None) -> None:
         super().__init__(run.id, run._client, run._artifacts)
         self.is_ours = unmark is not None
         self._folder = folder
-        self._unmark = unmark or _nothing
+        self._unmark = unmark or _do_nothing
 
     def close(self, status: str, reason: str = "") -> None:
         """Close the run, unless another process is at it, which closes it then."""
-        if self.is_ours or _left_to_us(self._folder, self.id):
+        if self.is_ours or _take_over(self._folder, self.id):
             super().close(status, reason)
             self._unmark()
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     """Stand in for a mark where there is none."""
 
 
-def _left_to_us(folder: Path, run_id: str) -> bool:
+def _take_over(folder: Path, run_id: str) -> bool:
     """Return whether the process that was at a run before us is gone; its mark goes with it."""
-    with liveness.held(folder, run_id) as ours:
+    with liveness.hold(folder, run_id) as ours:
         if ours:
-            liveness.unmark(folder, run_id)
+            liveness.remove_mark(folder, run_id)
         return ours
 
 
 @contextmanager
-def start(
+def start_run(
     *,
     enabled: bool,
     uri: str,
@@ -74,7 +81,7 @@ def start(
     log_file: Path | None = None,
     tags: Mapping[str, str] | None = None,
     resumed: str | None = None,
-) -> Iterator[Run]:
+) -> Iterator[TrackedRun]:
     """Open a run for a block; it ends FINISHED, FAILED (with the error) or KILLED (interrupted).
 
     Where a clerk is at work, it is the clerk that opens the run, and nobody waits for it: what
@@ -95,16 +102,16 @@ def start(
         TrackingError: the store cannot be used.
     """
     settings = (uri, experiment, run_name, stores, dict(tags or {}))
-    helper = clerk.at_work()
+    helper = clerk.get_active()
     if not enabled:
-        opening: AbstractContextManager[Run] = nullcontext(Run(uuid.uuid4().hex))
+        opening: AbstractContextManager[TrackedRun] = nullcontext(TrackedRun(uuid.uuid4().hex))
     elif helper is None or resumed is not None:
-        opening = opened(*settings, resumed)
+        opening = open_run(*settings, resumed)
     else:
-        opening = helper.opened(*settings)
+        opening = helper.open_run(*settings)
     with ExitStack() as until_the_end:
         # A run that is made and not marked yet is one that nobody would close.
-        deliver = until_the_end.enter_context(held_back())
+        deliver = until_the_end.enter_context(hold_back_signals())
         run = until_the_end.enter_context(opening)
         try:
             deliver()
@@ -112,30 +119,30 @@ def start(
             run.log_file(log_file)
             run.close(run.status)
         except BaseException as error:
-            with uninterrupted():
+            with ignore_signals():
                 if run.is_ours:
                     _close_after_error(run, error, log_file)
             raise
 
 
 @contextmanager
-def opened(
+def open_run(
     uri: str,
     experiment: str,
     run_name: str | None,
     stores: Path,
     tags: Mapping[str, str],
     resumed: str | None = None,
-) -> Iterator[Run]:
+) -> Iterator[TrackedRun]:
     """Open a run and mark it; the block closes it. Arguments and errors as in `start`."""
     folder = stores / "running"
     folder.mkdir(parents=True, exist_ok=True)
-    run = _made(uri, experiment, run_name, stores, tags, resumed)
-    with liveness.marked(folder, run.id, uri) as unmark:
-        yield Marked(run, folder, unmark)
+    run = _create_run(uri, experiment, run_name, stores, tags, resumed)
+    with liveness.hold_mark(folder, run.id, uri) as unmark:
+        yield MarkedRun(run, folder, unmark)
 
 
-def _close_after_error(run: Run, error: BaseException, log_file: Path | None) -> None:
+def _close_after_error(run: TrackedRun, error: BaseException, log_file: Path | None) -> None:
     """Close a run as KILLED or FAILED, but never let a failing store hide the first error."""
     killed = isinstance(error, KeyboardInterrupt)
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -143,11 +150,11 @@ def _close_after_error(run: Run, error: BaseException, log_file: Path | None) ->
     traceback = None if killed or isinstance(error, UserError) else error
     log.info("The run %s: %s", "was killed" if killed else "failed", reason, exc_info=traceback)
     status = "KILLED" if killed else "FAILED"
-    if _tried(run, lambda: run.close(status, reason)):
-        _tried(run, lambda: run.log_file(log_file))
+    if _try_step(run, lambda: run.close(status, reason)):
+        _try_step(run, lambda: run.log_file(log_file))
 
 
-def _tried(run: Run, step: Callable[[], None]) -> bool:
+def _try_step(run: TrackedRun, step: Callable[[], None]) -> bool:
     try:
         step()
     except TrackingError as error:
@@ -156,51 +163,53 @@ def _tried(run: Run, step: Callable[[], None]) -> bool:
     return True
 
 
-def create(
+def create_run(
     uri: str,
     experiment: str,
     run_name: str | None,
     stores: Path,
     tags: Mapping[str, str],
     resumed: str | None = None,
-) -> Run:
+) -> TrackedRun:
     """Return a new run that somebody else will close; arguments and errors as in `start`."""
-    helper = clerk.at_work()
+    helper = clerk.get_active()
     if helper is None or resumed is not None:
-        return _made(uri, experiment, run_name, stores, tags, resumed)
-    return helper.create(uri, experiment, run_name, stores, dict(tags))
+        return _create_run(uri, experiment, run_name, stores, tags, resumed)
+    return helper.create_run(uri, experiment, run_name, stores, dict(tags))
 
 
-def _made(
+def _create_run(
     uri: str,
     experiment: str,
     run_name: str | None,
     stores: Path,
     tags: Mapping[str, str],
     resumed: str | None,
-) -> Run:
+) -> TrackedRun:
     stores.mkdir(parents=True, exist_ok=True)
-    with FileLock(stores / ".tracking.lock"), store.guarded():
+    with FileLock(stores / ".tracking.lock"), store.translate_errors():
         store.make_database(uri)
         client = store.connect(uri)
-        found = None if resumed is None else _running_again(client, resumed)
+        found = None if resumed is None else _resume_run(client, resumed)
         made = found or client.create_run(
-            store.experiment_id(client, experiment, uri, stores),
+            store.ensure_experiment(client, experiment, uri, stores),
             tags={**_source_tags(), **tags},
             run_name=run_name,
         )
-    return Run(made.info.run_id, client, made.info.artifact_uri)
+    return TrackedRun(made.info.run_id, client, made.info.artifact_uri)
 
 
-def reopened(run_id: str, uri: str) -> Run:
+def reopen_run(run_id: str, uri: str) -> TrackedRun:
     """Return a run that is in a store already."""
-    helper = clerk.at_work()
-    return Run(run_id, store.connect(uri)) if helper is None else helper.reopened(run_id, uri)
+    helper = clerk.get_active()
+    return (
+        TrackedRun(run_id, store.connect(uri)) if helper is None else helper.reopen_run(run_id, uri)
+    )
 
 
-def _running_again(client: MlflowClient, run_id: str) -> MlflowRun | None:
+def _resume_run(client: MlflowClient, run_id: str) -> MlflowRun | None:
     """Return a run, running again, or None if it is not there any more."""
-    found = store.run_of(client, run_id)
+    found = store.find_run(client, run_id)
     if found is None or found.info.lifecycle_stage != "active":
         return None
     client.update_run(run_id, status="RUNNING")
@@ -219,27 +228,27 @@ def _source_tags() -> dict[str, str]:
     }
 
 
-def close_abandoned(stores: Path) -> list[str]:
+def close_abandoned_runs(stores: Path) -> list[str]:
     """Close as FAILED the runs whose process is gone, and return their ids.
 
     Without such runs this is a look into one folder. A store out of reach leaves them for later.
     """
-    return liveness.reap(stores / "running", _close)
+    return liveness.close_orphaned(stores / "running", _close_abandoned_run)
 
 
-def _close(run_id: str, uri: str) -> bool:
+def _close_abandoned_run(run_id: str, uri: str) -> bool:
     """Close one run; return whether it is done with, also because there is no such run."""
-    path = sqlite_path(uri)
+    path = get_sqlite_path(uri)
     if path is not None and not path.exists():
         return True
-    if not store.answers(uri):
+    if not store.is_reachable(uri):
         return False
     try:
-        with store.guarded():
+        with store.translate_errors():
             client = store.connect(uri)
             found = client.get_run(run_id).info
         if (found.status, found.lifecycle_stage) == ("RUNNING", "active"):
-            Run(run_id, client).end("FAILED", ABANDONED)
+            TrackedRun(run_id, client).end("FAILED", ABANDONED_REASON)
     except TrackingError as error:
         log.info("The abandoned run %s could not be closed: %s", run_id, error)
         return "RESOURCE_DOES_NOT_EXIST" in str(error) or "not found" in str(error)

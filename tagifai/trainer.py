@@ -26,19 +26,19 @@ from tagifai import (
     views,
     workers,
 )
-from tagifai.cache import Cache
+from tagifai.cache import FeatureCache
 from tagifai.console import Display
-from tagifai.errors import Reaped
-from tagifai.origins import Origin
-from tagifai.rounds import Rounds, parts_of
+from tagifai.errors import StaleTrialError
+from tagifai.origins import Invocation
+from tagifai.rounds import RepeatTrainer, build_components
 from tagifai.schema import Config
-from tagifai.training import Pruned
+from tagifai.training import TrainingPruned
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedRun:
     """A finished run.
 
     Args:
@@ -52,12 +52,12 @@ class Trained:
     @property
     def value(self) -> Any:
         """The objective as a task returns it, a list if it has several metrics."""
-        return _returned(self.objective)
+        return _to_return_value(self.objective)
 
 
 def train(
-    config: Config, origin: Origin, display: Display, dataset: datasets.Dataset | None = None
-) -> Trained:
+    config: Config, origin: Invocation, display: Display, dataset: datasets.Dataset | None = None
+) -> TrainedRun:
     """Train, score, record and show a run, which is the latest from then on.
 
     Args:
@@ -66,24 +66,24 @@ def train(
         display: shows what is done.
         dataset: None loads the one that is configured.
     """
-    with _begun(config, origin, display, dataset) as run:
-        profile = profiles.profile(run.prepared)
-        recording.log_profile(run.tracked, origin.output, profile)
-        views.data(display, run.prepared, profiles.doubts(profile))
-        result = run.rounds.fit(run.prepared, run.parts, test=True)
-        objective = run.rounds.objective(run.prepared, run.parts, result)
-        recording.keep_model(
+    with _open_run(config, origin, display, dataset) as run:
+        profile = profiles.compute(run.prepared)
+        recording.log_profile(run.tracked, origin.output_dir, profile)
+        views.show_data(display, run.prepared, profiles.list_warnings(profile))
+        result = run.repeats.fit(run.prepared, run.components, test=True)
+        objective = run.repeats.compute_objective(run.prepared, run.components, result)
+        recording.save_model(
             run.tracked,
             config,
-            origin.output,
+            origin.output_dir,
             run.prepared,
             result,
             objective,
-            run.rounds.histories,
+            run.repeats.histories,
             run.digest,
             run.provenance,
         )
-        report = reporting.of_run(
+        report = reporting.write_for_run(
             run.tracked,
             config,
             origin,
@@ -95,11 +95,11 @@ def train(
             run.provenance,
         )
     runs.set_latest(Path(config.paths.stores), run.tracked.id, result.performance)
-    views.result(display, config, origin, run.tracked.id, result, objective, report)
-    return Trained(run.tracked.id, objective)
+    views.show_result(display, config, origin, run.tracked.id, result, objective, report)
+    return TrainedRun(run.tracked.id, objective)
 
 
-def attempt(config: Config, origin: Origin, display: Display) -> Any:
+def train_trial(config: Config, origin: Invocation, display: Display) -> Any:
     """Train as a trial of a search: nothing is kept, and the test rows are not looked at.
 
     Args:
@@ -111,95 +111,97 @@ def attempt(config: Config, origin: Origin, display: Display) -> Any:
         The objective, or `sweeps.PRUNED` or `sweeps.REAPED`.
     """
     try:
-        with _begun(config, origin, display) as run:
-            return _tried(run)
-    except Reaped:
+        with _open_run(config, origin, display) as run:
+            return _train_repeats(run)
+    except StaleTrialError:
         # Nobody waits for the result any more.
         return sweeps.REAPED
 
 
 @dataclass(frozen=True)
-class _Begun:
+class _OpenRun:
     """An open run with all that it trains on."""
 
-    tracked: tracking.Run
-    trial: sweeps.Trial
-    prepared: pipeline.Prepared
-    parts: pipeline.Parts
-    rounds: Rounds
+    tracked: tracking.TrackedRun
+    trial: sweeps.TrialHandle
+    prepared: pipeline.PreparedData
+    components: pipeline.Components
+    repeats: RepeatTrainer
     digest: str
     provenance: dict[str, Any]
 
 
 @contextmanager
-def _begun(
-    config: Config, origin: Origin, display: Display, dataset: datasets.Dataset | None = None
-) -> Iterator[_Begun]:
+def _open_run(
+    config: Config, origin: Invocation, display: Display, dataset: datasets.Dataset | None = None
+) -> Iterator[_OpenRun]:
     """Check what can be checked without data, then open the run and prepare its rows."""
     stores = Path(config.paths.stores)
     random_state = RandomState(config.seed)
-    parts = parts_of(config, random_state)
+    parts = build_components(config, random_state)
     # What is wrong with these is said before data are read.
-    pipeline.cleaner_arguments(config.preprocessing)
-    objectives.check(config.objective)
-    streaming.check(config, parts)
-    if not sweeps.in_search():
-        tracking.close_abandoned(stores)
+    pipeline.get_cleaner_arguments(config.preprocessing)
+    objectives.check_metrics(config.objective)
+    streaming.check_supported(config, parts)
+    if not sweeps.is_search_trial():
+        tracking.close_abandoned_runs(stores)
     if dataset is None:
-        with display.rows("Reading") as told:
-            dataset = datasets.load(config.data, stores, progress=display.live, told=told)
-    opened = tracking.start(
+        with display.show_row_progress("Reading") as told:
+            dataset = datasets.load(config.data, stores, progress=display.live, on_progress=told)
+    opened = tracking.start_run(
         enabled=config.tracking.enabled,
-        uri=store.tracking_uri(config.tracking.uri),
+        uri=store.get_tracking_uri(config.tracking.uri),
         experiment=config.tracking.experiment,
         run_name=config.tracking.run_name or origin.name,
         stores=stores,
-        log_file=origin.output / "run.log",
+        log_file=origin.output_dir / "run.log",
         tags=_tags(config, origin),
     )
     with (
-        sweeps.trial() as trial,
-        recording.naming_the_model(origin.output),
+        sweeps.open_trial() as trial,
+        recording.mention_saved_model(origin.output_dir),
         opened as tracked,
-        recording.naming_the_run(tracked, origin.output),
+        recording.log_run_id(tracked, origin.output_dir),
     ):
-        if sweeps.in_search():
+        if sweeps.is_search_trial():
             # Otherwise nobody waits for the id.
             trial.note(run_id=tracked.id)
-        provenance = origin.document(config)
+        provenance = origin.make_record(config)
         recording.log_inputs(tracked, config, dataset, origin, provenance)
-        memory = Cache(stores / "cache" / "features", config.cache.max_gb * 1e9)
-        with display.rows("Looking through") as told:
+        memory = FeatureCache(stores / "cache" / "features", config.cache.max_gb * 1e9)
+        with display.show_row_progress("Looking through") as told:
             # The trials of a search are beside each other already.
-            processes = 1 if sweeps.in_search() else workers.processors()
+            processes = 1 if sweeps.is_search_trial() else workers.count_processors()
             prepared = streaming.prepare(dataset, config, random_state, memory, told, processes)
         for metric in config.objective.metrics:
             prepared.check_objective(metric)
-        rounds = Rounds(config, display, tracked, trial, memory)
-        yield _Begun(tracked, trial, prepared, parts, rounds, dataset.digest, provenance)
+        rounds = RepeatTrainer(config, display, tracked, trial, memory)
+        yield _OpenRun(tracked, trial, prepared, parts, rounds, dataset.digest, provenance)
 
 
-def _tags(config: Config, origin: Origin) -> dict[str, str]:
-    tags = {"mlflow.parentRunId": sweeps.parent(config), "rerun_of": origin.rerun_of}
-    return sweeps.tags() | {key: value for key, value in tags.items() if value is not None}
+def _tags(config: Config, origin: Invocation) -> dict[str, str]:
+    tags = {"mlflow.parentRunId": sweeps.ensure_parent_run(config), "rerun_of": origin.rerun_of}
+    return sweeps.get_trial_tags() | {
+        key: value for key, value in tags.items() if value is not None
+    }
 
 
-def _tried(run: _Begun) -> Any:
+def _train_repeats(run: _OpenRun) -> Any:
     try:
-        with recording.trial_state(run.tracked):
-            with run.tracked.together():
-                objective = run.rounds.objective(run.prepared, run.parts, None)
-                recording.log_result(run.tracked, run.rounds.last, objective)
+        with recording.log_trial_state(run.tracked):
+            with run.tracked.batch_logging():
+                objective = run.repeats.compute_objective(run.prepared, run.components, None)
+                recording.log_result(run.tracked, run.repeats.last_result, objective)
             # With the trial too, for whoever goes on with the search should it be gone by now.
             run.trial.note(result=list(objective.values()))
-            return _returned(objective)
-    except Pruned:
+            return _to_return_value(objective)
+    except TrainingPruned:
         run.trial.note(result=sweeps.PRUNED)
         return sweeps.PRUNED
-    except Reaped:
+    except StaleTrialError:
         return sweeps.REAPED
 
 
-def _returned(objective: dict[str, float]) -> Any:
+def _to_return_value(objective: dict[str, float]) -> Any:
     values = list(objective.values())
     return values[0] if len(values) == 1 else values

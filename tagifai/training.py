@@ -15,28 +15,28 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from tagifai.errors import ConfigError, UserError
 from tagifai.labels import Indices
-from tagifai.losses import loss_of
-from tagifai.probabilities import outputs
+from tagifai.losses import get_loss_function
+from tagifai.probabilities import compute_outputs
 from tagifai.thresholds import Probabilities
 
 CALIBRATION_FOLDS = 5
 """Of a calibration that says no number; scikit-learn's own default."""
 
 
-class Diverged(UserError):
+class DivergenceError(UserError):
     """Training left the range of floating-point numbers."""
 
 
-class CannotFit(UserError):
+class FitError(UserError):
     """The model does not take these features or these arguments."""
 
 
-class Pruned(Exception):
+class TrainingPruned(Exception):
     """Raised by a callback to end a training that is not worth going on with."""
 
 
 @dataclass(frozen=True)
-class Rows:
+class FeatureRows:
     """Features, shape (n, features), and label indices, shape (n,).
 
     Args:
@@ -47,20 +47,20 @@ class Rows:
     y: Indices
     origin: Indices | None = None
 
-    def counts(self) -> dict[int, int]:
+    def count_by_class(self) -> dict[int, int]:
         """Return rows by class."""
         classes, counts = np.unique(self.y, return_counts=True)
         return dict(zip(classes.tolist(), counts.tolist(), strict=True))
 
 
-class Stream(Protocol):
+class RowStream(Protocol):
     """Rows to fit on, of which only some are in memory at a time."""
 
-    def counts(self) -> dict[int, int]:
+    def count_by_class(self) -> dict[int, int]:
         """Return rows by class, in the classes' order."""
         ...
 
-    def chunks(self, epoch: int) -> Iterator[Rows]:
+    def iterate_chunks(self, epoch: int) -> Iterator[FeatureRows]:
         """Yield all rows once, in an order that the epoch may have a say in."""
         ...
 
@@ -96,7 +96,7 @@ class Callback(Protocol):
 
 
 @dataclass(frozen=True)
-class Scorer:
+class ValidationScorer:
     """What else to record of the validation rows, and how often.
 
     Args:
@@ -109,7 +109,7 @@ class Scorer:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedModel:
     """A fitted model, its history and the epoch whose weights it has."""
 
     model: Any
@@ -117,7 +117,7 @@ class Trained:
     epoch: int
 
 
-def trains_by_epochs(model: Any) -> bool:
+def is_trained_by_epochs(model: Any) -> bool:
     """Return whether one call of the model's `partial_fit` is one epoch of several.
 
     Naive Bayes, for one, has a `partial_fit` too, but there a second pass counts every row twice.
@@ -125,17 +125,17 @@ def trains_by_epochs(model: Any) -> bool:
     return all(hasattr(model, name) for name in ("partial_fit", "warm_start", "max_iter"))
 
 
-def train(
+def train_model(
     model: Any,
-    balanced: Rows | Stream,
-    train_rows: Rows,
-    val_rows: Rows,
+    balanced: FeatureRows | RowStream,
+    train_rows: FeatureRows,
+    val_rows: FeatureRows,
     *,
     epochs: int,
     patience: int | None = None,
     callbacks: Sequence[Callback] = (),
-    scorer: Scorer | None = None,
-) -> Trained:
+    scorer: ValidationScorer | None = None,
+) -> TrainedModel:
     """Fit the model epoch by epoch, or at once if it does not train by epochs.
 
     Args:
@@ -156,14 +156,14 @@ def train(
         Pruned: a callback asked to stop.
     """
     history = History()
-    by_epochs = trains_by_epochs(model)
+    by_epochs = is_trained_by_epochs(model)
     if by_epochs:
-        _prepare(model, balanced.counts())
-    both = _stacked(train_rows, val_rows)
+        _prepare_partial_fit(model, balanced.count_by_class())
+    both = _stack_features(train_rows, val_rows)
     best = model
     for epoch in range(epochs if by_epochs else 1):
         _fit_once(model, balanced, by_epochs, epoch)
-        y_prob = _record(history, model, both, train_rows.y, val_rows.y)
+        y_prob = _record_losses(history, model, both, train_rows.y, val_rows.y)
         if scorer is not None and epoch % scorer.every == 0:
             history.scores[epoch] = scorer.score(y_prob)
         for callback in callbacks:
@@ -174,10 +174,10 @@ def train(
             best = copy.deepcopy(model)
         elif epoch - history.best_epoch >= patience:
             break
-    return Trained(best, history, history.epoch if patience is None else history.best_epoch)
+    return TrainedModel(best, history, history.epoch if patience is None else history.best_epoch)
 
 
-def refit(model: Any, balanced: Rows, epochs: int) -> None:
+def refit_model(model: Any, balanced: FeatureRows, epochs: int) -> None:
     """Fit a model as `train` does, without looking at any rows on the way.
 
     Args:
@@ -189,14 +189,14 @@ def refit(model: Any, balanced: Rows, epochs: int) -> None:
         Diverged: the weights left the range of floating-point numbers.
         CannotFit: the model refuses the features or its arguments.
     """
-    by_epochs = trains_by_epochs(model)
+    by_epochs = is_trained_by_epochs(model)
     if by_epochs:
-        _prepare(model, balanced.counts())
+        _prepare_partial_fit(model, balanced.count_by_class())
     for epoch in range(epochs if by_epochs else 1):
         _fit_once(model, balanced, by_epochs, epoch)
 
 
-def _prepare(model: Any, counts: dict[int, int]) -> None:
+def _prepare_partial_fit(model: Any, counts: dict[int, int]) -> None:
     """Set what `partial_fit` cannot work out from one call.
 
     Args:
@@ -217,38 +217,38 @@ def _prepare(model: Any, counts: dict[int, int]) -> None:
         model.set_params(class_weight=dict(zip(counts, weights, strict=True)))
 
 
-def _fit_once(model: Any, rows: Rows | Stream, by_epochs: bool, epoch: int) -> None:
-    if not isinstance(rows, Rows):
-        classes = [*rows.counts()]
-        for chunk in rows.chunks(epoch):
-            with _said_clearly(model, chunk, epoch):
+def _fit_once(model: Any, rows: FeatureRows | RowStream, by_epochs: bool, epoch: int) -> None:
+    if not isinstance(rows, FeatureRows):
+        classes = [*rows.count_by_class()]
+        for chunk in rows.iterate_chunks(epoch):
+            with _translate_errors(model, chunk, epoch):
                 model.partial_fit(chunk.X, chunk.y, classes=classes)
         return
-    with _said_clearly(model, rows, epoch):
+    with _translate_errors(model, rows, epoch):
         if by_epochs:
             # Not `fit` with a warm start: that restarts the learning-rate schedule in every epoch.
             model.partial_fit(rows.X, rows.y, classes=np.unique(rows.y))
         else:
-            with _folds_apart(model, rows):
+            with _group_calibration_folds(model, rows):
                 model.fit(rows.X, rows.y)
 
 
 @contextmanager
-def _said_clearly(model: Any, rows: Rows, epoch: int) -> Iterator[None]:
+def _translate_errors(model: Any, rows: FeatureRows, epoch: int) -> Iterator[None]:
     """Make errors of scikit-learn such that a person can act on."""
     try:
         yield
     except (ValueError, TypeError) as error:
         if "overflow" in str(error):
-            raise _diverged(model, epoch, str(error)) from None
-        raise CannotFit(
+            raise _make_divergence_error(model, epoch, str(error)) from None
+        raise FitError(
             f"{type(model).__name__} cannot be fitted to these features"
             f" ({rows.X.shape[0]} rows, {rows.X.shape[1]} columns): {error}"
         ) from error
 
 
 @contextmanager
-def _folds_apart(model: Any, rows: Rows) -> Iterator[None]:
+def _group_calibration_folds(model: Any, rows: FeatureRows) -> Iterator[None]:
     """Have a calibration cut its folds so that no copy of a row is scored by what saw another."""
     folds = getattr(model, "cv", None)
     if not isinstance(model, CalibratedClassifierCV) or not isinstance(folds, int | None):
@@ -263,13 +263,13 @@ def _folds_apart(model: Any, rows: Rows) -> Iterator[None]:
         model.set_params(cv=folds)
 
 
-def _stacked(train_rows: Rows, val_rows: Rows) -> Any:
+def _stack_features(train_rows: FeatureRows, val_rows: FeatureRows) -> Any:
     """Return the features of both parts as one matrix: one product an epoch instead of two."""
     parts: list[Any] = [train_rows.X, val_rows.X]
     return vstack(parts, format="csr") if issparse(parts[0]) else np.vstack(parts)
 
 
-def _record(
+def _record_losses(
     history: History, model: Any, X: Any, y_train: Indices, y_val: Indices
 ) -> Probabilities:
     """Record the losses, and return the model's outputs for the validation rows.
@@ -283,18 +283,18 @@ def _record(
     """
     try:
         with np.errstate(over="raise", invalid="raise"):
-            of_train, y_prob = np.split(outputs(model, X), [len(y_train)])
-            loss_between = loss_of(model)
+            of_train, y_prob = np.split(compute_outputs(model, X), [len(y_train)])
+            loss_between = get_loss_function(model)
             losses = [loss_between(y_train, of_train), loss_between(y_val, y_prob)]
     except FloatingPointError as error:
-        raise _diverged(model, history.epoch + 1, f"{error}.") from None
+        raise _make_divergence_error(model, history.epoch + 1, f"{error}.") from None
     if not np.isfinite(losses).all():
-        raise _diverged(model, history.epoch + 1, "the loss is not a number any more.")
+        raise _make_divergence_error(model, history.epoch + 1, "the loss is not a number any more.")
     for recorded, loss in zip((history.train_loss, history.val_loss), losses, strict=True):
         recorded.append(loss)
     return y_prob
 
 
-def _diverged(model: Any, epoch: int, reason: str) -> Diverged:
+def _make_divergence_error(model: Any, epoch: int, reason: str) -> DivergenceError:
     advice = " Lower model.eta0 or raise model.alpha." if hasattr(model, "eta0") else ""
-    return Diverged(f"Training diverged in epoch {epoch}: {reason}{advice}")
+    return DivergenceError(f"Training diverged in epoch {epoch}: {reason}{advice}")

@@ -15,11 +15,11 @@ from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, Trial
 
 from tagifai import samplers, studies
-from tagifai.errors import Reaped
+from tagifai.errors import StaleTrialError
 
 
 @dataclass(frozen=True)
-class Address:
+class TrialAddress:
     """Where a job finds its trial.
 
     Args:
@@ -44,7 +44,7 @@ class OpenTrial:
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
-        self.reaped = False
+        self.is_stale = False
 
     def note(self, **attributes: Any) -> None:
         """Keep attributes with the trial.
@@ -52,7 +52,7 @@ class OpenTrial:
         Raises:
             Reaped: the trial has ended.
         """
-        with _unless_ended():
+        with _raise_if_stale():
             for name, value in attributes.items():
                 self._trial.set_user_attr(name, value)
 
@@ -62,7 +62,7 @@ class OpenTrial:
         Raises:
             Reaped: the trial has ended.
         """
-        with _unless_ended():
+        with _raise_if_stale():
             self._trial.report(value, step)
         with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
             # NumPy's, where no report so far is a number; such a trial is pruned.
@@ -70,32 +70,32 @@ class OpenTrial:
 
     def check(self) -> None:
         """Raise `Reaped` if it is known that the trial has ended; asks nobody."""
-        if self.reaped:
-            raise Reaped
+        if self.is_stale:
+            raise StaleTrialError
 
-    def done(self, trial: FrozenTrial) -> bool:
+    def update_stale(self, trial: FrozenTrial) -> bool:
         """Learn from the trial's record whether it has ended."""
-        self.reaped = trial.state.is_finished()
-        return self.reaped
+        self.is_stale = trial.state.is_finished()
+        return self.is_stale
 
 
 @contextmanager
-def _unless_ended() -> Iterator[None]:
+def _raise_if_stale() -> Iterator[None]:
     try:
         yield
     except optuna.exceptions.UpdateFinishedTrialError:
-        raise Reaped from None
+        raise StaleTrialError from None
 
 
 @contextmanager
-def working_on(address: Address) -> Iterator[OpenTrial]:
+def open_trial(address: TrialAddress) -> Iterator[OpenTrial]:
     """Open a trial and beat for it as long as the block is worked on.
 
     Raises:
         Reaped: it has ended.
         StudyError: the store of studies does not answer.
     """
-    with studies.guarded(address.storage):
+    with studies.translate_storage_errors(address.storage):
         storage = studies.connect(address.storage)
         study = optuna.load_study(
             study_name=address.study,
@@ -105,7 +105,7 @@ def working_on(address: Address) -> Iterator[OpenTrial]:
         )
         trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, address.number)
         opened = OpenTrial(Trial(study, trial_id))
-        with studies.Beats(storage, opened.done) as beats:
+        with studies.TrialHeartbeat(storage, opened.update_stale) as beats:
             beats.add(trial_id)
-            opened.note(**{studies.TAKEN: f"{socket.gethostname()}:{os.getpid()}"})
+            opened.note(**{studies.JOB: f"{socket.gethostname()}:{os.getpid()}"})
             yield opened

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tagifai.errors import Refused
+from tagifai.errors import InvalidValueError
 from tagifai.labels import Indices
-from tagifai.metrics import single
+from tagifai.metrics import compute_score
 from tagifai.thresholds import Probabilities, decide
 
 SCORES = ("f1", "precision", "recall")
 
 
 @dataclass(frozen=True)
-class Tuned:
+class TunedThreshold:
     """The threshold with the best score on the validation rows; of equal ones the lowest.
 
     Args:
@@ -26,7 +26,7 @@ class Tuned:
 
     def __post_init__(self) -> None:
         if self.score not in SCORES:
-            raise Refused("score", self.score, f"one of {', '.join(SCORES)}")
+            raise InvalidValueError("score", self.score, f"one of {', '.join(SCORES)}")
 
     def fit(self, y_prob: Probabilities, y_true: Indices, other: int) -> float:
         """Return the threshold; it lies midway between two of the rows' highest probabilities.
@@ -39,5 +39,7 @@ class Tuned:
         highest = np.unique(y_prob.max(axis=1))
         # Below all of them no row falls back; above all of them every row does, which is no model.
         candidates = [0.0, *((highest[:-1] + highest[1:]) / 2).tolist()]
-        found = [single(self.score, y_true, decide(y_prob, t, other), (), {}) for t in candidates]
+        found = [
+            compute_score(self.score, y_true, decide(y_prob, t, other), (), {}) for t in candidates
+        ]
         return float(candidates[int(np.argmax(found))])

@@ -26,23 +26,23 @@ from tagifai import ngrams
 Arrays = dict[str, Any]
 """What can be kept: NumPy arrays by name, none of them of objects."""
 
-Memory = Callable[[Mapping[str, Any], Callable[[], Arrays]], Arrays]
+ArrayCache = Callable[[Mapping[str, Any], Callable[[], Arrays]], Arrays]
 """Takes what decides a result, as JSON's types, and what makes it; gives the result, old or new."""
 
-KNOWN = (CountVectorizer, TfidfVectorizer, HashingVectorizer)
+CACHEABLE_VECTORIZERS = (CountVectorizer, TfidfVectorizer, HashingVectorizer)
 """Those whose state is known here, beside unions of them. A class derived from one may do anything
 with what nobody here can see; it is asked itself each time."""
 
-OF_TFIDF = ("norm", "use_idf", "smooth_idf", "sublinear_tf")
+TFIDF_ARGUMENTS = ("norm", "use_idf", "smooth_idf", "sublinear_tf")
 MATRICES = {"csr_matrix": csr_matrix, "csr_array": csr_array}
 
 
-def forget(_key: Mapping[str, Any], make: Callable[[], Arrays]) -> Arrays:
+def skip_cache(_key: Mapping[str, Any], make: Callable[[], Arrays]) -> Arrays:
     """Make it, each time: the memory of who has none."""
     return make()
 
 
-def digest(texts: Sequence[str]) -> str:
+def compute_digest(texts: Sequence[str]) -> str:
     """Return a sum that other texts, or the same in another order, do not have."""
     found = hashlib.sha256()
     for text in texts:
@@ -52,31 +52,31 @@ def digest(texts: Sequence[str]) -> str:
     return found.hexdigest()
 
 
-def packed(texts: Sequence[str]) -> Any:
+def pack_texts(texts: Sequence[str]) -> Any:
     """Return texts as an array of bytes."""
     return np.frombuffer(json.dumps(list(texts)).encode("ascii"), dtype=np.uint8)
 
 
-def unpacked(content: Any) -> list[str]:
+def unpack_texts(content: Any) -> list[str]:
     """Return the texts of an array from `packed`."""
     texts: list[str] = json.loads(content.tobytes())
     return texts
 
 
-class Features:
+class CachedVectorizer:
     """A vectorizer that is fitted once, and remembers.
 
     Args:
-        vectorizer: unfitted. It is fitted in place, at the latest when `fitted` returns it.
-        memory: keeps what is made, if the vectorizer is of a kind whose state is known.
+        vectorizer: unfitted. It is fitted in place, at the latest when `get_fitted` returns it.
+        cache: keeps what is made, if the vectorizer is of a kind whose state is known.
     """
 
-    def __init__(self, vectorizer: Any, memory: Memory = forget) -> None:
+    def __init__(self, vectorizer: Any, cache: ArrayCache = skip_cache) -> None:
         self._vectorizer = vectorizer
-        self._settings = None if memory is forget else settings(vectorizer)
-        self._memory = memory
+        self._settings = None if cache is skip_cache else get_settings(vectorizer)
+        self._cache = cache
         self._fitted_to = ""
-        self._kept: Arrays | None = None
+        self._cached: Arrays | None = None
 
     def fit_transform(self, texts: Sequence[str]) -> Any:
         """Return the features of the train texts, shape (n, features)."""
@@ -86,44 +86,48 @@ class Features:
 
         def make() -> Arrays:
             made.append(ngrams.fit_transform(self._vectorizer, texts))
-            return {**_taken_apart(made[0]), **state(self._vectorizer)}
+            return {**_matrix_to_arrays(made[0]), **get_state(self._vectorizer)}
 
-        self._fitted_to = digest(texts)
-        kept = self._memory({"vectorizer": self._settings, "fitted to": self._fitted_to}, make)
+        self._fitted_to = compute_digest(texts)
+        kept = self._cache({"vectorizer": self._settings, "fitted to": self._fitted_to}, make)
         if made:
             return made[0]
-        self._kept = kept
-        return _put_together(kept)
+        self._cached = kept
+        return _arrays_to_matrix(kept)
 
     def transform(self, texts: Sequence[str]) -> Any:
         """Return the features of other texts, shape (n, features)."""
         if self._settings is None:
             return ngrams.transform(self._vectorizer, texts)
-        key = {"vectorizer": self._settings, "fitted to": self._fitted_to, "of": digest(texts)}
-        return _put_together(
-            self._memory(key, lambda: _taken_apart(ngrams.transform(self.fitted(), texts)))
+        key = {
+            "vectorizer": self._settings,
+            "fitted to": self._fitted_to,
+            "of": compute_digest(texts),
+        }
+        return _arrays_to_matrix(
+            self._cache(key, lambda: _matrix_to_arrays(ngrams.transform(self.get_fitted(), texts)))
         )
 
-    def fitted(self) -> Any:
+    def get_fitted(self) -> Any:
         """Return the vectorizer, fitted: a large vocabulary takes longer to build than to read."""
-        if self._kept is not None:
-            restore(self._vectorizer, self._kept)
-            self._kept = None
+        if self._cached is not None:
+            restore_state(self._vectorizer, self._cached)
+            self._cached = None
         return self._vectorizer
 
 
-def _taken_apart(X: Any) -> Arrays:
+def _matrix_to_arrays(X: Any) -> Arrays:
     return {
         "X.data": X.data,
         "X.indices": X.indices,
         "X.indptr": X.indptr,
         "X.shape": np.array(X.shape),
-        "X.type": packed([type(X).__name__]),
+        "X.type": pack_texts([type(X).__name__]),
     }
 
 
-def _put_together(arrays: Arrays) -> Any:
-    (name,) = unpacked(arrays["X.type"])
+def _arrays_to_matrix(arrays: Arrays) -> Any:
+    (name,) = unpack_texts(arrays["X.type"])
     X = MATRICES[name](tuple(arrays["X.shape"].tolist()), dtype=arrays["X.data"].dtype)
     # Set and not handed over, which would choose the type of the indices anew.
     X.data, X.indices, X.indptr = (arrays[f"X.{part}"] for part in ("data", "indices", "indptr"))
@@ -133,18 +137,18 @@ def _put_together(arrays: Arrays) -> Any:
 # --- vectorizers -------------------------------------------------------------------------------
 
 
-def settings(vectorizer: Any) -> dict[str, Any] | None:
+def get_settings(vectorizer: Any) -> dict[str, Any] | None:
     """Return what decides what a vectorizer does, as JSON's types, or None if that is not known.
 
     Args:
         vectorizer: fitted or not.
     """
     if type(vectorizer) is FeatureUnion:
-        inner = [(name, settings(part)) for name, part in vectorizer.transformer_list]
+        inner = [(name, get_settings(part)) for name, part in vectorizer.transformer_list]
         weights = vectorizer.transformer_weights
         known = all(found is not None for _, found in inner)
         return {"union": inner, "weights": weights} if known else None
-    if type(vectorizer) not in KNOWN:
+    if type(vectorizer) not in CACHEABLE_VECTORIZERS:
         return None
     arguments = vectorizer.get_params(deep=False)
     if not _is_dtype(arguments["dtype"]) or arguments.get("vocabulary") is not None:
@@ -167,24 +171,24 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | str)
 
 
-def state(vectorizer: Any) -> Arrays:
+def get_state(vectorizer: Any) -> Arrays:
     """Return what a vectorizer of a known kind has learnt."""
     if type(vectorizer) is FeatureUnion:
         return {
             f"{name}/{key}": value
             for name, part in vectorizer.transformer_list
-            for key, value in state(part).items()
+            for key, value in get_state(part).items()
         }
     if type(vectorizer) is HashingVectorizer:
         return {}
     vocabulary = vectorizer.vocabulary_
-    learnt = {"terms": packed(sorted(vocabulary, key=vocabulary.__getitem__))}
+    learnt = {"terms": pack_texts(sorted(vocabulary, key=vocabulary.__getitem__))}
     if type(vectorizer) is TfidfVectorizer and vectorizer.use_idf:
         learnt["idf"] = vectorizer.idf_
     return learnt
 
 
-def restore(vectorizer: Any, learnt: Arrays) -> None:
+def restore_state(vectorizer: Any, learnt: Arrays) -> None:
     """Have a vectorizer know what another one of the same settings has learnt.
 
     Args:
@@ -195,16 +199,16 @@ def restore(vectorizer: Any, learnt: Arrays) -> None:
         for name, part in vectorizer.transformer_list:
             own = f"{name}/"
             of_part = {k.removeprefix(own): v for k, v in learnt.items() if k.startswith(own)}
-            restore(part, of_part)
+            restore_state(part, of_part)
         return
     vectorizer.build_analyzer()  # as fitting does; of stop words it remembers which they were
     if type(vectorizer) is HashingVectorizer:
         return
-    terms = unpacked(learnt["terms"])
+    terms = unpack_texts(learnt["terms"])
     vectorizer.fixed_vocabulary_ = False
     vectorizer.vocabulary_ = dict(zip(terms, range(len(terms)), strict=True))
     if type(vectorizer) is TfidfVectorizer:
-        weighing = TfidfTransformer(**{name: getattr(vectorizer, name) for name in OF_TFIDF})
+        weighing = TfidfTransformer(**{name: getattr(vectorizer, name) for name in TFIDF_ARGUMENTS})
         weighing.n_features_in_ = len(terms)
         if vectorizer.use_idf:
             weighing.idf_ = learnt["idf"]

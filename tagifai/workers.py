@@ -30,20 +30,20 @@ Map = Callable[[Iterable[Any]], Iterator[Any]]
 WATCH_SECONDS = 1.0
 
 
-class WorkerLost(UserError):
+class WorkerLostError(UserError):
     """A process ended before its work was done."""
 
     exit_code = 1
 
 
-def processors() -> int:
+def count_processors() -> int:
     """Return how many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-class Workers:
+class ProcessPool:
     """Processes that compute a function; used as a context.
 
     Args:
@@ -120,7 +120,7 @@ class Workers:
             connection.send(item)
             value, error = connection.recv()
         except (EOFError, OSError):
-            raise WorkerLost(
+            raise WorkerLostError(
                 "A process that worked for this one was ended from outside, perhaps for want of"
                 f" memory; {self._advice}."
             ) from None
@@ -137,7 +137,7 @@ def _serve(function: Callable[[Any], Any], connection: Connection, parent: int) 
     # Ctrl-C reaches all processes of a terminal; it is the first one that ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
     with suppress(EOFError, OSError):
         while True:
             connection.send(_answer(function, connection.recv()))
@@ -150,7 +150,7 @@ def _answer(function: Callable[[Any], Any], item: Any) -> tuple[Any, Exception |
         return None, error
 
 
-def _end_with(parent: int) -> None:
+def _exit_with_parent(parent: int) -> None:
     """End this process when its parent has ended, however that was."""
     while os.getppid() == parent:
         time.sleep(WATCH_SECONDS)

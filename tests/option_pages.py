@@ -13,8 +13,8 @@ from typing import Any, get_type_hints
 
 import yaml
 
-from tagifai.schema import NODES, UNLISTED, Config
-from tagifai.sweeper import SearchConf
+from tagifai.schema import CUSTOM_OPTIONS, SCHEMA_CLASSES, Config
+from tagifai.sweeper import SearchSweeperConfig
 from tests.app import ROOT
 from tests.parameters import default_of, escaped, first_sentence, meanings, parameters, shown
 
@@ -141,7 +141,7 @@ class Option:
         """Return the schema that the file names, or that its group has."""
         found = [d for d in self._defaults() if d.startswith("/schema/")]
         if found:
-            return NODES[found[0].removeprefix("/schema/").removesuffix("@_here_")]
+            return SCHEMA_CLASSES[found[0].removeprefix("/schema/").removesuffix("@_here_")]
         kind = get_type_hints(Config).get(group)
         return kind if isinstance(kind, type) and is_dataclass(kind) else None
 
@@ -202,7 +202,7 @@ def title(guide: str) -> str:
 
 
 def task_page(name: str) -> list[str]:
-    schema = NODES[f"task/{name}"]
+    schema = SCHEMA_CLASSES[f"task/{name}"]
     examples = [f"uv run run.py {arguments}" for arguments in EXAMPLES[name]]
     table = parameters(schema, "task") or ["It has no parameters of its own."]
     about = f"{first_sentence(schema)} {MORE.get(name, '')}".strip()
@@ -224,7 +224,7 @@ def group_page(name: str, place: str) -> list[str]:
         default = " (default)" if option is listed[0] and place not in PLACES.values() else ""
         cells = [f"`{option.name}`{default}", option.about, ", ".join(option.settings())]
         lines.append(f"| {' | '.join(escaped(cell) for cell in cells)} |")
-    if f"{place}/custom" in UNLISTED:
+    if f"{place}/custom" in CUSTOM_OPTIONS:
         lines.append("| `custom` | Any class by its name. | [`_target_`](#any-class) |")
     schemas = dict.fromkeys(s for o in listed if (s := o.schema(place)) is not None)
     for schema in schemas:
@@ -232,7 +232,7 @@ def group_page(name: str, place: str) -> list[str]:
         if table := parameters(schema, place):
             heading = "Parameters" if len(schemas) == 1 else f"Parameters of {', '.join(users)}"
             lines += ["", f"## {heading}", "", first_sentence(schema), "", *table]
-    if f"{place}/custom" in UNLISTED:
+    if f"{place}/custom" in CUSTOM_OPTIONS:
         lines += ["", "## Any class", "", *custom(place)]
     return [*lines, *see_also(name)]
 
@@ -269,7 +269,7 @@ def preset_page(group: str) -> list[str]:
 
 def sweeper_page() -> list[str]:
     lines = ["# hydra/sweeper", "", f"Decides {DECIDES['sweeper']}. The presets choose `tagifai`."]
-    return [*lines, "", *parameters(SearchConf, "hydra.sweeper"), *see_also("sweeper")]
+    return [*lines, "", *parameters(SearchSweeperConfig, "hydra.sweeper"), *see_also("sweeper")]
 
 
 def settings_page() -> list[str]:
@@ -289,12 +289,12 @@ def contents(tasks: list[str], groups: list[str]) -> list[str]:
     lines = ["# Tasks and groups", "", "What a parameter is, its type, default and range."]
     lines += ["", "| task | what it does |", "|---|---|"]
     for name in tasks:
-        about = first_sentence(NODES[f"task/{name}"])
+        about = first_sentence(SCHEMA_CLASSES[f"task/{name}"])
         lines.append(f"| [`{name}`](tasks/{name}.md) | {escaped(about)} |")
     lines += ["", "| group | options, the default first | what it decides |", "|---|---|---|"]
     for name in [*groups, "experiment", "sweep"]:
         known = [f"`{option.name}`" for option in options(name)]
-        known += ["`custom`"] if f"{name}/custom" in UNLISTED else []
+        known += ["`custom`"] if f"{name}/custom" in CUSTOM_OPTIONS else []
         lines.append(f"| [`{name}`](groups/{name}.md) | {', '.join(known)} | {DECIDES[name]} |")
     for name, place in PLACES.items():
         known = [f"`{option.name}`" for option in options(place)]

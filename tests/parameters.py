@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import MISSING, Field, fields
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from tagifai.errors import Refused
+from tagifai.errors import InvalidValueError
 
 SHOWN = 48
 """Characters of a value that are shown."""
@@ -61,7 +61,7 @@ def allowed(schema: type, field: Field[Any], hint: Any) -> str:
     for value in _wrong(hint):
         try:
             schema(**{**named, field.name: value})
-        except Refused as error:
+        except InvalidValueError as error:
             if error.key == field.name:
                 return (
                     error.allowed.partition(" = ")[0] if " - " in error.allowed else error.allowed

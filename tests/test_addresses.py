@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
-from tagifai.addresses import is_url, masked, sqlite_path
+from tagifai.addresses import get_sqlite_path, is_url, mask_password
 
 SECRETS = st.text(string.ascii_letters + string.digits + ":@.-", min_size=1).map("s3cret{}".format)
 FILES = st.text(string.ascii_letters + string.digits + "/ .:@+-_#%", max_size=12).map("/a{}".format)
@@ -62,7 +62,7 @@ def test_a_url_begins_with_a_scheme_of_more_than_a_letter(source: str, is_one: b
     ],
 )  # fmt: skip
 def test_the_password_of_an_address_is_not_shown(address: str, shown: str) -> None:
-    assert masked(address) == shown
+    assert mask_password(address) == shown
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,12 @@ def test_the_password_of_an_address_is_not_shown(address: str, shown: str) -> No
     ],
 )
 def test_no_part_of_an_odd_password_is_shown(address: str) -> None:
-    assert "ret" not in masked(address)
+    assert "ret" not in mask_password(address)
 
 
 @given(st.sampled_from(["postgresql://", "mysql+pymysql://", "https://"]), SECRETS)
 def test_of_any_password_nothing_is_shown_and_all_else_is(scheme: str, secret: str) -> None:
-    assert masked(f"{scheme}me:{secret}@host/db") == f"{scheme}me:***@host/db"
+    assert mask_password(f"{scheme}me:{secret}@host/db") == f"{scheme}me:***@host/db"
 
 
 # --- files of databases ------------------------------------------------------------------------
@@ -96,17 +96,17 @@ def test_of_any_password_nothing_is_shown_and_all_else_is(scheme: str, secret: s
     ],
 )
 def test_the_file_of_a_sqlite_database_is_what_its_address_says(uri: str, path: str) -> None:
-    assert sqlite_path(uri) == Path(path)
+    assert get_sqlite_path(uri) == Path(path)
 
 
 @pytest.mark.parametrize(
     "uri", ["postgresql://h/d", "http://h/sqlite:///x", "sqlite://", "nonsense", ""]
 )
 def test_another_database_has_no_file(uri: str) -> None:
-    assert sqlite_path(uri) is None
+    assert get_sqlite_path(uri) is None
 
 
 @given(FILES)
 def test_the_file_is_the_one_that_sqlalchemy_opens(name: str) -> None:
     uri = f"sqlite:///{name}"
-    assert sqlite_path(uri) == Path(str(make_url(uri).database))
+    assert get_sqlite_path(uri) == Path(str(make_url(uri).database))

@@ -31,7 +31,7 @@ def bundle(tmp_path: Path, tagger: Tagger) -> Path:
 
 @pytest.fixture
 def exported(tmp_path: Path, bundle: Path) -> Path:
-    archives.export(bundle, RUN, tmp_path / "model.zip")
+    archives.export_run(bundle, RUN, tmp_path / "model.zip")
     return tmp_path / "model.zip"
 
 
@@ -67,7 +67,7 @@ def refusal(path: Path, stores: Path) -> str:
     """Return why a file is not taken in; it leaves nothing behind."""
     before = tree(stores)
     with pytest.raises(BundleError) as caught:
-        archives.take_in(path, stores)
+        archives.import_run(path, stores)
     assert tree(stores) == before
     assert ".import." not in str(caught.value)
     assert str(path) in str(caught.value)
@@ -80,16 +80,16 @@ def refusal(path: Path, stores: Path) -> str:
 def test_a_run_that_was_handed_on_predicts_the_same(
     exported: Path, stores: Path, tagger: Tagger
 ) -> None:
-    imported = archives.take_in(exported, stores)
-    assert imported == archives.Imported(RUN, artifacts.bundle_path(stores, RUN), fresh=True)
-    assert runs.load(stores, RUN, None)[1].predict(TEXTS) == tagger.predict(TEXTS)
+    imported = archives.import_run(exported, stores)
+    assert imported == archives.ImportedRun(RUN, artifacts.get_path(stores, RUN), fresh=True)
+    assert runs.load_tagger(stores, RUN, None)[1].predict(TEXTS) == tagger.predict(TEXTS)
 
 
 def test_an_import_leaves_a_mark_and_the_latest_run_as_it_was(exported: Path, stores: Path) -> None:
-    archives.take_in(exported, stores)
+    archives.import_run(exported, stores)
     marker = json.loads((stores / "artifacts" / RUN / "imported.json").read_text())
-    assert marker == {"file": "model.zip", "sha256": files.sha256(exported)}
-    assert runs.latest(stores) == "latest"
+    assert marker == {"file": "model.zip", "sha256": files.compute_sha256(exported)}
+    assert runs.get_latest(stores) == "latest"
     assert json.loads((stores / "performance.json").read_text()) == {"f1": 0.5}
     assert {path.name for path in stores.iterdir()} >= {"artifacts", "run_id.txt"}
     assert [path for path in stores.iterdir() if path.name.startswith(".import")] == []
@@ -99,7 +99,7 @@ def test_equal_bundles_give_equal_files_with_what_belongs_in_order(
     exported: Path, bundle: Path, tmp_path: Path
 ) -> None:
     os.utime(bundle / "tagger.json", (0, 0))
-    archives.export(bundle, RUN, tmp_path / "again.zip")
+    archives.export_run(bundle, RUN, tmp_path / "again.zip")
     assert (tmp_path / "again.zip").read_bytes() == exported.read_bytes()
     content = members(exported)
     assert json.loads(content["export.json"]) == {"format": 1, "run_id": RUN}
@@ -110,14 +110,14 @@ def test_equal_bundles_give_equal_files_with_what_belongs_in_order(
 
 def test_only_what_the_manifest_names_is_exported(bundle: Path, tmp_path: Path) -> None:
     (bundle / "notes.txt").write_text("private")
-    archives.export(bundle, RUN, tmp_path / "model.zip")
+    archives.export_run(bundle, RUN, tmp_path / "model.zip")
     assert "bundle/notes.txt" not in members(tmp_path / "model.zip")
 
 
 def test_a_run_that_is_there_already_is_left_alone(exported: Path, stores: Path) -> None:
-    archives.take_in(exported, stores)
+    archives.import_run(exported, stores)
     before = {path: path.stat().st_mtime_ns for path in tree(stores / "artifacts")}
-    assert not archives.take_in(exported, stores).fresh
+    assert not archives.import_run(exported, stores).fresh
     assert {path: path.stat().st_mtime_ns for path in tree(stores / "artifacts")} == before
 
 
@@ -125,7 +125,7 @@ def test_a_run_of_one_s_own_gets_no_mark_by_importing_it(
     exported: Path, bundle: Path, stores: Path
 ) -> None:
     artifacts.publish(bundle, stores, RUN)
-    assert not archives.take_in(exported, stores).fresh
+    assert not archives.import_run(exported, stores).fresh
     assert not (stores / "artifacts" / RUN / "imported.json").exists()
 
 
@@ -147,20 +147,20 @@ def test_another_run_of_the_same_id_is_not_replaced(
 def test_an_existing_file_is_not_overwritten(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "model.zip").write_text("mine")
     with pytest.raises(BundleError, match=r"is there already\. Remove it, or give another name"):
-        archives.export(bundle, RUN, tmp_path / "model.zip")
+        archives.export_run(bundle, RUN, tmp_path / "model.zip")
     assert (tmp_path / "model.zip").read_text() == "mine"
 
 
 def test_a_place_that_cannot_be_written_is_said(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BundleError, match=r"model\.zip cannot be written: "):
-        archives.export(bundle, RUN, tmp_path / "file" / "model.zip")
+        archives.export_run(bundle, RUN, tmp_path / "file" / "model.zip")
 
 
 def test_a_bundle_that_cannot_be_loaded_is_not_exported(bundle: Path, tmp_path: Path) -> None:
     (bundle / "tagger.json").write_text("{}")
     with pytest.raises(BundleError, match="is not the one that was saved"):
-        archives.export(bundle, RUN, tmp_path / "model.zip")
+        archives.export_run(bundle, RUN, tmp_path / "model.zip")
     assert not (tmp_path / "model.zip").exists()
 
 
@@ -172,7 +172,7 @@ def test_an_export_that_is_interrupted_leaves_nothing(
 
     monkeypatch.setattr(shutil, "copyfileobj", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        archives.export(bundle, RUN, tmp_path / "out" / "model.zip")
+        archives.export_run(bundle, RUN, tmp_path / "out" / "model.zip")
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -181,7 +181,7 @@ def test_what_could_not_be_imported_is_not_exported(
 ) -> None:
     monkeypatch.setattr(claims, "WHOLE_BYTES", 1000)
     with pytest.raises(BundleError, match=r"bytes unpacked, and may have 1000"):
-        archives.export(bundle, RUN, tmp_path / "model.zip")
+        archives.export_run(bundle, RUN, tmp_path / "model.zip")
 
 
 # --- files that are no exports -----------------------------------------------------------------
@@ -246,7 +246,7 @@ def test_a_run_id_that_is_a_path_or_a_word_is_refused(
     repack(exported, **{"export.json": json.dumps({"format": 1, "run_id": run_id}).encode()})
     assert f"{run_id!r} is not the id of a run" in refusal(exported, stores)
     with pytest.raises(BundleError, match="is not the id of a run"):
-        archives.export(bundle, run_id, stores / "model.zip")
+        archives.export_run(bundle, run_id, stores / "model.zip")
 
 
 # --- members -----------------------------------------------------------------------------------
@@ -434,8 +434,8 @@ def test_settings_of_somebody_else_are_never_made_to_objects(
     replace_part(bundle, "config.yaml", evil.encode())
     for name in ("config.yaml", "manifest.json"):
         repack(exported, **{f"bundle/{name}": (bundle / name).read_bytes()})
-    archives.take_in(exported, stores)
-    runs.load(stores, RUN, None)[1].predict(TEXTS)
+    archives.import_run(exported, stores)
+    runs.load_tagger(stores, RUN, None)[1].predict(TEXTS)
     assert not planted.exists()
 
 
@@ -463,7 +463,7 @@ def test_an_import_that_ends_in_the_middle_leaves_nothing(
         (folder / "artifacts" / "log.txt").write_text("of a run whose bundle is gone")
     left = tree(stores)
     with pytest.raises(type(error) if isinstance(error, OSError) else KeyboardInterrupt):
-        archives.take_in(exported, stores)
+        archives.import_run(exported, stores)
     assert [path for path in tree(stores) if path != stores / "artifacts"] == [
         path for path in left if path != stores / "artifacts"
     ]

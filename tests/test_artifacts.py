@@ -25,7 +25,7 @@ from sklearn.linear_model import SGDClassifier
 
 from tagifai import artifacts, direct, states
 from tagifai.errors import BundleError
-from tagifai.files import sha256
+from tagifai.files import compute_sha256
 from tagifai.tagger import Tagger
 from tests.conftest import DOCUMENTS, TEXTS, fitted
 
@@ -86,7 +86,7 @@ def old(tmp_path: Path, tagger: Tagger, monkeypatch: pytest.MonkeyPatch) -> Path
     """A bundle as format 1 has it."""
     path = tmp_path / "old"
     with monkeypatch.context() as patched:
-        patched.setattr(states, "taken_apart", lambda estimator: None)
+        patched.setattr(states, "extract", lambda estimator: None)
         artifacts.save(path, tagger, DOCUMENTS)
     change_manifest(path, lambda manifest: manifest.update(format=1))
     return path
@@ -136,16 +136,18 @@ def test_a_bundle_of_the_first_format_is_loaded_and_predicts_the_same(
     manifest = artifacts.read_manifest(old)
     assert (manifest["format"], set(manifest["parts"])) == (1, OLD_PARTS)
     for few in (False, True):
-        assert artifacts.load(old, few=few).predict(ANY_TEXTS) == tagger.predict(ANY_TEXTS)
+        assert artifacts.load(old, few_texts=few).predict(ANY_TEXTS) == tagger.predict(ANY_TEXTS)
 
 
 def test_few_texts_are_predicted_without_scikit_learn_and_the_same(
     bundle: Path, tagger: Tagger
 ) -> None:
-    loaded = artifacts.load(bundle, few=True)
+    loaded = artifacts.load(bundle, few_texts=True)
     assert isinstance(loaded.vectorizer, direct.Vectorizer)
     assert loaded.predict(ANY_TEXTS) == tagger.predict(ANY_TEXTS)
-    assert loaded.outputs(ANY_TEXTS).tobytes() == tagger.outputs(ANY_TEXTS).tobytes()
+    assert (
+        loaded.compute_outputs(ANY_TEXTS).tobytes() == tagger.compute_outputs(ANY_TEXTS).tobytes()
+    )
 
 
 def test_saving_leaves_the_tagger_as_it_was(tmp_path: Path, tagger: Tagger) -> None:
@@ -167,7 +169,7 @@ def test_the_parts_are_there_with_the_sums_of_their_files(bundle: Path) -> None:
     assert set(manifest["parts"]) == PARTS
     assert {file.name for file in bundle.iterdir()} == PARTS | {"manifest.json"}
     for name, sums in manifest["parts"].items():
-        assert sums["sha256"] == sha256(bundle / name)
+        assert sums["sha256"] == compute_sha256(bundle / name)
     assert (bundle / "config.yaml").read_text() == "seed: 42\n"
 
 
@@ -219,7 +221,7 @@ def test_publishing_copies_a_bundle_to_the_run_and_replaces_what_is_there(
     stores = tmp_path / "stores"
     for _ in range(2):
         path = artifacts.publish(bundle, stores, "abc")
-        assert path == artifacts.bundle_path(stores, "abc")
+        assert path == artifacts.get_path(stores, "abc")
         assert path == stores / "artifacts" / "abc" / "artifacts" / "bundle"
         assert artifacts.read_manifest(path) == artifacts.read_manifest(bundle)
 
@@ -447,12 +449,12 @@ def test_a_part_cannot_set_anything_on_a_class(bundle: Path, old: Path, name: st
 @pytest.mark.parametrize("run_id", ["", "..", "a/b", "../x", "a b", "a.b", "x" * 65, "a\n", "é"])
 def test_a_bad_run_id_is_refused(tmp_path: Path, run_id: str) -> None:
     with pytest.raises(BundleError, match="is not a run id: those have letters, digits"):
-        artifacts.bundle_path(tmp_path, run_id)
+        artifacts.get_path(tmp_path, run_id)
 
 
 def test_a_run_id_of_letters_digits_dashes_and_underscores_is_accepted(tmp_path: Path) -> None:
     for run_id in ("a", "A-b_9", "x" * 64):
-        assert run_id in artifacts.bundle_path(tmp_path, run_id).parts
+        assert run_id in artifacts.get_path(tmp_path, run_id).parts
 
 
 # --- versions ----------------------------------------------------------------------------------

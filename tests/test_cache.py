@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tagifai import cache as module
-from tagifai.cache import Cache
+from tagifai.cache import FeatureCache
 
 KEY = {"texts": "a", "n": 1}
 
@@ -40,7 +40,7 @@ def entries(folder: Path) -> list[Path]:
 def test_what_was_made_once_is_read_by_others(folder: Path) -> None:
     make = Maker()
     for _ in range(2):
-        found = Cache(folder, 1e6)(KEY, make)
+        found = FeatureCache(folder, 1e6)(KEY, make)
         assert found["x"].tolist() == [0, 1, 2]
         assert found["a.b"].tolist() == [0.5]
         assert found["x"].flags.writeable
@@ -51,8 +51,8 @@ def test_what_was_made_once_is_read_by_others(folder: Path) -> None:
 @pytest.mark.parametrize("key", [{"texts": "b", "n": 1}, {"texts": "a", "n": "1"}, {"texts": "a"}])
 def test_another_key_is_another_entry(key: dict[str, Any], folder: Path) -> None:
     make = Maker()
-    Cache(folder, 1e6)(KEY, make)
-    Cache(folder, 1e6)(key, make)
+    FeatureCache(folder, 1e6)(KEY, make)
+    FeatureCache(folder, 1e6)(key, make)
     assert make.times == 2
 
 
@@ -60,14 +60,14 @@ def test_other_code_libraries_or_machines_are_other_entries(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make = Maker()
-    before = module._circumstances()
+    before = module._describe_environment()
     assert {"text", "vectorizing"} <= before["code"].keys()
     assert {"scikit-learn", "numpy", "scipy", "python"} <= before["versions"].keys()
-    Cache(folder, 1e6)(KEY, make)
+    FeatureCache(folder, 1e6)(KEY, make)
     for changed in ("code", "versions", "machine"):
         now = {**before, changed: "other"}
-        monkeypatch.setattr(module, "_circumstances", lambda now=now: now)
-        Cache(folder, 1e6)(KEY, make)
+        monkeypatch.setattr(module, "_describe_environment", lambda now=now: now)
+        FeatureCache(folder, 1e6)(KEY, make)
     assert make.times == 4
 
 
@@ -87,20 +87,20 @@ def array(content: bytes) -> bytes:
 @pytest.mark.parametrize("damage", [cut, flipped, array, lambda _: b"", lambda _: b"\0" * 900])
 def test_a_damaged_entry_is_made_again_and_replaced(damage: Any, folder: Path) -> None:
     make = Maker()
-    Cache(folder, 1e6)(KEY, make)
+    FeatureCache(folder, 1e6)(KEY, make)
     (path,) = entries(folder)
     path.write_bytes(damage(path.read_bytes()))
     for _ in range(2):
-        assert Cache(folder, 1e6)(KEY, make)["x"].tolist() == [0, 1, 2]
+        assert FeatureCache(folder, 1e6)(KEY, make)["x"].tolist() == [0, 1, 2]
     assert make.times == 2
 
 
 def test_objects_are_not_unpickled(folder: Path, tmp_path: Path) -> None:
     make = Maker()
-    Cache(folder, 1e6)(KEY, make)
+    FeatureCache(folder, 1e6)(KEY, make)
     (path,) = entries(folder)
     np.savez(path, x=np.array([{}], dtype=object))
-    assert Cache(folder, 1e6)(KEY, make)["x"].tolist() == [0, 1, 2]
+    assert FeatureCache(folder, 1e6)(KEY, make)["x"].tolist() == [0, 1, 2]
     assert make.times == 2
 
 
@@ -109,7 +109,7 @@ def test_an_error_is_the_callers_and_leaves_nothing(folder: Path) -> None:
         raise OSError("of the maker")
 
     with pytest.raises(OSError, match="of the maker"):
-        Cache(folder, 1e6)(KEY, fail)
+        FeatureCache(folder, 1e6)(KEY, fail)
     assert list(folder.iterdir()) == []
 
 
@@ -117,7 +117,7 @@ def test_an_error_is_the_callers_and_leaves_nothing(folder: Path) -> None:
 
 
 def test_what_has_not_been_used_for_longest_goes_first(folder: Path) -> None:
-    kept = Cache(folder, 30_000)
+    kept = FeatureCache(folder, 30_000)
     for number in range(3):
         kept({"n": number}, Maker(1000))  # 8 kB each
         path = max(entries(folder), key=lambda p: p.stat().st_mtime_ns)
@@ -137,7 +137,7 @@ def test_what_has_not_been_used_for_longest_goes_first(folder: Path) -> None:
 def test_what_is_larger_than_all_may_be_is_not_kept(folder: Path) -> None:
     make = Maker(1000)
     for _ in range(2):
-        Cache(folder, 100)(KEY, make)
+        FeatureCache(folder, 100)(KEY, make)
     assert make.times == 2
     assert list(folder.iterdir()) == []
 
@@ -145,7 +145,7 @@ def test_what_is_larger_than_all_may_be_is_not_kept(folder: Path) -> None:
 def test_one_that_may_hold_nothing_does_not_touch_the_disk(folder: Path) -> None:
     make = Maker()
     for _ in range(2):
-        Cache(folder, 0)(KEY, make)
+        FeatureCache(folder, 0)(KEY, make)
     assert make.times == 2
     assert not folder.exists()
 
@@ -158,7 +158,7 @@ def test_where_no_folder_can_be_all_is_made_anew_and_the_log_says_so_once(
 ) -> None:
     folder.parent.parent.mkdir(exist_ok=True)
     folder.parent.write_text("a file is in its place")
-    make, kept = Maker(), Cache(folder, 1e6)
+    make, kept = Maker(), FeatureCache(folder, 1e6)
     with caplog.at_level(logging.INFO):
         for _ in range(2):
             assert kept(KEY, make)["x"].tolist() == [0, 1, 2]
@@ -175,7 +175,7 @@ def test_a_full_disk_leaves_no_half_entry(
 
     monkeypatch.setattr(np, "savez", full)
     with caplog.at_level(logging.INFO):
-        assert Cache(folder, 1e6)(KEY, Maker())["x"].tolist() == [0, 1, 2]
+        assert FeatureCache(folder, 1e6)(KEY, Maker())["x"].tolist() == [0, 1, 2]
     assert list(folder.iterdir()) == []
     assert "No space left on device" in caplog.text
 

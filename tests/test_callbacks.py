@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from tagifai.callbacks import Keep, Progress, Report
-from tagifai.errors import Reaped
-from tagifai.training import History, Pruned
+from tagifai.callbacks import HistoryCallback, ProgressCallback, PruningCallback
+from tagifai.errors import StaleTrialError
+from tagifai.training import History, TrainingPruned
 
 
 def test_progress_shows_the_epoch_that_has_ended_and_its_losses() -> None:
     shown: list[tuple[int, float, float]] = []
-    progress = Progress(lambda *values: shown.append(values))
+    progress = ProgressCallback(lambda *values: shown.append(values))
     history = History([0.9], [1.1])
     progress.on_epoch_end(history)
     history.train_loss.append(0.5)
@@ -23,10 +23,10 @@ def test_progress_shows_the_epoch_that_has_ended_and_its_losses() -> None:
 
 def test_progress_lets_what_it_calls_stop_the_training() -> None:
     def prune(epoch: int, train_loss: float, val_loss: float) -> None:
-        raise Pruned(f"epoch {epoch}")
+        raise TrainingPruned(f"epoch {epoch}")
 
-    with pytest.raises(Pruned, match="epoch 0"):
-        Progress(prune).on_epoch_end(History([0.9], [1.1]))
+    with pytest.raises(TrainingPruned, match="epoch 0"):
+        ProgressCallback(prune).on_epoch_end(History([0.9], [1.1]))
 
 
 # --- reports to a search -----------------------------------------------------------------------
@@ -47,11 +47,11 @@ class Search:
     def check(self) -> None:
         self.told.append("check")
         if self.reaped:
-            raise Reaped
+            raise StaleTrialError
 
 
-def report(search: Search, **arguments: Any) -> Report:
-    return Report(search.report, search.check, **arguments)
+def report(search: Search, **arguments: Any) -> PruningCallback:
+    return PruningCallback(search.report, search.check, **arguments)
 
 
 def after(epoch: int, scores: dict[int, float]) -> History:
@@ -98,7 +98,7 @@ def test_a_training_that_the_search_stops_is_pruned() -> None:
     search = Search(stop_at=3)
     listener = report(search, first_step=2)
     listener.on_epoch_end(after(0, {0: 0.25}))
-    with pytest.raises(Pruned):
+    with pytest.raises(TrainingPruned):
         listener.on_epoch_end(after(1, {1: 0.5}))
     assert search.told == ["check", (2, 0.25), "check", (3, 0.5)]
 
@@ -106,7 +106,7 @@ def test_a_training_that_the_search_stops_is_pruned() -> None:
 def test_a_training_that_nobody_waits_for_is_not_reported_and_ends_at_any_epoch() -> None:
     for scores in ({0: 0.25}, {}):
         search = Search(reaped=True)
-        with pytest.raises(Reaped):
+        with pytest.raises(StaleTrialError):
             report(search).on_epoch_end(after(0, scores))
         assert search.told == ["check"]
 
@@ -124,16 +124,16 @@ def test_a_score_that_is_not_a_number_is_reported_as_that() -> None:
 
 
 def test_before_the_first_epoch_the_kept_history_is_empty() -> None:
-    assert Keep().history == History([], [])
+    assert HistoryCallback().history == History([], [])
 
 
 def test_the_kept_history_is_the_one_that_training_records() -> None:
-    keep, history = Keep(), History([0.9], [1.1])
+    keep, history = HistoryCallback(), History([0.9], [1.1])
     keep.on_epoch_end(history)
     assert keep.history is history
 
 
 def test_two_keepers_do_not_share_their_histories() -> None:
-    one, two = Keep(), Keep()
+    one, two = HistoryCallback(), HistoryCallback()
     one.history.val_loss.append(1.0)
     assert two.history.val_loss == []

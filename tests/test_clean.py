@@ -16,9 +16,9 @@ from mlflow import MlflowClient
 from tagifai import removal, tracking
 from tagifai.console import Display
 from tagifai.errors import TrackingError
-from tagifai.ledger import Ledger
-from tagifai.leftovers import Leftover
-from tagifai.removal import Place
+from tagifai.ledger import RunInventory
+from tagifai.leftovers import RemovalCandidate
+from tagifai.removal import CleanupRoots
 from tagifai.tasks import clean
 from tests.app import SMALL, App
 
@@ -35,7 +35,7 @@ def uri(app: App) -> str:
 
 
 def ended(app: App, status: str, **tags: str) -> str:
-    made = tracking.create(uri(app), "tagifai", None, app.stores, tags)
+    made = tracking.create_run(uri(app), "tagifai", None, app.stores, tags)
     put(app.stores / "artifacts" / made.id / "artifacts" / "run.log")
     made.end(status)
     return made.id
@@ -74,7 +74,7 @@ def test_what_can_go_is_shown_then_removed_by_the_command_and_then_there_is_noth
     app.ok(*SMALL)
     latest = app.bundle()
     failed, pruned = ended(app, "FAILED"), ended(app, "KILLED", **{"trial.state": "PRUNED"})
-    running = tracking.create(uri(app), "tagifai", None, app.stores, {}).id
+    running = tracking.create_run(uri(app), "tagifai", None, app.stores, {}).id
     old, recent = output(app, OLD, days=31), output(app, RECENT, days=29)
     mine = put(app.outputs / "mine.csv")
 
@@ -155,7 +155,9 @@ def test_a_store_that_fails_in_the_middle_is_said_after_what_is_gone(
 ) -> None:
     asked = []
 
-    def remove(place: Place, ledger: Ledger | None, leftover: Leftover) -> bool:
+    def remove(
+        place: CleanupRoots, ledger: RunInventory | None, leftover: RemovalCandidate
+    ) -> bool:
         asked.append(leftover.name)
         if leftover.name == "b":
             raise TrackingError("Tracking failed: gone.")
@@ -163,9 +165,9 @@ def test_a_store_that_fails_in_the_middle_is_said_after_what_is_gone(
 
     monkeypatch.setattr(removal, "remove", remove)
     display = Display(quiet=False, plain=True, every=1)
-    found = [Leftover("failed runs", name, 5, "FAILED") for name in "abc"]
+    found = [RemovalCandidate("failed runs", name, 5, "FAILED") for name in "abc"]
     with pytest.raises(TrackingError, match=r"gone\. The same command goes on with the rest\."):
-        clean._remove(display, Place(tmp_path, tmp_path), None, found)
+        clean._remove(display, CleanupRoots(tmp_path, tmp_path), None, found)
     assert asked == ["a", "b"]
     assert re.search(r"failed runs +1 +5 B +a \(FAILED\)", capsys.readouterr().out)
 

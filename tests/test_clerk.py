@@ -265,7 +265,7 @@ def test_a_command_that_is_killed_leaves_what_it_had_told_and_a_failed_run(
     process.wait(timeout=60)
     assert ended(process.pid)
     run = recorded(stores, run_id)
-    assert (run.info.status, run.data.tags["error"]) == ("FAILED", tracking.ABANDONED)
+    assert (run.info.status, run.data.tags["error"]) == ("FAILED", tracking.ABANDONED_REASON)
     assert (run.data.params, run.data.metrics) == ({"alpha": "1"}, {"f1": 0.5})
     assert marks(stores) == []
 
@@ -281,7 +281,7 @@ def test_a_command_whose_clerk_is_killed_is_told_and_the_next_one_closes_the_run
     assert (process.returncode, errors) == (1, "")
     assert output.startswith("refused: The process that records in MLflow has ended")
     assert recorded(stores, run_id).info.status == "RUNNING"
-    assert tracking.close_abandoned(stores) == [run_id]
+    assert tracking.close_abandoned_runs(stores) == [run_id]
     assert recorded(stores, run_id).info.status == "FAILED"
     assert marks(stores) == []
 
@@ -358,7 +358,7 @@ def test_a_database_that_fails_is_a_tracking_error_and_the_run_is_closed_later(
     assert (process.returncode, errors) == (1, "")
     assert "refused: Tracking failed: MlflowException: (sqlite3.OperationalError)" in output
     assert marks(stores) == [f"{run_id}.run"]
-    assert tracking.close_abandoned(stores) == [run_id]
+    assert tracking.close_abandoned_runs(stores) == [run_id]
     assert recorded(stores, run_id).info.status == "FAILED"
 
 
@@ -368,13 +368,13 @@ def test_a_database_that_fails_is_a_tracking_error_and_the_run_is_closed_later(
 def test_a_process_that_has_mlflow_or_is_no_command_has_no_clerk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with clerk.allowed():
-        clerk.begin("sqlite:///nowhere.db")
-        assert clerk.at_work() is None
+    with clerk.allow_start():
+        clerk.start_if_useful("sqlite:///nowhere.db")
+        assert clerk.get_active() is None
     monkeypatch.delitem(sys.modules, "mlflow")
-    clerk.begin("sqlite:///nowhere.db")
-    assert clerk.at_work() is None
+    clerk.start_if_useful("sqlite:///nowhere.db")
+    assert clerk.get_active() is None
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
-    with clerk.allowed():
-        clerk.begin("sqlite:///nowhere.db")
-        assert clerk.at_work() is None
+    with clerk.allow_start():
+        clerk.start_if_useful("sqlite:///nowhere.db")
+        assert clerk.get_active() is None

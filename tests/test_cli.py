@@ -23,8 +23,15 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tagifai import cli, sweeps
-from tagifai.errors import BundleError, ConfigError, DataError, Reaped, Refused, TrackingError
-from tagifai.schema import Predict, check
+from tagifai.errors import (
+    BundleError,
+    ConfigError,
+    DataError,
+    InvalidValueError,
+    StaleTrialError,
+    TrackingError,
+)
+from tagifai.schema import PredictTaskConfig, check
 from tests.conftest import Compose
 
 RUN = Path(__file__).parent.parent / "run.py"
@@ -71,10 +78,10 @@ def through(argument: str) -> str | None:
     """Return task.text after Hydra's parser and OmegaConf have had the argument."""
     override = OverridesParser.create().parse_override(argument)
     assert not override.is_sweep_override()
-    cfg = OmegaConf.create({"task": OmegaConf.structured(Predict)})
+    cfg = OmegaConf.create({"task": OmegaConf.structured(PredictTaskConfig)})
     OmegaConf.update(cfg, override.key_or_group, override.value())
     task = OmegaConf.to_object(cfg.task)
-    assert isinstance(task, Predict)
+    assert isinstance(task, PredictTaskConfig)
     return task.text
 
 
@@ -118,7 +125,9 @@ def test_a_text_is_composed_as_it_stands(composed: Compose, text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t"])
 def test_a_blank_text_is_refused_and_nothing_else(text: str) -> None:
-    with pytest.raises(Refused, match=r"^text = .* is not allowed: something that is not blank"):
+    with pytest.raises(
+        InvalidValueError, match=r"^text = .* is not allowed: something that is not blank"
+    ):
         through(cli.quote(f"task.text={text}"))
 
 
@@ -350,7 +359,7 @@ def command_line(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The process's command line, environment and signals, put back afterwards."""
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-    for name in (sweeps.COMMAND, "TAGIFAI_STORES"):
+    for name in (sweeps.COMMAND_VARIABLE, "TAGIFAI_STORES"):
         # What is set is put back; what is deleted without having been there would stay as it is.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -372,7 +381,7 @@ def failing(error: BaseException) -> Callable[[], None]:
     [
         (ConfigError("seed is bad"), 2, "Error: seed is bad\n"),
         (TrackingError("gone"), 1, "Error: gone\n"),
-        (cli.Failed(DataError("no rows")), 2, "Error: no rows\n"),
+        (cli.JobFailed(DataError("no rows")), 2, "Error: no rows\n"),
         (BundleError("holds \x1b[2J\r é\n"), 2, "Error: holds \\x1b[2J\\r é\n\n"),
         (KeyboardInterrupt(), 130, "Interrupted.\n"),
         (cli.Terminated(), 143, "Terminated.\n"),
@@ -381,14 +390,14 @@ def failing(error: BaseException) -> Callable[[], None]:
 def test_an_error_is_one_message_on_standard_error_and_an_exit_code(
     capsys: pytest.CaptureFixture[str], error: BaseException, code: int, message: str
 ) -> None:
-    assert cli.call(failing(error)) == code
+    assert cli.run_main(failing(error)) == code
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", message)
 
 
 @pytest.mark.usefixtures("command_line")
 def test_success_says_nothing_and_exits_with_zero(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.call(lambda: None) == 0
+    assert cli.run_main(lambda: None) == 0
     assert capsys.readouterr() == ("", "")
 
 
@@ -400,7 +409,7 @@ def test_the_traceback_is_shown_to_who_wants_it(
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     error = DataError("no rows")
     with pytest.raises(DataError, match="no rows"):
-        cli.call(failing(cli.Failed(error) if wrap else error))
+        cli.run_main(failing(cli.JobFailed(error) if wrap else error))
 
 
 @pytest.mark.usefixtures("command_line")
@@ -413,7 +422,7 @@ def test_a_polite_kill_unwinds_the_stack_and_exits_with_143() -> None:
         finally:
             left.append("cleaned up")
 
-    assert cli.call(main) == 143
+    assert cli.run_main(main) == 143
     assert left == ["cleaned up"]
 
 
@@ -421,7 +430,7 @@ def test_a_polite_kill_unwinds_the_stack_and_exits_with_143() -> None:
 def test_the_main_function_sees_quoted_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     monkeypatch.setattr(sys, "argv", ["run.py", "task=predict", "task.text=a, b"])
-    assert cli.call(lambda: seen.extend(sys.argv)) == 0
+    assert cli.run_main(lambda: seen.extend(sys.argv)) == 0
     assert seen == ["run.py", "task=predict", 'task.text="a, b"']
 
 
@@ -430,7 +439,7 @@ def test_a_blank_folder_is_refused_before_anything_is_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["run.py", "paths.outputs="])
-    assert cli.call(failing(AssertionError("it was run"))) == 2
+    assert cli.run_main(failing(AssertionError("it was run"))) == 2
     assert capsys.readouterr() == ("", "Error: paths.outputs is blank; give a folder.\n")
 
 
@@ -443,8 +452,8 @@ def test_other_processes_are_told_the_command_as_it_was_typed(
 ) -> None:
     typed = ["-m", "task.text=a, b", "model.alpha=1e-4,1e-5", "data.tags=it's.csv"]
     monkeypatch.setattr(sys, "argv", ["/somewhere/run.py", *typed])
-    assert cli.call(lambda: None) == 0
-    assert shlex.split(os.environ[sweeps.COMMAND]) == ["run.py", *typed]
+    assert cli.run_main(lambda: None) == 0
+    assert shlex.split(os.environ[sweeps.COMMAND_VARIABLE]) == ["run.py", *typed]
 
 
 @pytest.mark.usefixtures("command_line")
@@ -465,7 +474,7 @@ def test_the_folder_of_stores_is_told_before_the_search_path_is_read(
     monkeypatch.setenv("HOME", "/home/me")
     monkeypatch.setattr(sys, "argv", ["run.py", "seed=1", f"paths.stores={given_path}"])
     seen: list[str] = []
-    assert cli.call(lambda: seen.append(os.environ["TAGIFAI_STORES"])) == 0
+    assert cli.run_main(lambda: seen.append(os.environ["TAGIFAI_STORES"])) == 0
     assert seen == [told.format(tmp=tmp_path)]
 
 
@@ -478,7 +487,7 @@ def test_without_a_plain_folder_of_stores_none_is_told(
     monkeypatch: pytest.MonkeyPatch, argument: str
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["run.py", argument])
-    assert cli.call(lambda: None) == 0
+    assert cli.run_main(lambda: None) == 0
     assert "TAGIFAI_STORES" not in os.environ
 
 
@@ -512,7 +521,7 @@ class Closing:
     ("error", "asked", "code"),
     [
         (ConfigError("seed is bad"), ("FAILED", "seed is bad"), 2),
-        (cli.Failed(DataError("no rows")), ("FAILED", "no rows"), 2),
+        (cli.JobFailed(DataError("no rows")), ("FAILED", "no rows"), 2),
         (TrackingError("no answer"), ("FAILED", "no answer"), 1),
         (KeyboardInterrupt(), ("KILLED", "Interrupted."), 130),
         (cli.Terminated(), ("KILLED", "Interrupted."), 143),
@@ -527,8 +536,8 @@ def test_the_parent_is_closed_as_its_sweep_ended_and_hides_no_error_of_the_sweep
     gone: bool,
 ) -> None:
     closing = Closing(gone=gone)
-    monkeypatch.setattr(sweeps, "close", closing)
-    assert cli.call(failing(error)) == code
+    monkeypatch.setattr(sweeps, "close_parent_run", closing)
+    assert cli.run_main(failing(error)) == code
     assert closing.asked == [asked]
     assert "the store is gone" not in capsys.readouterr().err
 
@@ -536,8 +545,8 @@ def test_the_parent_is_closed_as_its_sweep_ended_and_hides_no_error_of_the_sweep
 @pytest.mark.usefixtures("command_line")
 def test_the_parent_of_a_sweep_that_went_well_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
     closing = Closing(gone=False)
-    monkeypatch.setattr(sweeps, "close", closing)
-    assert cli.call(lambda: None) == 0
+    monkeypatch.setattr(sweeps, "close_parent_run", closing)
+    assert cli.run_main(lambda: None) == 0
     assert closing.asked == [("FINISHED", "")]
 
 
@@ -545,8 +554,8 @@ def test_the_parent_of_a_sweep_that_went_well_is_finished(monkeypatch: pytest.Mo
 def test_a_parent_that_cannot_be_finished_is_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sweeps, "close", Closing(gone=True))
-    assert cli.call(lambda: None) == 1
+    monkeypatch.setattr(sweeps, "close_parent_run", Closing(gone=True))
+    assert cli.run_main(lambda: None) == 1
     assert capsys.readouterr().err == "Error: the store is gone\n"
 
 
@@ -616,19 +625,19 @@ def job_of(
 
 
 def fail(error: Exception) -> None:
-    with cli.job():
+    with cli.guard_job():
         raise error
 
 
 def test_a_job_that_succeeds_is_left_alone(output: Path) -> None:
-    with cli.job():
+    with cli.guard_job():
         pass
     assert (output / ".hydra").is_dir()
 
 
 def test_the_error_of_a_single_run_is_carried_past_hydra(output: Path) -> None:
     error = DataError("no rows")
-    with pytest.raises(cli.Failed) as caught:
+    with pytest.raises(cli.JobFailed) as caught:
         fail(error)
     assert caught.value.args == (error,)
     assert not isinstance(caught.value, Exception)
@@ -644,19 +653,19 @@ def test_the_error_of_a_sweep_s_job_is_left_to_the_launcher(
 
 
 def test_a_refused_configuration_leaves_no_folder(output: Path) -> None:
-    with pytest.raises(cli.Failed):
+    with pytest.raises(cli.JobFailed):
         fail(ConfigError("bad"))
     assert not output.parent.exists()
 
 
 def test_the_folders_of_other_runs_and_a_folder_with_results_are_kept(output: Path) -> None:
     (output.parent / "other").mkdir()
-    with pytest.raises(cli.Failed):
+    with pytest.raises(cli.JobFailed):
         fail(ConfigError("bad"))
     assert [path.name for path in output.parent.iterdir()] == ["other"]
     (output / ".hydra").mkdir(parents=True)
     (output / "run.log").touch()
-    with pytest.raises(cli.Failed):
+    with pytest.raises(cli.JobFailed):
         fail(ConfigError("bad"))
     assert (output / "run.log").exists()
 
@@ -665,14 +674,14 @@ def test_a_folder_that_the_user_chose_is_kept(
     output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_of(monkeypatch, output, RunMode.RUN, f"hydra.run.dir={output}")
-    with pytest.raises(cli.Failed):
+    with pytest.raises(cli.JobFailed):
         fail(ConfigError("bad"))
     assert (output / ".hydra").is_dir()
 
 
 @pytest.mark.parametrize("error", [DataError("x"), BundleError("x"), KeyError("x")])
 def test_the_folder_of_a_job_that_failed_later_is_kept(output: Path, error: Exception) -> None:
-    with pytest.raises(cli.Failed):
+    with pytest.raises(cli.JobFailed):
         fail(error)
     assert (output / ".hydra").is_dir()
 
@@ -682,7 +691,7 @@ def test_the_folder_of_a_job_that_failed_later_is_kept(output: Path, error: Exce
 def test_the_log_has_the_traceback_of_what_was_not_foreseen(
     caplog: pytest.LogCaptureFixture, error: Exception, logged: bool
 ) -> None:
-    with caplog.at_level(logging.INFO, "tagifai"), pytest.raises(cli.Failed):
+    with caplog.at_level(logging.INFO, "tagifai"), pytest.raises(cli.JobFailed):
         fail(error)
     assert ("Traceback" in caplog.text) is logged
 
@@ -690,9 +699,9 @@ def test_the_log_has_the_traceback_of_what_was_not_foreseen(
 @pytest.mark.parametrize(
     ("chosen", "named"),
     [
-        ({"preset": "quick", "sweeper": sweeps.SEARCH}, "sweep=quick"),
+        ({"preset": "quick", "sweeper": sweeps.SEARCH_TARGET}, "sweep=quick"),
         ({"preset": "mine"}, "sweep=mine"),
-        ({"sweeper": sweeps.SEARCH}, "hydra/sweeper=tagifai"),
+        ({"sweeper": sweeps.SEARCH_TARGET}, "hydra/sweeper=tagifai"),
     ],
 )
 def test_a_search_without_m_is_refused_with_the_command_that_works(
@@ -700,7 +709,7 @@ def test_a_search_without_m_is_refused_with_the_command_that_works(
 ) -> None:
     job_of(monkeypatch, output, RunMode.RUN, **chosen)
     entered: list[str] = []
-    with pytest.raises(cli.Failed) as caught, cli.job():
+    with pytest.raises(cli.JobFailed) as caught, cli.guard_job():
         entered.append("worked")
     (error,) = caught.value.args
     assert type(error) is ConfigError
@@ -712,8 +721,8 @@ def test_a_search_without_m_is_refused_with_the_command_that_works(
 def test_the_job_of_a_search_is_none_of_its_own(
     output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job_of(monkeypatch, output, RunMode.MULTIRUN, preset="quick", sweeper=sweeps.SEARCH)
-    with cli.job():
+    job_of(monkeypatch, output, RunMode.MULTIRUN, preset="quick", sweeper=sweeps.SEARCH_TARGET)
+    with cli.guard_job():
         assert output.is_dir()
 
 
@@ -741,7 +750,7 @@ def worker(output: Path, signals: None, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def told_to_end(left: list[str]) -> None:
-    with cli.job():
+    with cli.guard_job():
         signal.raise_signal(signal.SIGINT)
         left.append("went on")
         signal.raise_signal(signal.SIGTERM)
@@ -756,7 +765,7 @@ def test_a_worker_ends_its_job_when_it_is_told_to_and_leaves_ctrl_c_to_the_first
         monkeypatch.setattr("multiprocessing.parent_process", lambda: None)
         monkeypatch.setenv("SUBMITIT_EXECUTOR", "local")
     left: list[str] = []
-    with pytest.raises(Reaped, match="Interrupted") as caught:
+    with pytest.raises(StaleTrialError, match="Interrupted") as caught:
         told_to_end(left)
     assert left == ["went on"]
     assert caught.value.__cause__ is None
@@ -767,7 +776,7 @@ def test_a_worker_ends_its_job_when_it_is_told_to_and_leaves_ctrl_c_to_the_first
 @pytest.mark.usefixtures("output", "signals")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, cli.Terminated])
 def test_an_interrupt_of_the_first_process_is_left_as_it_is(error: type[BaseException]) -> None:
-    with pytest.raises(KeyboardInterrupt) as caught, cli.job():
+    with pytest.raises(KeyboardInterrupt) as caught, cli.guard_job():
         raise error
     assert type(caught.value) is error
 
@@ -775,7 +784,7 @@ def test_an_interrupt_of_the_first_process_is_left_as_it_is(error: type[BaseExce
 @pytest.mark.usefixtures("output", "signals")
 def test_signals_of_the_first_process_are_left_alone() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    with cli.job():
+    with cli.guard_job():
         now = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     assert now == before
 
@@ -783,7 +792,7 @@ def test_signals_of_the_first_process_are_left_alone() -> None:
 @pytest.mark.usefixtures("worker")
 def test_signals_of_a_worker_s_other_threads_are_left_alone() -> None:
     def work() -> None:
-        with cli.job():
+        with cli.guard_job():
             found.append(signal.getsignal(signal.SIGTERM))
 
     found: list[object] = []
@@ -804,7 +813,7 @@ def test_a_worker_whose_launcher_is_gone_ends_after_its_job(
 ) -> None:
     job_of(monkeypatch, output, RunMode.MULTIRUN)
     gone = SimpleNamespace(pid=-1)
-    with suppress(DataError), cli.job():
+    with suppress(DataError), cli.guard_job():
         assert worker == []
         monkeypatch.setattr("multiprocessing.parent_process", lambda: gone)
         if error is not None:

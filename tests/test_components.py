@@ -19,9 +19,14 @@ from sklearn.naive_bayes import MultinomialNB
 
 from tagifai import components, features, thresholds
 from tagifai.errors import ConfigError
-from tagifai.schema.experiment import Fixed, Nothing, Quantile, RandomOver
-from tagifai.schema.models import SGD
-from tagifai.schema.vectorizers import Tfidf
+from tagifai.schema.experiment import (
+    DisabledConfig,
+    FixedThresholdConfig,
+    QuantileThresholdConfig,
+    RandomOverSamplerConfig,
+)
+from tagifai.schema.models import SGDConfig
+from tagifai.schema.vectorizers import TfidfVectorizerConfig
 
 SKLEARN_SGD = "sklearn.linear_model.SGDClassifier"
 LOGISTIC = "sklearn.linear_model.LogisticRegression"
@@ -40,24 +45,29 @@ def refusal(group: str, settings: Mapping[str, Any]) -> str:
 
 
 def test_a_schema_becomes_the_object_that_it_describes() -> None:
-    vectorizer = build("vectorizer", Tfidf(analyzer="word", ngram_min=1, ngram_max=2, min_df=3))
+    vectorizer = build(
+        "vectorizer", TfidfVectorizerConfig(analyzer="word", ngram_min=1, ngram_max=2, min_df=3)
+    )
     assert type(vectorizer) is TfidfVectorizer
     assert (vectorizer.analyzer, vectorizer.ngram_range, vectorizer.min_df) == ("word", (1, 2), 3)
-    model = build("model", SGD(alpha=0.25, penalty="l1", loss="modified_huber"))
+    model = build("model", SGDConfig(alpha=0.25, penalty="l1", loss="modified_huber"))
     assert type(model) is SGDClassifier
     assert (model.alpha, model.penalty, model.loss) == (0.25, "l1", "modified_huber")
-    assert type(build("sampling", RandomOver())) is RandomOverSampler
-    assert build("threshold", Quantile(q=0.5)) == thresholds.Quantile(0.5)
-    assert build("threshold", Fixed(value=0.5)) == thresholds.Fixed(0.5)
+    assert type(build("sampling", RandomOverSamplerConfig())) is RandomOverSampler
+    assert build("threshold", QuantileThresholdConfig(q=0.5)) == thresholds.QuantileThreshold(0.5)
+    assert build("threshold", FixedThresholdConfig(value=0.5)) == thresholds.FixedThreshold(0.5)
 
 
 def test_none_leaves_the_library_s_default() -> None:
-    model, default = build("model", SGD()), SGDClassifier()
+    model, default = build("model", SGDConfig()), SGDClassifier()
     assert (model.l1_ratio, model.power_t) == (default.l1_ratio, default.power_t)
-    assert build("vectorizer", Tfidf()).token_pattern == TfidfVectorizer().token_pattern
+    assert (
+        build("vectorizer", TfidfVectorizerConfig()).token_pattern
+        == TfidfVectorizer().token_pattern
+    )
 
 
-@pytest.mark.parametrize("settings", [None, Nothing(), {}])
+@pytest.mark.parametrize("settings", [None, DisabledConfig(), {}])
 def test_a_group_that_is_switched_off_makes_nothing(settings: object) -> None:
     assert build("sampling", settings) is None
     assert build("threshold", settings) is None
@@ -65,8 +75,8 @@ def test_a_group_that_is_switched_off_makes_nothing(settings: object) -> None:
 
 def test_the_one_source_of_randomness_is_handed_to_what_takes_it() -> None:
     random_state = RandomState(7)
-    assert build("model", SGD(), random_state).random_state is random_state
-    assert build("sampling", RandomOver(), random_state).random_state is random_state
+    assert build("model", SGDConfig(), random_state).random_state is random_state
+    assert build("sampling", RandomOverSamplerConfig(), random_state).random_state is random_state
     given = {"_target_": SKLEARN_SGD, "loss": "log_loss", "random_state": 3}
     assert build("model", given, random_state).random_state == 3
 
@@ -225,7 +235,7 @@ def test_an_unknown_argument_is_refused_with_the_nearest_and_all_that_there_are(
     [
         ("model", "sklearn.cluster.SpectralClustering", "predict"),
         ("model", "sklearn.preprocessing.Normalizer", "predict"),
-        ("model", "tagifai.thresholds.Fixed", "predict"),
+        ("model", "tagifai.thresholds.FixedThreshold", "predict"),
         ("vectorizer", SKLEARN_SGD, "fit_transform"),
         ("vectorizer", "imblearn.over_sampling.SMOTE", "fit_transform"),
         ("sampling", SKLEARN_SGD, "fit_resample"),
@@ -252,9 +262,11 @@ def test_an_object_of_another_kind_from_a_function_is_refused() -> None:
 
 
 def test_no_norm_is_no_norm() -> None:
-    assert build("vectorizer", Tfidf(norm=None)).norm is None
-    assert build("vectorizer", Tfidf()).norm == "l2"
-    found = build("vectorizer", Tfidf(norm=None, use_idf=False)).fit_transform(["aaa", "ab"])
+    assert build("vectorizer", TfidfVectorizerConfig(norm=None)).norm is None
+    assert build("vectorizer", TfidfVectorizerConfig()).norm == "l2"
+    found = build("vectorizer", TfidfVectorizerConfig(norm=None, use_idf=False)).fit_transform(
+        ["aaa", "ab"]
+    )
     # "aa" is twice in "aaa", and once "aaa"; a norm would make them shares.
     assert sorted(found.toarray()[0].tolist()) == [0.0, 1.0, 2.0]
 
@@ -350,13 +362,13 @@ def test_estimators_in_a_list_get_the_run_s_randomness() -> None:
 
 def refused_function(name: str, key: str = "hydra.sweeper.custom_search_space") -> str:
     with pytest.raises(ConfigError) as caught:
-        components.function(key, name)
+        components.locate_function(key, name)
     return str(caught.value)
 
 
 def test_a_function_is_found_by_its_name() -> None:
-    assert components.function("key", "sklearn.base.clone") is clone
-    assert components.function("key", "tagifai.features.tfidf") is features.tfidf
+    assert components.locate_function("key", "sklearn.base.clone") is clone
+    assert components.locate_function("key", "tagifai.features.tfidf") is features.tfidf
 
 
 @pytest.mark.parametrize("name", ["os.system", "mine.extend", "sklearnx.f", "extend", ""])
@@ -392,19 +404,19 @@ def test_a_function_that_is_not_there_or_is_none_cannot_be_found(name: str) -> N
 def test_the_environment_allows_more_packages(
     monkeypatch: pytest.MonkeyPatch, value: str | None, patterns: list[str]
 ) -> None:
-    monkeypatch.setenv(components.VARIABLE, value or "")
+    monkeypatch.setenv(components.WHITELIST_VARIABLE, value or "")
     if value is None:
-        monkeypatch.delenv(components.VARIABLE)
-    assert list(components.whitelist()[3:]) == patterns
+        monkeypatch.delenv(components.WHITELIST_VARIABLE)
+    assert list(components.get_whitelist()[3:]) == patterns
 
 
 @pytest.mark.parametrize("pattern", ["*", "mine", "mine*", "os.*, *", "mine.**", ".*"])
 def test_a_pattern_that_is_no_package_is_refused(
     monkeypatch: pytest.MonkeyPatch, pattern: str
 ) -> None:
-    monkeypatch.setenv(components.VARIABLE, pattern)
+    monkeypatch.setenv(components.WHITELIST_VARIABLE, pattern)
     with pytest.raises(ConfigError, match="a pattern is a package"):
-        components.whitelist()
+        components.get_whitelist()
 
 
 def test_the_project_s_own_configuration_allows_packages_and_an_override_of_it_does_not(
@@ -413,8 +425,8 @@ def test_the_project_s_own_configuration_allows_packages_and_an_override_of_it_d
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "config.yaml").write_text("whitelist: [mine.*]\n")
     monkeypatch.setenv("TAGIFAI_ROOT", str(tmp_path))
-    monkeypatch.delenv(components.VARIABLE, raising=False)
-    assert components.whitelist()[3:] == ("mine.*",)
+    monkeypatch.delenv(components.WHITELIST_VARIABLE, raising=False)
+    assert components.get_whitelist()[3:] == ("mine.*",)
     components.check_whitelist(["mine.*"], tmp_path)
     with pytest.raises(ConfigError, match="has no effect: no override"):
         components.check_whitelist(["mine.*", "yours.*"], tmp_path)
@@ -465,7 +477,7 @@ def test_a_package_of_one_s_own_is_used_where_the_environment_allows_it(
     (tmp_path / "mine.py").write_text(PACKAGE)
     done = subprocess.run(
         [sys.executable, "-c", MINE],
-        env={**os.environ, "PYTHONPATH": str(tmp_path), components.VARIABLE: allowed},
+        env={**os.environ, "PYTHONPATH": str(tmp_path), components.WHITELIST_VARIABLE: allowed},
         capture_output=True,
         text=True,
         check=True,
@@ -479,7 +491,7 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of something in a module that is allowed and cannot be imported."""
     (tmp_path / "broken_for_tagifai.py").write_text("import no_such_module_anywhere\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv(components.VARIABLE, "broken_for_tagifai.*")
+    monkeypatch.setenv(components.WHITELIST_VARIABLE, "broken_for_tagifai.*")
     return "broken_for_tagifai.made"
 
 

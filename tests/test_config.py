@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from tagifai.errors import ConfigError
-from tagifai.schema import NODES, Config, check
+from tagifai.schema import SCHEMA_CLASSES, Config, check
 from tests.conftest import CONF, Compose
 
 SCHEMAS: dict[str, dict[str, str]] = {
@@ -104,7 +104,7 @@ def test_every_option_composes_to_its_schema_and_is_accepted(
     cfg = composed(f"{group}={option}", *NEEDED.get((group, option), []))
     schema = SCHEMAS[group][option]
     made = getattr(check(cfg), group)
-    assert type(made) is NODES[schema]
+    assert type(made) is SCHEMA_CLASSES[schema]
 
 
 @pytest.mark.parametrize("group", ["model", "vectorizer"])
@@ -196,7 +196,10 @@ def test_an_option_of_the_command_line_wins_over_a_preset(composed: Compose) -> 
         composed, "experiment=reference", "vectorizer=tfidf_char_wb", "threshold=quantile"
     )
     assert config.vectorizer.analyzer == "char_wb"
-    assert values(config.threshold) == {"_target_": "tagifai.thresholds.Quantile", "q": 0.25}
+    assert values(config.threshold) == {
+        "_target_": "tagifai.thresholds.QuantileThreshold",
+        "q": 0.25,
+    }
     assert config.data.name == "madewithml"
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tagifai.console import Display
 from tagifai.metrics import Performance, Scores
-from tagifai.progress import SearchState
+from tagifai.progress import SearchProgress
 from tests import terminals
 
 LISTENED_TO = """
@@ -84,13 +84,13 @@ def performance(**slices: Scores) -> Performance:
 
 
 def show_all(shown: Display) -> None:
-    shown.header("train", {"model": ("sgd", {"alpha": 1e-4})})
-    shown.say("a line", style="yellow")
-    with shown.epochs(2) as show:
+    shown.show_header("train", {"model": ("sgd", {"alpha": 1e-4})})
+    shown.show_line("a line", style="yellow")
+    with shown.show_epoch_progress(2) as show:
         show(0, 1.0, 2.0)
         show(1, 0.5, 1.5)
-    shown.scores("Test", performance())
-    shown.result("a result")
+    shown.show_scores("Test", performance())
+    shown.show_result("a result")
 
 
 # --- the display -------------------------------------------------------------------------------
@@ -129,28 +129,28 @@ def test_on_a_terminal_there_are_bars_and_colours(terminal: Terminal) -> None:
 
 def test_quiet_leaves_out_all_but_results(capsys: pytest.CaptureFixture[str]) -> None:
     shown = display(quiet=True)
-    shown.header("train", {"model": ("sgd", {})})
-    shown.say("a line")
-    with shown.epochs(1) as show:
+    shown.show_header("train", {"model": ("sgd", {})})
+    shown.show_line("a line")
+    with shown.show_epoch_progress(1) as show:
         show(0, 1.0, 1.0)
     assert capsys.readouterr().out == ""
-    shown.result("a result")
+    shown.show_result("a result")
     assert capsys.readouterr().out == "a result\n"
-    shown.scores("Test", performance())
+    shown.show_scores("Test", performance())
     assert "overall (weighted)" in capsys.readouterr().out
 
 
 def test_silent_leaves_out_results_too(capsys: pytest.CaptureFixture[str]) -> None:
     shown = Display(quiet=False, plain=False, every=1, silent=True)
     show_all(shown)
-    shown.table("t", ["a", "b"], [["1", "2"]])
-    with shown.trials(2) as tell:
-        tell(SearchState(1, 0, 0, 0, event="Trial 0 complete"))
+    shown.show_table("t", ["a", "b"], [["1", "2"]])
+    with shown.show_trial_progress(2) as tell:
+        tell(SearchProgress(1, 0, 0, 0, event="Trial 0 complete"))
     assert capsys.readouterr() == ("", "")
 
 
 def test_silent_shows_nothing_on_a_terminal_and_is_not_live(terminal: Terminal) -> None:
-    shown = Display.of(Settings(), silent=True)
+    shown = Display.from_config(Settings(), silent=True)
     show_all(shown)
     assert not shown.live
     assert terminal.getvalue() == ""
@@ -186,8 +186,8 @@ def test_quiet_draws_no_bars_on_a_terminal(terminal: Terminal) -> None:
 def test_the_console_group_describes_the_display(
     terminal: Terminal, settings: Settings, quiet: bool, live: bool
 ) -> None:
-    shown = Display.of(settings)
-    shown.say("a line")
+    shown = Display.from_config(settings)
+    shown.show_line("a line")
     assert (terminal.getvalue() == "") is quiet
     assert shown.live is live
 
@@ -199,7 +199,7 @@ def test_the_console_group_describes_the_display(
 def test_plain_lines_come_every_so_many_epochs_and_after_the_last(
     capsys: pytest.CaptureFixture[str], every: int, total: int, told: list[int]
 ) -> None:
-    with display(every=every).epochs(total) as show:
+    with display(every=every).show_epoch_progress(total) as show:
         for epoch in range(total):
             show(epoch, 0.123456, 2.0)
     lines = capsys.readouterr().out.splitlines()
@@ -212,7 +212,7 @@ def test_plain_lines_come_every_so_many_epochs_and_after_the_last(
 def test_the_last_epoch_is_told_wherever_patience_ends_the_training(
     capsys: pytest.CaptureFixture[str], every: int, ends_after: int, told: list[int]
 ) -> None:
-    with display(every=every).epochs(100) as show:
+    with display(every=every).show_epoch_progress(100) as show:
         for epoch in range(ends_after):
             show(epoch, 1.0, 2.0)
     lines = capsys.readouterr().out.splitlines()
@@ -220,7 +220,7 @@ def test_the_last_epoch_is_told_wherever_patience_ends_the_training(
 
 
 def test_a_training_without_epochs_tells_of_none(capsys: pytest.CaptureFixture[str]) -> None:
-    with display().epochs(3):
+    with display().show_epoch_progress(3):
         pass
     assert capsys.readouterr().out == ""
 
@@ -255,14 +255,14 @@ def test_a_reader_that_goes_away_does_not_end_a_training() -> None:
 def test_values_are_shown_as_they_are(
     capsys: pytest.CaptureFixture[str], value: object, shown: str
 ) -> None:
-    display().header("t", {"vectorizer": (None, {"max_df": value})})
+    display().show_header("t", {"vectorizer": (None, {"max_df": value})})
     assert capsys.readouterr().out.splitlines()[1] == f"vectorizer     max_df={shown}"
 
 
 def test_the_header_names_groups_options_and_values_and_leaves_out_none(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    display().header(
+    display().show_header(
         "tagifai train",
         {
             "model": ("sgd", {"alpha": 1e-5, "power_t": None, "shuffle": True}),
@@ -285,7 +285,7 @@ def test_lists_of_up_to_six_items_and_values_of_up_to_60_characters_are_shown_wh
 ) -> None:
     values = {"six": list("abcdef"), "seven": list("abcdefg")}
     long = {"short": "x" * 60, "long": "a" * 30 + "b" * 31}
-    display().header("t", {"one": (None, values), "two": (None, long)})
+    display().show_header("t", {"one": (None, values), "two": (None, long)})
     shown = capsys.readouterr().out
     assert "six=[a, b, c, d, e, f], seven=[7 items]" in shown
     assert f"short={'x' * 60}" in shown
@@ -296,24 +296,24 @@ def test_a_long_line_is_not_broken_away_from_a_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     text = "word " * 60
-    display().say(text)
-    display().result(text)
+    display().show_line(text)
+    display().show_result(text)
     assert capsys.readouterr().out == f"{text}\n{text}\n"
 
 
 def test_what_looks_like_markup_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    display().say("[bold]x[/bold] [1, 2] :smile:")
+    display().show_line("[bold]x[/bold] [1, 2] :smile:")
     assert capsys.readouterr().out == "[bold]x[/bold] [1, 2] :smile:\n"
     scored = performance()
     scored["class"] = {"[red]": scores(0.5, 1)}
-    display().scores("Test", scored)
+    display().show_scores("Test", scored)
     assert "[red]" in capsys.readouterr().out
 
 
 def test_the_table_has_a_row_a_class_then_the_whole_then_a_row_a_slice(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    display().scores("Test, threshold 0.5", performance(short_text=scores(0.125, 3)))
+    display().show_scores("Test, threshold 0.5", performance(short_text=scores(0.125, 3)))
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip(" ─━")]
     assert lines == [
         ["Test,", "threshold", "0.5"],
@@ -326,16 +326,16 @@ def test_the_table_has_a_row_a_class_then_the_whole_then_a_row_a_slice(
 
 
 def test_without_slices_the_table_ends_with_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    display().scores("Test", performance())
+    display().show_scores("Test", performance())
     assert "slice" not in capsys.readouterr().out
 
 
 # --- searches ----------------------------------------------------------------------------------
 
 
-def state(event: str = "", **changed: Any) -> SearchState:
+def state(event: str = "", **changed: Any) -> SearchProgress:
     counts = {"done": 0, "running": 0, "pruned": 0, "failed": 0}
-    return SearchState(**{**counts, **changed}, event=event)
+    return SearchProgress(**{**counts, **changed}, event=event)
 
 
 @pytest.mark.parametrize(
@@ -351,7 +351,7 @@ def state(event: str = "", **changed: Any) -> SearchState:
 def test_of_a_search_what_there_is_is_said_and_what_there_is_not_is_left_out(
     changed: dict[str, Any], said: list[str]
 ) -> None:
-    assert state(**changed).brief() == said
+    assert state(**changed).summarize() == said
 
 
 @pytest.mark.parametrize(
@@ -370,13 +370,13 @@ def test_of_a_search_what_there_is_is_said_and_what_there_is_not_is_left_out(
 def test_the_time_that_is_left_is_that_of_the_trials_that_are_left(
     seconds: float | None, done: int, left: list[str]
 ) -> None:
-    assert state(seconds_a_trial=seconds, done=done).time_left(10) == left
+    assert state(seconds_a_trial=seconds, done=done).format_time_left(10) == left
 
 
 def test_a_plain_line_tells_what_has_happened_and_where_the_search_is(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with display().trials(3) as tell:
+    with display().show_trial_progress(3) as tell:
         tell(state("Trial 0 done", done=1, running=1, best="best 0.5 (trial 0)",
                    seconds_a_trial=31.0))  # fmt: skip
         tell(state("Trial 1 failed", done=2, failed=1))
@@ -391,7 +391,7 @@ def test_a_plain_line_tells_what_has_happened_and_where_the_search_is(
 def test_a_plain_line_is_said_once_and_never_where_nothing_has_happened(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with display().trials(2) as tell:
+    with display().show_trial_progress(2) as tell:
         tell(state())
         for running in (1, 0):
             tell(state("Trial 0 pruned", done=1, pruned=1, running=running))
@@ -402,15 +402,15 @@ def test_a_plain_line_is_said_once_and_never_where_nothing_has_happened(
 def test_a_quiet_search_says_nothing_before_its_results(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with display(quiet=True).trials(1) as tell:
+    with display(quiet=True).show_trial_progress(1) as tell:
         tell(state("Trial 0 complete", done=1))
     assert capsys.readouterr().out == ""
-    display(quiet=True).table("Best", ["trial", "parameters"], [["0", "a=1"]])
+    display(quiet=True).show_table("Best", ["trial", "parameters"], [["0", "a=1"]])
     assert "a=1" in capsys.readouterr().out
 
 
 def test_a_search_on_a_terminal_has_a_bar_and_no_lines(terminal: Terminal) -> None:
-    with display().trials(4) as tell:
+    with display().show_trial_progress(4) as tell:
         tell(state("Trial 0 complete", done=1, running=2, best="best 0.5 (trial 0)"))
         tell(state("Trial 1 pruned", done=2, running=1, pruned=1, best="best 0.5 (trial 0)"))
     shown = terminal.getvalue()
@@ -421,7 +421,7 @@ def test_a_search_on_a_terminal_has_a_bar_and_no_lines(terminal: Terminal) -> No
 
 
 def test_a_bar_of_a_search_that_fails_is_taken_down(terminal: Terminal) -> None:
-    with pytest.raises(ValueError, match="no"), display().trials(4):
+    with pytest.raises(ValueError, match="no"), display().show_trial_progress(4):
         raise ValueError("no")
     assert "\x1b[?25h" in terminal.getvalue()  # the cursor is back
     assert seen(terminal) == [""]
@@ -438,7 +438,7 @@ def test_a_table_has_a_title_its_columns_and_a_line_a_row(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     rows = [["3", "0.9", "model.alpha=1"], ["12", "0.85", "model.alpha=2"]]
-    display().table("The best 2", ["trial", "val_f1", "parameters"], rows)
+    display().show_table("The best 2", ["trial", "val_f1", "parameters"], rows)
     output = capsys.readouterr().out
     assert rows_of(output) == [["The", "best", "2"], ["trial", "val_f1", "parameters"], *rows]
     lines = output.splitlines()
@@ -451,25 +451,25 @@ def test_a_table_has_a_title_its_columns_and_a_line_a_row(
 
 
 def test_a_table_without_rows_has_its_columns(capsys: pytest.CaptureFixture[str]) -> None:
-    display().table("None", ["trial", "parameters"], [])
+    display().show_table("None", ["trial", "parameters"], [])
     assert rows_of(capsys.readouterr().out) == [["None"], ["trial", "parameters"]]
 
 
 def test_a_table_may_have_one_column(capsys: pytest.CaptureFixture[str]) -> None:
-    display().table("One", ["parameters"], [["a"], ["b"]])
+    display().show_table("One", ["parameters"], [["a"], ["b"]])
     assert rows_of(capsys.readouterr().out) == [["One"], ["parameters"], ["a"], ["b"]]
 
 
 def test_what_looks_like_markup_in_a_table_is_shown_as_it_is(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    display().table("t", ["trial", "parameters"], [["1", "keep=[bold]a[/bold] :smile:"]])
+    display().show_table("t", ["trial", "parameters"], [["1", "keep=[bold]a[/bold] :smile:"]])
     assert "keep=[bold]a[/bold] :smile:" in capsys.readouterr().out
 
 
 def test_long_parameters_are_folded_and_nothing_of_them_is_lost(terminal: Terminal) -> None:
     long = ", ".join(f"model.parameter_{n}={n}" for n in range(8))
-    display().table("t", ["trial", "val_f1", "parameters"], [["1", "0.12345678", long]])
+    display().show_table("t", ["trial", "val_f1", "parameters"], [["1", "0.12345678", long]])
     lines = terminal.getvalue().splitlines()
     assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines) <= 60
     words = "".join(terminal.getvalue().split())
@@ -491,7 +491,7 @@ def widest(text: str) -> int:
 def test_a_ranking_has_names_to_the_left_and_figures_to_the_right(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert display().ranking("Best", NAMES, FIGURES, optional=("size", "seconds")) == []
+    assert display().show_leaderboard("Best", NAMES, FIGURES, optional=("size", "seconds")) == []
     output = capsys.readouterr().out
     assert rows_of(output) == [
         ["Best"],
@@ -508,14 +508,14 @@ def test_a_ranking_has_names_to_the_left_and_figures_to_the_right(
 def test_figures_that_may_be_left_out_are_so_until_the_rest_fits(terminal: Terminal) -> None:
     # 60 columns: one of the two has to go.
     long = NAMES | {"model.alpha": ["0.1", "0.12345678901234567890123"]}
-    assert display().ranking("t", long, FIGURES, ("size", "seconds")) == ["size"]
+    assert display().show_leaderboard("t", long, FIGURES, ("size", "seconds")) == ["size"]
     assert widest(terminal.getvalue()) <= 60
     assert "seconds" in terminal.getvalue()
 
 
 def test_heads_are_broken_at_their_dots_before_names_share_a_column(terminal: Terminal) -> None:
     names = {"vectorizer.max_features": ["1" * 12], "training.early.patience": ["2" * 12]}
-    display().ranking("t", names, {"mean": ["0.5000"], "a figure": ["0.123456789"]})
+    display().show_leaderboard("t", names, {"mean": ["0.5000"], "a figure": ["0.123456789"]})
     assert widest(terminal.getvalue()) <= 60
     assert "1" * 12 in terminal.getvalue()
     assert re.search(r"vectorizer\..*early\.", terminal.getvalue())
@@ -524,7 +524,7 @@ def test_heads_are_broken_at_their_dots_before_names_share_a_column(terminal: Te
 
 def test_names_without_room_share_a_column_and_nothing_of_them_is_lost(terminal: Terminal) -> None:
     names = {f"model.parameter_{n}": ["[b]one[/b]", "two"] for n in range(5)}
-    assert display().ranking("t", names, FIGURES, ("size", "none")) == ["size"]
+    assert display().show_leaderboard("t", names, FIGURES, ("size", "none")) == ["size"]
     assert widest(terminal.getvalue()) <= 60
     words = "".join(terminal.getvalue().split())
     assert "0.5000" in words
@@ -535,7 +535,7 @@ def test_names_without_room_share_a_column_and_nothing_of_them_is_lost(terminal:
 def test_a_ranking_of_one_nameless_row_has_figures_only(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    display(quiet=True).ranking("t", {}, {"mean": ["0.5"]})
+    display(quiet=True).show_leaderboard("t", {}, {"mean": ["0.5"]})
     assert rows_of(capsys.readouterr().out) == [["t"], ["mean"], ["0.5"]]
 
 
@@ -548,19 +548,25 @@ LONG = "outputs/2026-11-22/07-42-16.793593-train/" + "a-folder-of-a-long-name/" 
 def show_everything(shown: Display) -> None:
     """Show what tasks show, with what is long in it, but nothing that is to be copied."""
     settings = {f"parameter_{number}": "x" * 30 for number in range(6)}
-    shown.header("tagifai train", {"model": ("sgd", settings), "space": ("choice " * 30, {})})
-    shown.fact("Data", "897 rows, 4 classes (" + "natural-language-processing 354, " * 5)
-    shown.note("a doubt that takes more words than there are columns, " * 3)
-    shown.result("a result that takes more words than there are columns, " * 3)
-    with shown.epochs(2, 10) as show:
-        show.rows(5)
+    shown.show_header("tagifai train", {"model": ("sgd", settings), "space": ("choice " * 30, {})})
+    shown.show_fact("Data", "897 rows, 4 classes (" + "natural-language-processing 354, " * 5)
+    shown.show_note("a doubt that takes more words than there are columns, " * 3)
+    shown.show_result("a result that takes more words than there are columns, " * 3)
+    with shown.show_epoch_progress(2, 10) as show:
+        show.update_rows(5)
         show(0, 1.0, 2.0)
     scored = performance(short_text=scores(0.125, 3))
     scored["class"]["natural-language-processing"] = scores(0.5, 6)
-    shown.scores("Run 5e044bce476b4541b43b707f6b3eb4bf: test at threshold 0.5084, refitted", scored)
-    shown.table("Best", ["trial", "val_f1", "parameters"], [["1", "0.5", "model.alpha=1, " * 10]])
-    shown.table("What differs", ["recorded", "now", ""], [["a" * 36, "b" * 36, "metric val_f1"]])
-    shown.ranking("Rank", NAMES, FIGURES, optional=("size",))
+    shown.show_scores(
+        "Run 5e044bce476b4541b43b707f6b3eb4bf: test at threshold 0.5084, refitted", scored
+    )
+    shown.show_table(
+        "Best", ["trial", "val_f1", "parameters"], [["1", "0.5", "model.alpha=1, " * 10]]
+    )
+    shown.show_table(
+        "What differs", ["recorded", "now", ""], [["a" * 36, "b" * 36, "metric val_f1"]]
+    )
+    shown.show_leaderboard("Rank", NAMES, FIGURES, optional=("size",))
 
 
 @pytest.mark.parametrize("columns", WIDTHS)
@@ -589,19 +595,19 @@ def test_what_is_to_be_copied_is_in_one_piece(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    display().whole("Predict", f"python run.py task=predict {LONG}")
+    display().show_copyable("Predict", f"python run.py task=predict {LONG}")
     lines = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()).splitlines()
     # One that does not fit beside its name begins where the line does.
     assert lines == ["Predict:", f"python run.py task=predict {LONG}"]
 
 
 def test_what_is_to_be_copied_is_beside_its_name_where_it_fits(terminal: Terminal) -> None:
-    display().whole("Report", "report.html")
+    display().show_copyable("Report", "report.html")
     assert seen(terminal) == ["Report:        report.html"]
 
 
 def test_a_line_that_is_folded_goes_on_below_its_beginning(terminal: Terminal) -> None:
-    display().fact("Data", "word " * 12)
+    display().show_fact("Data", "word " * 12)
     assert seen(terminal) == [
         "Data:          word word word word word word word word word",
         "               word word word",
@@ -612,7 +618,7 @@ def test_a_header_ends_where_the_terminal_does_and_what_was_asked_for_comes_firs
     terminal: Terminal,
 ) -> None:
     settings = {"loss": "log_loss", "penalty": "l2", "alpha": 0.5, "eta0": 0.1, "shuffle": True}
-    display().header("t", {"model": ("sgd", settings)}, ["model.alpha", "model", "other.loss"])
+    display().show_header("t", {"model": ("sgd", settings)}, ["model.alpha", "model", "other.loss"])
     assert seen(terminal)[1] == "model          sgd           alpha=0.5 · loss=log_loss, pen…"
 
 
@@ -620,9 +626,9 @@ def test_away_from_a_terminal_a_header_and_a_fact_are_whole(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     shown = display()
-    shown.header("t", {"model": ("sgd", {"a": "x" * 60, "b": "y" * 60})})
-    shown.fact("Data", "word " * 40)
-    shown.whole("Report", LONG)
+    shown.show_header("t", {"model": ("sgd", {"a": "x" * 60, "b": "y" * 60})})
+    shown.show_fact("Data", "word " * 40)
+    shown.show_copyable("Report", LONG)
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].endswith("y" * 60)
     assert lines[2] == "Data:          " + "word " * 40
@@ -639,7 +645,7 @@ def test_a_terminal_without_colours_gets_lines_without_control_characters(
     monkeypatch.setenv(name, value)
     shown = display()
     show_everything(shown)
-    with shown.waiting("Loading"), shown.steps("Figure", 2) as tell:
+    with shown.show_spinner("Loading"), shown.show_step_progress("Figure", 2) as tell:
         tell(1, "losses")
     assert not shown.live
     assert [c for c in terminal.getvalue() if ord(c) < 32 and c != "\n"] == []
@@ -656,26 +662,26 @@ def test_an_empty_no_color_is_none(terminal: Terminal, monkeypatch: pytest.Monke
 
 def test_of_progress_nothing_is_left_but_how_the_training_ended(terminal: Terminal) -> None:
     shown = display()
-    with shown.waiting("Loading"), shown.rows("Reading") as told:
+    with shown.show_spinner("Loading"), shown.show_row_progress("Reading") as told:
         told(5, 10)
-    with shown.epochs(3) as show:
+    with shown.show_epoch_progress(3) as show:
         show(0, 1.0, 2.0)
         show(1, 0.5, 1.5)
-    with shown.steps("Figure", 2) as tell, shown.trials(2) as state_is:
+    with shown.show_step_progress("Figure", 2) as tell, shown.show_trial_progress(2) as state_is:
         tell(2, "losses")
         state_is(state("Trial 0 done", done=1))
     assert seen(terminal) == ["Epochs:        2 of 3, train loss 0.50000, val 1.50000"]
 
 
 def interrupted_in_an_epoch(shown: Display) -> None:
-    with shown.epochs(3) as show:
+    with shown.show_epoch_progress(3) as show:
         show(0, 1.0, 2.0)
         shown._console.file.write("^C")  # as the terminal does
         raise KeyboardInterrupt
 
 
 def interrupted_in_a_row(shown: Display) -> None:
-    with shown.rows("Reading") as told:
+    with shown.show_row_progress("Reading") as told:
         told(5)
         raise KeyboardInterrupt
 
@@ -690,7 +696,7 @@ def test_of_what_is_interrupted_nothing_is_left(
 
 
 def test_before_the_first_epoch_the_bar_says_what_is_done(terminal: Terminal) -> None:
-    with display().epochs(3):
+    with display().show_epoch_progress(3):
         pass
     assert "vectorizing" in terminal.getvalue()
     assert seen(terminal) == [""]

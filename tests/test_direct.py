@@ -20,7 +20,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import murmurhash3_32
 
 from tagifai import artifacts, direct, features, hashes, states
-from tagifai.probabilities import outputs
+from tagifai.probabilities import compute_outputs
 from tagifai.tagger import Tagger
 from tests.conftest import DOCUMENTS
 
@@ -83,15 +83,15 @@ MODELS: dict[str, Any] = {
 
 def there(vectorizer: Any, model: Any) -> tuple[Any, Any]:
     """Return both as they are computed directly."""
-    found = direct.pair(states.taken_apart(vectorizer), states.taken_apart(model))
+    found = direct.pair(states.extract(vectorizer), states.extract(model))
     assert found is not None
     return found
 
 
 def assert_equal(vectorizer: Any, model: Any, texts: list[str]) -> None:
-    expected = outputs(model, vectorizer.transform(texts))
+    expected = compute_outputs(model, vectorizer.transform(texts))
     own, scorer = there(vectorizer, model)
-    found = outputs(scorer, own.transform(texts))
+    found = compute_outputs(scorer, own.transform(texts))
     assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
     assert found.tobytes() == expected.tobytes()
     assert hasattr(scorer, "predict_proba") == hasattr(model, "predict_proba")
@@ -129,7 +129,7 @@ def fitted_pairs() -> list[tuple[Any, Any]]:
 
 @given(st.binary(max_size=40))
 def test_the_hash_is_that_of_scikit_learn(data: bytes) -> None:
-    assert hashes.of_strings([data]).tolist() == [murmurhash3_32(data)]
+    assert hashes.hash_strings([data]).tolist() == [murmurhash3_32(data)]
 
 
 @pytest.mark.parametrize(("weights", "expected"), [(1e3, [1.0, 0.0, 0.0]), (0.0, [1 / 3] * 3)])
@@ -160,19 +160,19 @@ NOT_DIRECT: dict[str, tuple[Any, Any]] = {
 def test_what_would_not_be_exact_is_left_to_scikit_learn(name: str) -> None:
     words, model = NOT_DIRECT[name]
     model.fit(words.fit_transform(TEXTS), Y)
-    assert direct.pair(states.taken_apart(words), states.taken_apart(model)) is None
+    assert direct.pair(states.extract(words), states.extract(model)) is None
 
 
 def test_another_processor_is_left_to_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     words, model = fitted_pairs()[0]
     monkeypatch.setattr(direct, "EXACT", False)
-    assert direct.pair(states.taken_apart(words), states.taken_apart(model)) is None
+    assert direct.pair(states.extract(words), states.extract(model)) is None
 
 
 def test_parts_that_do_not_belong_together_are_refused() -> None:
     (words, _), (_, model) = fitted_pairs()[:2]
     with pytest.raises(ValueError, match=r"SGDClassifier has \d+ features of \d+"):
-        direct.pair(states.taken_apart(words), states.taken_apart(model))
+        direct.pair(states.extract(words), states.extract(model))
 
 
 def test_few_texts_are_predicted_without_the_libraries_that_fitted(

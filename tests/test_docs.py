@@ -12,8 +12,8 @@ from typing import get_type_hints
 
 import pytest
 
-from tagifai.schema import NODES, Config
-from tagifai.sweeper import SearchConf
+from tagifai.schema import SCHEMA_CLASSES, Config
+from tagifai.sweeper import SearchSweeperConfig
 from tests import option_pages
 from tests.app import ROOT, environment
 from tests.conftest import Compose
@@ -82,7 +82,7 @@ def test_pages_of_tasks_and_groups_are_those_that_the_code_makes() -> None:
 
 def test_every_parameter_says_what_it_means() -> None:
     others = {get_type_hints(Config)[name] for name in WITHOUT_GROUP}
-    assert undocumented({*NODES.values(), *others, SearchConf} - {Config}) == []
+    assert undocumented({*SCHEMA_CLASSES.values(), *others, SearchSweeperConfig} - {Config}) == []
 
 
 def test_every_task_has_examples_that_compose(composed: Compose) -> None:

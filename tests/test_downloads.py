@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tagifai.downloads import download
+from tagifai.downloads import fetch
 from tagifai.errors import DataError
 from tests.conftest import Site
 
@@ -34,7 +34,7 @@ def cache(tmp_path: Path) -> Path:
 
 
 def get(url: str, expected: str | None, cache: Path, *, progress: bool = False) -> bytes:
-    path = download("data.tags", "data.tags_sha256", url, expected, cache, progress)
+    path = fetch("data.tags", "data.tags_sha256", url, expected, cache, progress)
     assert path.parent == cache
     return path.read_bytes()
 

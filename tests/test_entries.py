@@ -12,7 +12,7 @@ from tagifai import entries
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), unique=True, max_size=5))
 def test_any_names_of_classes_make_as_many_metrics_that_mlflow_takes(names: list[str]) -> None:
     metrics = [f"val_class/{name}/f1" for name in names]
-    accepted = entries.names(metrics)
+    accepted = entries.sanitize_names(metrics)
     assert list(accepted) == metrics
     assert len(set(accepted.values())) == len(names)
     for name in accepted.values():
@@ -35,9 +35,9 @@ def test_names_that_mlflow_takes_are_kept_and_others_get_a_digest() -> None:
         "x" * 250: "x" * 250,
         long: f"{'x' * 241}-{digest(long)}",
     }
-    assert entries.names(expected) == expected
+    assert entries.sanitize_names(expected) == expected
 
 
 def test_items_are_given_in_lists_of_at_most_so_many() -> None:
-    assert list(entries.batches([1, 2, 3], 2)) == [[1, 2], [3]]
-    assert list(entries.batches([], 2)) == []
+    assert list(entries.split([1, 2, 3], 2)) == [[1, 2], [3]]
+    assert list(entries.split([], 2)) == []

@@ -13,7 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagifai.files import creating, replacing, replacing_folder, sha256, to_json, write_json
+from tagifai.files import (
+    compute_sha256,
+    create_atomically,
+    format_json,
+    replace_atomically,
+    replace_folder_atomically,
+    write_json,
+)
 
 
 @contextmanager
@@ -39,7 +46,7 @@ def fail_after(_done: object, error: type[BaseException]) -> None:
 
 def test_a_file_takes_its_place_when_the_block_ends_and_its_folder_is_made(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "file.txt"
-    with replacing(path) as file:
+    with replace_atomically(path) as file:
         file.write("new")
         assert not path.exists()
     assert path.read_text() == "new"
@@ -49,7 +56,7 @@ def test_a_file_takes_its_place_when_the_block_ends_and_its_folder_is_made(tmp_p
 def test_until_the_block_ends_a_reader_sees_the_old_content(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("old")
-    with replacing(path) as file:
+    with replace_atomically(path) as file:
         file.write("new")
         file.flush()
         assert path.read_text() == "old"
@@ -62,21 +69,21 @@ def test_a_failing_block_leaves_the_old_file_and_no_other(
 ) -> None:
     path = tmp_path / "file.txt"
     path.write_text("old")
-    with pytest.raises(error), replacing(path) as file:
+    with pytest.raises(error), replace_atomically(path) as file:
         fail_after(file.write("new"), error)
     assert path.read_text() == "old"
     assert names(tmp_path) == ["file.txt"]
 
 
 def test_text_that_cannot_be_encoded_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(UnicodeEncodeError), replacing(tmp_path / "file.txt") as file:
+    with pytest.raises(UnicodeEncodeError), replace_atomically(tmp_path / "file.txt") as file:
         file.write("\ud800")
     assert names(tmp_path) == []
 
 
 def test_a_target_that_cannot_be_replaced_leaves_no_temporary_file(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
-    with pytest.raises(IsADirectoryError), replacing(tmp_path / "taken") as file:
+    with pytest.raises(IsADirectoryError), replace_atomically(tmp_path / "taken") as file:
         file.write("new")
     assert names(tmp_path) == ["taken"]
 
@@ -88,7 +95,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "file.txt"
     path.write_text("old")
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"), replacing(path) as file:
+    with pytest.raises(OSError, match="No space left"), replace_atomically(path) as file:
         file.write("new")
     assert path.read_text() == "old"
     assert names(tmp_path) == ["file.txt"]
@@ -96,7 +103,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_line_ends_and_characters_are_written_as_they_are(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
-    with replacing(path) as file:
+    with replace_atomically(path) as file:
         file.write("é\r\nb\n")
     assert path.read_bytes() == b"\xc3\xa9\r\nb\n"
 
@@ -107,9 +114,9 @@ def test_files_and_folders_have_the_modes_that_the_umask_gives(
     tmp_path: Path, mask: int, file_mode: int, folder_mode: int
 ) -> None:
     with umask(mask):
-        with replacing(tmp_path / "file") as file:
+        with replace_atomically(tmp_path / "file") as file:
             file.write("")
-        with replacing_folder(tmp_path / "folder"):
+        with replace_folder_atomically(tmp_path / "folder"):
             pass
         assert os.umask(mask) == mask
     assert mode(tmp_path / "file") == file_mode
@@ -119,7 +126,7 @@ def test_files_and_folders_have_the_modes_that_the_umask_gives(
 def test_a_folder_takes_the_place_of_the_old_one_as_a_whole(tmp_path: Path) -> None:
     path = tmp_path / "sub" / "folder"
     for content in ("first", "second"):
-        with replacing_folder(path) as folder:
+        with replace_folder_atomically(path) as folder:
             (folder / content).write_text(content)
             assert folder != path
         assert names(path) == [content]
@@ -133,7 +140,7 @@ def test_a_failing_block_leaves_the_old_folder_and_no_other(
     path = tmp_path / "folder"
     path.mkdir()
     (path / "old").touch()
-    with pytest.raises(error), replacing_folder(path) as folder:
+    with pytest.raises(error), replace_folder_atomically(path) as folder:
         fail_after((folder / "new").write_text(""), error)
     assert names(path) == ["old"]
     assert names(tmp_path) == ["folder"]
@@ -143,7 +150,7 @@ def test_until_the_block_ends_a_reader_sees_the_old_folder(tmp_path: Path) -> No
     path = tmp_path / "folder"
     path.mkdir()
     (path / "old").touch()
-    with replacing_folder(path) as folder:
+    with replace_folder_atomically(path) as folder:
         (folder / "new").touch()
         assert names(path) == ["old"]
     assert names(path) == ["new"]
@@ -170,7 +177,7 @@ def test_a_folder_that_cannot_take_its_place_leaves_the_old_one_there(
 
     for how in ("rename", "replace"):
         monkeypatch.setattr(Path, how, failing(getattr(Path, how)))
-    with pytest.raises(error), replacing_folder(path) as folder:
+    with pytest.raises(error), replace_folder_atomically(path) as folder:
         (folder / "new").touch()
     assert names(tmp_path) == ["folder"]
     assert names(path) == ["old"]
@@ -203,7 +210,7 @@ JSON = st.recursive(
 @settings(max_examples=50)
 @given(JSON | st.text())
 def test_json_is_read_back_equal(content: object) -> None:
-    assert json.loads(to_json(content)) == content
+    assert json.loads(format_json(content)) == content
 
 
 @pytest.mark.parametrize(
@@ -216,19 +223,19 @@ def test_json_is_read_back_equal(content: object) -> None:
 def test_the_sum_is_the_published_one(tmp_path: Path, content: bytes, digest: str) -> None:
     path = tmp_path / "file"
     path.write_bytes(content)
-    assert sha256(path) == digest
+    assert compute_sha256(path) == digest
 
 
 def test_the_sum_of_a_file_of_several_blocks_is_that_of_its_bytes(tmp_path: Path) -> None:
     content = bytes(range(256)) * 4096
     path = tmp_path / "file"
     path.write_bytes(content)
-    assert sha256(path) == hashlib.sha256(content).hexdigest()
+    assert compute_sha256(path) == hashlib.sha256(content).hexdigest()
 
 
 def test_a_new_file_is_there_when_the_block_ends_and_its_folder_is_made(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "file"
-    with umask(0o027), creating(path) as file:
+    with umask(0o027), create_atomically(path) as file:
         file.write(b"\x00new")
         assert not path.exists()
     assert path.read_bytes() == b"\x00new"
@@ -238,7 +245,7 @@ def test_a_new_file_is_there_when_the_block_ends_and_its_folder_is_made(tmp_path
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_a_block_that_fails_makes_no_new_file(tmp_path: Path, error: type[BaseException]) -> None:
-    with pytest.raises(error), creating(tmp_path / "file") as file:
+    with pytest.raises(error), create_atomically(tmp_path / "file") as file:
         fail_after(file.write(b"half"), error)
     assert names(tmp_path) == []
 
@@ -247,9 +254,9 @@ def test_a_new_file_takes_the_place_of_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("old")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for name in ("file", "link"):
-        with pytest.raises(FileExistsError), creating(tmp_path / name):
+        with pytest.raises(FileExistsError), create_atomically(tmp_path / name):
             pytest.fail("it was begun")
-    with pytest.raises(FileExistsError), creating(tmp_path / "late"):
+    with pytest.raises(FileExistsError), create_atomically(tmp_path / "late"):
         (tmp_path / "late").write_text("other")
     assert (tmp_path / "file").read_text() == "old"
     assert (tmp_path / "late").read_text() == "other"

@@ -10,7 +10,7 @@ import pytest
 
 from tagifai import folders
 from tagifai.errors import UserError
-from tagifai.leftovers import CACHE, FOLDER, PARTIAL, Item
+from tagifai.leftovers import CACHE, FOLDER, PARTIAL, DiskEntry
 
 
 def put(path: Path, content: str = "12345", *, days: float = 0.0) -> Path:
@@ -22,7 +22,7 @@ def put(path: Path, content: str = "12345", *, days: float = 0.0) -> Path:
     return path
 
 
-def names(found: list[Item]) -> list[str]:
+def names(found: list[DiskEntry]) -> list[str]:
     return [item.name for item in found]
 
 
@@ -35,10 +35,10 @@ def test_a_folder_is_as_large_as_its_files_and_as_old_as_the_latest_change(tmp_p
     for path in (tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "one"):
         os.utime(path, (100, 100))
     os.utime(two, (900, 200))
-    assert folders.measured(FOLDER, tmp_path, tmp_path / "a") == Item("a", 8, 200.0)
-    assert folders.measured(CACHE, tmp_path, tmp_path / "a") == Item("a", 8, 900.0)
+    assert folders.measure(FOLDER, tmp_path, tmp_path / "a") == DiskEntry("a", 8, 200.0)
+    assert folders.measure(CACHE, tmp_path, tmp_path / "a") == DiskEntry("a", 8, 900.0)
     # Written just now, whatever its times say.
-    assert folders.measured(PARTIAL, tmp_path, tmp_path / "a").changed > time.time() - 60
+    assert folders.measure(PARTIAL, tmp_path, tmp_path / "a").changed > time.time() - 60
 
 
 def test_what_is_behind_a_link_counts_nothing(tmp_path: Path) -> None:
@@ -47,11 +47,11 @@ def test_what_is_behind_a_link_counts_nothing(tmp_path: Path) -> None:
     (tmp_path / "a" / "link").symlink_to(tmp_path / "outside")
     (tmp_path / "b").symlink_to(tmp_path / "outside")
     for name in "ab":
-        assert folders.measured(FOLDER, tmp_path, tmp_path / name).bytes < 200
+        assert folders.measure(FOLDER, tmp_path, tmp_path / name).bytes < 200
 
 
 def test_what_is_gone_is_of_no_size_and_no_age(tmp_path: Path) -> None:
-    assert folders.measured(FOLDER, tmp_path, tmp_path / "a") == Item("a", 0, 0.0)
+    assert folders.measure(FOLDER, tmp_path, tmp_path / "a") == DiskEntry("a", 0, 0.0)
 
 
 # --- output folders ----------------------------------------------------------------------------
@@ -73,12 +73,12 @@ def test_only_hydra_s_run_folders_are_found_among_the_outputs(tmp_path: Path) ->
         "mine/.07-42-16.793593-train.removed/.hydra/config.yaml",
     ):
         put(tmp_path / name)
-    assert names(folders.outputs(tmp_path)) == [
+    assert names(folders.list_outputs(tmp_path)) == [
         "2026-11-22/07-42-16.793593-train",
         "2026-11-22/07-43-00.000000-multirun",
         "2026-11-23/08-00-00.000000-quick",
     ]
-    assert names(folders.half_removed(FOLDER, tmp_path)) == [
+    assert names(folders.list_half_removed(FOLDER, tmp_path)) == [
         "2026-11-22/.07-42-16.793593-train.removed"
     ]
 
@@ -90,8 +90,8 @@ def test_links_are_no_output_folders(tmp_path: Path) -> None:
     (outputs / "2026-11-21").symlink_to(tmp_path / "elsewhere")
     target = tmp_path / "elsewhere" / "07-42-16.793593-train"
     (outputs / "2026-11-22" / "07-42-16.793593-train").symlink_to(target)
-    assert folders.outputs(outputs) == []
-    assert folders.outputs(tmp_path / "nowhere") == []
+    assert folders.list_outputs(outputs) == []
+    assert folders.list_outputs(tmp_path / "nowhere") == []
 
 
 def test_empty_days_before_today_are_removed(tmp_path: Path) -> None:
@@ -110,10 +110,10 @@ def test_the_entries_of_caches_are_found_one_by_one(tmp_path: Path) -> None:
     for name in ("downloads/a", "downloads/b", "models/x/part", "single", "downloads/.a.removed"):
         put(tmp_path / "cache" / name)
     (tmp_path / "cache" / "link").symlink_to(tmp_path)
-    assert names(folders.caches(tmp_path)) == [
+    assert names(folders.list_caches(tmp_path)) == [
         *("cache/single", "cache/downloads/a", "cache/downloads/b", "cache/models/x"),
     ]
-    assert folders.caches(tmp_path / "nowhere") == []
+    assert folders.list_caches(tmp_path / "nowhere") == []
 
 
 def test_what_interrupted_writes_left_is_found_and_nothing_else(tmp_path: Path) -> None:
@@ -136,16 +136,18 @@ def test_what_interrupted_writes_left_is_found_and_nothing_else(tmp_path: Path) 
         put(tmp_path / name)
     for run in ("abc", "def"):
         put(tmp_path / "artifacts" / run / "artifacts" / "bundle" / "manifest.json")
-    assert set(names(folders.unfinished(tmp_path))) == left
-    assert folders.half_removed(PARTIAL, tmp_path) == []
+    assert set(names(folders.list_unfinished(tmp_path))) == left
+    assert folders.list_half_removed(PARTIAL, tmp_path) == []
 
 
 def test_a_bundle_that_was_moved_aside_stays_where_it_is_the_only_copy(tmp_path: Path) -> None:
     folder = tmp_path / "artifacts" / "abc" / "artifacts"
     put(folder / ".bundle.abcd1234.old" / "manifest.json")
-    assert folders.unfinished(tmp_path) == []
+    assert folders.list_unfinished(tmp_path) == []
     put(folder / "bundle" / "manifest.json")
-    assert names(folders.unfinished(tmp_path)) == ["artifacts/abc/artifacts/.bundle.abcd1234.old"]
+    assert names(folders.list_unfinished(tmp_path)) == [
+        "artifacts/abc/artifacts/.bundle.abcd1234.old"
+    ]
 
 
 def test_bundles_are_folders_that_no_link_leads_to(tmp_path: Path) -> None:
@@ -156,7 +158,7 @@ def test_bundles_are_folders_that_no_link_leads_to(tmp_path: Path) -> None:
     inner = tmp_path / "artifacts" / "inner"
     inner.mkdir()
     (inner / "artifacts").symlink_to(tmp_path / "artifacts" / "abc" / "artifacts")
-    assert folders.bundles(tmp_path) == ["abc"]
+    assert folders.list_bundles(tmp_path) == ["abc"]
 
 
 # --- removing ----------------------------------------------------------------------------------
@@ -212,7 +214,7 @@ def test_a_removal_that_is_cut_off_is_gone_by_its_name_and_finished_by_the_next(
         patch.setattr(shutil, "rmtree", interrupted)
         with pytest.raises(KeyboardInterrupt):
             folders.remove(tmp_path, folder)
-    (rest,) = folders.half_removed(PARTIAL, tmp_path)
+    (rest,) = folders.list_half_removed(PARTIAL, tmp_path)
     assert rest.name == "artifacts/.abc.removed"
     # The same name again, before the rest is gone.
     put(folder / "file")

@@ -54,7 +54,7 @@ def file(tmp_path: Path) -> Path:
     ],
 )
 def test_a_name_says_the_format(name: str, kind: str | None) -> None:
-    assert formats.of_name(name) == kind
+    assert formats.infer_from_name(name) == kind
 
 
 @pytest.mark.parametrize("kind", FILES)
@@ -173,7 +173,7 @@ def test_a_gzip_file_that_was_cut_off_is_said(file: Path) -> None:
 
 def cut(path: Path, kind: str, rows: int | None, *columns: str) -> list[list[tuple[str, ...]]]:
     named = f"data.path: {path}"
-    found = formats.pieces(path, kind, columns or ("text", "stars"), rows=rows, named=named)
+    found = formats.read_chunks(path, kind, columns or ("text", "stars"), rows=rows, named=named)
     return [list(piece.itertuples(index=False, name=None)) for piece in found]
 
 
@@ -205,7 +205,7 @@ def test_a_byte_that_is_of_another_encoding_is_found_far_into_the_file(file: Pat
 
 def test_what_comes_before_a_broken_line_is_there(file: Path) -> None:
     file.write_text("text,stars\n" + "a,1\n" * 5 + "a,b,1\n")
-    found = formats.pieces(file, "csv", ["text"], rows=2, named="x")
+    found = formats.read_chunks(file, "csv", ["text"], rows=2, named="x")
     assert next(found)["text"].tolist() == ["a", "a"]
     with pytest.raises(DataError, match="line 7 has 3 fields"):
         list(found)

@@ -49,7 +49,7 @@ def test_on_a_terminal_an_error_has_a_bar_beside_it(monkeypatch: pytest.MonkeyPa
     assert text.startswith("\x1b[31m")
 
 
-@pytest.mark.parametrize("argument", frames.PLAIN)
+@pytest.mark.parametrize("argument", frames.PLAIN_OVERRIDES)
 def test_plain_lines_are_plain_on_a_terminal_too(
     monkeypatch: pytest.MonkeyPatch, argument: str
 ) -> None:
@@ -98,13 +98,13 @@ def test_what_a_terminal_takes_for_a_command_is_written_out(
 def test_what_went_wrong_comes_first_and_the_way_out_on_lines_of_its_own(
     message: str, lines: list[str]
 ) -> None:
-    assert seen(frames.frame(message, 60)) == ["┃ Error", *(f"┃ {line}" for line in lines)]
+    assert seen(frames.format_message(message, 60)) == ["┃ Error", *(f"┃ {line}" for line in lines)]
 
 
 @pytest.mark.parametrize("columns", [20, 60, 80, 140])
 def test_a_long_message_is_folded_between_words_within_the_width(columns: int) -> None:
     message = "something that is wrong " * 20
-    lines = seen(frames.frame(message, columns))
+    lines = seen(frames.format_message(message, columns))
     assert max(map(len, lines)) <= columns
     words = " ".join(line.removeprefix("┃ ") for line in lines[1:])
     assert words == message.strip()
@@ -112,7 +112,7 @@ def test_a_long_message_is_folded_between_words_within_the_width(columns: int) -
 
 def test_a_path_is_in_one_piece() -> None:
     path = "/home/me/" + "a-folder/" * 12
-    assert f"┃ {path}" in seen(frames.frame(f"There is no file {path} here", 60))
+    assert f"┃ {path}" in seen(frames.format_message(f"There is no file {path} here", 60))
 
 
 def test_an_error_needs_no_large_library() -> None:

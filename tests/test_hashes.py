@@ -13,7 +13,7 @@ from tagifai.characters import Units
 @given(st.binary(min_size=1, max_size=13))
 def test_a_byte_string_has_the_hash_that_scikit_learn_has(data: bytes) -> None:
     blocks = hashes._blocks(np.frombuffer(data, np.uint8))
-    found = hashes.murmur(blocks, np.array([0]), len(data))
+    found = hashes.hash_blocks(blocks, np.array([0]), len(data))
     assert int(found[0]) == murmurhash3_32(data, positive=True)
 
 
@@ -21,7 +21,7 @@ def test_the_lowest_hash_has_the_column_that_scikit_learn_gives_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lowest = np.array([2**31], np.uint32)
-    monkeypatch.setattr(hashes, "murmur", lambda *_: lowest)
-    units = Units.of(["a"], by_words=False)
-    texts, columns, signs = hashes.columns(units, range(1, 2), 10)
+    monkeypatch.setattr(hashes, "hash_blocks", lambda *_: lowest)
+    units = Units.from_texts(["a"], by_words=False)
+    texts, columns, signs = hashes.hash_ngrams(units, range(1, 2), 10)
     assert (texts.tolist(), columns.tolist(), signs.tolist()) == ([0], [(2**31 - 1 - 9) % 10], [-1])

@@ -7,23 +7,23 @@ import numpy as np
 import pytest
 
 from tagifai.errors import DataError
-from tagifai.holdout import Group, Holdout, chosen
+from tagifai.holdout import Group, Holdout, choose_holdout
 from tagifai.labels import LabelEncoder
-from tagifai.schema import Split
+from tagifai.schema import SplitConfig
 
 ENCODER = LabelEncoder(("a", "b"))
 
 
 def choose(counts: Mapping[Group, int], most: int = 1000, seed: int = 1) -> Holdout:
-    return chosen(counts, ENCODER, Split(), most, np.random.RandomState(seed))
+    return choose_holdout(counts, ENCODER, SplitConfig(), most, np.random.RandomState(seed))
 
 
 def roles(held: Holdout, parts: Sequence[str], y: Sequence[int], size: int) -> list[str]:
     """Return the roles of rows that come so many at a time."""
-    seen, found = held.nothing_seen(), []
+    seen, found = held.make_seen_counts(), []
     for first in range(0, len(y), size):
         piece = slice(first, first + size)
-        found += held.find(parts[piece], np.array(y[piece]), seen).tolist()
+        found += held.assign_roles(parts[piece], np.array(y[piece]), seen).tolist()
     return found
 
 
@@ -37,7 +37,7 @@ def test_each_class_has_its_share_in_each_part_rounded_down_and_one_row_at_least
     found = roles(held, ["train"] * 45, y, 7)
     assert of_class(found, y, 0) == {"val": 6, "test": 6, "train": 28}
     assert of_class(found, y, 1) == {"val": 1, "test": 1, "train": 3}
-    assert (held.trained, held.totals) == ((28, 3), (40, 5))
+    assert (held.train_counts, held.total_counts) == ((28, 3), (40, 5))
 
 
 def test_a_part_has_no_more_rows_than_it_may_and_the_others_train() -> None:
@@ -46,7 +46,7 @@ def test_a_part_has_no_more_rows_than_it_may_and_the_others_train() -> None:
     found = roles(held, ["train"] * 5000, y, 512)
     assert of_class(found, y, 0) == {"val": 40, "test": 40, "train": 40, "": 3880}
     assert of_class(found, y, 1) == {"val": 10, "test": 10, "train": 10, "": 970}
-    assert held.trained == (3920, 980)
+    assert held.train_counts == (3920, 980)
 
 
 @pytest.mark.parametrize("size", [1, 3, 100])
@@ -72,7 +72,7 @@ def test_parts_that_the_data_say_are_kept_and_sampled_and_the_missing_one_is_cut
     assert Counter(found[:40]) == {"val": 6, "train": 12, "": 22}
     assert of_class(found[40:], y[40:], 0) == {"test": 9, "": 21}
     assert of_class(found[40:], y[40:], 1) == {"test": 3, "": 7}
-    assert held.trained == (17, 17)
+    assert held.train_counts == (17, 17)
 
 
 def test_a_class_that_is_too_small_is_refused_with_the_counts() -> None:

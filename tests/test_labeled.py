@@ -8,20 +8,20 @@ import pytest
 
 from tagifai import labeled
 from tagifai.errors import DataError
-from tagifai.schema import Table
+from tagifai.schema import TableConfig
 
 CONTENT = "key,title,body,stars,part\na,One,first,5,train\nb,Two,second,1,Dev\nc,Three,,5,test\n"
 
 
-def rows(folder: Path, contents: dict[str, str], **settings: Any) -> labeled.Rows:
+def rows(folder: Path, contents: dict[str, str], **settings: Any) -> labeled.LabeledRows:
     """Return the rows of files with these contents, by the setting that names them."""
     paths = {}
     for key, content in contents.items():
         paths[key] = folder / f"{key}.csv"
         paths[key].write_text(content)
     named: dict[str, Any] = {key: str(path) for key, path in paths.items()}
-    source = Table(**named, **{"text": ["title", "body"], "label": "stars", **settings})
-    return labeled.rows(source, {key: (path.name, path) for key, path in paths.items()})
+    source = TableConfig(**named, **{"text": ["title", "body"], "label": "stars", **settings})
+    return labeled.read_rows(source, {key: (path.name, path) for key, path in paths.items()})
 
 
 def table(folder: Path, content: str = CONTENT, **settings: Any) -> pd.DataFrame:
@@ -53,7 +53,7 @@ def test_files_of_parts_follow_one_another(tmp_path: Path) -> None:
     found = rows(tmp_path, {"path": CONTENT, "test_path": other})
     assert found.table["split"].tolist() == ["train", "train", "train", "test"]
     assert found.table["id"].tolist() == ["1", "2", "3", "4"]
-    assert found.rows == {"path": 3, "test_path": 1}
+    assert found.rows_read == {"path": 3, "test_path": 1}
 
 
 def test_rows_without_a_label_are_refused_with_their_numbers_or_left_out(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_name_that_says_no_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "reviews"
     path.write_text(CONTENT)
     with pytest.raises(DataError, match=r"Set .* to csv, tsv, jsonl or parquet"):
-        labeled.rows(Table(path=str(path)), {"path": (str(path), path)})
+        labeled.read_rows(TableConfig(path=str(path)), {"path": (str(path), path)})
 
 
 def test_of_many_rows_the_first_are_shown(tmp_path: Path) -> None:
@@ -111,8 +111,10 @@ def pieces(folder: Path, contents: dict[str, str], size: int, **settings: Any) -
     for key, content in contents.items():
         paths[key].write_text(content)
     named: dict[str, Any] = {key: str(path) for key, path in paths.items()}
-    source = Table(**named, **{"text": ["title", "body"], "label": "stars", **settings})
-    found = labeled.pieces(source, {key: (path.name, path) for key, path in paths.items()}, size)
+    source = TableConfig(**named, **{"text": ["title", "body"], "label": "stars", **settings})
+    found = labeled.read_chunks(
+        source, {key: (path.name, path) for key, path in paths.items()}, size
+    )
     return pd.concat([piece.table for piece in found], ignore_index=True)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagifai.errors import DataError
-from tagifai.labels import LabelEncoder, apply_policy, to_known
+from tagifai.labels import LabelEncoder, assign_labels, replace_unknown
 
 quick = settings(max_examples=50)
 
@@ -19,7 +19,7 @@ tags = st.sampled_from(["cv", "mlops", "nlp", "other", "rl"])
 def renamed(
     names: list[str | None], accepted: tuple[str, ...] = (), min_freq: int = 1, other: str = "other"
 ) -> list[str]:
-    return apply_policy(pd.Series(names, dtype="str"), accepted, min_freq, other).tolist()
+    return assign_labels(pd.Series(names, dtype="str"), accepted, min_freq, other).tolist()
 
 
 # The policy
@@ -56,7 +56,7 @@ def test_no_tags_are_no_labels() -> None:
 
 def test_the_policy_keeps_the_index_and_leaves_its_input_alone() -> None:
     given_tags = pd.Series(["cv", "rl"], index=[7, 3], dtype="str")
-    labels = apply_policy(given_tags, ["cv"], 1, "other")
+    labels = assign_labels(given_tags, ["cv"], 1, "other")
     assert labels.index.tolist() == [7, 3]
     assert given_tags.tolist() == ["cv", "rl"]
 
@@ -150,5 +150,5 @@ def test_the_encoder_does_not_depend_on_the_order_of_the_labels(names: set[str])
 
 
 def test_labels_that_the_classes_do_not_have_become_the_rest_label() -> None:
-    assert to_known(["cv", "rl", "cv"], ("cv", "other"), "other") == ["cv", "other", "cv"]
-    assert to_known([], ("cv", "other"), "other") == []
+    assert replace_unknown(["cv", "rl", "cv"], ("cv", "other"), "other") == ["cv", "other", "cv"]
+    assert replace_unknown([], ("cv", "other"), "other") == []

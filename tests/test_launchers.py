@@ -171,7 +171,7 @@ def test_the_state_of_a_job_is_what_squeue_says_and_one_that_it_has_forgotten_ha
 ) -> None:
     add_command(commands, "sbatch", "exit 1")
     add_command(commands, "squeue", "printf '7|RUNNING\\n8|PENDING\\n9|CANCELLED\\n'")
-    launchers._watch_slurm()
+    launchers._use_squeue()
     watcher = slurm.SlurmJob.watcher
     for number in ("6", "7", "8", "9"):
         watcher.register_job(number)
@@ -186,7 +186,7 @@ def test_the_jobs_that_slurm_still_has_are_cancelled(commands: Path) -> None:
     add_command(commands, "sbatch", "exit 1")
     add_command(commands, "squeue", "printf '7|RUNNING\\n8|PENDING\\n'")
     add_command(commands, "scancel", f'echo "$@" > {commands}/cancelled')
-    launchers._watch_slurm()
+    launchers._use_squeue()
     for number in ("6", "7", "8"):
         slurm.SlurmJob.watcher.register_job(number)
     slurm.SlurmJob.watcher.update()
@@ -202,7 +202,7 @@ def test_slurm_is_refused_where_there_is_none(
     monkeypatch.setenv("PATH", str(commands))
 
     with pytest.raises(ConfigError, match="there is no sbatch here"):
-        launchers._watch_slurm()
+        launchers._use_squeue()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tests.frames import a_run, frame
 
 
 def names(*runs: dict[str, Any]) -> dict[str, list[str]]:
-    return leaderboards.names(frame(*runs), "f1").to_dict("list")  # type: ignore[return-value]
+    return leaderboards.find_varying_settings(frame(*runs), "f1").to_dict("list")  # type: ignore[return-value]
 
 
 # --- what the rows are called ------------------------------------------------------------------
@@ -63,8 +63,8 @@ def test_parameters_of_the_objective_matter_to_the_objective_only() -> None:
     runs = frame(
         a_run("a", params__objective__repeats="1"), a_run("b", params__objective__repeats="3")
     )
-    assert list(leaderboards.names(runs, "test_f1")) == []
-    assert list(leaderboards.names(runs, "objective")) == ["objective.repeats"]
+    assert list(leaderboards.find_varying_settings(runs, "test_f1")) == []
+    assert list(leaderboards.find_varying_settings(runs, "objective")) == ["objective.repeats"]
 
 
 def test_long_values_are_shortened_and_stay_different() -> None:
@@ -85,8 +85,8 @@ TWO_ROWS = (
 
 
 def test_runs_that_differ_in_their_seed_are_one_row_with_mean_and_deviation() -> None:
-    board = leaderboards.rank(frame(*TWO_ROWS), "f1")
-    assert board.names == ("model",)
+    board = leaderboards.build(frame(*TWO_ROWS), "f1")
+    assert board.setting_columns == ("model",)
     assert list(board.rows) == ["model", "n", "mean", "std", "seconds"]
     best, other = (board.rows.loc[f"model={name}"] for name in "ba")
     assert list(board.rows.index) == ["model=b", "model=a"]
@@ -98,23 +98,23 @@ def test_runs_that_differ_in_their_seed_are_one_row_with_mean_and_deviation() ->
 
 
 def test_the_lowest_mean_is_first_where_less_is_better_and_equal_ones_go_by_name() -> None:
-    assert leaderboards.rank(frame(*TWO_ROWS), "f1", maximize=False).rows.index[0] == "model=a"
+    assert leaderboards.build(frame(*TWO_ROWS), "f1", maximize=False).rows.index[0] == "model=a"
     equal = frame(a_run("1", 0.5, option="y"), a_run("2", 0.5, option="x"))
-    assert list(leaderboards.rank(equal, "f1").rows.index) == ["model=x", "model=y"]
+    assert list(leaderboards.build(equal, "f1").rows.index) == ["model=x", "model=y"]
 
 
 def test_the_same_run_again_counts_once_and_the_latest_counts() -> None:
     again = a_run("again", 0.8, seed=2, option="a", start=5)
-    board = leaderboards.rank(frame(again, *TWO_ROWS), "f1")
-    assert (board.rows.loc["model=a", "n"], board.repeats) == (2, 1)
+    board = leaderboards.build(frame(again, *TWO_ROWS), "f1")
+    assert (board.rows.loc["model=a", "n"], board.duplicates) == (2, 1)
     assert board.rows.loc["model=a", "mean"] == pytest.approx(0.65)
     unknown = frame(*(a_run(name, 0.5, seed=None) for name in "ab"))
-    assert leaderboards.rank(unknown, "f1").repeats == 0
+    assert leaderboards.build(unknown, "f1").duplicates == 0
 
 
 def test_runs_that_do_not_differ_are_one_row_of_all() -> None:
-    board = leaderboards.rank(frame(a_run("a", 0.5, seed=1), a_run("b", 0.7, seed=2)), "f1")
-    assert (list(board.rows.index), board.names) == (["all"], ())
+    board = leaderboards.build(frame(a_run("a", 0.5, seed=1), a_run("b", 0.7, seed=2)), "f1")
+    assert (list(board.rows.index), board.setting_columns) == (["all"], ())
 
 
 @pytest.mark.parametrize(
@@ -122,14 +122,14 @@ def test_runs_that_do_not_differ_are_one_row_of_all() -> None:
 )
 def test_the_size_of_a_model_is_a_column_where_a_run_knows_it(column: str) -> None:
     runs = frame(a_run("a", 0.5, option="a") | {column: "1000"}, a_run("b", 0.4, option="b"))
-    sizes = leaderboards.rank(runs, "f1").rows["model_bytes"]
+    sizes = leaderboards.build(runs, "f1").rows["model_bytes"]
     assert sizes["model=a"] == 1000
     assert math.isnan(sizes["model=b"])
 
 
 def test_the_interval_of_three_pairs_is_as_computed_by_hand() -> None:
     # Mean 2, deviation 1; t for 2 degrees of freedom is 4.302653: 4.302653 / sqrt(3) = 2.484138.
-    mean, low, high = leaderboards.paired_t(np.array([1.0, 2.0, 3.0]), 0.95)
+    mean, low, high = leaderboards.compute_paired_t(np.array([1.0, 2.0, 3.0]), 0.95)
     assert mean == 2
     assert low == pytest.approx(-0.484138, abs=1e-6)
     assert high == pytest.approx(4.484138, abs=1e-6)
@@ -137,22 +137,24 @@ def test_the_interval_of_three_pairs_is_as_computed_by_hand() -> None:
 
 def test_a_lower_confidence_gives_a_narrower_interval() -> None:
     # Mean 0.5, deviation sqrt(0.5); t for 1 degree of freedom at 50 % is tan(pi / 4) = 1.
-    assert leaderboards.paired_t(np.array([0.0, 1.0]), 0.5) == pytest.approx((0.5, 0.0, 1.0))
+    assert leaderboards.compute_paired_t(np.array([0.0, 1.0]), 0.5) == pytest.approx(
+        (0.5, 0.0, 1.0)
+    )
 
 
 @pytest.mark.parametrize("gains", [[], [1.0]])
 def test_fewer_than_two_pairs_have_no_interval(gains: list[float]) -> None:
-    assert all(map(math.isnan, leaderboards.paired_t(np.array(gains), 0.95)))
+    assert all(map(math.isnan, leaderboards.compute_paired_t(np.array(gains), 0.95)))
 
 
 def test_pairs_that_gain_the_same_have_an_interval_without_width() -> None:
-    assert leaderboards.paired_t(np.array([0.5, 0.5]), 0.95) == (0.5, 0.5, 0.5)
+    assert leaderboards.compute_paired_t(np.array([0.5, 0.5]), 0.95) == (0.5, 0.5, 0.5)
 
 
-def ranked(*more: dict[str, Any], confidence: float = 0.95) -> leaderboards.Board:
+def ranked(*more: dict[str, Any], confidence: float = 0.95) -> leaderboards.Leaderboard:
     """Rows base (0.1, 0.2, 0.3 for the seeds 1 to 3) and what is given, base the baseline."""
     base = [a_run(f"base{n}", n / 10, seed=n, option="base") for n in (1, 2, 3)]
-    return leaderboards.rank(frame(*base, *more), "f1", baseline="base", confidence=confidence)
+    return leaderboards.build(frame(*base, *more), "f1", baseline="base", confidence=confidence)
 
 
 def test_differences_are_over_pairs_of_the_same_seed() -> None:
@@ -187,7 +189,7 @@ def test_the_baseline_has_no_difference_to_itself() -> None:
 
 
 def test_without_a_baseline_there_are_no_differences() -> None:
-    assert "difference" not in leaderboards.rank(frame(*TWO_ROWS), "f1").rows
+    assert "difference" not in leaderboards.build(frame(*TWO_ROWS), "f1").rows
 
 
 # --- the baseline ------------------------------------------------------------------------------
@@ -210,12 +212,12 @@ ROWS = pd.DataFrame(
 )
 def test_a_baseline_is_a_label_a_part_of_one_or_a_run(baseline: str, row: int) -> None:
     by_run = {"id": str(ROWS.index[0])}
-    assert leaderboards.find(baseline, ROWS, by_run) == ROWS.index[row]
+    assert leaderboards.find_baseline(baseline, ROWS, by_run) == ROWS.index[row]
 
 
 def test_a_baseline_that_is_no_row_is_refused_with_the_labels_of_all() -> None:
     with pytest.raises(ConfigError) as error:
-        leaderboards.find("sg", ROWS, {})
+        leaderboards.find_baseline("sg", ROWS, {})
     assert str(error.value) == (
         "task.baseline = 'sg': no row is named so. Give one of these, or the id of a run in it:"
         " model=sgd, model.alpha=1; model=sgd, model.alpha=2; model=nb, model.alpha=-."
@@ -224,7 +226,7 @@ def test_a_baseline_that_is_no_row_is_refused_with_the_labels_of_all() -> None:
 
 def test_a_baseline_of_several_rows_is_refused_with_these() -> None:
     with pytest.raises(ConfigError, match="2 rows are named so") as error:
-        leaderboards.find("model=sgd", ROWS, {})
+        leaderboards.find_baseline("model=sgd", ROWS, {})
     assert "model.alpha=2" in str(error.value)
     assert "nb" not in str(error.value)
 
@@ -232,4 +234,4 @@ def test_a_baseline_of_several_rows_is_refused_with_these() -> None:
 def test_a_long_list_of_labels_ends_after_twenty() -> None:
     rows = pd.DataFrame({"a": map(str, range(25))}, index=[f"a={n}" for n in range(25)])
     with pytest.raises(ConfigError, match=r"; a=19; and 5 more\.$"):
-        leaderboards.find("b", rows, {})
+        leaderboards.find_baseline("b", rows, {})

@@ -13,20 +13,20 @@ def uri(stores: Path) -> str:
     return f"sqlite:///{stores}/mlflow.db"
 
 
-def made(stores: Path, name: str, parent: str | None = None) -> tracking.Run:
+def made(stores: Path, name: str, parent: str | None = None) -> tracking.TrackedRun:
     tags = {} if parent is None else {"mlflow.parentRunId": parent}
-    return tracking.create(uri(stores), "mine", name, stores, tags)
+    return tracking.create_run(uri(stores), "mine", name, stores, tags)
 
 
 def test_a_run_is_a_row_with_its_parameters_tags_and_metrics(tracked_stores: Path) -> None:
     run = made(tracked_stores, "one", parent="p")
     run.log_params({"model.alpha": 0.1})
     run.log_metrics({"test_f1": 0.5})
-    run.log_data("sample", "a" * 64, "t.csv", {})
+    run.log_dataset("sample", "a" * 64, "t.csv", {})
     run.end("FINISHED")
     made(tracked_stores, "running")
 
-    found = lookup.runs(uri(tracked_stores), "mine").set_index("name")
+    found = lookup.load_runs(uri(tracked_stores), "mine").set_index("name")
     assert list(found.loc[["one", "running"], "status"]) == ["FINISHED", "RUNNING"]
     row = found.loc["one"]
     assert (row["run_id"], row["parent"], row["digest"]) == (run.id, "p", "a" * 36)
@@ -40,9 +40,9 @@ def test_a_run_is_a_row_with_its_parameters_tags_and_metrics(tracked_stores: Pat
 def test_runs_beyond_one_page_are_found(
     tracked_stores: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lookup, "RUNS_A_PAGE", 2)
+    monkeypatch.setattr(lookup, "RUNS_PER_PAGE", 2)
     ids = {made(tracked_stores, str(number)).id for number in range(5)}
-    found = lookup.runs(uri(tracked_stores), "mine")
+    found = lookup.load_runs(uri(tracked_stores), "mine")
     assert len(found) == 5
     assert set(found["run_id"]) == ids
 
@@ -52,7 +52,7 @@ def test_parent_and_filter_narrow_the_runs_together(tracked_stores: Path) -> Non
         made(tracked_stores, name, parent).log_params({"name": name})
     address = uri(tracked_stores)
     found = {
-        (parent, wanted): len(lookup.runs(address, "mine", parent=parent, filter=wanted))
+        (parent, wanted): len(lookup.load_runs(address, "mine", parent=parent, filter=wanted))
         for parent in (None, "p", "q")
         for wanted in (None, "params.name = 'a'")
     }
@@ -60,7 +60,7 @@ def test_parent_and_filter_narrow_the_runs_together(tracked_stores: Path) -> Non
 
 
 def test_no_runs_are_a_table_without_rows(tracked_stores: Path) -> None:
-    found = lookup.runs(uri(tracked_stores), "Default")
+    found = lookup.load_runs(uri(tracked_stores), "Default")
     assert (len(found), tuple(found)) == (0, lookup.COLUMNS)
 
 
@@ -68,33 +68,33 @@ def test_a_filter_that_mlflow_does_not_accept_is_named_with_its_reason(
     tracked_stores: Path,
 ) -> None:
     with pytest.raises(ConfigError, match=r"metrics.f1 > .*Invalid clause"):
-        lookup.runs(uri(tracked_stores), "Default", filter="metrics.f1 >")
+        lookup.load_runs(uri(tracked_stores), "Default", filter="metrics.f1 >")
 
 
 def test_an_experiment_that_is_not_there_is_refused_with_the_nearest(tracked_stores: Path) -> None:
     with pytest.raises(ConfigError, match=r"'Defualt': .*Did you mean 'Default'\? There are"):
-        lookup.runs(uri(tracked_stores), "Defualt")
+        lookup.load_runs(uri(tracked_stores), "Defualt")
 
 
 def test_an_experiment_that_was_deleted_is_refused(tracked_stores: Path) -> None:
     client = store.connect(uri(tracked_stores))
     client.delete_experiment(client.create_experiment("gone"))
     with pytest.raises(ConfigError, match="'gone': this experiment was deleted"):
-        lookup.runs(uri(tracked_stores), "gone")
+        lookup.load_runs(uri(tracked_stores), "gone")
 
 
 def test_a_store_that_is_not_there_yet_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no tracked runs yet"):
-        lookup.runs(uri(tmp_path), "mine")
+        lookup.load_runs(uri(tmp_path), "mine")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_server_that_does_not_answer_is_said_at_once(nobody: str) -> None:
     with pytest.raises(TrackingError, match="does not answer"):
-        lookup.runs(nobody, "mine")
+        lookup.load_runs(nobody, "mine")
 
 
 def test_another_failure_of_the_store_is_a_tracking_error(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("no database" * 100)
     with pytest.raises(TrackingError, match="Tracking failed"):
-        lookup.runs(uri(tmp_path), "mine")
+        lookup.load_runs(uri(tmp_path), "mine")

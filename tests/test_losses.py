@@ -5,9 +5,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
 from sklearn.naive_bayes import MultinomialNB
 
-from tagifai.losses import loss_of, name_of
+from tagifai.losses import get_loss_function, get_loss_name
 from tagifai.metrics import log_loss
-from tagifai.probabilities import has_probabilities, outputs
+from tagifai.probabilities import compute_outputs, has_probabilities
 
 THREE = np.array([[2.0, -2.0, 0.5], [0.0, 0.0, -3.0]])
 """Decision values of two rows; the first is of class 0, the second of class 1."""
@@ -29,7 +29,7 @@ Y = np.array([0, 1])
     ],
 )
 def test_a_model_without_probabilities_has_its_own_loss(model: object, name: str) -> None:
-    assert name_of(model) == name
+    assert get_loss_name(model) == name
     assert has_probabilities(model) == (name == "log_loss")
 
 
@@ -46,15 +46,15 @@ def test_a_model_without_probabilities_has_its_own_loss(model: object, name: str
     ],
 )
 def test_losses_of_margins_are_one_vs_rest(name: str, values: np.ndarray, expected: float) -> None:
-    assert loss_of(SGDClassifier(loss=name))(Y, values) == pytest.approx(expected)
+    assert get_loss_function(SGDClassifier(loss=name))(Y, values) == pytest.approx(expected)
 
 
 def test_without_a_margin_it_is_the_share_of_wrong_rows() -> None:
-    assert loss_of(RidgeClassifier())(np.array([0, 2]), THREE) == 0.5
+    assert get_loss_function(RidgeClassifier())(np.array([0, 2]), THREE) == 0.5
 
 
 def test_with_probabilities_it_is_the_log_loss() -> None:
-    assert loss_of(LogisticRegression()) is log_loss
+    assert get_loss_function(LogisticRegression()) is log_loss
 
 
 class Plain:
@@ -65,13 +65,13 @@ class Plain:
 
 
 def test_outputs_of_a_model_that_only_predicts_are_one_and_zero() -> None:
-    assert outputs(Plain(), np.array([[2], [0]])).tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert compute_outputs(Plain(), np.array([[2], [0]])).tolist() == [[0, 0, 1], [1, 0, 0]]
 
 
 def test_outputs_of_two_classes_are_of_both() -> None:
     X = np.array([[-2.0], [-1.0], [1.0], [2.0]])
     model = SGDClassifier(loss="hinge", random_state=0).fit(X, [0, 0, 1, 1])
-    found = outputs(model, X)
+    found = compute_outputs(model, X)
     assert found[:, 1].tolist() == model.decision_function(X).tolist()
     assert found[:, 0].tolist() == (-found[:, 1]).tolist()
     assert found.argmax(axis=1).tolist() == model.predict(X).tolist()

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from tagifai import metrics as module
 from tagifai.labels import Indices
-from tagifai.metrics import flatten, log_loss, metric, own, performance, single
+from tagifai.metrics import (
+    compute_performance,
+    compute_score,
+    flatten,
+    list_registered,
+    log_loss,
+    metric,
+)
 from tagifai.thresholds import Probabilities
 
 quick = settings(max_examples=60)
@@ -37,7 +44,7 @@ def labelled(draw: st.DrawFn) -> tuple[Indices, Probabilities]:
 
 
 def test_each_class_has_its_own_precision_recall_and_f1() -> None:
-    by_class = performance(Y_TRUE, Y_PRED, CLASSES)["class"]
+    by_class = compute_performance(Y_TRUE, Y_PRED, CLASSES)["class"]
     assert by_class["cv"] == {
         "precision": 1.0,
         "recall": pytest.approx(2 / 3),
@@ -53,7 +60,7 @@ def test_each_class_has_its_own_precision_recall_and_f1() -> None:
 
 
 def test_the_overall_scores_weigh_the_classes_by_their_rows() -> None:
-    overall = performance(Y_TRUE, Y_PRED, CLASSES)["overall"]
+    overall = compute_performance(Y_TRUE, Y_PRED, CLASSES)["overall"]
     assert overall == {
         "precision": pytest.approx(0.75 * 1 + 0.25 * 0.5),
         "recall": pytest.approx(0.75 * 2 / 3 + 0.25 * 1),
@@ -63,21 +70,21 @@ def test_the_overall_scores_weigh_the_classes_by_their_rows() -> None:
 
 
 def test_a_class_without_rows_and_predictions_scores_0_and_weighs_nothing() -> None:
-    scored = performance(Y_TRUE, Y_PRED, CLASSES)
+    scored = compute_performance(Y_TRUE, Y_PRED, CLASSES)
     assert list(scored["class"]) == list(CLASSES)
     assert scored["class"]["other"] == {"precision": 0, "recall": 0, "f1": 0, "num_samples": 0}
-    assert performance(Y_TRUE, Y_PRED, CLASSES[:2])["overall"] == scored["overall"]
+    assert compute_performance(Y_TRUE, Y_PRED, CLASSES[:2])["overall"] == scored["overall"]
 
 
 def test_a_class_that_is_predicted_without_having_rows_has_precision_0() -> None:
-    scored = performance(np.array([0, 0]), np.array([0, 2]), CLASSES)
+    scored = compute_performance(np.array([0, 0]), np.array([0, 2]), CLASSES)
     assert scored["class"]["other"]["precision"] == 0
     assert scored["overall"]["recall"] == 0.5
 
 
 def test_a_slice_is_scored_on_its_rows_only_by_micro_average() -> None:
     masks = {"first": np.array([True, False, True, False]), "last": np.arange(4) == 3}
-    scored = performance(Y_TRUE, Y_PRED, CLASSES, masks)["slices"]
+    scored = compute_performance(Y_TRUE, Y_PRED, CLASSES, masks)["slices"]
     assert scored["first"] == {"precision": 0.5, "recall": 0.5, "f1": 0.5, "num_samples": 2}
     assert scored["last"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0, "num_samples": 1}
 
@@ -85,21 +92,21 @@ def test_a_slice_is_scored_on_its_rows_only_by_micro_average() -> None:
 def test_a_micro_average_does_not_weigh_by_class() -> None:
     # Macro recall would be (2/3 + 1) / 2, weighted precision 0.875; three of four are right.
     masks = {"all": np.ones(4, dtype=np.bool_)}
-    scored = performance(Y_TRUE, Y_PRED, CLASSES, masks)["slices"]["all"]
+    scored = compute_performance(Y_TRUE, Y_PRED, CLASSES, masks)["slices"]["all"]
     assert (scored["precision"], scored["recall"], scored["f1"]) == (0.75, 0.75, 0.75)
 
 
 def test_a_slice_without_rows_is_left_out() -> None:
     masks = {"empty": np.zeros(4, dtype=np.bool_), "all": np.ones(4, dtype=np.bool_)}
-    assert list(performance(Y_TRUE, Y_PRED, CLASSES, masks)["slices"]) == ["all"]
+    assert list(compute_performance(Y_TRUE, Y_PRED, CLASSES, masks)["slices"]) == ["all"]
 
 
 def test_without_slices_there_are_no_slice_scores() -> None:
-    assert performance(Y_TRUE, Y_PRED, CLASSES)["slices"] == {}
+    assert compute_performance(Y_TRUE, Y_PRED, CLASSES)["slices"] == {}
 
 
 def test_scores_are_plain_numbers() -> None:
-    scored = performance(Y_TRUE, Y_PRED, CLASSES, {"all": np.ones(4, dtype=np.bool_)})
+    scored = compute_performance(Y_TRUE, Y_PRED, CLASSES, {"all": np.ones(4, dtype=np.bool_)})
     for scores in (scored["overall"], scored["class"]["cv"], scored["slices"]["all"]):
         assert [type(scores["f1"]), type(scores["num_samples"])] == [float, int]
 
@@ -111,7 +118,7 @@ def test_weighted_recall_and_every_micro_score_are_the_share_of_right_prediction
 ) -> None:
     y_true, y_pred = np.array(pairs).T
     masks = {"all": np.ones(len(pairs), dtype=np.bool_)}
-    scored = performance(y_true, y_pred, CLASSES, masks)
+    scored = compute_performance(y_true, y_pred, CLASSES, masks)
     right = sum(a == b for a, b in pairs) / len(pairs)
     assert scored["overall"]["recall"] == pytest.approx(right)
     for score in ("precision", "recall", "f1"):
@@ -133,15 +140,15 @@ def accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("accuracy")
 def test_a_registered_metric_is_scored_on_all_rows_with_the_others() -> None:
-    scored = performance(Y_TRUE, Y_PRED, CLASSES)
+    scored = compute_performance(Y_TRUE, Y_PRED, CLASSES)
     assert scored["metrics"] == {"accuracy": 0.75}
     assert flatten(scored, "test")["test_accuracy"] == 0.75
-    assert single("accuracy", Y_TRUE, Y_PRED, CLASSES, {}) == 0.75
-    assert own() == ["accuracy"]
+    assert compute_score("accuracy", Y_TRUE, Y_PRED, CLASSES, {}) == 0.75
+    assert list_registered() == ["accuracy"]
 
 
 def test_without_registered_metrics_the_scores_are_as_they_were_published() -> None:
-    assert list(performance(Y_TRUE, Y_PRED, CLASSES)) == ["overall", "class", "slices"]
+    assert list(compute_performance(Y_TRUE, Y_PRED, CLASSES)) == ["overall", "class", "slices"]
 
 
 @pytest.mark.parametrize("name", ["f1", "loss", "Accuracy", "_private", "<lambda>"])
@@ -152,7 +159,7 @@ def test_a_metric_needs_a_name_that_is_free_and_can_be_an_objective(name: str) -
     function.__name__ = name
     with pytest.raises(ValueError, match="cannot be the name of a metric"):
         metric(function)
-    assert own() == []
+    assert list_registered() == []
 
 
 # Flat names
@@ -160,7 +167,7 @@ def test_a_metric_needs_a_name_that_is_free_and_can_be_an_objective(name: str) -
 
 def test_flat_names_say_the_part_the_class_and_the_slice() -> None:
     masks = {"short_text": np.ones(4, dtype=np.bool_)}
-    flat = flatten(performance(Y_TRUE, Y_PRED, CLASSES[:2], masks), "val")
+    flat = flatten(compute_performance(Y_TRUE, Y_PRED, CLASSES[:2], masks), "val")
     assert set(flat) == {
         f"val_{of}{score}"
         for of in ("", "class/cv/", "class/nlp/", "slice/short_text/")
@@ -170,7 +177,7 @@ def test_flat_names_say_the_part_the_class_and_the_slice() -> None:
 
 def test_flat_metrics_have_the_scores_of_their_names() -> None:
     masks = {"short_text": np.arange(4) == 2}
-    flat = flatten(performance(Y_TRUE, Y_PRED, CLASSES, masks), "test")
+    flat = flatten(compute_performance(Y_TRUE, Y_PRED, CLASSES, masks), "test")
     assert flat["test_precision"] == pytest.approx(0.875)
     assert flat["test_class/cv/recall"] == pytest.approx(2 / 3)
     assert flat["test_class/nlp/precision"] == 0.5
@@ -199,10 +206,10 @@ def test_one_score_is_the_one_of_its_flat_name_to_the_last_bit(
     rows: tuple[Indices, Indices, tuple[str, ...], dict[str, npt.NDArray[np.bool_]]],
 ) -> None:
     y_true, y_pred, classes, masks = rows
-    flat = flatten(performance(y_true, y_pred, classes, masks), "val")
+    flat = flatten(compute_performance(y_true, y_pred, classes, masks), "val")
     assert len(flat) == 3 * (1 + len(classes) + len(masks))
     for name, value in flat.items():
-        assert single(name.removeprefix("val_"), y_true, y_pred, classes, masks) == value
+        assert compute_score(name.removeprefix("val_"), y_true, y_pred, classes, masks) == value
 
 
 @pytest.mark.parametrize(
@@ -220,7 +227,7 @@ def test_one_score_is_the_one_of_its_flat_name_to_the_last_bit(
 )
 def test_one_score_is_of_the_whole_a_class_or_a_slice(name: str, expected: float) -> None:
     masks = {"short_text": np.ones(4, dtype=np.bool_), "one": np.arange(4) == 2}
-    found = single(name, Y_TRUE, Y_PRED, CLASSES, masks)
+    found = compute_score(name, Y_TRUE, Y_PRED, CLASSES, masks)
     assert found == pytest.approx(expected)
     assert type(found) is float
 
@@ -232,7 +239,7 @@ def test_one_score_is_of_the_whole_a_class_or_a_slice(name: str, expected: float
 )  # fmt: skip
 def test_a_score_that_is_none_is_not_found(name: str) -> None:
     with pytest.raises(KeyError):
-        single(name, Y_TRUE, Y_PRED, CLASSES, {"short_text": np.ones(4, dtype=np.bool_)})
+        compute_score(name, Y_TRUE, Y_PRED, CLASSES, {"short_text": np.ones(4, dtype=np.bool_)})
 
 
 # The loss

@@ -188,10 +188,10 @@ def test_a_vectorizer_that_is_gone_leaves_nothing_behind() -> None:
     quick = TfidfVectorizer(analyzer="char").fit(["abc"])
     ngrams.transform(quick, ["abc"])
     gc.collect()
-    before = len(ngrams._TERMS)
+    before = len(ngrams._VOCABULARIES)
     del quick
     gc.collect()
-    assert len(ngrams._TERMS) == before - 1
+    assert len(ngrams._VOCABULARIES) == before - 1
 
 
 @settings(max_examples=60, deadline=None)

@@ -10,21 +10,21 @@ from hypothesis import strategies as st
 
 from tagifai.errors import ConfigError, DataError
 from tagifai.labels import LabelEncoder
-from tagifai.objectives import Round, check, mean, rounds
-from tagifai.pipeline import Prepared
-from tagifai.schema import STANDARD, Objective
-from tagifai.splits import Split, cut_again
+from tagifai.objectives import Repeat, check_metrics, compute_means, make_repeats
+from tagifai.pipeline import PreparedData
+from tagifai.schema import STANDARD_METRICS, ObjectiveConfig
+from tagifai.splits import Split, resplit_train_val
 
 quick = settings(max_examples=25)
 
 objectives = st.one_of(
-    st.builds(Objective, repeats=st.integers(1, 4), by=st.just("seeds")),
-    st.builds(Objective, repeats=st.integers(2, 4), by=st.just("folds")),
+    st.builds(ObjectiveConfig, repeats=st.integers(1, 4), by=st.just("seeds")),
+    st.builds(ObjectiveConfig, repeats=st.integers(2, 4), by=st.just("folds")),
 )
 seeds = st.integers(0, 2**32 - 1)
 
 
-def prepared(counts: tuple[int, ...] = (14, 10)) -> Prepared:
+def prepared(counts: tuple[int, ...] = (14, 10)) -> PreparedData:
     """Return rows of as many classes, of each of which the last two are test rows."""
     y = np.repeat(np.arange(len(counts)), counts)
     encoder = LabelEncoder(tuple("abcdef"[: len(counts)]))
@@ -33,10 +33,10 @@ def prepared(counts: tuple[int, ...] = (14, 10)) -> Prepared:
     split = Split(rest[rest % 4 > 0], rest[rest % 4 == 0], np.flatnonzero(is_test))
     tags = encoder.decode(y)
     table = pd.DataFrame({"id": [str(i) for i in range(len(y))], "raw": tags, "text": tags})
-    return Prepared(table.assign(tag=tags), y, encoder, split, {}, "a")
+    return PreparedData(table.assign(tag=tags), y, encoder, split, {}, "a")
 
 
-def parts(turn: Round) -> tuple[list[int], list[int], list[int]]:
+def parts(turn: Repeat) -> tuple[list[int], list[int], list[int]]:
     split = turn.prepared.split
     return split.train.tolist(), split.val.tolist(), split.test.tolist()
 
@@ -47,10 +47,10 @@ def parts(turn: Round) -> tuple[list[int], list[int], list[int]]:
 @quick
 @given(objectives, seeds)
 def test_the_test_rows_are_the_same_in_all_rounds_and_in_no_other_part(
-    objective: Objective, seed: int
+    objective: ObjectiveConfig, seed: int
 ) -> None:
     ready = prepared()
-    found = rounds(ready, objective, seed)
+    found = make_repeats(ready, objective, seed)
     assert len(found) == objective.repeats
     for turn in found:
         train, val, test = parts(turn)
@@ -61,9 +61,11 @@ def test_the_test_rows_are_the_same_in_all_rounds_and_in_no_other_part(
 
 @quick
 @given(objectives, seeds)
-def test_rounds_have_the_same_rows_labels_and_rest_label(objective: Objective, seed: int) -> None:
+def test_rounds_have_the_same_rows_labels_and_rest_label(
+    objective: ObjectiveConfig, seed: int
+) -> None:
     ready = prepared()
-    for turn in rounds(ready, objective, seed):
+    for turn in make_repeats(ready, objective, seed):
         assert turn.prepared.rows is ready.rows
         assert turn.prepared.y is ready.y
         assert (turn.prepared.encoder, turn.prepared.other) == (ready.encoder, "a")
@@ -71,19 +73,19 @@ def test_rounds_have_the_same_rows_labels_and_rest_label(objective: Objective, s
 
 @quick
 @given(objectives, seeds)
-def test_equal_seeds_give_equal_rounds(objective: Objective, seed: int) -> None:
-    def drawn(turn: Round) -> int | None:
+def test_equal_seeds_give_equal_rounds(objective: ObjectiveConfig, seed: int) -> None:
+    def drawn(turn: Repeat) -> int | None:
         return None if turn.random_state is None else int(turn.random_state.randint(2**31))
 
-    one, two = (rounds(prepared(), objective, seed) for _ in range(2))
+    one, two = (make_repeats(prepared(), objective, seed) for _ in range(2))
     assert [parts(turn) for turn in one] == [parts(turn) for turn in two]
     assert [drawn(turn) for turn in one] == [drawn(turn) for turn in two]
 
 
 def test_after_the_largest_seed_comes_zero() -> None:
     ready = prepared()
-    _, turn = rounds(ready, Objective(repeats=2), 2**32 - 1)
-    expected = cut_again(ready.y, ready.encoder, ready.split, np.random.RandomState(0))
+    _, turn = make_repeats(ready, ObjectiveConfig(repeats=2), 2**32 - 1)
+    expected = resplit_train_val(ready.y, ready.encoder, ready.split, np.random.RandomState(0))
     assert parts(turn)[1] == expected.val.tolist()
 
 
@@ -93,42 +95,42 @@ def test_after_the_largest_seed_comes_zero() -> None:
 @pytest.mark.parametrize("repeats", [1, 3])
 def test_the_first_round_by_seeds_is_the_run_itself(repeats: int) -> None:
     ready = prepared()
-    first, *others = rounds(ready, Objective(repeats=repeats), 7)
-    assert first == Round(ready, None)
+    first, *others = make_repeats(ready, ObjectiveConfig(repeats=repeats), 7)
+    assert first == Repeat(ready, None)
     assert len(others) == repeats - 1
     assert all(turn.random_state is not None for turn in others)
 
 
 def test_rounds_by_seeds_have_the_sizes_of_the_run_and_cuts_of_their_own() -> None:
     ready = prepared()
-    found = rounds(ready, Objective(repeats=4), 7)
+    found = make_repeats(ready, ObjectiveConfig(repeats=4), 7)
     sizes = {(len(train), len(val)) for train, val, _ in map(parts, found)}
     assert sizes == {(len(ready.split.train), len(ready.split.val))}
     assert len({tuple(sorted(val)) for _, val, _ in map(parts, found)}) == 4
 
 
 def test_a_round_of_one_seed_is_the_next_round_of_the_seed_before() -> None:
-    early = rounds(prepared(), Objective(repeats=3), 7)
-    late = rounds(prepared(), Objective(repeats=2), 8)
+    early = make_repeats(prepared(), ObjectiveConfig(repeats=3), 7)
+    late = make_repeats(prepared(), ObjectiveConfig(repeats=2), 8)
     assert parts(early[2]) == parts(late[1])
 
 
 def test_more_repeats_leave_the_first_ones_as_they_are() -> None:
-    few, many = (rounds(prepared(), Objective(repeats=n), 7) for n in (2, 4))
+    few, many = (make_repeats(prepared(), ObjectiveConfig(repeats=n), 7) for n in (2, 4))
     assert [parts(turn) for turn in few] == [parts(turn) for turn in many[:2]]
 
 
 def test_the_seed_of_a_round_has_cut_its_rows_and_goes_on_from_there() -> None:
-    _, turn = rounds(prepared(), Objective(repeats=2), 7)
+    _, turn = make_repeats(prepared(), ObjectiveConfig(repeats=2), 7)
     assert turn.random_state is not None
     assert turn.random_state.randint(2**31) != np.random.RandomState(8).randint(2**31)
 
 
 def test_a_class_too_small_to_be_cut_again_is_an_error_that_names_the_setting() -> None:
     ready = prepared((14, 3))
-    rounds(ready, Objective(repeats=1), 7)
+    make_repeats(ready, ObjectiveConfig(repeats=1), 7)
     with pytest.raises(DataError, match=r"objective\.repeats .* Rows by class: b 3, a 14"):
-        rounds(ready, Objective(repeats=2), 7)
+        make_repeats(ready, ObjectiveConfig(repeats=2), 7)
 
 
 # --- by folds ----------------------------------------------------------------------------------
@@ -138,13 +140,13 @@ def test_a_class_too_small_to_be_cut_again_is_an_error_that_names_the_setting() 
 @given(st.integers(2, 4), seeds)
 def test_by_folds_each_row_but_the_test_rows_is_a_validation_row_once(n: int, seed: int) -> None:
     ready = prepared()
-    found = rounds(ready, Objective(repeats=n, by="folds"), seed)
+    found = make_repeats(ready, ObjectiveConfig(repeats=n, by="folds"), seed)
     together = [row for _, val, _ in map(parts, found) for row in val]
     assert sorted(together) == sorted([*ready.split.train, *ready.split.val])
 
 
 def test_folds_have_a_source_of_randomness_each() -> None:
-    found = rounds(prepared(), Objective(repeats=3, by="folds"), 7)
+    found = make_repeats(prepared(), ObjectiveConfig(repeats=3, by="folds"), 7)
     drawn = [t.random_state.randint(2**31) for t in found if t.random_state is not None]
     expected = [np.random.RandomState(7 + r).randint(2**31) for r in range(3)]
     assert drawn == expected
@@ -152,9 +154,9 @@ def test_folds_have_a_source_of_randomness_each() -> None:
 
 def test_a_class_with_fewer_rows_than_folds_is_an_error() -> None:
     ready = prepared((14, 5))
-    assert len(rounds(ready, Objective(repeats=3, by="folds"), 7)) == 3
+    assert len(make_repeats(ready, ObjectiveConfig(repeats=3, by="folds"), 7)) == 3
     with pytest.raises(DataError, match=r"4 folds need 4 rows .* b has 3\."):
-        rounds(ready, Objective(repeats=4, by="folds"), 7)
+        make_repeats(ready, ObjectiveConfig(repeats=4, by="folds"), 7)
 
 
 # --- the mean ----------------------------------------------------------------------------------
@@ -172,35 +174,39 @@ def test_a_class_with_fewer_rows_than_folds_is_an_error() -> None:
 def test_the_mean_is_of_each_metric_over_the_rounds(
     values: list[list[float]], expected: list[float]
 ) -> None:
-    assert mean(values) == expected
-    assert all(type(value) is float for value in mean(values))
+    assert compute_means(values) == expected
+    assert all(type(value) is float for value in compute_means(values))
 
 
 def test_a_round_that_is_not_a_number_makes_the_mean_of_its_metric_none() -> None:
-    found = mean([[0.5, math.nan], [0.25, 1.0]])
+    found = compute_means([[0.5, math.nan], [0.25, 1.0]])
     assert found[0] == 0.375
     assert math.isnan(found[1])
 
 
 def test_rounds_of_other_lengths_have_no_mean() -> None:
     with pytest.raises(ValueError, match="zip"):
-        mean([[0.5, 0.25], [0.5]])
+        compute_means([[0.5, 0.25], [0.5]])
 
 
 # --- metrics -----------------------------------------------------------------------------------
 
 
 def test_metrics_that_every_run_has_are_accepted_and_those_of_the_data_left_to_them() -> None:
-    check(Objective(metric=[*STANDARD, "val_class/nobody/f1"], direction=["maximize"] * 6))
+    check_metrics(
+        ObjectiveConfig(
+            metric=[*STANDARD_METRICS, "val_class/nobody/f1"], direction=["maximize"] * 6
+        )
+    )
 
 
 def test_a_metric_that_no_run_has_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"metric = 'val_f2': .* mean 'val_f1'\? There are: val_"):
-        check(Objective(metric="val_f2"))
+        check_metrics(ObjectiveConfig(metric="val_f2"))
 
 
 def test_a_registered_metric_may_be_an_objective(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tagifai.metrics._REGISTERED", {"accuracy": lambda y_true, y_pred: 1.0})
-    check(Objective(metric="val_accuracy"))
+    check_metrics(ObjectiveConfig(metric="val_accuracy"))
     with pytest.raises(ConfigError, match="model_bytes, val_accuracy, and"):
-        check(Objective(metric="val_accurac"))
+        check_metrics(ObjectiveConfig(metric="val_accurac"))

@@ -11,8 +11,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from tagifai import origins, provenance
-from tagifai.origins import Origin
-from tagifai.schema import EXPERIMENT, check
+from tagifai.origins import Invocation
+from tagifai.schema import EXPERIMENT_GROUPS, check
 from tests.conftest import Compose
 
 
@@ -63,7 +63,7 @@ def test_the_command_is_the_one_that_runs_this_job_alone(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["/somewhere/run.py", *argv])
     hydra_of(monkeypatch, mode, task)
-    origin = origins.of_command()
+    origin = origins.get_invocation()
     assert shlex.split(origin.command) == command
     assert origin.overrides == task
 
@@ -72,11 +72,11 @@ def test_the_command_is_the_one_that_runs_this_job_alone(
 def test_the_command_of_a_search_s_job_chooses_what_the_preset_chose(
     monkeypatch: pytest.MonkeyPatch, told: str
 ) -> None:
-    chosen = {group: f"my-{group}" for group in EXPERIMENT}
+    chosen = {group: f"my-{group}" for group in EXPERIMENT_GROUPS}
     overrides = [told, "model.alpha=1e-05", "model=sgd"]
     hydra_of(monkeypatch, RunMode.MULTIRUN, overrides, chosen)
-    origin = origins.of_command()
-    others = [f"{group}=my-{group}" for group in EXPERIMENT if group != "model"]
+    origin = origins.get_invocation()
+    others = [f"{group}=my-{group}" for group in EXPERIMENT_GROUPS if group != "model"]
     assert shlex.split(origin.command) == ["run.py", "model.alpha=1e-05", "model=sgd", *others]
     assert origin.overrides == overrides
 
@@ -87,30 +87,32 @@ def test_a_run_has_the_options_in_its_name_and_a_trial_its_number(
     chosen = {"model": "sgd", "vectorizer": "counts", "data": "sample", "sampling": None}
     task = ["seed=3", "paths.stores=/s"]
     hydra_of(monkeypatch, RunMode.RUN, task, chosen)
-    origin = origins.of_command()
-    assert (origin.name, origin.output) == ("sgd-counts-sample", Path("/out/1"))
+    origin = origins.get_invocation()
+    assert (origin.name, origin.output_dir) == ("sgd-counts-sample", Path("/out/1"))
     assert (origin.options["model"], origin.options["sampling"]) == ("sgd", None)
     assert (origin.paths, origin.rerun_of) == (["paths.stores=/s"], None)
 
-    hydra_of(monkeypatch, RunMode.MULTIRUN, [], chosen, "tagifai.sweeper.Search")
-    assert origins.of_command().name == "trial-7"
+    hydra_of(monkeypatch, RunMode.MULTIRUN, [], chosen, "tagifai.sweeper.SearchSweeper")
+    assert origins.get_invocation().name == "trial-7"
 
 
 # --- of a record -------------------------------------------------------------------------------
 
-COMMAND = Origin("x", "run.py task=rerun", Path("/o"), {"data": "sample"}, ["a=1"], ["paths.x=1"])
+COMMAND = Invocation(
+    "x", "run.py task=rerun", Path("/o"), {"data": "sample"}, ["a=1"], ["paths.x=1"]
+)
 
 
 def test_a_run_trained_again_has_the_choices_of_the_record_and_the_present_command() -> None:
     options = {"model": "mine", "vectorizer": "counts", "data": "table"}
-    made = COMMAND.again({"options": options, "overrides": ["seed=1"]}, "0123456789")
+    made = COMMAND.derive_rerun({"options": options, "overrides": ["seed=1"]}, "0123456789")
     assert (made.name, made.options, made.overrides) == ("mine-counts-table", options, ["seed=1"])
-    assert (made.command, made.output) == ("run.py task=rerun", Path("/o"))
+    assert (made.command, made.output_dir) == ("run.py task=rerun", Path("/o"))
     assert (made.paths, made.rerun_of) == (["paths.x=1"], "0123456789")
 
 
 def test_of_a_record_without_choices_they_stay_unknown() -> None:
-    made = COMMAND.again({}, "0123456789")
+    made = COMMAND.derive_rerun({}, "0123456789")
     assert (made.name, made.options, made.overrides) == ("rerun-01234567", {}, None)
 
 
@@ -118,14 +120,14 @@ def test_the_document_says_how_a_run_came_about_and_is_the_same_each_time(
     composed: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     git = {"mlflow.source.git.commit": "c0ffee", "mlflow.source.git.dirty": "false"}
-    monkeypatch.setattr(provenance, "git_state", lambda root: git)
+    monkeypatch.setattr(provenance, "read_git_state", lambda root: git)
     config = check(composed("model=custom", "model._target_=sklearn.X", "sampling=none"))
-    document = COMMAND.document(config)
+    document = COMMAND.make_record(config)
     assert (document["options"], document["overrides"]) == ({"data": "sample"}, ["a=1"])
-    assert list(document["schemas"]) == list(EXPERIMENT)
+    assert list(document["schemas"]) == list(EXPERIMENT_GROUPS)
     assert document["schemas"]["vectorizer"] == "vectorizer/tfidf"
     assert (document["schemas"]["model"], document["schemas"]["sampling"]) == (None, "nothing")
-    assert document["versions"] == provenance.versions(provenance.ALL_LIBRARIES)
+    assert document["versions"] == provenance.get_versions(provenance.ALL_LIBRARIES)
     assert document["git"] == {"commit": "c0ffee", "dirty": "false"}
     assert document["platform"]
-    assert COMMAND.document(config) == document
+    assert COMMAND.make_record(config) == document

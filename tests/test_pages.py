@@ -3,7 +3,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 from tagifai import pages
-from tagifai.pages import Page, Picture, Table
+from tagifai.pages import HtmlReport, ReportFigure, ReportTable
 
 EVIL = "<script>alert('x')</script> & \"quoted\" {{ 7 * 7 }}"
 
@@ -35,14 +35,14 @@ class Reader(HTMLParser):
         self.text += data
 
 
-FULL = Page(
+FULL = HtmlReport(
     title=f"Run {EVIL}",
     subtitle=EVIL,
     summary=[(EVIL, EVIL), ("F1", "0.8381")],
     notes=[EVIL],
-    pictures=[Picture(EVIL, b"<svg xmlns='http://www.w3.org/2000/svg'/>")],
-    tables=[Table(EVIL, [EVIL, "F1"], [[EVIL, "0.5"]], numbers=[1], strong=[0])],
-    settings=pages.settings({EVIL: EVIL, "seed": 42}, {"seed": 42}),
+    pictures=[ReportFigure(EVIL, b"<svg xmlns='http://www.w3.org/2000/svg'/>")],
+    tables=[ReportTable(EVIL, [EVIL, "F1"], [[EVIL, "0.5"]], numbers=[1], strong=[0])],
+    settings=pages.list_settings({EVIL: EVIL, "seed": 42}, {"seed": 42}),
     facts={EVIL: [(EVIL, EVIL)]},
     command=EVIL,
 )
@@ -67,30 +67,30 @@ def test_a_page_asks_for_nothing_from_elsewhere() -> None:
 
 
 def test_an_empty_page_has_no_empty_parts() -> None:
-    read = Reader(pages.render(Page("Run 1", "here", [])))
+    read = Reader(pages.render(HtmlReport("Run 1", "here", [])))
     assert "h2" not in read.tags
     assert "table" not in read.tags
     assert "a" not in read.tags
 
 
 def test_what_differs_from_the_defaults_is_marked() -> None:
-    found = pages.settings(
+    found = pages.list_settings(
         {"seed": 1, "model.alpha": 0.1, "model.own": None, "data.tags": ["a", "b"]},
         {"seed": 42, "model.alpha": 0.1, "data.tags": ["a", "b"]},
     )
     marked = [(s.key, s.value, s.default) for s in found if s.changed]
     assert marked == [("seed", "1", "42"), ("model.own", "none", "not there")]
-    html = pages.render(Page("t", "s", [], settings=found))
+    html = pages.render(HtmlReport("t", "s", [], settings=found))
     assert html.count('<tr class="changed">') == 2
     assert "Marked: what differs" in html
 
 
 def test_a_configuration_that_is_all_default_says_so() -> None:
-    same = pages.settings({"seed": 42}, {"seed": 42})
-    assert "All as by default." in pages.render(Page("t", "s", [], settings=same))
+    same = pages.list_settings({"seed": 42}, {"seed": 42})
+    assert "All as by default." in pages.render(HtmlReport("t", "s", [], settings=same))
 
 
 def test_long_values_are_cut() -> None:
-    assert pages.shown(["word"] * 1000).endswith("… (5998 characters)")
-    assert pages.shown([]) == "none"
-    assert pages.shown(True) == "True"
+    assert pages.format_value(["word"] * 1000).endswith("… (5998 characters)")
+    assert pages.format_value([]) == "none"
+    assert pages.format_value(True) == "True"

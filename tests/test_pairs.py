@@ -11,7 +11,7 @@ import pytest
 from numpy.random import RandomState
 
 from tagifai import artifacts, components, datasets, losses, pipeline
-from tagifai.schema import Config, TwoTables, check
+from tagifai.schema import Config, TwoTablesConfig, check
 from tests.conftest import CONF, Compose
 
 SMALL = {
@@ -29,23 +29,23 @@ THRESHOLDS = sorted(path.stem for path in (CONF / "threshold").glob("*.yaml"))
 @cache
 def rows(stores: Path) -> datasets.Dataset:
     folder = CONF.parent / "tagifai" / "sample"
-    source = TwoTables(
+    source = TwoTablesConfig(
         name="sample", projects=str(folder / "projects.csv"), tags=str(folder / "tags.csv")
     )
     return datasets.load(source, stores)
 
 
-def fitted(config: Config, stores: Path) -> pipeline.Result:
+def fitted(config: Config, stores: Path) -> pipeline.FitResult:
     state = RandomState(0)
     groups = ("vectorizer", "sampling", "model", "threshold")
-    parts = pipeline.Parts(
+    parts = pipeline.Components(
         *(components.build(group, getattr(config, group), state) for group in groups)
     )
     parts.check()
     prepared = pipeline.prepare(
         rows(stores).table, config.data, config.preprocessing, config.split, state
     )
-    return pipeline.fit(prepared, parts, config.training)
+    return pipeline.fit_tagger(prepared, parts, config.training)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_every_vectorizer_works_with_every_model(
     epochs = 3 if model.startswith(("sgd", "passive")) else 1
     assert len(result.history.val_loss) == epochs
     assert np.isfinite(result.history.val_loss).all()
-    has_probabilities = losses.name_of(result.tagger.model) == "log_loss"
+    has_probabilities = losses.get_loss_name(result.tagger.model) == "log_loss"
     assert (result.tagger.threshold is not None) == has_probabilities
     # What it is saved as says the same.
     documents = dict.fromkeys(("config.yaml", "performance.json", "splits.json"), "{}")
@@ -73,7 +73,7 @@ def test_every_vectorizer_works_with_every_model(
     texts = ["Graphs of nodes", "Images and convolutions", ""]
     expected = result.tagger.predict(texts)
     for few in (False, True):
-        assert artifacts.load(tmp_path / "bundle", few=few).predict(texts) == expected
+        assert artifacts.load(tmp_path / "bundle", few_texts=few).predict(texts) == expected
 
 
 @pytest.mark.parametrize(("sampling", "threshold"), [*itertools.product(SAMPLINGS, THRESHOLDS)])

@@ -9,8 +9,8 @@ import pytest
 from hydra.core.hydra_config import HydraConfig
 
 from tagifai import cli, paths
-from tagifai.schema import NODES, Config, check
-from tagifai.schema.surroundings import Paths
+from tagifai.schema import SCHEMA_CLASSES, Config, check
+from tagifai.schema.surroundings import PathsConfig
 from tests.conftest import Compose
 
 
@@ -98,8 +98,8 @@ def test_paths_are_made_absolute_in_place_and_once(resolve: Resolve, tmp_path: P
 
 def test_every_setting_that_is_a_path_is_the_field_of_a_schema() -> None:
     known = {
-        f"{name.partition('/')[0]}.{field.name}" for name, node in NODES.items()
+        f"{name.partition('/')[0]}.{field.name}" for name, node in SCHEMA_CLASSES.items()
         for field in fields(node)
     }  # fmt: skip
     assert set(paths.PATHS) <= known
-    assert set(paths.FOLDERS) == {f"paths.{field.name}" for field in fields(Paths)}
+    assert set(paths.FOLDERS) == {f"paths.{field.name}" for field in fields(PathsConfig)}

@@ -20,24 +20,24 @@ from tagifai import text
 from tagifai.errors import ConfigError, DataError
 from tagifai.labels import Indices, LabelEncoder
 from tagifai.pipeline import (
-    Parts,
-    Prepared,
-    Result,
-    cleaned,
-    fit,
+    Components,
+    FitResult,
+    PreparedData,
+    clean_texts,
+    fit_tagger,
+    make_scorer,
     prepare,
-    score,
+    score_part,
     score_rows,
-    scorer,
 )
-from tagifai.schema import Preprocessing, Split, Training, TwoTables
-from tagifai.sizes import size_of
+from tagifai.schema import PreprocessingConfig, SplitConfig, TrainingConfig, TwoTablesConfig
+from tagifai.sizes import count_bytes
 from tagifai.splits import Split as SplitRows
 from tagifai.tagger import Tagger
 from tagifai.text import Cleaner
-from tagifai.thresholds import Fixed, Quantile, Threshold
-from tagifai.training import CannotFit, History, Pruned
-from tagifai.vectorizing import Memory, forget
+from tagifai.thresholds import FixedThreshold, QuantileThreshold, Threshold
+from tagifai.training import FitError, History, TrainingPruned
+from tagifai.vectorizing import ArrayCache, skip_cache
 from tests.test_vectorizing import Remembered
 
 quick = settings(max_examples=10)
@@ -67,14 +67,14 @@ def prepared(
     min_freq: int = 1,
     sizes: tuple[float, float] = (0.7, 0.15),
     **cleaning: Any,
-) -> Prepared:
+) -> PreparedData:
     return prepare(
         make_table() if table is None else table,
-        TwoTables(
+        TwoTablesConfig(
             name="tiny", projects="p", tags="t", accepted_tags=list(accepted), min_freq=min_freq
         ),
-        Preprocessing(**cleaning),
-        Split(shuffle, *sizes),
+        PreprocessingConfig(**cleaning),
+        SplitConfig(shuffle, *sizes),
         np.random.RandomState(seed),
     )
 
@@ -107,10 +107,10 @@ def parts(
     threshold: Threshold | None = None,
     seed: int = 0,
     **model: Any,
-) -> Parts:
+) -> Components:
     source = np.random.RandomState(seed)
     rate = {"learning_rate": "constant", "eta0": 0.1, **model}
-    return Parts(
+    return Components(
         vectorizer or TfidfVectorizer(),
         sampler,
         SGDClassifier(loss="log_loss", random_state=source, **rate),
@@ -118,9 +118,9 @@ def parts(
     )
 
 
-def run(seed: int = 0, *, test: bool = True, patience: int | None = None) -> Result:
-    made = parts(threshold=Quantile(0.25), seed=seed)
-    return fit(prepared(seed=seed), made, Training(5, patience), test=test)
+def run(seed: int = 0, *, test: bool = True, patience: int | None = None) -> FitResult:
+    made = parts(threshold=QuantileThreshold(0.25), seed=seed)
+    return fit_tagger(prepared(seed=seed), made, TrainingConfig(5, patience), test=test)
 
 
 # Preparing
@@ -141,12 +141,12 @@ def test_labels_follow_the_policy_and_indices_the_alphabet() -> None:
 
 
 def test_labels_are_counted_with_the_most_frequent_first() -> None:
-    assert list(prepared().counts().items()) == [("cv", 20), ("nlp", 14), ("other", 6)]
+    assert list(prepared().count_labels().items()) == [("cv", 20), ("nlp", 14), ("other", 6)]
 
 
 def test_the_ids_of_each_part_are_those_of_its_rows() -> None:
     ready = prepared()
-    ids = ready.ids()
+    ids = ready.get_ids()
     assert [len(ids[name]) for name in ("train", "val", "test")] == [28, 6, 6]
     assert sorted(ids["train"] + ids["val"] + ids["test"]) == sorted(make_table()["id"])
     assert ids["val"] == ready.rows["id"].iloc[ready.split.val].tolist()
@@ -155,8 +155,8 @@ def test_the_ids_of_each_part_are_those_of_its_rows() -> None:
 def test_a_parts_labels_are_those_of_its_rows() -> None:
     ready = prepared()
     for name in ("train", "val", "test"):
-        tags = ready.part(name)["tag"].tolist()
-        assert ready.encoder.decode(ready.labels(name)) == tags
+        tags = ready.get_part(name)["tag"].tolist()
+        assert ready.encoder.decode(ready.get_labels(name)) == tags
 
 
 def test_without_shuffling_rows_keep_their_order() -> None:
@@ -168,12 +168,12 @@ def test_the_shuffle_is_drawn_before_the_split_from_the_same_source() -> None:
     shuffled = make_table().sample(frac=1, random_state=source).reset_index(drop=True)
     again = prepare(
         shuffled,
-        TwoTables(name="tiny", accepted_tags=["cv", "nlp"]),
-        Preprocessing(),
-        Split(shuffle=False),
+        TwoTablesConfig(name="tiny", accepted_tags=["cv", "nlp"]),
+        PreprocessingConfig(),
+        SplitConfig(shuffle=False),
         source,
     )
-    assert prepared(seed=3).ids() == again.ids()
+    assert prepared(seed=3).get_ids() == again.get_ids()
     assert prepared(seed=3).rows["id"].tolist() == shuffled["id"].tolist()
 
 
@@ -222,7 +222,7 @@ def test_rows_that_cannot_be_split_are_an_error() -> None:
 def test_the_same_seed_prepares_the_same_rows(seed: int) -> None:
     one, two = prepared(seed=seed), prepared(seed=seed)
     pd.testing.assert_frame_equal(one.rows, two.rows)
-    assert one.ids() == two.ids()
+    assert one.get_ids() == two.get_ids()
 
 
 # What is fitted on what
@@ -230,19 +230,19 @@ def test_the_same_seed_prepares_the_same_rows(seed: int) -> None:
 
 def test_without_the_test_score_no_test_row_is_vectorized() -> None:
     ready, spy = prepared(), Spy()
-    result = fit(ready, parts(vectorizer=spy), Training(2), test=False)
-    assert spy.fitted == ready.part("train")["text"].tolist()
-    assert spy.seen == ready.part("val")["text"].tolist()
-    assert not set(ready.part("test")["text"]) & {*spy.fitted, *spy.seen}
+    result = fit_tagger(ready, parts(vectorizer=spy), TrainingConfig(2), test=False)
+    assert spy.fitted == ready.get_part("train")["text"].tolist()
+    assert spy.seen == ready.get_part("val")["text"].tolist()
+    assert not set(ready.get_part("test")["text"]) & {*spy.fitted, *spy.seen}
     assert list(result.performance) == ["val"]
-    assert not [name for name in result.metrics() if name.startswith("test")]
+    assert not [name for name in result.get_metrics() if name.startswith("test")]
 
 
 def test_with_the_test_score_test_rows_are_vectorized_last_and_never_fitted_on() -> None:
     ready, spy = prepared(), Spy()
-    result = fit(ready, parts(vectorizer=spy), Training(2), test=True)
-    assert spy.fitted == ready.part("train")["text"].tolist()
-    assert spy.seen == [*ready.part("val")["text"], *ready.part("test")["text"]]
+    result = fit_tagger(ready, parts(vectorizer=spy), TrainingConfig(2), test=True)
+    assert spy.fitted == ready.get_part("train")["text"].tolist()
+    assert spy.seen == [*ready.get_part("val")["text"], *ready.get_part("test")["text"]]
     assert list(result.performance) == ["val", "test"]
 
 
@@ -265,24 +265,24 @@ def test_only_train_rows_are_balanced_and_the_train_loss_is_of_unbalanced_rows()
     balanced_counts: list[list[int]] = []
     ready = prepared()
     sampler = Watched(random_state=np.random.RandomState(0))
-    result = fit(ready, parts(sampler=sampler), Training(3))
+    result = fit_tagger(ready, parts(sampler=sampler), TrainingConfig(3))
     assert given_rows == [28]
     assert balanced_counts == [[14, 14, 14]]
-    texts = ready.part("train")["raw"].tolist()
-    own = result.tagger.predict_proba(texts)[np.arange(28), ready.labels("train")]
+    texts = ready.get_part("train")["raw"].tolist()
+    own = result.tagger.predict_proba(texts)[np.arange(28), ready.get_labels("train")]
     assert result.history.train_loss[-1] == pytest.approx(-np.log(own).mean())
 
 
 def test_the_threshold_is_found_on_validation_rows() -> None:
     ready = prepared()
-    result = fit(ready, parts(threshold=Quantile(0.25)), Training(3))
-    y_prob = result.tagger.predict_proba(ready.part("val")["raw"].tolist())
+    result = fit_tagger(ready, parts(threshold=QuantileThreshold(0.25)), TrainingConfig(3))
+    y_prob = result.tagger.predict_proba(ready.get_part("val")["raw"].tolist())
     assert result.tagger.threshold == np.quantile(y_prob.max(axis=1), 0.25)
-    assert result.metrics()["threshold"] == result.tagger.threshold
+    assert result.get_metrics()["threshold"] == result.tagger.threshold
 
 
 def test_a_threshold_that_no_prediction_reaches_gives_all_rows_the_rest_label() -> None:
-    result = fit(prepared(), parts(threshold=Fixed(0.999)), Training(1))
+    result = fit_tagger(prepared(), parts(threshold=FixedThreshold(0.999)), TrainingConfig(1))
     scored = result.performance["test"]
     assert scored["class"]["cv"]["recall"] == 0
     assert scored["class"]["nlp"]["recall"] == 0
@@ -290,21 +290,23 @@ def test_a_threshold_that_no_prediction_reaches_gives_all_rows_the_rest_label() 
 
 
 def test_without_a_threshold_none_is_reported() -> None:
-    result = fit(prepared(), parts(), Training(1))
+    result = fit_tagger(prepared(), parts(), TrainingConfig(1))
     assert result.tagger.threshold is None
-    assert "threshold" not in result.metrics()
+    assert "threshold" not in result.get_metrics()
 
 
 def test_without_a_threshold_no_row_needs_the_rest_label() -> None:
-    result = fit(prepared(accepted=[]), parts(), Training(30))
+    result = fit_tagger(prepared(accepted=[]), parts(), TrainingConfig(30))
     assert result.tagger.encoder.classes == ("cv", "nlp", "rl")
     assert result.performance["val"]["overall"]["f1"] == 1.0
 
 
 def test_features_are_the_columns_of_the_matrix() -> None:
     ready = prepared(shuffle=False)
-    result = fit(ready, parts(vectorizer=CountVectorizer(analyzer="char")), Training(1))
-    assert result.features == len(set("".join(ready.part("train")["text"])))
+    result = fit_tagger(
+        ready, parts(vectorizer=CountVectorizer(analyzer="char")), TrainingConfig(1)
+    )
+    assert result.features == len(set("".join(ready.get_part("train")["text"])))
 
 
 # Results
@@ -314,7 +316,7 @@ def test_features_are_the_columns_of_the_matrix() -> None:
 @given(st.integers(0, 2**32 - 1))
 def test_the_same_seed_gives_identical_results(seed: int) -> None:
     one, two = run(seed), run(seed)
-    assert one.metrics() == two.metrics()
+    assert one.get_metrics() == two.get_metrics()
     assert one.history == two.history
     assert np.array_equal(one.tagger.model.coef_, two.tagger.model.coef_)
 
@@ -327,7 +329,7 @@ def test_sums_are_added_up_in_one_thread_while_a_model_is_fitted() -> None:
             seen.extend(pool["num_threads"] for pool in threadpool_info())
 
     before = threadpool_info()
-    fit(prepared(), parts(), Training(epochs=1), [Threads()])
+    fit_tagger(prepared(), parts(), TrainingConfig(epochs=1), [Threads()])
     assert set(seen) == {1}
     assert threadpool_info() == before
 
@@ -338,15 +340,15 @@ def test_another_seed_gives_another_result() -> None:
 
 def test_the_tagger_that_comes_out_predicts_and_scores_like_the_run() -> None:
     ready = prepared()
-    result = fit(ready, parts(), Training(20))
+    result = fit_tagger(ready, parts(), TrainingConfig(20))
     predicted = result.tagger.predict(["A WORD of grammar", "image: pixel"])
     assert [p["predicted_tag"] for p in predicted] == ["nlp", "cv"]
-    assert score(ready, result.tagger, "test") == result.performance["test"]
-    assert score(ready, result.tagger, "val") == result.performance["val"]
+    assert score_part(ready, result.tagger, "test") == result.performance["test"]
+    assert score_part(ready, result.tagger, "val") == result.performance["val"]
 
 
 def test_metrics_are_losses_threshold_and_the_flat_scores_of_each_part() -> None:
-    found = run().metrics()
+    found = run().get_metrics()
     for part in ("val", "test"):
         for name in ("f1", "class/cv/recall", "class/other/precision", "slice/short_text/f1"):
             assert f"{part}_{name}" in found
@@ -357,49 +359,49 @@ def test_the_losses_reported_are_those_of_the_epoch_that_is_kept() -> None:
     ready = prepared()
     swapped = np.where(ready.y == 0, 1, np.where(ready.y == 1, 0, ready.y))
     swapped[ready.split.train] = ready.y[ready.split.train]
-    worsening = Prepared(
+    worsening = PreparedData(
         ready.rows, swapped, ready.encoder, ready.split, ready.cleaning, ready.other
     )
-    result = fit(worsening, parts(), Training(20, patience=2))
+    result = fit_tagger(worsening, parts(), TrainingConfig(20, patience=2))
     assert result.epoch == result.history.best_epoch < result.history.epoch
-    assert result.metrics()["val_loss"] == min(result.history.val_loss)
-    assert result.metrics()["train_loss"] == result.history.train_loss[result.epoch]
+    assert result.get_metrics()["val_loss"] == min(result.history.val_loss)
+    assert result.get_metrics()["train_loss"] == result.history.train_loss[result.epoch]
 
 
 def test_one_value_of_a_result_is_any_of_its_metrics() -> None:
     result = run()
-    for name, value in result.metrics().items():
-        assert result.value(name) == value
+    for name, value in result.get_metrics().items():
+        assert result.get_metric(name) == value
     with pytest.raises(KeyError):
-        result.value("val_f2")
+        result.get_metric("val_f2")
 
 
 def test_the_bytes_of_a_model_are_those_of_vectorizer_and_classifier() -> None:
     result = run()
-    sizes = [size_of(part) for part in (result.tagger.vectorizer, result.tagger.model)]
-    assert result.value("model_bytes") == sum(sizes)
-    assert type(result.value("model_bytes")) is float
+    sizes = [count_bytes(part) for part in (result.tagger.vectorizer, result.tagger.model)]
+    assert result.get_metric("model_bytes") == sum(sizes)
+    assert type(result.get_metric("model_bytes")) is float
     assert min(sizes) > 0
-    assert "model_bytes" not in result.metrics()
+    assert "model_bytes" not in result.get_metrics()
 
 
 def test_the_bytes_of_a_model_are_equal_for_equal_seeds_and_fewer_for_fewer_features() -> None:
-    assert run(3).value("model_bytes") == run(3).value("model_bytes")
+    assert run(3).get_metric("model_bytes") == run(3).get_metric("model_bytes")
     small, large = (
-        fit(prepared(), parts(vectorizer=TfidfVectorizer(max_features=n)), Training(1))
+        fit_tagger(prepared(), parts(vectorizer=TfidfVectorizer(max_features=n)), TrainingConfig(1))
         for n in (2, 6)
     )
-    assert small.value("model_bytes") < large.value("model_bytes")
+    assert small.get_metric("model_bytes") < large.get_metric("model_bytes")
 
 
-def refused_objective(ready: Prepared, metric: str) -> str:
+def refused_objective(ready: PreparedData, metric: str) -> str:
     with pytest.raises(ConfigError) as caught:
         ready.check_objective(metric)
     return str(caught.value)
 
 
 def test_every_validation_metric_of_a_run_may_be_its_objective_and_nothing_else() -> None:
-    ready, found = prepared(), run().metrics()
+    ready, found = prepared(), run().get_metrics()
     known = [name for name in found if name.startswith("val_")]
     assert {"val_loss", "val_f1", "val_class/other/f1", "val_slice/short_text/recall"} <= {*known}
     for name in known:
@@ -447,27 +449,29 @@ def test_callbacks_hear_of_every_epoch_and_can_prune() -> None:
         def on_epoch_end(self, history: History) -> None:
             epochs.append(history.epoch)
             if history.epoch == 1:
-                raise Pruned
+                raise TrainingPruned
 
     epochs: list[int] = []
     spy = Spy()
-    with pytest.raises(Pruned):
-        fit(prepared(), parts(vectorizer=spy), Training(5), [PruneSecond()])
+    with pytest.raises(TrainingPruned):
+        fit_tagger(prepared(), parts(vectorizer=spy), TrainingConfig(5), [PruneSecond()])
     assert epochs == [0, 1]
-    assert not set(prepared().part("test")["text"]) & set(spy.seen)
+    assert not set(prepared().get_part("test")["text"]) & set(spy.seen)
 
 
 # Scores on the way
 
 
-THRESHOLDS = [None, Fixed(0.5), Quantile(0.25)]
+THRESHOLDS = [None, FixedThreshold(0.5), QuantileThreshold(0.25)]
 
 
 def scored(
     metric: str, every: int = 1, *, threshold: Threshold | None = None, **changed: Any
-) -> Result:
-    training = Training(5, changed.pop("patience", None))
-    return fit(prepared(**changed), parts(threshold=threshold), training, scored=(metric, every))
+) -> FitResult:
+    training = TrainingConfig(5, changed.pop("patience", None))
+    return fit_tagger(
+        prepared(**changed), parts(threshold=threshold), training, scored=(metric, every)
+    )
 
 
 @pytest.mark.parametrize("threshold", THRESHOLDS, ids=["none", "fixed", "quantile"])
@@ -481,7 +485,7 @@ def test_the_score_of_the_last_epoch_is_the_metric_of_the_run(
 ) -> None:
     result = scored(metric, threshold=threshold)
     assert list(result.history.scores) == [0, 1, 2, 3, 4]
-    assert result.history.scores[4] == result.value(metric)
+    assert result.history.scores[4] == result.get_metric(metric)
 
 
 @quick
@@ -489,17 +493,17 @@ def test_the_score_of_the_last_epoch_is_the_metric_of_the_run(
 def test_the_score_of_an_epoch_is_the_metric_of_a_run_that_ends_there(
     seed: int, metric: str
 ) -> None:
-    def ended(epochs: int) -> Result:
-        made = parts(threshold=Quantile(0.25), seed=seed)
-        return fit(prepared(), made, Training(epochs), scored=(metric, 2))
+    def ended(epochs: int) -> FitResult:
+        made = parts(threshold=QuantileThreshold(0.25), seed=seed)
+        return fit_tagger(prepared(), made, TrainingConfig(epochs), scored=(metric, 2))
 
     scores = ended(5).history.scores
-    assert scores == {epoch: ended(epoch + 1).value(metric) for epoch in (0, 2, 4)}
+    assert scores == {epoch: ended(epoch + 1).get_metric(metric) for epoch in (0, 2, 4)}
 
 
 def test_the_score_of_the_kept_epoch_is_the_metric_of_a_run_that_was_patient() -> None:
-    result = scored("val_f1", threshold=Quantile(0.25), patience=1)
-    assert result.history.scores[result.epoch] == result.value("val_f1")
+    result = scored("val_f1", threshold=QuantileThreshold(0.25), patience=1)
+    assert result.history.scores[result.epoch] == result.get_metric("val_f1")
 
 
 def test_scores_of_the_loss_are_the_losses_themselves() -> None:
@@ -513,47 +517,54 @@ def test_without_a_metric_to_score_there_are_no_scores() -> None:
 
 
 def test_scoring_on_the_way_changes_nothing_else() -> None:
-    def made(metric: tuple[str, int] | None) -> Result:
-        return fit(prepared(), parts(threshold=Quantile(0.25)), Training(5), scored=metric)
+    def made(metric: tuple[str, int] | None) -> FitResult:
+        return fit_tagger(
+            prepared(), parts(threshold=QuantileThreshold(0.25)), TrainingConfig(5), scored=metric
+        )
 
     watched, plain = made(("val_f1", 1)), made(None)
-    assert watched.metrics() == plain.metrics()
+    assert watched.get_metrics() == plain.get_metrics()
     assert watched.history.val_loss == plain.history.val_loss
 
 
 def test_a_scorer_gives_what_its_probabilities_say() -> None:
     ready = prepared()
-    y = ready.labels("val")
+    y = ready.get_labels("val")
     right = np.eye(3)[y]
     wrong = np.roll(right, 1, axis=1)
-    made = scorer(ready, MODEL, None, "val_f1", 7)
+    made = make_scorer(ready, MODEL, None, "val_f1", 7)
     assert made.every == 7
     assert (made.score(right), made.score(wrong)) == (1.0, 0.0)
     # A threshold that nothing is above makes all rows the rest.
-    rest = scorer(ready, MODEL, Fixed(0.9), "val_class/other/recall", 1)
+    rest = make_scorer(ready, MODEL, FixedThreshold(0.9), "val_class/other/recall", 1)
     assert rest.score(np.full((len(y), 3), 1 / 3)) == 1.0
-    assert scorer(ready, MODEL, Fixed(0.9), "val_class/cv/recall", 1).score(right) == 1.0
+    assert (
+        make_scorer(ready, MODEL, FixedThreshold(0.9), "val_class/cv/recall", 1).score(right) == 1.0
+    )
 
 
 def test_probabilities_that_are_not_numbers_are_the_rest_s() -> None:
     ready = prepared()
-    unknown = np.full((len(ready.labels("val")), 3), np.nan)
-    assert scorer(ready, MODEL, Fixed(0.5), "val_class/other/recall", 1).score(unknown) == 1.0
-    assert np.isnan(scorer(ready, MODEL, None, "val_loss", 1).score(unknown))
+    unknown = np.full((len(ready.get_labels("val")), 3), np.nan)
+    assert (
+        make_scorer(ready, MODEL, FixedThreshold(0.5), "val_class/other/recall", 1).score(unknown)
+        == 1.0
+    )
+    assert np.isnan(make_scorer(ready, MODEL, None, "val_loss", 1).score(unknown))
 
 
 def test_slices_are_looked_for_only_where_one_is_scored(monkeypatch: pytest.MonkeyPatch) -> None:
     ready = prepared()
-    y_prob = np.eye(3)[ready.labels("val")]
+    y_prob = np.eye(3)[ready.get_labels("val")]
     with monkeypatch.context() as patched:
         patched.setattr("tagifai.pipeline.slices.masks", None)
-        assert scorer(ready, MODEL, None, "val_class/cv/f1", 1).score(y_prob) == 1.0
-    assert scorer(ready, MODEL, None, "val_slice/short_text/f1", 1).score(y_prob) == 1.0
+        assert make_scorer(ready, MODEL, None, "val_class/cv/f1", 1).score(y_prob) == 1.0
+    assert make_scorer(ready, MODEL, None, "val_slice/short_text/f1", 1).score(y_prob) == 1.0
 
 
 def test_a_threshold_without_the_rest_label_is_refused_before_anything_is_scored() -> None:
     with pytest.raises(DataError, match="'other', which no row has"):
-        scored("val_f1", threshold=Fixed(0.5), accepted=[])
+        scored("val_f1", threshold=FixedThreshold(0.5), accepted=[])
     assert scored("val_f1", accepted=[]).history.scores[4] == 1.0
 
 
@@ -563,33 +574,41 @@ def test_a_threshold_without_the_rest_label_is_refused_before_anything_is_scored
 def test_refitting_trains_on_train_and_validation_rows_and_keeps_the_validation_scores() -> None:
     ready, first = prepared(), run()
     spy = Spy()
-    result = fit(ready, parts(vectorizer=spy, threshold=Quantile(0.25)), Training(5, refit=True))
-    both = [*ready.part("train")["text"], *ready.part("val")["text"]]
+    result = fit_tagger(
+        ready,
+        parts(vectorizer=spy, threshold=QuantileThreshold(0.25)),
+        TrainingConfig(5, refit=True),
+    )
+    both = [*ready.get_part("train")["text"], *ready.get_part("val")["text"]]
     assert result.tagger.vectorizer.fitted == both
     assert result.features == len(result.tagger.vectorizer.vocabulary_)
-    assert spy.fitted == [*ready.part("train")["text"]]
-    refitted = fit(ready, parts(threshold=Quantile(0.25)), Training(5, refit=True))
+    assert spy.fitted == [*ready.get_part("train")["text"]]
+    refitted = fit_tagger(
+        ready, parts(threshold=QuantileThreshold(0.25)), TrainingConfig(5, refit=True)
+    )
     assert refitted.performance["val"] == first.performance["val"]
     assert refitted.history == first.history
     assert refitted.tagger.threshold == first.tagger.threshold
-    assert refitted.performance["test"] == score(ready, refitted.tagger, "test")
+    assert refitted.performance["test"] == score_part(ready, refitted.tagger, "test")
     assert refitted.tagger.model.coef_.shape[1] > first.tagger.model.coef_.shape[1]
 
 
 def test_refitting_takes_as_many_epochs_as_were_chosen_and_the_same_randomness() -> None:
     ready = prepared()
-    result = fit(ready, parts(seed=3), Training(40, patience=2, refit=True))
+    result = fit_tagger(ready, parts(seed=3), TrainingConfig(40, patience=2, refit=True))
     split = ready.split
-    both = ready.with_split(
+    both = ready.replace_split(
         SplitRows(np.concatenate([split.train, split.val]), split.val, split.test)
     )
-    alone = fit(both, parts(seed=3), Training(result.epoch + 1))
+    alone = fit_tagger(both, parts(seed=3), TrainingConfig(result.epoch + 1))
     assert np.array_equal(result.tagger.model.coef_, alone.tagger.model.coef_)
 
 
 def test_what_is_not_to_be_tested_is_not_refitted() -> None:
     spy = Spy()
-    result = fit(prepared(), parts(vectorizer=spy), Training(2, refit=True), test=False)
+    result = fit_tagger(
+        prepared(), parts(vectorizer=spy), TrainingConfig(2, refit=True), test=False
+    )
     assert result.tagger.vectorizer is spy
 
 
@@ -599,9 +618,9 @@ def test_what_is_not_to_be_tested_is_not_refitted() -> None:
 def test_the_same_rows_with_other_parts_share_all_but_the_parts() -> None:
     ready = prepared()
     split = SplitRows(ready.split.val, ready.split.train, ready.split.test)
-    other = ready.with_split(split)
-    assert other.ids()["train"] == ready.ids()["val"]
-    assert other.ids()["test"] == ready.ids()["test"]
+    other = ready.replace_split(split)
+    assert other.get_ids()["train"] == ready.get_ids()["val"]
+    assert other.get_ids()["test"] == ready.get_ids()["test"]
     assert (other.rows is ready.rows, other.y is ready.y) == (True, True)
     assert ready.split is not split
 
@@ -629,7 +648,11 @@ def test_given_probabilities_are_scored_with_threshold_classes_and_slices() -> N
 def test_a_threshold_without_the_rest_label_is_refused_before_anything_is_fitted() -> None:
     spy = Spy()
     with pytest.raises(DataError, match="'other', which no row has") as error:
-        fit(prepared(accepted=[]), parts(vectorizer=spy, threshold=Fixed(0.5)), Training(1))
+        fit_tagger(
+            prepared(accepted=[]),
+            parts(vectorizer=spy, threshold=FixedThreshold(0.5)),
+            TrainingConfig(1),
+        )
     message = str(error.value)
     assert "labels: cv, nlp, rl" in message
     assert "threshold=none" in message
@@ -643,7 +666,7 @@ def test_cleaning_that_empties_all_texts_is_an_error_with_the_way_out(vectorizer
     ready = prepared(keep="é")
     assert Counter(ready.rows["text"]) == {"": 40}
     with pytest.raises(DataError, match=r"^The vectorizer cannot be fitted to the train") as error:
-        fit(ready, parts(vectorizer=vectorizer), Training(1))
+        fit_tagger(ready, parts(vectorizer=vectorizer), TrainingConfig(1))
     message = str(error.value)
     assert "empty vocabulary" in message
     assert "analyzer" in message
@@ -653,12 +676,12 @@ def test_cleaning_that_empties_all_texts_is_an_error_with_the_way_out(vectorizer
 def test_pruning_all_terms_is_the_vectorizers_error_too() -> None:
     vectorizer = TfidfVectorizer(min_df=29)
     with pytest.raises(DataError, match="min_df"):
-        fit(prepared(), parts(vectorizer=vectorizer), Training(1))
+        fit_tagger(prepared(), parts(vectorizer=vectorizer), TrainingConfig(1))
 
 
 def test_a_class_that_is_not_among_the_train_rows_is_an_error() -> None:
     with pytest.raises(DataError):
-        fit(prepared(make_table(10, 7, 2), sizes=(0.3, 0.3)), parts(), Training(1))
+        fit_tagger(prepared(make_table(10, 7, 2), sizes=(0.3, 0.3)), parts(), TrainingConfig(1))
 
 
 @pytest.mark.parametrize(
@@ -674,7 +697,7 @@ def test_whatever_the_vectorizer_refuses_is_one_error_with_its_reason(
     vectorizer: Any, reason: str
 ) -> None:
     with pytest.raises(DataError) as caught:
-        fit(prepared(), parts(vectorizer=vectorizer), Training(1))
+        fit_tagger(prepared(), parts(vectorizer=vectorizer), TrainingConfig(1))
     message = str(caught.value)
     assert message.startswith("The vectorizer cannot be fitted to the train texts: ")
     assert reason in message
@@ -684,12 +707,12 @@ def test_whatever_the_vectorizer_refuses_is_one_error_with_its_reason(
 
 def test_a_sampler_that_a_class_is_too_small_for_is_one_error_with_its_reason() -> None:
     ready = prepared()
-    assert np.bincount(ready.labels("train")).tolist() == [14, 10, 4]
+    assert np.bincount(ready.get_labels("train")).tolist() == [14, 10, 4]
     sampler = SMOTE(k_neighbors=4, random_state=0)
     with pytest.raises(DataError, match=r"^The sampler cannot balance the train rows: ") as caught:
-        fit(ready, parts(sampler=sampler), Training(1))
+        fit_tagger(ready, parts(sampler=sampler), TrainingConfig(1))
     assert "n_neighbors = 5" in str(caught.value)
-    fit(ready, parts(sampler=SMOTE(k_neighbors=3, random_state=0)), Training(1))
+    fit_tagger(ready, parts(sampler=SMOTE(k_neighbors=3, random_state=0)), TrainingConfig(1))
 
 
 @pytest.mark.parametrize(
@@ -702,13 +725,13 @@ def test_a_sampler_that_a_class_is_too_small_for_is_one_error_with_its_reason() 
 def test_a_model_that_refuses_the_features_is_one_error_with_its_reason(
     vectorizer: Any, model: Any, reason: str
 ) -> None:
-    with pytest.raises(CannotFit, match=reason):
-        fit(prepared(), Parts(vectorizer, None, model, None), Training(1))
+    with pytest.raises(FitError, match=reason):
+        fit_tagger(prepared(), Components(vectorizer, None, model, None), TrainingConfig(1))
 
 
 def test_a_model_that_would_stop_by_itself_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"model\.early_stopping"):
-        fit(prepared(), parts(early_stopping=True), Training(1))
+        fit_tagger(prepared(), parts(early_stopping=True), TrainingConfig(1))
 
 
 # Memory
@@ -719,22 +742,22 @@ def test_a_model_that_would_stop_by_itself_is_refused() -> None:
 def test_with_a_memory_cold_or_warm_results_are_the_same_to_the_last_bit(
     refit: bool, repeated: bool
 ) -> None:
-    def result(memory: Memory) -> tuple[Result, np.random.RandomState]:
+    def result(memory: ArrayCache) -> tuple[FitResult, np.random.RandomState]:
         source = np.random.RandomState(3)
-        made = parts(threshold=Quantile(0.25))
+        made = parts(threshold=QuantileThreshold(0.25))
         made.model.set_params(random_state=source)
-        data = TwoTables(name="tiny", projects="p", tags="t", accepted_tags=["cv", "nlp"])
-        rows = prepare(make_table(), data, Preprocessing(), Split(), source, memory)
-        return fit(rows, made, Training(5, refit=refit), memory=memory), source
+        data = TwoTablesConfig(name="tiny", projects="p", tags="t", accepted_tags=["cv", "nlp"])
+        rows = prepare(make_table(), data, PreprocessingConfig(), SplitConfig(), source, memory)
+        return fit_tagger(rows, made, TrainingConfig(5, refit=refit), cache=memory), source
 
     memory = Remembered()
     if repeated:
         result(memory)
-    plain, draws = result(forget)
+    plain, draws = result(skip_cache)
     found, draws_then = result(memory)
     assert memory.made == (5 if refit else 4)
-    assert found.metrics() == plain.metrics()
-    assert found.value("model_bytes") == plain.value("model_bytes")
+    assert found.get_metrics() == plain.get_metrics()
+    assert found.get_metric("model_bytes") == plain.get_metric("model_bytes")
     assert found.history == plain.history
     assert np.array_equal(found.tagger.model.coef_, plain.tagger.model.coef_)
     assert found.tagger.predict(["image pixel"]) == plain.tagger.predict(["image pixel"])
@@ -745,9 +768,9 @@ def test_a_trial_has_its_vectorizer_when_it_is_asked_for() -> None:
     memory = Remembered()
     for _ in range(2):
         made = parts()
-        result = fit(prepared(), made, Training(2), test=False, memory=memory)
+        result = fit_tagger(prepared(), made, TrainingConfig(2), test=False, cache=memory)
     assert not hasattr(made.vectorizer, "vocabulary_")
-    assert result.value("model_bytes") > 0
+    assert result.get_metric("model_bytes") > 0
     assert result.tagger.vectorizer is made.vectorizer
     assert result.tagger.predict(["image pixel"])[0]["predicted_tag"] == "cv"
 
@@ -763,19 +786,19 @@ def test_texts_cleaned_by_a_step_of_ones_own_are_not_kept(
     called: list[str] = []
     monkeypatch.setitem(text._REGISTERED, "counted", counted)
     memory = Remembered()
-    arguments = {**asdict(Preprocessing()), place: ["counted"]}
+    arguments = {**asdict(PreprocessingConfig()), place: ["counted"]}
     del arguments["language"]
-    assert cleaned(["Cat"], arguments, memory) == ["cat 1"]
-    assert cleaned(["Cat"], arguments, memory) == ["cat 2"]
+    assert clean_texts(["Cat"], arguments, memory) == ["cat 1"]
+    assert clean_texts(["Cat"], arguments, memory) == ["cat 2"]
     assert memory.made == 0
 
 
 def test_cleaned_texts_are_kept_by_the_texts_and_every_argument() -> None:
     memory = Remembered()
-    arguments = {**asdict(Preprocessing()), "stopwords": []}
+    arguments = {**asdict(PreprocessingConfig()), "stopwords": []}
     del arguments["language"]
     for changed in ({}, {}, {"lower": False}, {"keep": "a-z"}):
         expected = [*map(Cleaner(**{**arguments, **changed}), ["A Cat 1"])]
-        assert cleaned(["A Cat 1"], {**arguments, **changed}, memory) == expected
-    cleaned(["A Cat 2"], arguments, memory)
+        assert clean_texts(["A Cat 1"], {**arguments, **changed}, memory) == expected
+    clean_texts(["A Cat 2"], arguments, memory)
     assert memory.made == 4

@@ -14,8 +14,8 @@ from omegaconf import OmegaConf
 
 from tagifai import cli
 from tagifai.plugins import PresetSource, SchemaSource
-from tagifai.schema import NODES, Config, Data
-from tagifai.sweeper import Search
+from tagifai.schema import SCHEMA_CLASSES, Config, DataConfig
+from tagifai.sweeper import SearchSweeper
 from tests.conftest import CONF, Compose
 
 
@@ -35,7 +35,7 @@ def test_another_scheme_is_not_served() -> None:
         SchemaSource("test", "file://schemas")
 
 
-@pytest.mark.parametrize("name", sorted(NODES))
+@pytest.mark.parametrize("name", sorted(SCHEMA_CLASSES))
 @pytest.mark.parametrize("suffix", ["", ".yaml"])
 def test_every_schema_is_served_as_a_structured_configuration(
     source: SchemaSource, name: str, suffix: str
@@ -44,7 +44,7 @@ def test_every_schema_is_served_as_a_structured_configuration(
     assert source.is_config(path)
     assert source.exists(path)
     result = source.load_config(path)
-    assert OmegaConf.get_type(result.config) is NODES[name]
+    assert OmegaConf.get_type(result.config) is SCHEMA_CLASSES[name]
     assert (result.provider, result.path) == ("test", "tagifai://schemas")
     assert result.header == {"package": None}
 
@@ -73,9 +73,9 @@ def test_every_schema_is_asked_for_by_an_option_and_every_one_asked_for_is_there
         if "schema/" in line and line.strip().endswith("@_here_")
     }
     # The options of groups that take one schema only have it from the whole configuration's.
-    typed = {type_ for type_ in get_type_hints(Config).values() if type_ is not Data}
-    of_group = {name for name, node in NODES.items() if node in typed}
-    assert asked == {f"{name}@_here_" for name in set(NODES) - of_group}
+    typed = {type_ for type_ in get_type_hints(Config).values() if type_ is not DataConfig}
+    of_group = {name for name, node in SCHEMA_CLASSES.items() if node in typed}
+    assert asked == {f"{name}@_here_" for name in set(SCHEMA_CLASSES) - of_group}
 
 
 # --- presets that searches have found ----------------------------------------------------------
@@ -98,8 +98,8 @@ def test_hydra_finds_the_presets_and_the_search_by_their_entry_points() -> None:
     assert entry.load() is PresetSource
     assert PresetSource in Plugins.instance().discover(ConfigSource)
     (entry,) = entry_points(group="hydra.plugins", name="tagifai-search")
-    assert entry.load() is Search
-    assert Search in Plugins.instance().discover(Sweeper)
+    assert entry.load() is SearchSweeper
+    assert SearchSweeper in Plugins.instance().discover(Sweeper)
 
 
 def test_presets_have_a_scheme_of_their_own() -> None:

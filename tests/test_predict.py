@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tagifai.tasks.predict import FEW
+from tagifai.tasks.predict import FEW_TEXTS
 from tests.app import SMALL, App
 
 WORDS = ("graph", "images", "words", "language", "nodes", "vision", "servers", "models", "rows")
@@ -30,7 +30,12 @@ def texts(number: int) -> list[str]:
 def trained(tmp_path_factory: pytest.TempPathFactory, ready: Callable[[Path], App]) -> App:
     app = ready(tmp_path_factory.mktemp("trained"))
     app.ok(*SMALL)
-    for name, number in {"few": FEW, "some": FEW + 1, "many": 5000, "huge": 400_000}.items():
+    for name, number in {
+        "few": FEW_TEXTS,
+        "some": FEW_TEXTS + 1,
+        "many": 5000,
+        "huge": 400_000,
+    }.items():
         (app.cwd / f"{name}.txt").write_text("\n".join(texts(number)) + "\n")
     return app
 
@@ -52,7 +57,7 @@ def test_a_text_is_tagged_the_same_among_few_some_and_many(trained: App) -> None
     few = predicted(trained, "few").splitlines()
     assert predicted(trained, "some").splitlines()[: len(few)] == few
     assert predicted(trained, "many").splitlines()[: len(few)] == few
-    alone = trained.ok("task=predict", f"task.text={texts(FEW)[-1]}")
+    alone = trained.ok("task=predict", f"task.text={texts(FEW_TEXTS)[-1]}")
     with (trained.cwd / "few.csv").open() as file:
         last = [*csv.DictReader(file)][-1]
     (row,) = json.loads(alone)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tagifai import probes
-from tagifai.files import to_json
+from tagifai.files import format_json
 from tagifai.labels import LabelEncoder
 from tagifai.tagger import Tagger
 
@@ -33,24 +33,24 @@ def tagger_of(*outputs: float, names: tuple[str, ...] = ("a", "b", "c")) -> Tagg
 
 
 def there_and_back(tagger: Tagger) -> Any:
-    return json.loads(to_json(probes.make(tagger)))
+    return json.loads(format_json(probes.record_outputs(tagger)))
 
 
 def test_a_probe_has_a_sentence_and_names_of_classes_and_no_rows(tagger: Tagger) -> None:
     probe = there_and_back(tagger)
     assert probe["texts"] == [probes.SENTENCE, "cv", "graph", "nlp"]
-    np.testing.assert_allclose(probe["outputs"], tagger.outputs(probe["texts"]), rtol=1e-8)
+    np.testing.assert_allclose(probe["outputs"], tagger.compute_outputs(probe["texts"]), rtol=1e-8)
     many = tagger_of(0.0, names=tuple(map(str, range(100, 200))))
     assert len(there_and_back(many)["texts"]) == 10
 
 
 def test_outputs_are_kept_to_nine_digits() -> None:
-    outputs = probes.make(tagger_of(1 / 3, 2e9 / 3, -1e-12 / 3))["outputs"]
+    outputs = probes.record_outputs(tagger_of(1 / 3, 2e9 / 3, -1e-12 / 3))["outputs"]
     assert outputs[0] == [0.333333333, 666666667.0, -3.33333333e-13]
 
 
 def test_a_tagger_agrees_with_its_own_probe(tagger: Tagger) -> None:
-    assert probes.agree(there_and_back(tagger), tagger)
+    assert probes.verify_outputs(there_and_back(tagger), tagger)
 
 
 @pytest.mark.parametrize(
@@ -67,17 +67,17 @@ def test_a_tagger_agrees_with_its_own_probe(tagger: Tagger) -> None:
 )
 def test_outputs_agree_up_to_a_millionth(outputs: tuple[float, ...], agrees: bool) -> None:
     probe = there_and_back(tagger_of(0.5, -2.0, 0.0))
-    assert probes.agree(probe, tagger_of(*outputs)) is agrees
+    assert probes.verify_outputs(probe, tagger_of(*outputs)) is agrees
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_outputs_that_are_no_numbers_are_kept_and_agree(value: float) -> None:
     probe = there_and_back(tagger_of(value, 1.0, 2.0))
     assert probe["outputs"][0] == [None, 1.0, 2.0]
-    assert probes.agree(probe, tagger_of(value, 1.0, 2.0))
-    assert not probes.agree(probe, tagger_of(0.0, 1.0, 2.0))
+    assert probes.verify_outputs(probe, tagger_of(value, 1.0, 2.0))
+    assert not probes.verify_outputs(probe, tagger_of(0.0, 1.0, 2.0))
 
 
 def test_another_cleaning_is_another_tagger(tagger: Tagger) -> None:
     other = replace(tagger, cleaning={**tagger.cleaning, "keep": "a-m"})
-    assert not probes.agree(there_and_back(tagger), other)
+    assert not probes.verify_outputs(there_and_back(tagger), other)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tagifai.errors import ConfigError
-from tagifai.promotion import Contender, decide, rows_digest
+from tagifai.promotion import Contender, compute_rows_digest, decide
 from tagifai.tagger import Tagger
 from tests.conftest import TAGS, TEXTS
 
@@ -75,6 +75,10 @@ def test_runs_of_other_rows_are_not_compared_unless_forced(
 
 
 def test_the_digest_of_test_rows_is_of_ids_and_labels_in_any_order() -> None:
-    assert rows_digest(["a", "b"], ["x", "y"]) == rows_digest(["b", "a"], ["y", "x"])
-    assert rows_digest(["a", "b"], ["x", "y"]) != rows_digest(["a", "b"], ["y", "x"])
-    assert rows_digest(["a"], ["x"]) != rows_digest(["a", "b"], ["x", "y"])
+    assert compute_rows_digest(["a", "b"], ["x", "y"]) == compute_rows_digest(
+        ["b", "a"], ["y", "x"]
+    )
+    assert compute_rows_digest(["a", "b"], ["x", "y"]) != compute_rows_digest(
+        ["a", "b"], ["y", "x"]
+    )
+    assert compute_rows_digest(["a"], ["x"]) != compute_rows_digest(["a", "b"], ["x", "y"])

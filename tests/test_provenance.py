@@ -32,24 +32,24 @@ def git(root: Path, *arguments: str) -> str:
 
 
 def test_versions_are_those_that_are_installed() -> None:
-    found = provenance.versions()
+    found = provenance.get_versions()
     assert list(found) == ["python", "tagifai", "scikit-learn", "numpy", "scipy"]
     assert found["python"] == platform.python_version()
     assert found["numpy"] == version("numpy")
 
 
 def test_versions_of_all_that_decides_a_training_are_told_on_request() -> None:
-    found = provenance.versions(provenance.ALL_LIBRARIES)
-    assert found.items() > provenance.versions().items()
+    found = provenance.get_versions(provenance.ALL_LIBRARIES)
+    assert found.items() > provenance.get_versions().items()
     more = ["pandas", "imbalanced-learn", "nltk", "snorkel"]
-    assert list(found) == [*provenance.versions(), *more]
+    assert list(found) == [*provenance.get_versions(), *more]
     assert found["nltk"] == version("nltk")
 
 
 def test_a_clean_checkout_has_its_commit_and_is_not_dirty(checkout: Path) -> None:
     commit = git(checkout, "rev-parse", "HEAD").strip()
     assert len(commit) == 40
-    assert provenance.git_state(checkout) == {
+    assert provenance.read_git_state(checkout) == {
         "mlflow.source.git.commit": commit,
         "mlflow.source.git.dirty": "false",
     }
@@ -58,7 +58,7 @@ def test_a_clean_checkout_has_its_commit_and_is_not_dirty(checkout: Path) -> Non
 @pytest.mark.parametrize("name", ["file", "new"])
 def test_a_changed_and_a_new_file_make_it_dirty(checkout: Path, name: str) -> None:
     (checkout / name).write_text("b")
-    assert provenance.git_state(checkout)["mlflow.source.git.dirty"] == "true"
+    assert provenance.read_git_state(checkout)["mlflow.source.git.dirty"] == "true"
 
 
 def test_what_is_no_checkout_or_has_no_commit_has_no_state(
@@ -66,15 +66,15 @@ def test_what_is_no_checkout_or_has_no_commit_has_no_state(
 ) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     (tmp_path / "plain").mkdir()
-    assert provenance.git_state(tmp_path / "plain") == {}
-    assert provenance.git_state(tmp_path / "nowhere") == {}
+    assert provenance.read_git_state(tmp_path / "plain") == {}
+    assert provenance.read_git_state(tmp_path / "nowhere") == {}
     git(tmp_path / "plain", "init", "-q")
-    assert provenance.git_state(tmp_path / "plain") == {}
+    assert provenance.read_git_state(tmp_path / "plain") == {}
 
 
 def test_without_git_there_is_no_state(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(checkout))
-    assert provenance.git_state(checkout) == {}
+    assert provenance.read_git_state(checkout) == {}
 
 
 def test_a_git_that_hangs_is_given_up(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,4 +83,4 @@ def test_a_git_that_hangs_is_given_up(checkout: Path, monkeypatch: pytest.Monkey
         raise subprocess.TimeoutExpired(command, timeout)
 
     monkeypatch.setattr(subprocess, "run", hang)
-    assert provenance.git_state(checkout) == {}
+    assert provenance.read_git_state(checkout) == {}

@@ -11,7 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tagifai.errors import DataError
-from tagifai.readers import batches, labelled, refuse_overwriting, texts, valid, writer, written
+from tagifai.readers import (
+    make_batches,
+    open_output,
+    open_writer,
+    read_texts,
+    read_texts_and_tags,
+    refuse_overwriting,
+    validate_text,
+)
 from tagifai.tagger import Prediction
 
 ENCODABLE = st.text(st.characters(exclude_categories=["Cs"]))
@@ -32,18 +40,18 @@ def prediction(text: str, tag: str = "nlp", probability: float = 0.5) -> Predict
 
 def test_a_text_file_has_a_text_a_line(tmp_path: Path) -> None:
     source = file(tmp_path, "a.txt", b"\xef\xbb\xbfone\r\n\n two \nx\x0cy\xe2\x80\xa8z\nlast")
-    assert list(texts(source)) == ["one", "", " two ", "x\x0cy\u2028z", "last"]
+    assert list(read_texts(source)) == ["one", "", " two ", "x\x0cy\u2028z", "last"]
 
 
 def test_an_empty_file_has_no_texts(tmp_path: Path) -> None:
     for name in ("a.txt", "a.jsonl"):
-        assert list(texts(file(tmp_path, name, ""))) == []
-    assert list(texts(file(tmp_path, "b.csv", "text\n"))) == []
+        assert list(read_texts(file(tmp_path, name, ""))) == []
+    assert list(read_texts(file(tmp_path, "b.csv", "text\n"))) == []
 
 
 def test_standard_input_has_a_text_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("one\ntwo"))
-    assert list(texts("-")) == ["one", "two"]
+    assert list(read_texts("-")) == ["one", "two"]
 
 
 class Stdin(io.TextIOWrapper):
@@ -62,7 +70,7 @@ def test_standard_input_is_utf_8_whatever_the_locale(
     monkeypatch: pytest.MonkeyPatch, encoding: str, errors: str
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Stdin("é\n名\n".encode(), encoding, errors))
-    assert list(texts("-")) == ["é", "名"]
+    assert list(read_texts("-")) == ["é", "名"]
 
 
 @pytest.mark.parametrize(("encoding", "errors"), LOCALES)
@@ -71,19 +79,19 @@ def test_standard_input_that_is_not_utf_8_is_refused_whatever_the_locale(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Stdin(b"caf\xe9\n", encoding, errors))
     with pytest.raises(DataError, match=r"^standard input: not UTF-8 after line 0"):
-        list(texts("-"))
+        list(read_texts("-"))
 
 
 def test_without_a_standard_input_there_is_nothing_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(DataError, match=r"^There is no standard input to read from\.$"):
-        list(texts("-"))
+        list(read_texts("-"))
 
 
 @pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf"])
 def test_a_table_without_a_header_is_refused(tmp_path: Path, content: bytes) -> None:
     source = file(tmp_path, "a.csv", content)
-    for read in (texts, labelled):
+    for read in (read_texts, read_texts_and_tags):
         with pytest.raises(DataError) as caught:
             list(read(source))
         assert str(caught.value) == f"{source} is empty; a CSV table has a header line."
@@ -106,21 +114,21 @@ def test_a_line_that_is_no_text_is_refused_with_its_number(
 ) -> None:
     source = file(tmp_path, "a.jsonl", f'"ok"\n\n{line}\n')
     with pytest.raises(DataError) as caught:
-        list(texts(source))
+        list(read_texts(source))
     assert str(caught.value).startswith(f"{source}, line 3: {reason}")
 
 
 def test_a_pair_of_surrogates_is_the_character_that_it_stands_for(tmp_path: Path) -> None:
-    assert list(texts(file(tmp_path, "a.jsonl", '"\\ud83d\\ude00"'))) == ["\U0001f600"]
+    assert list(read_texts(file(tmp_path, "a.jsonl", '"\\ud83d\\ude00"'))) == ["\U0001f600"]
 
 
 @given(st.text(st.characters()))
 def test_a_text_is_valid_if_it_has_no_half_of_a_surrogate_pair(text: str) -> None:
     if any("\ud800" <= character <= "\udfff" for character in text):
         with pytest.raises(DataError, match=r"^here: the text is not valid Unicode"):
-            valid(text, "here")
+            validate_text(text, "here")
     else:
-        assert valid(text, "here") == text
+        assert validate_text(text, "here") == text
 
 
 @pytest.mark.parametrize(
@@ -137,13 +145,13 @@ def test_a_text_is_valid_if_it_has_no_half_of_a_surrogate_pair(text: str) -> Non
 def test_a_table_has_a_text_or_title_and_description(
     tmp_path: Path, content: str, found: list[str]
 ) -> None:
-    assert list(texts(file(tmp_path, "a.CSV", content))) == found
+    assert list(read_texts(file(tmp_path, "a.CSV", content))) == found
 
 
 def test_json_lines_are_strings_or_objects_and_blank_lines_are_passed_over(tmp_path: Path) -> None:
     lines = ['"a"', "", '{"text": "b"}', '{"title": "c", "description": "d"}', '{"title": "e"}']
     source = file(tmp_path, "a.jsonl", "\n".join(lines))
-    assert list(texts(source)) == ["a", "b", "c d", "e "]
+    assert list(read_texts(source)) == ["a", "b", "c d", "e "]
 
 
 @pytest.mark.parametrize(
@@ -162,13 +170,13 @@ def test_a_row_without_a_text_is_refused_with_its_line_and_what_it_has(
 ) -> None:
     source = file(tmp_path, name, content)
     with pytest.raises(DataError) as caught:
-        list(texts(source))
+        list(read_texts(source))
     assert str(caught.value).startswith(f"{source}, line {line}: there is no text")
     assert found in str(caught.value).partition("this one has")[2]
 
 
 def test_texts_before_a_bad_line_have_been_given_already(tmp_path: Path) -> None:
-    found = texts(file(tmp_path, "a.jsonl", '"a"\n{\n'))
+    found = read_texts(file(tmp_path, "a.jsonl", '"a"\n{\n'))
     assert next(found) == "a"
     with pytest.raises(DataError, match=r"a\.jsonl, line 2: not JSON"):
         next(found)
@@ -190,15 +198,15 @@ def test_what_cannot_be_read_is_refused(
     tmp_path: Path, name: str, content: bytes, reason: str
 ) -> None:
     with pytest.raises(DataError, match=reason):
-        list(texts(file(tmp_path, name, content)))
+        list(read_texts(file(tmp_path, name, content)))
 
 
 def test_a_missing_file_and_a_folder_are_refused_with_the_system_s_reason(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.txt cannot be read: No such file or directory\."):
-        list(texts(str(tmp_path / "a.txt")))
+        list(read_texts(str(tmp_path / "a.txt")))
     (tmp_path / "b.csv").mkdir()
     with pytest.raises(DataError, match=r"b\.csv cannot be read: Is a directory\."):
-        list(texts(str(tmp_path / "b.csv")))
+        list(read_texts(str(tmp_path / "b.csv")))
 
 
 def test_texts_are_read_as_they_are_asked_for() -> None:
@@ -209,7 +217,7 @@ def test_texts_are_read_as_they_are_asked_for() -> None:
             read.append(number)
             yield str(number)
 
-    assert next(batches(counted(), 3)) == ["0", "1", "2"]
+    assert next(make_batches(counted(), 3)) == ["0", "1", "2"]
     assert read == [0, 1, 2]
 
 
@@ -217,7 +225,7 @@ def test_texts_are_read_as_they_are_asked_for() -> None:
 def test_batches_are_the_items_in_order_and_all_but_the_last_are_full(
     items: list[str], size: int
 ) -> None:
-    made = list(batches(items, size))
+    made = list(make_batches(items, size))
     assert [item for batch in made for item in batch] == items
     assert all(len(batch) == size for batch in made[:-1])
     assert all(1 <= len(batch) <= size for batch in made)
@@ -229,8 +237,8 @@ def test_batches_are_the_items_in_order_and_all_but_the_last_are_full(
 def test_labelled_rows_are_texts_and_tags(tmp_path: Path) -> None:
     table = file(tmp_path, "a.csv", "text,tag\na,x\nb,y\n")
     lines = file(tmp_path, "a.jsonl", '{"title": "a", "description": "b", "tag": "x"}\n')
-    assert labelled(table) == (["a", "b"], ["x", "y"])
-    assert labelled(lines) == (["a b"], ["x"])
+    assert read_texts_and_tags(table) == (["a", "b"], ["x", "y"])
+    assert read_texts_and_tags(lines) == (["a b"], ["x"])
 
 
 @pytest.mark.parametrize(
@@ -246,19 +254,19 @@ def test_a_row_without_a_tag_is_refused_with_its_line(
     tmp_path: Path, name: str, content: str, line: int
 ) -> None:
     with pytest.raises(DataError, match=rf", line {line}: there is no tag; a row needs a string"):
-        labelled(file(tmp_path, name, content))
+        read_texts_and_tags(file(tmp_path, name, content))
 
 
 def test_a_file_without_rows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.csv has no rows\."):
-        labelled(file(tmp_path, "a.csv", "text,tag\n"))
+        read_texts_and_tags(file(tmp_path, "a.csv", "text,tag\n"))
 
 
 # --- predictions -------------------------------------------------------------------------------
 
 
 def write(target: Path | None, *parts: list[Prediction]) -> None:
-    with writer(None if target is None else str(target)) as put:
+    with open_writer(None if target is None else str(target)) as put:
         for part in parts:
             put(part)
 
@@ -309,7 +317,7 @@ def test_a_failure_half_way_leaves_the_old_file(tmp_path: Path, name: str) -> No
         raise DataError("line 2 is bad")
 
     (tmp_path / name).write_text("old")
-    with pytest.raises(DataError, match="line 2 is bad"), writer(str(tmp_path / name)) as put:
+    with pytest.raises(DataError, match="line 2 is bad"), open_writer(str(tmp_path / name)) as put:
         list(map(put, broken()))
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "old"
@@ -338,14 +346,14 @@ def test_a_full_disk_is_named_too_and_the_old_file_is_kept(tmp_path: Path) -> No
     (tmp_path / "a.json").write_text("old")
     with (
         pytest.raises(DataError, match=r"a\.json cannot be written: No space left on device\."),
-        written(tmp_path / "a.json"),
+        open_output(tmp_path / "a.json"),
     ):
         put([prediction("new")])
     assert (tmp_path / "a.json").read_text() == "old"
 
 
 def test_another_error_is_not_taken_for_one_of_writing(tmp_path: Path) -> None:
-    with pytest.raises(LookupError, match="x"), written(tmp_path / "a.json"):
+    with pytest.raises(LookupError, match="x"), open_output(tmp_path / "a.json"):
         raise LookupError("x")
     assert list(tmp_path.iterdir()) == []
 
@@ -387,4 +395,4 @@ def test_any_text_that_is_written_is_read_back(tmp_path: Path, given_texts: list
     rows = [json.loads(line) for line in target.read_text(encoding="utf-8").split("\n")[:-1]]
     assert [row["input_text"] for row in rows] == given_texts
     target.write_text("".join(json.dumps({"text": row["input_text"]}) + "\n" for row in rows))
-    assert list(texts(str(target))) == given_texts
+    assert list(read_texts(str(target))) == given_texts

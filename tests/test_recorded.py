@@ -12,14 +12,14 @@ from omegaconf import OmegaConf
 
 from tagifai import artifacts, datasets, recorded, rounds
 from tagifai.errors import BundleError, ConfigError, DataError
-from tagifai.files import to_json
-from tagifai.schema import EXPERIMENT, Config, Training, check, schema_of
-from tagifai.schema.surroundings import Console, Paths, Tracking
-from tagifai.schema.tasks import Rerun, Train
+from tagifai.files import format_json
+from tagifai.schema import EXPERIMENT_GROUPS, Config, TrainingConfig, check, find_schema_name
+from tagifai.schema.surroundings import ConsoleConfig, PathsConfig, TrackingConfig
+from tagifai.schema.tasks import RerunTaskConfig, TrainTaskConfig
 from tagifai.tagger import Tagger
 from tests.conftest import CONF, DOCUMENTS, Compose
 
-GROUPS = (*EXPERIMENT, "tracking", "console", "cache")
+GROUPS = (*EXPERIMENT_GROUPS, "tracking", "console", "cache")
 OPTIONS = [(g, file.stem) for g in GROUPS for file in sorted((CONF / g).glob("*.yaml"))]
 NEEDED = {
     ("data", "table"): ["data.path=a.csv", "data.text=[title,body]"],
@@ -28,7 +28,7 @@ NEEDED = {
 }
 PRESETS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 
-SETTINGS = ("seed", *EXPERIMENT, "training", "objective")
+SETTINGS = ("seed", *EXPERIMENT_GROUPS, "training", "objective")
 
 Save = Callable[..., Path]
 
@@ -42,7 +42,7 @@ def save(tmp_path: Path, tagger: Tagger) -> Save:
         documents = {**DOCUMENTS, "config.yaml": text}
         if schemas is not None:
             content: dict[str, Any] = {"options": {}, "overrides": [], "versions": {}, "git": {}}
-            documents["provenance.json"] = to_json({**content, "schemas": schemas, **more})
+            documents["provenance.json"] = format_json({**content, "schemas": schemas, **more})
         artifacts.save(tmp_path / "bundle", tagger, documents)
         return tmp_path / "bundle"
 
@@ -53,23 +53,23 @@ def present(config: Config) -> Config:
     """The configuration of a command that trains something else, somewhere else."""
     return replace(
         config,
-        task=Rerun(),
+        task=RerunTaskConfig(),
         seed=99,
         model=None,
-        training=Training(epochs=1),
-        tracking=Tracking(uri="sqlite:///present.db", tags={"a": "b"}),
-        console=Console(verbosity="quiet"),
-        paths=Paths("/root", "/outputs", "/stores"),
+        training=TrainingConfig(epochs=1),
+        tracking=TrackingConfig(uri="sqlite:///present.db", tags={"a": "b"}),
+        console=ConsoleConfig(verbosity="quiet"),
+        paths=PathsConfig("/root", "/outputs", "/stores"),
     )
 
 
 def schemas(config: Config) -> dict[str, str | None]:
-    return {group: schema_of(getattr(config, group)) for group in EXPERIMENT}
+    return {group: find_schema_name(getattr(config, group)) for group in EXPERIMENT_GROUPS}
 
 
 def assert_rebuilt(bundle: Path, config: Config) -> None:
     here = present(config)
-    made = recorded.configuration(bundle, here)
+    made = recorded.load_config(bundle, here)
     assert {key: getattr(made, key) for key in SETTINGS} == {
         key: getattr(config, key) for key in SETTINGS
     }
@@ -78,7 +78,7 @@ def assert_rebuilt(bundle: Path, config: Config) -> None:
     ]
     place = (made.tracking, made.console, made.paths, made.whitelist)
     assert place == (here.tracking, here.console, here.paths, here.whitelist)
-    assert made.task == Train()
+    assert made.task == TrainTaskConfig()
 
 
 def assert_rebuilt_both_ways(save: Save, config: Config) -> None:
@@ -173,7 +173,7 @@ def test_a_record_is_checked_as_a_command_line_is(composed: Compose, save: Save)
     ):
         bundle = save(record, schemas(config))
         with pytest.raises(ConfigError) as caught:
-            recorded.configuration(bundle, present(config))
+            recorded.load_config(bundle, present(config))
         assert str(caught.value).startswith(f"{bundle}/config.yaml does not fit this version: ")
         assert reason in str(caught.value)
         assert "\n" not in str(caught.value)
@@ -186,17 +186,17 @@ def test_a_record_cannot_run_what_is_not_allowed_nor_allow_more(
     config = check(composed(f"model={option}", "model._target_=os.system"))
     record = asdict(config) | {"whitelist": ["os.*"]}
     for bundle in (save(record), save(record, schemas(config))):
-        made = recorded.configuration(bundle, present(config))
+        made = recorded.load_config(bundle, present(config))
         assert made.whitelist == []
         with pytest.raises(ConfigError, match=r"model\._target_ = 'os\.system' is not allowed"):
-            rounds.parts_of(made, RandomState(0))
+            rounds.build_components(made, RandomState(0))
 
 
 def test_data_files_of_the_project_are_looked_for_below_its_present_root(
     composed: Compose, save: Save
 ) -> None:
     config = check(composed("paths.root=/old", "data.projects=/old/a/p.csv", "data.tags=/x/t.csv"))
-    made = recorded.configuration(save(asdict(config), schemas(config)), present(config))
+    made = recorded.load_config(save(asdict(config), schemas(config)), present(config))
     assert made.data.projects == "/root/a/p.csv"  # type: ignore[attr-defined]
     assert made.data.tags == "/x/t.csv"  # type: ignore[attr-defined]
 
@@ -205,7 +205,7 @@ def test_data_files_of_the_project_are_looked_for_below_its_present_root(
 
 
 def test_a_bundle_from_before_there_was_provenance_says_nothing(save: Save) -> None:
-    assert recorded.provenance(save({"seed": 1})) == {}
+    assert recorded.read_provenance(save({"seed": 1})) == {}
 
 
 @pytest.mark.parametrize(
@@ -216,14 +216,14 @@ def test_a_bundle_from_before_there_was_provenance_says_nothing(save: Save) -> N
 def test_provenance_of_another_form_is_refused(save: Save, wrong: dict[str, Any]) -> None:
     bundle = save({"seed": 1}, **({"schemas": {}} | wrong))
     with pytest.raises(BundleError, match="does not say how"):
-        recorded.provenance(bundle)
+        recorded.read_provenance(bundle)
 
 
 def test_a_schema_that_there_is_not_is_refused(composed: Compose, save: Save) -> None:
     config = check(composed())
     bundle = save(asdict(config), schemas(config) | {"model": "model/x"})
     with pytest.raises(ConfigError, match="model has the schema 'model/x', which is not known"):
-        recorded.configuration(bundle, present(config))
+        recorded.load_config(bundle, present(config))
 
 
 # --- the data set ------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ def trained(composed: Compose, tmp_path: Path) -> tuple[Config, str]:
 
 
 def with_digest(tmp_path: Path, tagger: Tagger, digest: str) -> Path:
-    splits = to_json({"data": {"name": "mine", "digest": digest}})
+    splits = format_json({"data": {"name": "mine", "digest": digest}})
     artifacts.save(tmp_path / "bundle", tagger, {**DOCUMENTS, "splits.json": splits})
     return tmp_path / "bundle"
 
@@ -252,9 +252,9 @@ def test_the_stored_data_set_counts_whatever_has_become_of_its_source(
     config, digest = trained
     bundle = with_digest(tmp_path, tagger, digest)
     (tmp_path / "mine.csv").write_text("text,label\na,x\nc,y\n")
-    assert recorded.dataset(bundle, config).digest == digest
+    assert recorded.load_dataset(bundle, config).digest == digest
     (tmp_path / "mine.csv").unlink()
-    found = recorded.dataset(bundle, config)
+    found = recorded.load_dataset(bundle, config)
     assert (found.digest, found.table["text"].tolist()) == (digest, ["a", "b"])
 
 
@@ -265,7 +265,7 @@ def test_a_data_set_that_is_not_stored_any_more_is_made_from_its_source_as_it_is
     bundle = with_digest(tmp_path, tagger, digest)
     (tmp_path / "mine.csv").write_text("text,label\na,x\nc,y\n")
     datasets.load(config.data, tmp_path / "stores")
-    found = recorded.dataset(bundle, config)
+    found = recorded.load_dataset(bundle, config)
     assert found.digest != digest
     assert found.table["text"].tolist() == ["a", "c"]
 
@@ -276,7 +276,7 @@ def test_data_that_are_gone_are_one_clear_error(
     config, _ = trained
     (tmp_path / "mine.csv").unlink()
     with pytest.raises(DataError) as caught:
-        recorded.dataset(with_digest(tmp_path, tagger, "0" * 64), config)
+        recorded.load_dataset(with_digest(tmp_path, tagger, "0" * 64), config)
     assert "'mine' that the run was trained with (SHA-256 000000000000…) is not in" in str(
         caught.value
     )
@@ -302,4 +302,4 @@ DATA = {"name": "sample", "digest": "0"}
 def test_a_bundle_that_does_not_say_which_rows_is_refused(tmp_path: Path, splits: Any) -> None:
     (tmp_path / "splits.json").write_text(json.dumps(splits))
     with pytest.raises(BundleError, match=r"splits\.json does not say which rows \("):
-        recorded.rows(tmp_path, tmp_path)
+        recorded.load_part(tmp_path, tmp_path)

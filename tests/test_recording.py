@@ -16,22 +16,22 @@ from omegaconf import OmegaConf
 
 from tagifai import artifacts, recording, tracking
 from tagifai.datasets import Dataset
-from tagifai.errors import DataError, Reaped, TrackingError
+from tagifai.errors import DataError, StaleTrialError, TrackingError
 from tagifai.labels import LabelEncoder
 from tagifai.metrics import Performance, Scores
-from tagifai.origins import Origin
-from tagifai.pipeline import Prepared, Result
+from tagifai.origins import Invocation
+from tagifai.pipeline import FitResult, PreparedData
 from tagifai.schema import Config, check
 from tagifai.splits import Split
 from tagifai.tagger import Tagger
-from tagifai.training import History, Pruned
+from tagifai.training import History, TrainingPruned
 from tests.conftest import TAGS, TEXTS, Compose
 
 HISTORY = History(train_loss=[0.75, 0.5], val_loss=[1.0, 0.875])
 LOSSES = {"train_loss": [0.75, 0.5], "val_loss": [1.0, 0.875]}
 
 
-class Spy(tracking.Run):
+class Spy(tracking.TrackedRun):
     """Remembers what it is told, and fails from the named call on."""
 
     def __init__(self, failing: str = "") -> None:
@@ -94,13 +94,15 @@ class Spy(tracking.Run):
 # --- a training that ends early ----------------------------------------------------------------
 
 
-def train_until(error: BaseException, tracked: tracking.Run) -> None:
-    with recording.epochs_kept(tracked) as keep:
+def train_until(error: BaseException, tracked: tracking.TrackedRun) -> None:
+    with recording.log_epochs_on_error(tracked) as keep:
         keep.on_epoch_end(HISTORY)
         raise error
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), Pruned("x"), DataError("x"), SystemExit()])
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), TrainingPruned("x"), DataError("x"), SystemExit()]
+)
 def test_the_losses_of_a_training_that_ends_early_are_recorded(error: BaseException) -> None:
     spy = Spy()
     with pytest.raises(type(error)) as caught:
@@ -118,14 +120,14 @@ def test_a_failing_store_does_not_take_the_place_of_the_interrupt() -> None:
 
 def test_a_training_that_ends_before_its_first_epoch_is_recorded_without_losses() -> None:
     spy = Spy()
-    with pytest.raises(KeyboardInterrupt), recording.epochs_kept(spy):
+    with pytest.raises(KeyboardInterrupt), recording.log_epochs_on_error(spy):
         raise KeyboardInterrupt
     assert spy.epochs == [{"train_loss": [], "val_loss": []}]
 
 
 def test_a_training_that_goes_through_is_not_recorded_before_its_result() -> None:
     spy = Spy()
-    with recording.epochs_kept(spy) as keep:
+    with recording.log_epochs_on_error(spy) as keep:
         keep.on_epoch_end(HISTORY)
     assert spy.epochs == []
     assert keep.history is HISTORY
@@ -136,9 +138,9 @@ def test_a_training_that_goes_through_is_not_recorded_before_its_result() -> Non
 def test_a_training_with_scores_is_recorded_under_its_own_names() -> None:
     scored = History([0.75, 0.5], [1.0, 0.875], {0: 0.25})
     spy = Spy()
-    with suppress(Pruned), recording.epochs_kept(spy, "seed_1/") as keep:
+    with suppress(TrainingPruned), recording.log_epochs_on_error(spy, "seed_1/") as keep:
         keep.on_epoch_end(scored)
-        raise Pruned
+        raise TrainingPruned
     assert spy.epochs == [
         {
             "seed_1/train_loss": [0.75, 0.5],
@@ -151,8 +153,8 @@ def test_a_training_with_scores_is_recorded_under_its_own_names() -> None:
 # --- how a trial ends --------------------------------------------------------------------------
 
 
-def try_until(error: BaseException | None, tracked: tracking.Run) -> None:
-    with recording.trial_state(tracked):
+def try_until(error: BaseException | None, tracked: tracking.TrackedRun) -> None:
+    with recording.log_trial_state(tracked):
         if error is not None:
             raise error
 
@@ -161,8 +163,8 @@ def try_until(error: BaseException | None, tracked: tracking.Run) -> None:
     ("error", "state", "status"),
     [
         (None, "COMPLETE", "FINISHED"),
-        (Pruned(), "PRUNED", "KILLED"),
-        (Reaped(), "DIED", "KILLED"),
+        (TrainingPruned(), "PRUNED", "KILLED"),
+        (StaleTrialError(), "DIED", "KILLED"),
         (KeyboardInterrupt(), "DIED", "KILLED"),
         (DataError("x"), "FAIL", "FINISHED"),
         (ValueError("x"), "FAIL", "FINISHED"),
@@ -179,7 +181,9 @@ def test_a_trial_s_run_says_how_the_trial_ended(
     assert spy.status == status  # of one that raises, whoever closes the run decides
 
 
-@pytest.mark.parametrize("error", [Pruned(), Reaped(), KeyboardInterrupt(), DataError("x")])
+@pytest.mark.parametrize(
+    "error", [TrainingPruned(), StaleTrialError(), KeyboardInterrupt(), DataError("x")]
+)
 def test_a_failing_store_does_not_take_the_place_of_how_a_trial_ended(
     error: BaseException,
 ) -> None:
@@ -195,7 +199,7 @@ def test_a_trial_whose_end_cannot_be_recorded_failed() -> None:
 
 def interrupted(stores: Path) -> str:
     """Interrupt a training after two epochs and return the id of its run."""
-    opened = tracking.start(
+    opened = tracking.start_run(
         enabled=True,
         uri=f"sqlite:///{stores}/mlflow.db",
         experiment="e",
@@ -226,7 +230,7 @@ def test_the_store_has_the_losses_of_an_interrupted_run(tracked_stores: Path) ->
 
 
 def fail_after(output: Path, error: Exception) -> None:
-    with recording.naming_the_model(output):
+    with recording.mention_saved_model(output):
         raise error
 
 
@@ -263,7 +267,7 @@ def test_the_log_names_the_run_however_it_ends(
     with (
         caplog.at_level(logging.INFO, "tagifai"),
         pytest.raises(DataError),
-        recording.naming_the_run(Spy(), tmp_path),
+        recording.log_run_id(Spy(), tmp_path),
     ):
         raise DataError("x")
     assert caplog.messages == [f"Run abc in {tmp_path}"]
@@ -291,16 +295,16 @@ def config(composed: Compose) -> Config:
     return check(composed("preprocessing=none", "++tracking.tags={team: x}"))
 
 
-def origin(output: Path, **chosen: Any) -> Origin:
+def origin(output: Path, **chosen: Any) -> Invocation:
     command = "run.py model=sgd 'seed=1'"
     options = {"model": "sgd", "sampling": "random_over"}
-    return Origin("a name", command, output, **({"options": options, "overrides": []} | chosen))
+    return Invocation("a name", command, output, **({"options": options, "overrides": []} | chosen))
 
 
 PROVENANCE = {"versions": {"scikit-learn": "1.9.0"}, "git": {"commit": "c0ffee", "dirty": "true"}}
 
 
-def inputs(config: Config, made: Origin) -> Spy:
+def inputs(config: Config, made: Invocation) -> Spy:
     spy = Spy()
     recording.log_inputs(spy, config, DATASET, made, PROVENANCE)
     return spy
@@ -349,18 +353,18 @@ def performance(value: float) -> Performance:
     return {"overall": scores(value), "class": {"cv": scores(value)}, "slices": {}}
 
 
-def result(tagger: Tagger) -> Result:
+def result(tagger: Tagger) -> FitResult:
     scored = {"val": performance(0.5), "test": performance(0.25)}
-    return Result(lambda: tagger, tagger.threshold, HISTORY, 1, 7, scored)
+    return FitResult(lambda: tagger, tagger.threshold, HISTORY, 1, 7, scored)
 
 
-def prepared() -> Prepared:
+def prepared() -> PreparedData:
     encoder = LabelEncoder.fit(TAGS)
     split = Split(np.arange(8), np.array([8, 10]), np.array([11, 9]))
     rows = pd.DataFrame(
         {"id": [f"id{i}" for i in range(12)], "raw": TEXTS, "text": TEXTS, "tag": TAGS}
     )
-    return Prepared(rows, encoder.encode(TAGS), encoder, split, {}, "cv")
+    return PreparedData(rows, encoder.encode(TAGS), encoder, split, {}, "cv")
 
 
 OBJECTIVE = {"val_f1": 0.5}
@@ -369,11 +373,11 @@ OBJECTIVE = {"val_f1": 0.5}
 def kept(spy: Spy, config: Config, output: Path, tagger: Tagger) -> None:
     """Go through what a run does when its training is through."""
     output.mkdir()
-    with recording.naming_the_model(output):
-        with recording.epochs_kept(spy) as keep:
+    with recording.mention_saved_model(output):
+        with recording.log_epochs_on_error(spy) as keep:
             keep.on_epoch_end(HISTORY)
         parts = (prepared(), result(tagger), OBJECTIVE, {"": HISTORY})
-        recording.keep_model(spy, config, output, *parts, "0123", PROVENANCE)
+        recording.save_model(spy, config, output, *parts, "0123", PROVENANCE)
 
 
 def test_the_model_is_saved_published_and_recorded(
@@ -381,7 +385,7 @@ def test_the_model_is_saved_published_and_recorded(
 ) -> None:
     spy = Spy()
     kept(spy, config, tmp_path / "run", tagger)
-    published = artifacts.bundle_path(tmp_path / "stores", "abc")
+    published = artifacts.get_path(tmp_path / "stores", "abc")
     for bundle in (tmp_path / "run" / "bundle", published):
         assert artifacts.load(bundle).predict(TEXTS[:1]) == tagger.predict(TEXTS[:1])
     assert spy.bundles == [published]
@@ -395,7 +399,7 @@ def test_the_bundle_says_which_rows_were_for_what(
     config: Config, tmp_path: Path, tagger: Tagger
 ) -> None:
     kept(Spy(), config, tmp_path / "run", tagger)
-    splits = artifacts.document(tmp_path / "run" / "bundle", "splits.json")
+    splits = artifacts.read_document(tmp_path / "run" / "bundle", "splits.json")
     assert splits["data"] == {"name": "sample", "digest": "0123"}
     assert splits["train"] == [f"id{i}" for i in range(8)]
     assert (splits["val"], splits["test"]) == (["id8", "id10"], ["id11", "id9"])
@@ -405,7 +409,7 @@ def test_the_bundle_says_how_the_run_came_about(
     config: Config, tmp_path: Path, tagger: Tagger
 ) -> None:
     kept(Spy(), config, tmp_path / "run", tagger)
-    assert artifacts.document(tmp_path / "run" / "bundle", "provenance.json") == PROVENANCE
+    assert artifacts.read_document(tmp_path / "run" / "bundle", "provenance.json") == PROVENANCE
 
 
 def test_losses_are_recorded_by_epoch_and_scores_once_with_the_objective(
@@ -456,6 +460,6 @@ def test_the_model_is_there_whatever_the_store_refuses(
     with pytest.raises(TrackingError) as caught:
         kept(Spy(failing), config, tmp_path / "run", tagger)
     assert str(caught.value).endswith(f"saved all the same: {tmp_path}/run/bundle")
-    published = artifacts.bundle_path(tmp_path / "stores", "abc")
+    published = artifacts.get_path(tmp_path / "stores", "abc")
     for bundle in (tmp_path / "run" / "bundle", published):
         assert artifacts.load(bundle).predict(TEXTS[:1]) == tagger.predict(TEXTS[:1])

@@ -10,9 +10,9 @@ from mlflow import MlflowClient
 
 from tagifai import folders, liveness, removal, runs, sweeps, tracking
 from tagifai.errors import ConfigError, TrackingError, UserError
-from tagifai.ledger import Ledger
-from tagifai.leftovers import FAILED, FOLDER, MODEL, PRUNED, Leftover
-from tagifai.removal import Place
+from tagifai.ledger import RunInventory
+from tagifai.leftovers import FAILED, FOLDER, MODEL, PRUNED, RemovalCandidate
+from tagifai.removal import CleanupRoots
 
 EXPERIMENT = "mine"
 
@@ -21,7 +21,7 @@ class Stores:
     """Stores with a tracking database, and runs in it that somebody has made."""
 
     def __init__(self, path: Path) -> None:
-        self.place = Place(path, path.parent / "outputs")
+        self.place = CleanupRoots(path, path.parent / "outputs")
         self.uri = f"sqlite:///{path}/mlflow.db"
         self.client = MlflowClient(self.uri)
 
@@ -30,12 +30,12 @@ class Stores:
         return self.place.stores
 
     @property
-    def ledger(self) -> Ledger:
-        return Ledger(self.uri, self.path)
+    def ledger(self) -> RunInventory:
+        return RunInventory(self.uri, self.path)
 
     def run(self, status: str, experiment: str = EXPERIMENT, **tags: str) -> str:
         named = {key.replace("_", "."): value for key, value in tags.items()}
-        run = tracking.create(self.uri, experiment, None, self.path, named)
+        run = tracking.create_run(self.uri, experiment, None, self.path, named)
         put(self.path / "artifacts" / run.id / "artifacts" / "run.log")
         if status != "RUNNING":
             run.end(status)
@@ -65,12 +65,12 @@ class Stores:
 
     def found(self) -> dict[str, str]:
         """The kind of each leftover by its name."""
-        tracked = removal.tracked(self.place, self.ledger, EXPERIMENT)
-        return {leftover.name: leftover.kind for leftover in tracked.leftovers}
+        tracked = removal.find_tracked(self.place, self.ledger, EXPERIMENT)
+        return {leftover.name: leftover.kind for leftover in tracked.candidates}
 
     def remove_all(self) -> list[bool]:
-        tracked = removal.tracked(self.place, self.ledger, EXPERIMENT)
-        return [removal.remove(self.place, self.ledger, x) for x in tracked.leftovers]
+        tracked = removal.find_tracked(self.place, self.ledger, EXPERIMENT)
+        return [removal.remove(self.place, self.ledger, x) for x in tracked.candidates]
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_an_experiment_that_is_not_there_is_refused_with_the_nearest(stores: Sto
 
 def test_a_failed_run_whose_lock_is_held_survives(stores: Stores) -> None:
     run_id = stores.run("FAILED")
-    with liveness.held(stores.place.running, run_id):
+    with liveness.hold(stores.place.running, run_id):
         assert stores.remove_all() == [False]
     assert stores.is_active(run_id)
     assert stores.remove_all() == [True]
@@ -130,8 +130,8 @@ def test_a_run_that_is_taken_up_again_between_looking_and_removing_survives(
     stores: Stores,
 ) -> None:
     run_id = stores.run("KILLED")
-    leftovers = removal.tracked(stores.place, stores.ledger, EXPERIMENT).leftovers
-    tracking.create(stores.uri, EXPERIMENT, None, stores.path, {}, resumed=run_id)
+    leftovers = removal.find_tracked(stores.place, stores.ledger, EXPERIMENT).candidates
+    tracking.create_run(stores.uri, EXPERIMENT, None, stores.path, {}, resumed=run_id)
     assert removal.remove(stores.place, stores.ledger, leftovers[0]) is False
     assert stores.is_active(run_id)
     assert (stores.path / "artifacts" / run_id).is_dir()
@@ -143,12 +143,12 @@ def test_a_removal_that_ends_before_the_record_is_deleted_is_finished_by_the_nex
     run_id = stores.run("FAILED")
     stores.logged_model(run_id)
 
-    def interrupted(ledger: Ledger, name: str) -> None:
+    def interrupted(ledger: RunInventory, name: str) -> None:
         raise KeyboardInterrupt
 
     for method in ("delete_model", "delete_run"):
         with monkeypatch.context() as patch:
-            patch.setattr(Ledger, method, interrupted)
+            patch.setattr(RunInventory, method, interrupted)
             with pytest.raises(KeyboardInterrupt):
                 stores.remove_all()
         assert stores.found() == {run_id: FAILED}
@@ -158,10 +158,10 @@ def test_a_removal_that_ends_before_the_record_is_deleted_is_finished_by_the_nex
 
 def test_the_tag_of_a_deleted_trial_is_none_so_that_its_search_goes_on(stores: Stores) -> None:
     run_id = stores.run("FAILED", trial_state="RUNNING")
-    trial = tracking.reopened(run_id, stores.uri)
-    assert trial.tag("trial.state") == "RUNNING"
+    trial = tracking.reopen_run(run_id, stores.uri)
+    assert trial.get_tag("trial.state") == "RUNNING"
     stores.remove_all()
-    assert trial.tag("trial.state") is None
+    assert trial.get_tag("trial.state") is None
 
 
 # --- models ------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ def test_the_model_of_a_run_that_is_not_the_latest_goes_and_its_figures_stay(
     stores: Stores,
 ) -> None:
     spare = stores.trained()
-    tracking.reopened(spare, stores.uri).log_metrics({"val_f1": 0.5})
+    tracking.reopen_run(spare, stores.uri).log_metrics({"val_f1": 0.5})
     model, folder = stores.logged_model(spare)
     latest = stores.trained(latest=True)
     _, kept = stores.logged_model(latest)
@@ -215,7 +215,7 @@ def test_a_registered_model_stays_whatever_its_version_names(
     stores.trained(latest=True)
     register(stores, early)
     register(stores, failed)
-    leftovers = removal.tracked(stores.place, stores.ledger, EXPERIMENT).leftovers
+    leftovers = removal.find_tracked(stores.place, stores.ledger, EXPERIMENT).candidates
     assert [leftover.name for leftover in leftovers] == [late]
     # Registered between looking and removing.
     register(stores, late)
@@ -236,7 +236,7 @@ def test_a_model_that_becomes_the_latest_between_looking_and_removing_stays(
 ) -> None:
     run_id = stores.trained()
     stores.trained(latest=True)
-    leftovers = removal.tracked(stores.place, stores.ledger, EXPERIMENT).leftovers
+    leftovers = removal.find_tracked(stores.place, stores.ledger, EXPERIMENT).candidates
     runs.set_latest(stores.path, run_id, {})
     assert removal.remove(stores.place, stores.ledger, leftovers[0]) is False
     assert stores.bundle(run_id).is_dir()
@@ -255,8 +255,8 @@ def test_models_of_runs_that_the_store_does_not_know_are_told_of_and_left(stores
     put(stores.bundle("f" * 32) / "manifest.json")
     put(stores.bundle("not.an.id") / "manifest.json")
     stores.trained(latest=True)
-    tracked = removal.tracked(stores.place, stores.ledger, EXPERIMENT)
-    assert (tracked.leftovers, tracked.strangers) == ([], ["f" * 32, "not.an.id"])
+    tracked = removal.find_tracked(stores.place, stores.ledger, EXPERIMENT)
+    assert (tracked.candidates, tracked.unknown_runs) == ([], ["f" * 32, "not.an.id"])
 
 
 def test_a_link_in_place_of_a_run_s_folder_is_not_followed(stores: Stores) -> None:
@@ -276,27 +276,27 @@ def test_a_link_in_place_of_a_run_s_folder_is_not_followed(stores: Stores) -> No
 def test_pages_of_versions_and_models_are_read_to_the_end(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tagifai.ledger.VERSIONS_A_PAGE", 1)
-    monkeypatch.setattr("tagifai.ledger.MODELS_A_PAGE", 1)
+    monkeypatch.setattr("tagifai.ledger.VERSIONS_PER_PAGE", 1)
+    monkeypatch.setattr("tagifai.ledger.MODELS_PER_PAGE", 1)
     stores.client.create_registered_model("tagifai")
     trained = [stores.trained(), stores.trained()]
     models = {run_id: [stores.logged_model(run_id)[0]] for run_id in trained}
     for run_id in trained:
         registered_by_run(stores, run_id)
-    assert set(trained) <= stores.ledger.registered()
+    assert set(trained) <= stores.ledger.list_registered_ids()
     experiment = stores.client.get_run(trained[0]).info.experiment_id
-    assert stores.ledger.models({experiment}) == models
-    assert stores.ledger.models({experiment}, trained[1]) == {trained[1]: models[trained[1]]}
-    assert stores.ledger.models(set()) == {}
+    assert stores.ledger.list_models({experiment}) == models
+    assert stores.ledger.list_models({experiment}, trained[1]) == {trained[1]: models[trained[1]]}
+    assert stores.ledger.list_models(set()) == {}
 
 
 def test_a_store_that_is_not_there_is_not_made_and_one_that_is_gone_is_said(
     tmp_path: Path, nobody: str
 ) -> None:
     with pytest.raises(TrackingError, match="no tracked runs yet"):
-        Ledger(f"sqlite:///{tmp_path}/mlflow.db", tmp_path)
+        RunInventory(f"sqlite:///{tmp_path}/mlflow.db", tmp_path)
     with pytest.raises(TrackingError, match="does not answer"):
-        Ledger(nobody, tmp_path)
+        RunInventory(nobody, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -312,11 +312,11 @@ def old_outputs(stores: Stores) -> None:
         os.utime(path, (0, 0))
 
 
-def on_disk(stores: Stores, *busy: Path) -> list[Leftover]:
-    return removal.on_disk(stores.place, busy, days=30, max_gb=None)
+def on_disk(stores: Stores, *busy: Path) -> list[RemovalCandidate]:
+    return removal.find_on_disk(stores.place, busy, days=30, max_gb=None)
 
 
-def names(found: list[Leftover]) -> list[str]:
+def names(found: list[RemovalCandidate]) -> list[str]:
     return [leftover.name for leftover in found]
 
 
@@ -327,7 +327,7 @@ def test_the_folders_of_runs_and_multiruns_under_way_stay(stores: Stores) -> Non
     assert names(on_disk(stores, outputs / OTHER / "0")) == [OLD]
     assert names(on_disk(stores, outputs / OLD)) == [OTHER]
     found = on_disk(stores)
-    with liveness.held(stores.place.running, sweeps.key(outputs / OTHER)):
+    with liveness.hold(stores.place.running, sweeps.make_lock_key(outputs / OTHER)):
         assert names(on_disk(stores)) == [OLD]
         assert [removal.remove(stores.place, None, leftover) for leftover in found] == [True, False]
     assert names(on_disk(stores)) == [OTHER]
@@ -339,9 +339,9 @@ def test_the_output_of_a_running_run_is_told_by_the_store_and_by_its_mark(
 ) -> None:
     stores.run("RUNNING")
     for experiment in (EXPERIMENT, "another"):
-        run = tracking.create(stores.uri, experiment, None, stores.path, {tag: "/a/b"})
-        liveness.mark(stores.place.running, run.id, run.id, stores.uri)
-        busy = removal.tracked(stores.place, stores.ledger, EXPERIMENT).busy
+        run = tracking.create_run(stores.uri, experiment, None, stores.path, {tag: "/a/b"})
+        liveness.write_mark(stores.place.running, run.id, run.id, stores.uri)
+        busy = removal.find_tracked(stores.place, stores.ledger, EXPERIMENT).busy
         assert busy == [Path("/a/b")]
         run.end("FINISHED")
 
@@ -368,10 +368,10 @@ def test_caches_and_what_was_half_removed_go(stores: Stores) -> None:
     ]
     assert [removal.remove(stores.place, None, leftover) for leftover in found] == [True] * 3
     assert on_disk(stores) == []
-    assert folders.caches(stores.path)[0].name == "cache/downloads/new"
+    assert folders.list_caches(stores.path)[0].name == "cache/downloads/new"
 
 
 def test_without_a_ledger_no_run_and_no_model_goes(stores: Stores) -> None:
     run_id = stores.run("FAILED")
-    assert removal.remove(stores.place, None, Leftover(FAILED, run_id, 0, "")) is False
+    assert removal.remove(stores.place, None, RemovalCandidate(FAILED, run_id, 0, "")) is False
     assert stores.is_active(run_id)

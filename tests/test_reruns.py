@@ -7,12 +7,12 @@ import pytest
 
 from tagifai import artifacts, reruns
 from tagifai.errors import BundleError
-from tagifai.files import to_json
-from tagifai.reruns import Difference, Evidence
+from tagifai.files import format_json
+from tagifai.reruns import Difference, RunFingerprint
 from tagifai.tagger import Tagger
 from tests.conftest import DOCUMENTS
 
-RECORD = Evidence(
+RECORD = RunFingerprint(
     digest="a" * 64,
     metrics={"val_f1": 0.1 + 0.2, "test_f1": 0.5},
     parts={"model.skops": "b" * 64, "tagger.json": "c" * 64},
@@ -27,7 +27,7 @@ RECORD = Evidence(
 
 
 def test_a_run_and_itself_are_equal() -> None:
-    found = reruns.compare(RECORD, RECORD)
+    found = reruns.compare_runs(RECORD, RECORD)
     assert found.equal
     assert (found.results, found.circumstances) == ([], [])
     assert found.compared == "the data, 2 metrics and 2 parts of the bundle"
@@ -35,7 +35,7 @@ def test_a_run_and_itself_are_equal() -> None:
 
 def test_other_data_are_the_first_line_and_metrics_differ_from_the_last_bit_on() -> None:
     now = replace(RECORD, digest="d" * 64, metrics={"val_f1": 0.3, "test_f1": 0.5})
-    found = reruns.compare(RECORD, now)
+    found = reruns.compare_runs(RECORD, now)
     assert not found.equal
     assert found.results == [
         Difference("data (SHA-256)", "a" * 64, "d" * 64),
@@ -49,7 +49,7 @@ def test_parts_that_differ_and_those_that_only_one_has_are_told() -> None:
         parts={"model.skops": "e" * 64, "model.coef_.npy": "f" * 64},
         metrics={**RECORD.metrics, "val_accuracy": 1.0},
     )
-    assert reruns.compare(RECORD, now).results == [
+    assert reruns.compare_runs(RECORD, now).results == [
         Difference("content of model.skops", "b" * 64, "e" * 64),
         Difference("content of tagger.json", "c" * 64, "not there"),
         Difference("val_accuracy", "not there", "1.0"),
@@ -59,7 +59,7 @@ def test_parts_that_differ_and_those_that_only_one_has_are_told() -> None:
 
 def test_another_version_or_code_is_told_but_does_not_make_results_differ() -> None:
     changed = {"numpy": "2.5.1", "git commit": "f00d", "uncommitted changes": "true"}
-    found = reruns.compare(
+    found = reruns.compare_runs(
         RECORD, replace(RECORD, circumstances={**RECORD.circumstances, **changed})
     )
     assert found.equal
@@ -72,19 +72,19 @@ def test_another_version_or_code_is_told_but_does_not_make_results_differ() -> N
 
 def test_what_a_record_does_not_say_does_not_count_as_a_difference() -> None:
     old = replace(RECORD, circumstances={"python": "3.11.4", "gone": "1"})
-    assert reruns.compare(old, RECORD).circumstances == []
+    assert reruns.compare_runs(old, RECORD).circumstances == []
 
 
 def test_uncommitted_changes_of_both_may_be_why_results_differ() -> None:
     dirty = replace(RECORD, circumstances={"uncommitted changes": "true"})
-    assert reruns.compare(dirty, dirty).circumstances == []
-    found = reruns.compare(dirty, replace(dirty, digest="d" * 64))
+    assert reruns.compare_runs(dirty, dirty).circumstances == []
+    found = reruns.compare_runs(dirty, replace(dirty, digest="d" * 64))
     assert found.circumstances == [Difference("uncommitted changes", "true", "true")]
 
 
 def test_the_document_has_all_differences_with_both_runs() -> None:
-    found = reruns.compare(RECORD, replace(RECORD, digest="d" * 64))
-    assert found.document("new", "old") == {
+    found = reruns.compare_runs(RECORD, replace(RECORD, digest="d" * 64))
+    assert found.build_document("new", "old") == {
         "rerun_of": "old",
         "run_id": "new",
         "equal": False,
@@ -99,8 +99,8 @@ SCORES = {"precision": 0.25, "recall": 0.5, "f1": 0.75, "num_samples": 4}
 PERFORMANCE = {"val": {"overall": SCORES, "class": {"a": SCORES}, "slices": {}}}
 WRITTEN = {
     **DOCUMENTS,
-    "performance.json": to_json(PERFORMANCE),
-    "splits.json": to_json({"data": {"name": "x", "digest": "a" * 64}}),
+    "performance.json": format_json(PERFORMANCE),
+    "splits.json": format_json({"data": {"name": "x", "digest": "a" * 64}}),
 }
 PROVENANCE = {
     "options": {},
@@ -113,9 +113,9 @@ PROVENANCE = {
 
 
 def test_the_evidence_of_a_bundle_is_what_came_out_and_how(tmp_path: Path, tagger: Tagger) -> None:
-    written = {**WRITTEN, "provenance.json": to_json(PROVENANCE)}
+    written = {**WRITTEN, "provenance.json": format_json(PROVENANCE)}
     sums = artifacts.save(tmp_path / "b", tagger, written)
-    found = Evidence.of(tmp_path / "b")
+    found = RunFingerprint.from_bundle(tmp_path / "b")
     assert found.digest == "a" * 64
     assert (found.metrics["val_f1"], found.metrics["val_class/a/recall"]) == (0.75, 0.5)
     assert found.parts["model.json"] == sums["model.json"]
@@ -132,7 +132,7 @@ def test_the_evidence_of_a_bundle_is_what_came_out_and_how(tmp_path: Path, tagge
 def test_an_older_bundle_has_the_versions_of_its_manifest(tmp_path: Path, tagger: Tagger) -> None:
     artifacts.save(tmp_path / "b", tagger, WRITTEN)
     versions = artifacts.read_manifest(tmp_path / "b")["versions"]
-    assert Evidence.of(tmp_path / "b").circumstances == versions
+    assert RunFingerprint.from_bundle(tmp_path / "b").circumstances == versions
 
 
 @pytest.mark.parametrize("name", ["performance.json", "splits.json"])
@@ -142,7 +142,7 @@ def test_a_bundle_that_does_not_say_what_its_run_gave_is_refused(
 ) -> None:
     artifacts.save(tmp_path / "b", tagger, {**WRITTEN, name: text})
     if (name, text) == ("performance.json", "{}"):
-        assert Evidence.of(tmp_path / "b").metrics == {}
+        assert RunFingerprint.from_bundle(tmp_path / "b").metrics == {}
         return
     with pytest.raises(BundleError, match="does not say what its run gave"):
-        Evidence.of(tmp_path / "b")
+        RunFingerprint.from_bundle(tmp_path / "b")

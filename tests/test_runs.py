@@ -41,15 +41,15 @@ def bundle(tmp_path: Path, tagger: Tagger) -> Path:
 
 
 def test_without_a_run_there_is_no_latest(tmp_path: Path) -> None:
-    assert runs.latest(tmp_path) is None
+    assert runs.get_latest(tmp_path) is None
     (tmp_path / "run_id.txt").write_text("\n")
-    assert runs.latest(tmp_path) is None
+    assert runs.get_latest(tmp_path) is None
 
 
 def test_the_latest_run_is_the_one_that_was_set_last_with_its_scores(tmp_path: Path) -> None:
     for run_id, f1 in (("a", 0.25), ("b", 0.5)):
         runs.set_latest(tmp_path / "stores", run_id, {"f1": f1})
-    assert runs.latest(tmp_path / "stores") == "b"
+    assert runs.get_latest(tmp_path / "stores") == "b"
     assert (tmp_path / "stores" / "run_id.txt").read_text() == "b\n"
     assert json.loads((tmp_path / "stores" / "performance.json").read_text()) == {"f1": 0.5}
 
@@ -74,7 +74,7 @@ def test_of_two_processes_that_set_the_latest_run_both_files_are_of_one(tmp_path
             process.wait(timeout=30)
     thread.join(timeout=30)
     assert waits
-    assert runs.latest(tmp_path) == "b"
+    assert runs.get_latest(tmp_path) == "b"
     assert json.loads((tmp_path / "performance.json").read_text()) == {"run": "b"}
 
 
@@ -82,15 +82,15 @@ def test_scores_that_cannot_be_written_leave_the_latest_run_as_it_was(tmp_path: 
     runs.set_latest(tmp_path, "a", {"f1": 0.25})
     with pytest.raises(ValueError, match="JSON compliant"):
         runs.set_latest(tmp_path, "b", {"f1": float("nan")})
-    assert runs.latest(tmp_path) == "a"
+    assert runs.get_latest(tmp_path) == "a"
 
 
 def test_a_run_is_found_by_its_id_and_the_latest_without_one(tmp_path: Path, bundle: Path) -> None:
     for run_id in ("a", "b"):
         artifacts.publish(bundle, tmp_path, run_id)
     runs.set_latest(tmp_path, "b", {})
-    assert runs.find(tmp_path, "a", None) == ("a", artifacts.bundle_path(tmp_path, "a"))
-    assert runs.find(tmp_path, None, None) == ("b", artifacts.bundle_path(tmp_path, "b"))
+    assert runs.find(tmp_path, "a", None) == ("a", artifacts.get_path(tmp_path, "a"))
+    assert runs.find(tmp_path, None, None) == ("b", artifacts.get_path(tmp_path, "b"))
 
 
 def test_before_the_first_training_the_error_says_how_to_train(tmp_path: Path) -> None:
@@ -123,10 +123,10 @@ def test_a_loaded_run_predicts_as_it_did_when_it_was_saved(
     tmp_path: Path, bundle: Path, tagger: Tagger
 ) -> None:
     path = artifacts.publish(bundle, tmp_path, "a")
-    run_id, loaded = runs.load(tmp_path, "a", None)
+    run_id, loaded = runs.load_tagger(tmp_path, "a", None)
     assert run_id == "a"
     assert loaded.predict(TEXT) == tagger.predict(TEXT)
-    assert artifacts.document(path, "performance.json") == {"f1": 0.5}
+    assert artifacts.read_document(path, "performance.json") == {"f1": 0.5}
 
 
 def test_the_package_loads_the_latest_run_of_a_store(
@@ -144,13 +144,13 @@ def test_a_bundle_that_is_not_here_is_fetched_from_the_tracking_store_and_kept(
     tracked_stores: Path, tmp_path: Path, bundle: Path, tagger: Tagger
 ) -> None:
     uri = f"sqlite:///{tracked_stores}/mlflow.db"
-    with tracking.start(
+    with tracking.start_run(
         enabled=True, uri=uri, experiment="e", run_name=None,
         stores=tracked_stores, log_file=tmp_path / "run.log",
     ) as run:  # fmt: skip
         run.log_bundle(bundle)
     here = tmp_path / "another machine"
-    run_id, loaded = runs.load(here, run.id, uri)
+    run_id, loaded = runs.load_tagger(here, run.id, uri)
     assert loaded.predict(TEXT) == tagger.predict(TEXT)
     assert runs.find(here, run_id, None)[1].is_dir()
     assert [path.name for path in here.iterdir()] == ["artifacts"]
@@ -169,7 +169,7 @@ def test_a_changed_bundle_of_the_tracking_store_is_refused_and_not_kept(
 ) -> None:
     (bundle / "tagger.json").write_text("{}")
     uri = f"sqlite:///{tracked_stores}/mlflow.db"
-    with tracking.start(
+    with tracking.start_run(
         enabled=True, uri=uri, experiment="e", run_name=None,
         stores=tracked_stores, log_file=tmp_path / "run.log",
     ) as run:  # fmt: skip

@@ -18,8 +18,8 @@ FOLDER = Path(tagifai.__file__).parent / "sample"
 
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:
-    projects = tables.validated("projects", FOLDER / "projects.csv")
-    return projects.merge(tables.validated("tags", FOLDER / "tags.csv"), on="id")
+    projects = tables.read_validated("projects", FOLDER / "projects.csv")
+    return projects.merge(tables.read_validated("tags", FOLDER / "tags.csv"), on="id")
 
 
 def words(row: tuple[str, str]) -> set[str]:

@@ -33,7 +33,7 @@ from optuna.trial import Trial, TrialState
 
 from tagifai import samplers, studies
 from tagifai.errors import ConfigError
-from tagifai.samplers import Reseeded, make_pruner, make_sampler
+from tagifai.samplers import ReseededSampler, make_pruner, make_sampler
 from tagifai.studies import Study
 from tests.conftest import CONF
 
@@ -178,7 +178,7 @@ def test_a_thread_that_has_asked_for_nothing_has_a_sampler_too() -> None:
         made.append(seed)
         return RandomSampler(seed)
 
-    sampler = Reseeded(make, 5)
+    sampler = ReseededSampler(make, 5)
     study = optuna.create_study(sampler=sampler)
     trial = study.ask()
     space = sampler.infer_relative_search_space
@@ -211,7 +211,7 @@ def test_a_sampler_is_asked_and_told_in_the_order_of_a_trial() -> None:
         def after_trial(self, _study: Any, _trial: Any, state: Any, values: Any) -> None:
             calls.append(f"after {state.name} {values}")
 
-    study = optuna.create_study(sampler=Reseeded(Told, 0))
+    study = optuna.create_study(sampler=ReseededSampler(Told, 0))
     trial = study.ask()
     assert (trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)) == (0.25, 0.75)
     study.tell(trial, 1.0)
@@ -250,7 +250,7 @@ def stock(name: str) -> dict[str, Any]:
 )
 def test_a_stock_sampler_is_reseeded_and_samples(name: str, kind: type[BaseSampler]) -> None:
     study = begun(stock(name))
-    assert isinstance(study.optuna.sampler, Reseeded)
+    assert isinstance(study.optuna.sampler, ReseededSampler)
     assert isinstance(study.optuna.sampler._sampler, kind)
     assert len(searched(study, 3)) == 3
 

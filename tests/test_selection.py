@@ -19,10 +19,10 @@ def test_only_finished_trainings_with_the_metric_count_and_the_others_are_counte
         a_run("not a number", NO_VALUE),
         a_run("parent", 0.5, params__task__name=None),
     )
-    choice = selection.choose(runs, "f1")
+    choice = selection.select_runs(runs, "f1")
     assert list(choice.runs["run_id"]) == ["a"]
-    assert choice.left_out == {"not finished": 2, "without f1": 2}
-    assert choice.where == "all there are"
+    assert choice.excluded == {"not finished": 2, "without f1": 2}
+    assert choice.description == "all there are"
 
 
 def test_the_children_of_the_latest_parent_that_has_any_to_compare_are_chosen() -> None:
@@ -35,9 +35,9 @@ def test_the_children_of_the_latest_parent_that_has_any_to_compare_are_chosen() 
         a_run("trial", parent="search", start=9),
         a_run("alone", 0.3, start=10),
     )
-    choice = selection.choose(runs, "f1")
+    choice = selection.select_runs(runs, "f1")
     assert list(choice.runs["run_id"]) == ["b"]
-    assert choice.where == "children of second (new)"
+    assert choice.description == "children of second (new)"
 
 
 def test_a_parent_that_is_not_among_the_runs_is_as_old_as_its_first_child() -> None:
@@ -46,7 +46,7 @@ def test_a_parent_that_is_not_among_the_runs_is_as_old_as_its_first_child() -> N
         a_run("b", 0.1, parent="x", start=9),
         a_run("c", 0.1, parent="y", start=2),
     )
-    assert selection.latest_parent(runs, "f1") == "y"
+    assert selection.find_latest_parent(runs, "f1") == "y"
 
 
 def test_parent_tags_and_filter_narrow_the_choice_together() -> None:
@@ -55,12 +55,12 @@ def test_parent_tags_and_filter_narrow_the_choice_together() -> None:
         a_run("b", 0.1, parent="p"),
         a_run("c", 0.1, tags__purpose="x"),
     )
-    of_parent = selection.choose(runs, "f1", parent="p", tags={"purpose": "x"})
+    of_parent = selection.select_runs(runs, "f1", parent="p", tags={"purpose": "x"})
     assert list(of_parent.runs["run_id"]) == ["a"]
-    assert of_parent.where == "children of p with purpose=x"
-    filtered = selection.choose(runs, "f1", found_by="metrics.f1 > 0")
+    assert of_parent.description == "children of p with purpose=x"
+    filtered = selection.select_runs(runs, "f1", filter="metrics.f1 > 0")
     assert len(filtered.runs) == 3
-    assert filtered.where == "those where metrics.f1 > 0"
+    assert filtered.description == "those where metrics.f1 > 0"
 
 
 @pytest.mark.parametrize(
@@ -73,16 +73,16 @@ def test_parent_tags_and_filter_narrow_the_choice_together() -> None:
 )
 def test_nothing_to_compare_is_an_error_that_says_why(runs: pd.DataFrame, said: str) -> None:
     with pytest.raises(DataError, match=said):
-        selection.choose(runs, "f1")
+        selection.select_runs(runs, "f1")
 
 
 def test_a_metric_that_no_run_has_is_an_error_with_those_that_there_are() -> None:
     runs = frame(a_run("a", 0.1, metrics__loss=1.0) | {"metrics.class/x/f1": 1.0})
     with pytest.raises(DataError) as error:
-        selection.choose(runs, "los")
+        selection.select_runs(runs, "los")
     assert "Did you mean 'loss'? There are: f1, loss, 1 of single classes" in str(error.value)
     with pytest.raises(DataError, match="There are: none"):
-        selection.choose(frame(a_run("a")), "f1")
+        selection.select_runs(frame(a_run("a")), "f1")
 
 
 # --- which is the best -------------------------------------------------------------------------
@@ -90,14 +90,14 @@ def test_a_metric_that_no_run_has_is_an_error_with_those_that_there_are() -> Non
 
 def test_the_best_run_has_the_highest_value_or_the_lowest() -> None:
     runs = frame(a_run("a", 0.1), a_run("b", 0.3), a_run("c", 0.2))
-    assert selection.best(runs, "f1", maximize=True) == "b"
-    assert selection.best(runs, "f1", maximize=False) == "a"
+    assert selection.find_best(runs, "f1", maximize=True) == "b"
+    assert selection.find_best(runs, "f1", maximize=False) == "a"
 
 
 @pytest.mark.parametrize("maximize", [True, False])
 def test_of_equally_good_runs_the_latest_is_the_best(maximize: bool) -> None:
     runs = frame(a_run("old", 0.5, start=1), a_run("new", 0.5, start=3), a_run("mid", 0.5, start=2))
-    assert selection.best(runs, "f1", maximize=maximize) == "new"
+    assert selection.find_best(runs, "f1", maximize=maximize) == "new"
 
 
 def test_trials_unfinished_runs_and_those_left_out_are_never_the_best() -> None:
@@ -110,6 +110,6 @@ def test_trials_unfinished_runs_and_those_left_out_are_never_the_best() -> None:
         a_run("nan", NO_VALUE),
         a_run("a", 0.1),
     )
-    assert selection.best(runs, "f1", maximize=True, without=["left out"]) == "a"
+    assert selection.find_best(runs, "f1", maximize=True, without=["left out"]) == "a"
     with pytest.raises(DataError, match="trials of searches do not count"):
-        selection.best(runs.head(1), "f1", maximize=True)
+        selection.find_best(runs.head(1), "f1", maximize=True)

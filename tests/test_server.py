@@ -42,18 +42,18 @@ def client(tagger: Tagger) -> Iterator[Client]:
     ready = threading.Event()
     with pytest.MonkeyPatch.context() as patch, server.listen("127.0.0.1", 0) as listening:
         patch.setattr(server, "LARGEST", 100_000)
-        start = server._Announcing.startup
+        start = server._NotifyingServer.startup
 
         async def startup(self: Any, sockets: Any = None) -> None:
             running.append(self)
             await start(self, sockets)
 
-        patch.setattr(server._Announcing, "startup", startup)
+        patch.setattr(server._NotifyingServer, "startup", startup)
         arguments = (tagger, listening, ready.set)
         thread = threading.Thread(target=server.serve, args=arguments, daemon=True)
         thread.start()
         assert ready.wait(60)
-        yield Client(server.address(listening))
+        yield Client(server.get_url(listening))
         running[0].should_exit = True
         thread.join(timeout=30)
         assert not thread.is_alive()
@@ -132,7 +132,7 @@ def test_what_is_not_a_kind_of_request_is_said(client: Client) -> None:
 def test_an_unforeseen_error_keeps_its_traceback_to_itself(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Tagger, "outputs", lambda *_: 1 / 0)
+    monkeypatch.setattr(Tagger, "compute_outputs", lambda *_: 1 / 0)
     status, message = client.refusal({"instances": ["a"]})
     assert status == 400
     assert "ZeroDivisionError" not in message
@@ -152,7 +152,7 @@ def test_an_address_of_another_machine_is_an_error() -> None:
 
 def test_the_address_of_a_socket_is_a_url() -> None:
     with server.listen("127.0.0.1", 0) as listening:
-        assert server.address(listening) == f"http://127.0.0.1:{listening.getsockname()[1]}"
+        assert server.get_url(listening) == f"http://127.0.0.1:{listening.getsockname()[1]}"
     if socket.has_ipv6:
         with server.listen("::1", 0) as listening:
-            assert server.address(listening).startswith("http://[::1]:")
+            assert server.get_url(listening).startswith("http://[::1]:")

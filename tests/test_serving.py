@@ -83,18 +83,18 @@ def test_a_saved_model_predicts_the_same_by_itself_with_its_own_code(
 
 
 def test_a_tagger_answers_as_mlflow_s_models_do(tagger: Tagger) -> None:
-    found = serving.in_process(tagger).predict(pd.DataFrame({"text": ANY_TEXTS}))
+    found = serving.wrap_tagger(tagger).predict(pd.DataFrame({"text": ANY_TEXTS}))
     assert isinstance(found, pd.DataFrame)
     assert found.to_dict(orient="records") == tagger.predict(ANY_TEXTS)
-    assert serving.Served(tagger).predict(pd.DataFrame({"text": []})).shape == (0, 3)
+    assert serving.PyfuncTagger(tagger).predict(pd.DataFrame({"text": []})).shape == (0, 3)
 
 
 def test_a_model_without_probabilities_answers_without_them(tagger: Tagger) -> None:
     machine = LinearSVC().fit(tagger.vectorizer.transform(TEXTS), tagger.encoder.encode(TAGS))
     bare = replace(tagger, model=machine, threshold=None)
-    model, content = serving.in_process(bare), json.dumps({"inputs": {"text": TEXTS[:2]}})
+    model, content = serving.wrap_tagger(bare), json.dumps({"inputs": {"text": TEXTS[:2]}})
     invocations: Any = scoring_server.invocations
-    answer = invocations(content, "application/json", model, serving.signature().inputs)
+    answer = invocations(content, "application/json", model, serving.build_signature().inputs)
     rows = [
         {"input_text": text, "predicted_tag": tag, "probability": None}
         for text, tag in zip(TEXTS[:2], TAGS[:2], strict=True)
@@ -115,10 +115,10 @@ def test_a_model_without_probabilities_answers_without_them(tagger: Tagger) -> N
 )
 def test_a_row_that_is_no_text_is_refused_by_its_number(texts: list[object], said: str) -> None:
     with pytest.raises(MlflowException, match=said) as caught:
-        serving.refuse(texts)
+        serving.check_texts(texts)
     assert caught.value.error_code == "BAD_REQUEST"
 
 
 def test_rows_of_texts_are_not_refused() -> None:
-    serving.refuse(["", "a", "😀"])
-    serving.refuse([])
+    serving.check_texts(["", "a", "😀"])
+    serving.check_texts([])

@@ -15,7 +15,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from tagifai.sizes import size_of
+from tagifai.sizes import count_bytes
 from tests.conftest import fitted
 
 FITTED = """
@@ -72,16 +72,16 @@ print(size_of(tagger.vectorizer), size_of(tagger.model))
 def test_a_number_counts_8_bytes_a_text_its_utf_8_an_array_its_own_and_the_rest_nothing(
     item: Any, size: int
 ) -> None:
-    assert size_of(item) == size
+    assert count_bytes(item) == size
 
 
 def test_a_sparse_matrix_counts_its_values_its_places_and_its_shape() -> None:
     matrix = csr_matrix(np.array([[1.0, 0, 2], [0, 0, 3]]))
     arrays = matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
     assert arrays == 3 * 8 + 3 * 4 + 3 * 4
-    assert size_of(matrix) >= arrays
-    assert size_of(matrix) - arrays == size_of(csr_matrix((2, 3))) - 3 * 4
-    assert size_of(coo_array(matrix)) > 3 * (8 + 4 + 4) - 1
+    assert count_bytes(matrix) >= arrays
+    assert count_bytes(matrix) - arrays == count_bytes(csr_matrix((2, 3))) - 3 * 4
+    assert count_bytes(coo_array(matrix)) > 3 * (8 + 4 + 4) - 1
 
 
 # --- what is counted once ----------------------------------------------------------------------
@@ -89,35 +89,35 @@ def test_a_sparse_matrix_counts_its_values_its_places_and_its_shape() -> None:
 
 def test_an_array_that_is_there_twice_counts_once_and_an_equal_one_again() -> None:
     array = np.zeros(10)
-    assert size_of([array, array]) == 80
-    assert size_of([array, array.copy()]) == 160
+    assert count_bytes([array, array]) == 80
+    assert count_bytes([array, array.copy()]) == 160
     shared = SimpleNamespace(a=array)
-    assert size_of([shared, shared, array]) == 1 + 80
+    assert count_bytes([shared, shared, array]) == 1 + 80
 
 
 def test_texts_and_numbers_count_as_often_as_they_are_there() -> None:
     text, number = "ab" * 50, 10**6
-    assert size_of([text, text, number, number]) == 216
+    assert count_bytes([text, text, number, number]) == 216
 
 
 def test_what_contains_itself_has_an_end() -> None:
     item: list[Any] = [1]
     item.append(item)
-    assert size_of(item) == 8
+    assert count_bytes(item) == 8
     knot = SimpleNamespace(x=1)
     knot.me = knot
-    assert size_of(knot) == 1 + 8 + 2
+    assert count_bytes(knot) == 1 + 8 + 2
 
 
 @given(st.lists(st.integers() | st.text(max_size=3) | st.floats(), max_size=6))
 def test_a_list_is_as_large_as_its_items(items: list[Any]) -> None:
-    assert size_of(items) == sum(map(size_of, items)) == size_of(tuple(items))
+    assert count_bytes(items) == sum(map(count_bytes, items)) == count_bytes(tuple(items))
 
 
 def test_an_array_of_objects_is_as_large_as_its_items_in_any_shape() -> None:
     array = np.array([["a", "b"], ["c", "d"], ["e", "f"], ["g", "h"]], dtype=object)
-    assert size_of(array.ravel()) == 8
-    assert size_of(array) == 8
+    assert count_bytes(array.ravel()) == 8
+    assert count_bytes(array) == 8
 
 
 # --- estimators --------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def test_an_array_of_objects_is_as_large_as_its_items_in_any_shape() -> None:
 def test_a_larger_vocabulary_is_a_larger_vectorizer() -> None:
     texts = ["a graph of nodes", "the words of a language"]
     small, large = (TfidfVectorizer(max_features=n).fit(texts) for n in (2, 6))
-    assert size_of(large) > size_of(small) > 0
+    assert count_bytes(large) > count_bytes(small) > 0
 
 
 def test_a_linear_model_counts_its_weights() -> None:
@@ -135,7 +135,7 @@ def test_a_linear_model_counts_its_weights() -> None:
         return SGDClassifier(random_state=0).fit(X, np.arange(9) % 3)
 
     # A row of weights a class, each of 8 bytes.
-    assert size_of(model(110)) - size_of(model(10)) == 100 * 3 * 8
+    assert count_bytes(model(110)) - count_bytes(model(10)) == 100 * 3 * 8
 
 
 def test_equal_models_are_of_one_size_in_any_process() -> None:
@@ -143,13 +143,16 @@ def test_equal_models_are_of_one_size_in_any_process() -> None:
         [sys.executable, "-c", FITTED], capture_output=True, text=True, check=True, timeout=60
     )
     tagger = fitted(3)
-    assert done.stdout.split() == [str(size_of(tagger.vectorizer)), str(size_of(tagger.model))]
+    assert done.stdout.split() == [
+        str(count_bytes(tagger.vectorizer)),
+        str(count_bytes(tagger.model)),
+    ]
 
 
 def test_asking_for_the_size_changes_nothing() -> None:
     tagger = fitted()
-    assert size_of(tagger.model) == size_of(tagger.model)
-    assert size_of(tagger.model) == size_of(fitted().model)
+    assert count_bytes(tagger.model) == count_bytes(tagger.model)
+    assert count_bytes(tagger.model) == count_bytes(fitted().model)
 
 
 ROWS = np.random.RandomState(0).rand(60, 4)
@@ -159,12 +162,12 @@ def test_a_tree_counts_its_nodes() -> None:
     small, large = (
         DecisionTreeClassifier(max_depth=depth).fit(ROWS, np.arange(60) % 3) for depth in (1, 20)
     )
-    assert size_of(large) > size_of(small) + 20 * 8
+    assert count_bytes(large) > count_bytes(small) + 20 * 8
 
 
 def test_twice_the_trees_are_about_twice_the_size() -> None:
     few, many = (
-        size_of(GradientBoostingClassifier(n_estimators=n).fit(ROWS, np.arange(60) % 3))
+        count_bytes(GradientBoostingClassifier(n_estimators=n).fit(ROWS, np.arange(60) % 3))
         for n in (20, 40)
     )
     assert many > 1.8 * few

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from tagifai import slices
-from tagifai.slices import Row, masks, slicing_function
+from tagifai.slices import Row, compute_masks, slicing_function
 
 NLP = "natural-language-processing"
 
@@ -27,12 +27,12 @@ def test_nlp_cnn_is_language_projects_with_convolutions() -> None:
         ("cnn for images", "computer-vision"),
         ("transformers", NLP),
     )
-    assert masks(table)["nlp_cnn"].tolist() == [True, True, False, False]
+    assert compute_masks(table)["nlp_cnn"].tolist() == [True, True, False, False]
 
 
 def test_short_text_is_fewer_than_8_words() -> None:
     table = rows(("a b c d e f g", "x"), ("a b c d e f g h", "x"), ("", "x"), ("a  b", "x"))
-    assert masks(table)["short_text"].tolist() == [True, False, True, True]
+    assert compute_masks(table)["short_text"].tolist() == [True, False, True, True]
 
 
 def test_decorating_a_function_is_all_it_takes() -> None:
@@ -40,7 +40,7 @@ def test_decorating_a_function_is_all_it_takes() -> None:
     def mentions_bert(row: Row) -> bool:
         return "bert" in row.text
 
-    found = masks(rows(("bert", "x"), ("gpt", "x"), ("roberta", "y")))
+    found = compute_masks(rows(("bert", "x"), ("gpt", "x"), ("roberta", "y")))
     assert found["mentions_bert"].tolist() == [True, False, True]
     assert set(found) == {"nlp_cnn", "short_text", "mentions_bert"}
 
@@ -57,7 +57,7 @@ def test_a_mask_is_boolean_whatever_a_function_answers() -> None:
     def has_words(row: Row) -> bool:
         return row.text.split()  # type: ignore[return-value]
 
-    mask = masks(rows(("a b c", "x"), (" ", "x")))["has_words"]
+    mask = compute_masks(rows(("a b c", "x"), (" ", "x")))["has_words"]
     assert mask.dtype == np.bool_
     assert mask.tolist() == [True, False]
 
@@ -70,12 +70,12 @@ def test_a_function_of_the_same_name_takes_the_place_of_the_first() -> None:
 
     twice(False)
     twice(True)
-    assert masks(rows(("a", "x")))["same"].tolist() == [True]
+    assert compute_masks(rows(("a", "x")))["same"].tolist() == [True]
 
 
 def test_rows_are_taken_by_position_whatever_their_index() -> None:
     table = rows(("a", "x"), ("a b c d e f g h", "x")).set_index(pd.Index([9, 4]))
-    assert masks(table)["short_text"].tolist() == [True, False]
+    assert compute_masks(table)["short_text"].tolist() == [True, False]
 
 
 def test_the_error_of_a_function_is_not_swallowed() -> None:
@@ -84,4 +84,4 @@ def test_the_error_of_a_function_is_not_swallowed() -> None:
         raise LookupError(f"no such word in {row.text!r}")
 
     with pytest.raises(LookupError, match="no such word in 'abc'"):
-        masks(rows(("abc", "x")))
+        compute_masks(rows(("abc", "x")))

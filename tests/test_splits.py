@@ -11,8 +11,8 @@ from sklearn.model_selection import train_test_split
 
 from tagifai.errors import DataError
 from tagifai.labels import Indices, LabelEncoder
-from tagifai.splits import Split, cut_again, folds, stratified
-from tagifai.splits import given as as_given
+from tagifai.splits import Split, make_folds, make_stratified, resplit_train_val
+from tagifai.splits import make_predefined as as_given
 
 quick = settings(max_examples=40)
 
@@ -28,7 +28,7 @@ def split(
     """Split rows of the classes "a", "b", ... with so many rows each."""
     y = np.repeat(np.arange(len(counts)), counts)
     encoder = LabelEncoder(tuple(ascii_lowercase[: len(counts)]))
-    return y, stratified(y, encoder, train_size, val_size, np.random.RandomState(seed))
+    return y, make_stratified(y, encoder, train_size, val_size, np.random.RandomState(seed))
 
 
 def test_every_part_has_its_share_of_every_class() -> None:
@@ -116,8 +116,8 @@ def test_the_two_cuts_draw_one_after_the_other_from_one_source() -> None:
 def test_splitting_advances_the_source_of_randomness() -> None:
     y = np.repeat([0, 1], 50)
     encoder, random_state = LabelEncoder(("a", "b")), np.random.RandomState(0)
-    one = stratified(y, encoder, 0.7, 0.15, random_state)
-    two = stratified(y, encoder, 0.7, 0.15, random_state)
+    one = make_stratified(y, encoder, 0.7, 0.15, random_state)
+    two = make_stratified(y, encoder, 0.7, 0.15, random_state)
     assert set(one.train.tolist()) != set(two.train.tolist())
 
 
@@ -143,7 +143,7 @@ def test_a_class_of_one_row_is_an_error_with_numbers_cause_and_way_out() -> None
 def test_the_error_counts_a_class_without_rows() -> None:
     y = np.array([0, 1])
     with pytest.raises(DataError, match="c 0, a 1, b 1"):
-        stratified(y, LabelEncoder(("a", "b", "c")), 0.7, 0.15, np.random.RandomState(0))
+        make_stratified(y, LabelEncoder(("a", "b", "c")), 0.7, 0.15, np.random.RandomState(0))
 
 
 def test_a_class_that_the_first_cut_leaves_one_row_of_is_an_error() -> None:
@@ -183,7 +183,7 @@ def encoder_of(counts: list[int]) -> LabelEncoder:
 def cut(counts: list[int], again: int = 1, **first: Any) -> tuple[Indices, Split, Split]:
     """Return labels, the first cut and another one of its train and validation rows."""
     y, parts = split(counts, **first)
-    return y, parts, cut_again(y, encoder_of(counts), parts, np.random.RandomState(again))
+    return y, parts, resplit_train_val(y, encoder_of(counts), parts, np.random.RandomState(again))
 
 
 def rows(*parts: Indices) -> list[int]:
@@ -222,7 +222,7 @@ def test_another_cut_moves_rows_between_train_and_validation() -> None:
 def test_equal_seeds_cut_alike_whatever_order_the_first_cut_had() -> None:
     y, one, two = cut([20, 14], again=3)
     turned = Split(one.train[::-1], one.val[::-1], one.test)
-    again = cut_again(y, encoder_of([20, 14]), turned, np.random.RandomState(3))
+    again = resplit_train_val(y, encoder_of([20, 14]), turned, np.random.RandomState(3))
     assert (again.train.tolist(), again.val.tolist()) == (two.train.tolist(), two.val.tolist())
     _, _, other = cut([20, 14], again=4)
     assert set(other.val.tolist()) != set(two.val.tolist())
@@ -231,7 +231,7 @@ def test_equal_seeds_cut_alike_whatever_order_the_first_cut_had() -> None:
 def test_cutting_again_advances_the_source_of_randomness() -> None:
     y, one = split([50, 50])
     source = np.random.RandomState(0)
-    cuts = [cut_again(y, encoder_of([50, 50]), one, source) for _ in range(2)]
+    cuts = [resplit_train_val(y, encoder_of([50, 50]), one, source) for _ in range(2)]
     assert set(cuts[0].val.tolist()) != set(cuts[1].val.tolist())
 
 
@@ -239,7 +239,7 @@ def test_a_class_of_one_row_cannot_be_cut_again() -> None:
     y = np.array([0, 0, 0, 0, 0, 0, 1, 0, 1])
     parts = Split(np.array([0, 1, 2, 6]), np.array([3, 4]), np.array([5, 7, 8]))
     with pytest.raises(DataError, match="cannot be split") as refused:
-        cut_again(y, encoder_of([7, 2]), parts, np.random.RandomState(0))
+        resplit_train_val(y, encoder_of([7, 2]), parts, np.random.RandomState(0))
     message = str(refused.value)
     assert "objective.repeats cuts train and validation anew, and " in message
     assert "Rows by class: b 2, a 7" in message
@@ -251,7 +251,7 @@ def test_a_class_that_another_cut_would_leave_no_validation_row_of_is_an_error()
     y, one = split(counts, train_size=0.5, val_size=0.1, seed=871)
     assert np.bincount(y[one.val]).tolist() == [1, 1]
     with pytest.raises(DataError, match="every class in each part"):
-        cut_again(y, encoder_of(counts), one, np.random.RandomState(319))
+        resplit_train_val(y, encoder_of(counts), one, np.random.RandomState(319))
 
 
 # --- folds -------------------------------------------------------------------------------------
@@ -260,7 +260,7 @@ def test_a_class_that_another_cut_would_leave_no_validation_row_of_is_an_error()
 def folded(counts: list[int], n: int, seed: int = 1) -> tuple[Indices, Split, list[Split]]:
     """Return labels, the first cut and the folds of its train and validation rows."""
     y, parts = split(counts)
-    return y, parts, folds(y, encoder_of(counts), parts, n, np.random.RandomState(seed))
+    return y, parts, make_folds(y, encoder_of(counts), parts, n, np.random.RandomState(seed))
 
 
 @quick
@@ -296,7 +296,7 @@ def test_folds_are_of_one_size_and_have_every_class_within_a_row(
 def test_two_folds_of_a_few_rows_are_halves() -> None:
     y = np.array([0, 0, 1, 1, 0, 1])
     parts = Split(np.array([3, 0]), np.array([1, 2]), np.array([4, 5]))
-    one, two = folds(y, LabelEncoder(("a", "b")), parts, 2, np.random.RandomState(0))
+    one, two = make_folds(y, LabelEncoder(("a", "b")), parts, 2, np.random.RandomState(0))
     assert rows(one.val, two.val) == [0, 1, 2, 3]
     for part in (one, two):
         assert sorted(y[part.val].tolist()) == sorted(y[part.train].tolist()) == [0, 1]
@@ -315,10 +315,10 @@ def test_equal_seeds_fold_alike_and_others_do_not() -> None:
 def test_as_many_rows_of_a_class_as_folds_are_enough_and_fewer_are_an_error() -> None:
     y, encoder = np.array([0] * 6 + [1] * 4), LabelEncoder(("a", "b"))
     parts = Split(np.arange(0, 8), np.array([8]), np.array([9]))
-    found = folds(y, encoder, parts, 3, np.random.RandomState(0))
+    found = make_folds(y, encoder, parts, 3, np.random.RandomState(0))
     assert [int((y[part.val] == 1).sum()) for part in found] == [1, 1, 1]
     with pytest.raises(DataError) as refused:
-        folds(y, encoder, parts, 4, np.random.RandomState(0))
+        make_folds(y, encoder, parts, 4, np.random.RandomState(0))
     assert str(refused.value) == (
         "objective.repeats = 4 folds need 4 rows of each class outside the test rows; b has 3. Use"
         " fewer folds, objective.by=seeds, or raise data.min_freq so that rare tags join the rest."
@@ -329,7 +329,7 @@ def test_a_class_that_is_among_the_test_rows_only_cannot_be_folded() -> None:
     y, encoder = np.array([0, 0, 1, 1, 2]), LabelEncoder(("a", "b", "c"))
     parts = Split(np.array([0, 2]), np.array([1, 3]), np.array([4]))
     with pytest.raises(DataError, match="c has 0"):
-        folds(y, encoder, parts, 2, np.random.RandomState(0))
+        make_folds(y, encoder, parts, 2, np.random.RandomState(0))
 
 
 # --- parts that the data say themselves --------------------------------------------------------

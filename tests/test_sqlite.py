@@ -13,7 +13,7 @@ from tagifai import sqlite
 
 @pytest.fixture
 def quick() -> None:
-    sqlite.quicken()
+    sqlite.enable_wal()
 
 
 def settings(path: Path) -> tuple[str, int]:

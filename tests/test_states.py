@@ -14,7 +14,7 @@ from sklearn.pipeline import FeatureUnion
 from sklearn.svm import LinearSVC
 
 from tagifai import estimators, features, states
-from tagifai.layouts import LAYOUTS
+from tagifai.layouts import ESTIMATOR_SCHEMAS
 from tests.conftest import TEXTS
 
 Y = np.arange(len(TEXTS)) % 3
@@ -62,7 +62,7 @@ def assert_same(found: Any, expected: Any) -> None:
                 assert_same(inner, step)
         elif key != "random_state" or isinstance(value, int):
             assert (getattr(found, key), type(getattr(found, key))) == (value, type(value))
-    dropped = LAYOUTS[type(found).__name__].dropped
+    dropped = ESTIMATOR_SCHEMAS[type(found).__name__].dropped
     assert set(vars(found)) == set(vars(expected)) - set(dropped)
     for key in set(vars(found)) - set(given):
         if key == "_tfidf":
@@ -131,14 +131,14 @@ OTHERS: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_an_estimator_that_is_more_than_plain_is_not_taken_apart(name: str) -> None:
-    assert states.taken_apart(OTHERS[name]()) is None
+    assert states.extract(OTHERS[name]()) is None
 
 
-@pytest.mark.parametrize("name", sorted(LAYOUTS))
+@pytest.mark.parametrize("name", sorted(ESTIMATOR_SCHEMAS))
 def test_the_table_has_the_parameters_of_the_installed_scikit_learn(name: str) -> None:
-    kind = states._class(name)
+    kind = states._import_class(name)
     given: dict[str, Any] = {"transformer_list": []} if name == "FeatureUnion" else {}
-    assert set(kind(**given).get_params(deep=False)) == set(LAYOUTS[name].parameters)
+    assert set(kind(**given).get_params(deep=False)) == set(ESTIMATOR_SCHEMAS[name].parameters)
 
 
 # --- planted -----------------------------------------------------------------------------------

@@ -3,23 +3,23 @@ from __future__ import annotations
 import pytest
 
 from tagifai.errors import ConfigError
-from tagifai.stopwords import of_language
+from tagifai.stopwords import get_for_language
 from tagifai.text import Cleaner
 
 
 def test_a_language_is_known_by_name_and_by_code() -> None:
-    words = of_language("german")
+    words = get_for_language("german")
     assert {"der", "die", "und"} <= set(words)
-    assert of_language("de") == words
+    assert get_for_language("de") == words
 
 
 def test_a_language_without_a_list_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"'germn': .* Did you mean 'german'"):
-        of_language("germn")
+        get_for_language("germn")
 
 
 def test_longer_words_stand_before_those_that_they_begin_with() -> None:
-    words = of_language("de")
+    words = get_for_language("de")
     assert [len(word) for word in words] == sorted(map(len, words), reverse=True)
 
 

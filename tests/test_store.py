@@ -39,7 +39,7 @@ def uri(stores: Path) -> str:
 
 
 def experiment_id(stores: Path, name: str = "e") -> str:
-    return store.experiment_id(store.connect(uri(stores)), name, uri(stores), stores)
+    return store.ensure_experiment(store.connect(uri(stores)), name, uri(stores), stores)
 
 
 # --- where it is -------------------------------------------------------------------------------
@@ -47,11 +47,11 @@ def experiment_id(stores: Path, name: str = "e") -> str:
 
 def test_the_environment_s_address_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://there")
-    assert store.tracking_uri("sqlite:///here") == "http://there"
+    assert store.get_tracking_uri("sqlite:///here") == "http://there"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    assert store.tracking_uri("sqlite:///here") == "sqlite:///here"
+    assert store.get_tracking_uri("sqlite:///here") == "sqlite:///here"
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert store.tracking_uri("sqlite:///here") == "sqlite:///here"
+    assert store.get_tracking_uri("sqlite:///here") == "sqlite:///here"
 
 
 # --- how it is reached -------------------------------------------------------------------------
@@ -70,19 +70,19 @@ def test_telemetry_is_off_unless_the_user_turns_it_on(
 
 def test_a_server_that_listens_answers_and_one_that_does_not_is_not_there(nobody: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        assert store.answers(f"http://127.0.0.1:{server.getsockname()[1]}")
-    assert not store.answers(nobody)
+        assert store.is_reachable(f"http://127.0.0.1:{server.getsockname()[1]}")
+    assert not store.is_reachable(nobody)
 
 
 def test_a_server_that_is_silent_is_waited_for_a_second(silent: str) -> None:
     begun = time.monotonic()
-    assert not store.answers(silent)
+    assert not store.is_reachable(silent)
     assert time.monotonic() - begun < 3
 
 
 @pytest.mark.parametrize("address", ["sqlite:////nowhere/mlflow.db", "postgresql://h/d", "x", ""])
 def test_what_is_no_server_needs_no_answer(address: str) -> None:
-    assert store.answers(address)
+    assert store.is_reachable(address)
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:99999", "http://127.0.0.1:port"])
@@ -92,7 +92,7 @@ def test_a_port_that_is_none_is_a_tracking_error(tmp_path: Path, address: str) -
 
 
 def test_errors_are_told_in_one_line_with_what_to_check() -> None:
-    with pytest.raises(TrackingError) as caught, store.guarded():
+    with pytest.raises(TrackingError) as caught, store.translate_errors():
         raise ValueError("first\n  second.")
     assert str(caught.value) == (
         "Tracking failed: ValueError: first second. Check tracking.uri and MLFLOW_TRACKING_URI,"
@@ -102,14 +102,14 @@ def test_errors_are_told_in_one_line_with_what_to_check() -> None:
 
 
 def test_long_errors_are_cut_and_tracking_errors_passed_on() -> None:
-    with pytest.raises(TrackingError, match=f"ValueError: {'x' * 300}…"), store.guarded():
+    with pytest.raises(TrackingError, match=f"ValueError: {'x' * 300}…"), store.translate_errors():
         raise ValueError("x" * 301)
-    with pytest.raises(TrackingError, match=r"^as it is$"), store.guarded():
+    with pytest.raises(TrackingError, match=r"^as it is$"), store.translate_errors():
         raise TrackingError("as it is")
 
 
 def test_an_interrupt_is_not_an_error_of_the_store() -> None:
-    with pytest.raises(KeyboardInterrupt), store.guarded():
+    with pytest.raises(KeyboardInterrupt), store.translate_errors():
         raise KeyboardInterrupt
 
 
@@ -199,7 +199,9 @@ def test_an_experiment_with_artifacts_elsewhere_is_taken_while_they_are_there(
 ) -> None:
     made = experiment_id(stores)
     (stores / "artifacts").mkdir()
-    found = store.experiment_id(store.connect(uri(stores)), "e", uri(stores), tmp_path / "other")
+    found = store.ensure_experiment(
+        store.connect(uri(stores)), "e", uri(stores), tmp_path / "other"
+    )
     assert found == made
     away = MlflowClient(uri(stores)).create_experiment("away", "s3://bucket/path")
     assert experiment_id(stores, "away") == away
@@ -212,7 +214,7 @@ def test_a_bundle_is_fetched_from_the_store(stores: Path, tmp_path: Path) -> Non
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle" / "part").write_text("a")
     (tmp_path / "scratch").mkdir()
-    with tracking.start(
+    with tracking.start_run(
         enabled=True, uri=uri(stores), experiment="e", run_name=None,
         stores=stores, log_file=tmp_path / "run.log",
     ) as run:  # fmt: skip

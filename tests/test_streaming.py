@@ -15,11 +15,11 @@ from sklearn.linear_model import SGDClassifier
 
 from tagifai import datasets, streaming
 from tagifai.errors import ConfigError, DataError
-from tagifai.pipeline import Parts, fit
-from tagifai.rounds import parts_of
+from tagifai.pipeline import Components, fit_tagger
+from tagifai.rounds import build_components
 from tagifai.schema import Config, check
-from tagifai.streams import Streamed
-from tagifai.training import Rows
+from tagifai.streams import StreamedData
+from tagifai.training import FeatureRows
 from tests.conftest import Compose
 
 WORDS = {"1": ["bad", "broken", "awful"], "3": ["fine", "decent", "plain"], "5": ["good", "nice"]}
@@ -52,11 +52,11 @@ class Data:
         given = ("experiment=streamed", f"data.path={path}", f"data.chunk_rows={rows}", *SHORT)
         return check(self._composed(*given, *overrides))
 
-    def prepared(self, table: pd.DataFrame, *overrides: str, rows: int = 10) -> Streamed:
+    def prepared(self, table: pd.DataFrame, *overrides: str, rows: int = 10) -> StreamedData:
         config = self.config(table, *overrides, rows=rows)
         dataset = datasets.load(config.data, self._folder / "stores")
         found = streaming.prepare(dataset, config, RandomState(config.seed))
-        assert isinstance(found, Streamed)
+        assert isinstance(found, StreamedData)
         return found
 
 
@@ -72,14 +72,17 @@ class Whole:
         return np.array(texts, dtype=object)[:, None]
 
 
-def passed(prepared: Streamed, epochs: int = 1) -> list[list[Rows]]:
+def passed(prepared: StreamedData, epochs: int = 1) -> list[list[FeatureRows]]:
     """Return the chunks of epochs, their features being the texts."""
-    parts, nothing = Parts(Whole(), None, None, None), Rows(None, np.array([], np.int64))
-    with prepared.to_fit_on(parts, nothing, None) as stream:
-        return [list(stream.chunks(epoch)) for epoch in range(epochs)]
+    parts, nothing = (
+        Components(Whole(), None, None, None),
+        FeatureRows(None, np.array([], np.int64)),
+    )
+    with prepared.open_train_rows(parts, nothing, None) as stream:
+        return [list(stream.iterate_chunks(epoch)) for epoch in range(epochs)]
 
 
-def texts_of(chunks: Sequence[Rows]) -> list[str]:
+def texts_of(chunks: Sequence[FeatureRows]) -> list[str]:
     return [text for chunk in chunks for text in chunk.X[:, 0]]
 
 
@@ -90,21 +93,21 @@ def texts_of(chunks: Sequence[Rows]) -> list[str]:
 def test_every_row_either_trains_once_an_epoch_or_is_held_out(data: Data, rows: int) -> None:
     table = reviews()
     found = data.prepared(table, rows=rows)
-    held = [*found.part("val")["text"], *found.part("test")["text"]]
+    held = [*found.get_part("val")["text"], *found.get_part("test")["text"]]
     for chunks in passed(found, 2):
         assert Counter(texts_of(chunks) + held) == Counter(table["text"])
         labels = dict(zip(table["text"], table["label"], strict=True))
         for chunk in chunks:
             assert found.encoder.decode(chunk.y) == [labels[text] for text in chunk.X[:, 0]]
-    assert found.sizes() == {"train": 84, "val": 18, "test": 18}
-    assert found.counts() == {"1": 40, "3": 40, "5": 40}
+    assert found.count_rows() == {"train": 84, "val": 18, "test": 18}
+    assert found.count_labels() == {"1": 40, "3": 40, "5": 40}
 
 
 def test_only_so_many_rows_are_in_memory_and_the_rest_trains(data: Data) -> None:
     found = data.prepared(reviews(300), "data.sample_rows=30")
-    assert (len(found.rows), found.sizes()) == (90, {"train": 240, "val": 30, "test": 30})
+    assert (len(found.rows), found.count_rows()) == (90, {"train": 240, "val": 30, "test": 30})
     assert len(texts_of(passed(found)[0])) == 240
-    assert {len(ids) for name, ids in found.ids().items() if name != "rest_trains"} == {30}
+    assert {len(ids) for name, ids in found.get_ids().items() if name != "rest_trains"} == {30}
 
 
 def test_a_row_with_the_text_of_a_held_out_row_does_not_train(data: Data) -> None:
@@ -112,10 +115,10 @@ def test_a_row_with_the_text_of_a_held_out_row_does_not_train(data: Data) -> Non
     # Only after cleaning are they equal.
     again = table.assign(text=table["text"].str.upper() + " ")
     found = data.prepared(pd.concat([table, again]), "preprocessing=default")
-    held = {*found.part("val")["text"], *found.part("test")["text"]}
+    held = {*found.get_part("val")["text"], *found.get_part("test")["text"]}
     trained = texts_of(passed(found)[0])
     assert held & set(trained) == set()
-    assert held & set(found.part("train")["text"]) == set()
+    assert held & set(found.get_part("train")["text"]) == set()
     assert len(trained) == 120 - 2 * len(held)
 
 
@@ -157,7 +160,7 @@ def test_texts_that_are_empty_train_unless_one_of_them_is_held_out(data: Data) -
     table = reviews(90)
     table.loc[[4, 9, 20], "text"] = ""
     found = data.prepared(table, "data.sample_rows=1")
-    held = [*found.part("val")["text"], *found.part("test")["text"]]
+    held = [*found.get_part("val")["text"], *found.get_part("test")["text"]]
     assert texts_of(passed(found)[0]).count("") == (0 if "" in held else 3)
 
 
@@ -165,11 +168,11 @@ def test_parts_of_the_data_are_kept_and_what_is_too_much_of_them_is_not_used(dat
     table = reviews(150)
     table["part"] = ["train", "train", "val", "test", "test"] * 30
     found = data.prepared(table, "data.split=part", "data.sample_rows=15")
-    assert found.sizes() == {"train": 60, "val": 15, "test": 15}
-    assert "60 validation or test rows are not used." in found.notes()[0]
+    assert found.count_rows() == {"train": 60, "val": 15, "test": 15}
+    assert "60 validation or test rows are not used." in found.list_notes()[0]
     parts = dict(zip(table["text"], table["part"], strict=True))
     assert {parts[text] for text in texts_of(passed(found)[0])} == {"train"}
-    assert {parts[text] for text in found.part("test")["text"]} == {"test"}
+    assert {parts[text] for text in found.get_part("test")["text"]} == {"test"}
 
 
 # --- labels ------------------------------------------------------------------------------------
@@ -179,9 +182,9 @@ def test_rare_tags_join_the_rest_or_are_left_out(data: Data) -> None:
     table = pd.concat([reviews(90), reviews(7, seed=5).assign(label="rare")], ignore_index=True)
     table["text"] += [f" n{i}" for i in range(97)]
     joined = data.prepared(table, "data.min_freq=10", "data.other=rest")
-    assert joined.counts() == {"1": 30, "3": 30, "5": 30, "rest": 7}
+    assert joined.count_labels() == {"1": 30, "3": 30, "5": 30, "rest": 7}
     left_out = data.prepared(table, "data.min_freq=10")
-    assert left_out.counts() == {"1": 30, "3": 30, "5": 30}
+    assert left_out.count_labels() == {"1": 30, "3": 30, "5": 30}
     assert len(texts_of(passed(left_out)[0])) == 90 - 24
 
 
@@ -190,10 +193,10 @@ def test_balanced_weights_are_of_all_train_rows_and_not_of_a_chunk(data: Data) -
     table["text"] += [f" n{i}" for i in range(120)]
     found = data.prepared(table)
     model = SGDClassifier(loss="log_loss", class_weight="balanced", random_state=RandomState(1))
-    parts = Parts(HashingVectorizer(alternate_sign=False), None, model, None)
-    fit(found, parts, data.config(table, "training.epochs=1").training)
+    parts = Components(HashingVectorizer(alternate_sign=False), None, model, None)
+    fit_tagger(found, parts, data.config(table, "training.epochs=1").training)
     train = np.array([42, 22, 22])  # without a seventh each of validation and test rows
-    assert list(found.counted) == train.tolist()
+    assert list(found.train_counts) == train.tolist()
     expected = dict(enumerate(train.sum() / (3 * train)))
     assert model.class_weight == pytest.approx(expected)
 
@@ -204,7 +207,7 @@ def test_balanced_weights_are_of_all_train_rows_and_not_of_a_chunk(data: Data) -
 def trained(data: Data, *overrides: str, rows: int = 20) -> Any:
     config = data.config(reviews(), "training.epochs=5", *overrides, rows=rows)
     prepared = data.prepared(reviews(), "training.epochs=5", *overrides, rows=rows)
-    return fit(prepared, parts_of(config, RandomState(3)), config.training)
+    return fit_tagger(prepared, build_components(config, RandomState(3)), config.training)
 
 
 def test_what_is_learned_is_good_and_the_same_for_the_same_seed(data: Data) -> None:
@@ -225,8 +228,10 @@ def test_whoever_asks_is_told_how_many_rows_are_done(data: Data) -> None:
     told: list[int] = []
     config = data.config(reviews(), "training.epochs=2", rows=50)
     prepared = data.prepared(reviews(), rows=50)
-    fit(prepared, parts_of(config, RandomState(3)), config.training, told=told.append)
-    assert prepared.streamed_rows() == 120
+    fit_tagger(
+        prepared, build_components(config, RandomState(3)), config.training, on_progress=told.append
+    )
+    assert prepared.count_streamed_rows() == 120
     assert told == [50, 100, 120] * 2
 
 
@@ -247,11 +252,11 @@ def test_what_needs_all_rows_at_once_is_refused_without_data(
 ) -> None:
     config = check(composed("experiment=streamed", "data.path=nowhere.csv", *overrides))
     with pytest.raises(ConfigError) as caught:
-        streaming.check(config, parts_of(config, RandomState(1)))
+        streaming.check_supported(config, build_components(config, RandomState(1)))
     assert str(caught.value).startswith("data.chunk_rows = 20000: the rows are never in memory")
     assert said in str(caught.value)
 
 
 def test_nothing_is_refused_where_nothing_is_streamed(composed: Compose) -> None:
     config = check(composed("data=table", "data.path=nowhere.csv"))
-    streaming.check(config, parts_of(config, RandomState(1)))
+    streaming.check_supported(config, build_components(config, RandomState(1)))

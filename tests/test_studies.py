@@ -18,7 +18,7 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tagifai import studies
-from tagifai.studies import DIED, ERROR, TAKEN, Beats, Study, StudyError, Tally
+from tagifai.studies import DIED, ERROR, JOB, Study, StudyError, TrialCounts, TrialHeartbeat
 from tests.databases import make_studies
 
 Open = Callable[..., Study]
@@ -54,7 +54,7 @@ def asked(study: Study, n_trials: int = 100) -> Trial:
 
 
 def states(study: Study) -> list[str]:
-    return [trial.state.name for trial in study.trials()]
+    return [trial.state.name for trial in study.list_trials()]
 
 
 def age(database: Path, trial: Trial, seconds: int) -> None:
@@ -91,7 +91,7 @@ def beats(database: Path) -> dict[int, str]:
 def test_what_is_in_the_memory_of_a_process_is_shared_with_no_other(
     url: str | None, shared: bool
 ) -> None:
-    assert studies.shared(url) is shared
+    assert studies.is_shared(url) is shared
 
 
 def test_without_a_url_the_studies_are_in_memory() -> None:
@@ -111,9 +111,9 @@ def test_the_folder_of_a_database_is_made(tmp_path: Path) -> None:
 def test_a_database_in_memory_has_no_heartbeat_and_works() -> None:
     storage = studies.connect("sqlite:///:memory:")
     study = studies.open_study(storage, "m", ["maximize"], RandomSampler(0), NopPruner())
-    with study.beats:
+    with study.heartbeat:
         trial = asked(study)
-        study.reap()
+        study.end_stale_trials()
         study.tell(trial, TrialState.COMPLETE, [1.0])
     assert states(study) == ["COMPLETE"]
 
@@ -185,7 +185,7 @@ def test_a_store_that_fails_on_the_way_is_one_error(opened: Open, database: Path
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("DROP TABLE trials")
     url = "postgresql://me:s3cret@host/db"
-    with pytest.raises(StudyError) as caught, studies.guarded(url):
+    with pytest.raises(StudyError) as caught, studies.translate_storage_errors(url):
         study.ask(5)
     assert "The store of studies 'postgresql://me:***@host/db' failed: " in str(caught.value)
     assert "no such table: trials" in str(caught.value)
@@ -194,12 +194,12 @@ def test_a_store_that_fails_on_the_way_is_one_error(opened: Open, database: Path
 
 def test_a_failure_without_a_cause_is_told_too() -> None:
     message = r"'in memory' failed: StorageInternalError\."
-    with pytest.raises(StudyError, match=message), studies.guarded(None):
+    with pytest.raises(StudyError, match=message), studies.translate_storage_errors(None):
         raise StorageInternalError
 
 
 def test_other_errors_are_left_alone() -> None:
-    with pytest.raises(KeyError), studies.guarded(None):
+    with pytest.raises(KeyError), studies.translate_storage_errors(None):
         raise KeyError("x")
 
 
@@ -216,9 +216,9 @@ def test_a_trial_whose_last_beat_is_old_is_dead_for_another_process(
 ) -> None:
     trial, other = asked(opened()), opened()
     age(database, trial, studies.GRACE_SECONDS + 1)
-    other.reap()
-    (found,) = other.trials()
-    assert studies.died(found)
+    other.end_stale_trials()
+    (found,) = other.list_trials()
+    assert studies.has_died(found)
     assert found.user_attrs[DIED] == "Its process ended without a word."
 
 
@@ -227,7 +227,7 @@ def test_a_trial_whose_last_beat_is_within_the_grace_time_lives(
 ) -> None:
     trial, other = asked(opened()), opened()
     age(database, trial, studies.GRACE_SECONDS - 2)
-    other.reap()
+    other.end_stale_trials()
     assert states(other) == ["RUNNING"]
 
 
@@ -238,20 +238,20 @@ def test_a_trial_that_was_never_beaten_for_gets_one_beat_and_is_dead_when_that_i
     with pytest.warns(UserWarning, match="Heartbeat of storage"):
         trial = asker.optuna.ask()
     assert beats(database) == {}
-    other.reap()
+    other.end_stale_trials()
     assert states(other) == ["RUNNING"]
     assert list(beats(database)) == [trial._trial_id]
     age(database, trial, studies.GRACE_SECONDS + 1)
-    other.reap()
+    other.end_stale_trials()
     assert states(other) == ["FAIL"]
 
 
 def test_a_process_gives_it_no_second_beat(opened: Open, database: Path) -> None:
     trial, other = asked(opened()), opened()
-    other.reap()
+    other.end_stale_trials()
     age(database, trial, 4)
     before = beats(database)
-    other.reap()
+    other.end_stale_trials()
     assert beats(database) == before
 
 
@@ -266,10 +266,10 @@ def test_a_silent_trial_whose_job_has_left_its_result_is_not_dead(
     trial.report(0.25, 5)
     trial.set_user_attr(studies.RESULT, result)
     age(database, trial, studies.GRACE_SECONDS + 1)
-    other.reap()
-    (found,) = other.trials()
+    other.end_stale_trials()
+    (found,) = other.list_trials()
     assert (found.state, found.values) == (state, values)
-    assert other.tally().died == 0
+    assert other.count_trials().died == 0
 
 
 def test_neither_is_the_last_one_of_a_grid(opened: Open, database: Path) -> None:
@@ -278,29 +278,29 @@ def test_neither_is_the_last_one_of_a_grid(opened: Open, database: Path) -> None
     trial.suggest_int("a", 1, 1)
     trial.set_user_attr(studies.RESULT, [0.5])
     age(database, trial, studies.GRACE_SECONDS + 1)
-    other.reap()
+    other.end_stale_trials()
     assert states(other) == ["COMPLETE"]
 
 
 def test_only_trials_of_the_study_are_reaped(opened: Open, database: Path) -> None:
     trial, other = asked(opened("another")), opened("s")
     age(database, trial, studies.GRACE_SECONDS + 1)
-    other.reap()
+    other.end_stale_trials()
     assert states(opened("another")) == ["RUNNING"]
 
 
 def test_a_trial_in_memory_is_never_dead() -> None:
     study = in_memory()
-    with study.beats:
+    with study.heartbeat:
         asked(study)
-        study.reap()
+        study.end_stale_trials()
     assert states(study) == ["RUNNING"]
-    assert not study.beats._thread.is_alive()
+    assert not study.heartbeat._thread.is_alive()
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(studies, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(studies, "HEARTBEAT_SECONDS", 0.05)
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 5.0) -> bool:
@@ -316,12 +316,12 @@ def test_a_beating_trial_outlives_the_grace_time_and_one_without_beats_does_not(
 ) -> None:
     monkeypatch.setattr(studies, "GRACE_SECONDS", 1)
     beating, silent, other = opened(), opened(), opened()
-    with beating.beats:
+    with beating.heartbeat:
         asked(beating)
         asked(silent)
 
         def is_dead() -> bool:
-            other.reap()
+            other.end_stale_trials()
             return "FAIL" in states(other)
 
         assert eventually(is_dead)
@@ -350,7 +350,7 @@ def a_trial(storage: BaseStorage) -> int:
 
 def test_a_trial_is_beaten_for_at_once_and_on_and_on(heart: Heart) -> None:
     trial_id = a_trial(heart.storage)
-    with Beats(heart.storage, lambda _: False) as made:
+    with TrialHeartbeat(heart.storage, lambda _: False) as made:
         made.add(trial_id)
         assert heart.beats == [trial_id]
         assert eventually(lambda: len(heart.beats) >= 4)
@@ -358,7 +358,7 @@ def test_a_trial_is_beaten_for_at_once_and_on_and_on(heart: Heart) -> None:
 
 
 def test_after_its_block_nothing_is_beaten_for(heart: Heart) -> None:
-    with Beats(heart.storage, lambda _: False) as made:
+    with TrialHeartbeat(heart.storage, lambda _: False) as made:
         made.add(a_trial(heart.storage))
     assert not made._thread.is_alive()
     count = len(heart.beats)
@@ -368,7 +368,7 @@ def test_after_its_block_nothing_is_beaten_for(heart: Heart) -> None:
 
 def test_a_trial_that_is_removed_is_not_beaten_for(heart: Heart) -> None:
     one, other = a_trial(heart.storage), a_trial(heart.storage)
-    with Beats(heart.storage, lambda _: False) as made:
+    with TrialHeartbeat(heart.storage, lambda _: False) as made:
         made.add(one)
         made.add(other)
         made.remove(one)
@@ -380,15 +380,15 @@ def test_a_trial_that_is_removed_is_not_beaten_for(heart: Heart) -> None:
 @pytest.mark.parametrize("how", ["job", "end"])
 def test_a_search_beats_until_the_job_takes_over_or_the_trial_ends(heart: Heart, how: str) -> None:
     study = Study(optuna.create_study(storage=heart.storage), heart.storage, "s")
-    with study.beats:
+    with study.heartbeat:
         trial = asked(study)
         assert eventually(lambda: len(heart.beats) >= 3)
         if how == "job":
-            trial.set_user_attr(TAKEN, "host:1")
+            trial.set_user_attr(JOB, "host:1")
         else:
             # By another process: this one is not told.
             heart.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-        assert eventually(lambda: study.beats._trials == set())
+        assert eventually(lambda: study.heartbeat._trials == set())
         count = len(heart.beats)
         time.sleep(0.15)
         assert len(heart.beats) == count
@@ -406,7 +406,7 @@ def test_a_beat_that_does_not_get_through_is_tried_again(
             raise StorageInternalError("database is locked\nand more")
         return False
 
-    with Beats(heart.storage, done) as made:
+    with TrialHeartbeat(heart.storage, done) as made:
         made.add(trial_id)
         assert eventually(lambda: len(heart.beats) >= 2)
     assert [
@@ -422,7 +422,7 @@ def test_a_job_learns_from_the_record_that_its_trial_has_ended(heart: Heart) -> 
         seen.append(trial.state.is_finished())
         return seen[-1]
 
-    with Beats(heart.storage, done) as made:
+    with TrialHeartbeat(heart.storage, done) as made:
         made.add(trial_id)
         assert eventually(lambda: bool(seen))
         heart.storage.set_trial_state_values(trial_id, TrialState.FAIL)
@@ -452,8 +452,10 @@ def test_a_trial_beyond_the_total_is_none_and_is_recorded_as_dead(study: Study) 
         asked(study, 2)
     assert study.ask(2) is None
     assert states(study) == ["RUNNING", "RUNNING", "FAIL"]
-    assert study.trials()[2].user_attrs[DIED] == "Another process was quicker; the study is full."
-    assert study.tally() == Tally(complete=0, pruned=0, failed=0, died=1, running=2)
+    assert (
+        study.list_trials()[2].user_attrs[DIED] == "Another process was quicker; the study is full."
+    )
+    assert study.count_trials() == TrialCounts(complete=0, pruned=0, failed=0, died=1, running=2)
 
 
 def test_dead_trials_are_made_up_for(study: Study) -> None:
@@ -489,7 +491,9 @@ def test_two_processes_do_not_make_more_trials_than_the_total(opened: Open) -> N
         thread.join()
     assert caught == []
     assert sorted(done[0] + done[1]) == list(range(total))
-    assert workers[0].tally() == Tally(complete=total, pruned=0, failed=0, died=2, running=0)
+    assert workers[0].count_trials() == TrialCounts(
+        complete=total, pruned=0, failed=0, died=2, running=0
+    )
 
 
 # --- telling ---------------------------------------------------------------------------------
@@ -497,22 +501,22 @@ def test_two_processes_do_not_make_more_trials_than_the_total(opened: Open) -> N
 
 def test_a_value_is_told(study: Study) -> None:
     study.tell(asked(study), TrialState.COMPLETE, [0.5])
-    (trial,) = study.trials()
+    (trial,) = study.list_trials()
     assert (trial.state, trial.values, trial.user_attrs) == (TrialState.COMPLETE, [0.5], {})
 
 
 def test_a_failure_is_told_with_its_reason(study: Study) -> None:
     study.tell(asked(study), TrialState.FAIL, None, "It failed.")
-    (trial,) = study.trials()
+    (trial,) = study.list_trials()
     assert (trial.state, trial.user_attrs) == (TrialState.FAIL, {ERROR: "It failed."})
-    assert not studies.died(trial)
+    assert not studies.has_died(trial)
 
 
 def test_a_pruned_trial_has_the_value_that_was_reported_last(study: Study) -> None:
     trial = asked(study)
     trial.report(0.25, 5)
     study.tell(trial, TrialState.PRUNED, None)
-    (found,) = study.trials()
+    (found,) = study.list_trials()
     assert (found.state, found.values, found.intermediate_values) == (
         TrialState.PRUNED,
         [0.25],
@@ -528,7 +532,7 @@ def test_what_is_told_of_a_trial_that_has_ended_changes_nothing(
     study.abandon(trial._trial_id, "It died.")
     values = [1.0] if state is TrialState.COMPLETE else None
     study.tell(trial, state, values, "" if values else "too late")
-    (found,) = study.trials()
+    (found,) = study.list_trials()
     assert (found.state, found.values, found.user_attrs) == (
         TrialState.FAIL,
         None,
@@ -545,14 +549,14 @@ def test_so_does_what_is_told_of_one_that_ends_at_that_moment(study: Study) -> N
 
     study.optuna.sampler = Slow(0)
     study.tell(trial, TrialState.COMPLETE, [1.0])
-    assert study.tally().died == 1
+    assert study.count_trials().died == 1
 
 
 def test_a_trial_that_has_ended_is_not_abandoned(study: Study) -> None:
     trial = asked(study)
     study.tell(trial, TrialState.COMPLETE, [0.5])
     study.abandon(trial._trial_id, "It died.")
-    (found,) = study.trials()
+    (found,) = study.list_trials()
     assert (found.state, found.values, found.user_attrs) == (TrialState.COMPLETE, [0.5], {})
 
 
@@ -560,15 +564,15 @@ def test_abandoning_a_trial_twice_keeps_the_first_reason(study: Study) -> None:
     trial = asked(study)
     study.abandon(trial._trial_id, "first")
     study.abandon(trial._trial_id, "second")
-    assert study.trials()[0].user_attrs == {DIED: "first"}
+    assert study.list_trials()[0].user_attrs == {DIED: "first"}
 
 
 def test_a_note_is_kept_with_a_trial_until_it_ends(study: Study) -> None:
     trial = asked(study)
-    study.note(trial, "a", 1)
+    study.set_trial_attribute(trial, "a", 1)
     study.abandon(trial._trial_id, "It died.")
-    study.note(trial, "b", 2)
-    assert study.trials()[0].user_attrs == {"a": 1, DIED: "It died."}
+    study.set_trial_attribute(trial, "b", 2)
+    assert study.list_trials()[0].user_attrs == {"a": 1, DIED: "It died."}
 
 
 def test_a_process_abandons_those_of_its_trials_that_have_not_ended(opened: Open) -> None:
@@ -577,11 +581,11 @@ def test_a_process_abandons_those_of_its_trials_that_have_not_ended(opened: Open
     asked(other)
     asked(mine)
     mine.tell(done, TrialState.COMPLETE, [0.5])
-    mine.abandon_mine("Interrupted.")
+    mine.abandon_own_trials("Interrupted.")
     assert states(other) == ["COMPLETE", "RUNNING", "FAIL"]
-    assert other.tally() == Tally(complete=1, pruned=0, failed=0, died=1, running=1)
-    mine.abandon_mine("Again.")
-    assert mine.trials()[2].user_attrs[DIED] == "Interrupted."
+    assert other.count_trials() == TrialCounts(complete=1, pruned=0, failed=0, died=1, running=1)
+    mine.abandon_own_trials("Again.")
+    assert mine.list_trials()[2].user_attrs[DIED] == "Interrupted."
 
 
 def test_the_last_point_of_a_grid_is_told_like_the_others() -> None:
@@ -617,8 +621,8 @@ def test_the_tally_counts_the_dead_apart_from_the_failed(study: Study) -> None:
     study.tell(trials[3], TrialState.FAIL, None, "It failed.")
     study.abandon(trials[4]._trial_id, "It died.")
     study.abandon(trials[5]._trial_id, "It died.")
-    tally = study.tally()
-    assert tally == Tally(complete=2, pruned=1, failed=1, died=2, running=1)
+    tally = study.count_trials()
+    assert tally == TrialCounts(complete=2, pruned=1, failed=1, died=2, running=1)
     assert tally.finished == 4
 
 
@@ -626,36 +630,36 @@ def test_a_complete_trial_that_was_to_be_abandoned_did_not_die(study: Study) -> 
     trial = asked(study)
     trial.set_user_attr(DIED, "It was slow.")
     study.tell(trial, TrialState.COMPLETE, [1.0])
-    assert study.tally() == Tally(complete=1, pruned=0, failed=0, died=0, running=0)
+    assert study.count_trials() == TrialCounts(complete=1, pruned=0, failed=0, died=0, running=0)
 
 
 def test_an_empty_study_has_a_tally_of_noughts(study: Study) -> None:
-    assert study.tally() == Tally(0, 0, 0, 0, 0)
-    assert study.tally().finished == 0
+    assert study.count_trials() == TrialCounts(0, 0, 0, 0, 0)
+    assert study.count_trials().finished == 0
 
 
 def test_trials_are_found_by_their_state(study: Study) -> None:
     study.tell(asked(study), TrialState.COMPLETE, [1.0])
     asked(study)
-    assert [t.number for t in study.trials(TrialState.RUNNING)] == [1]
-    assert [t.number for t in study.trials(TrialState.RUNNING, TrialState.COMPLETE)] == [0, 1]
+    assert [t.number for t in study.list_trials(TrialState.RUNNING)] == [1]
+    assert [t.number for t in study.list_trials(TrialState.RUNNING, TrialState.COMPLETE)] == [0, 1]
 
 
 def test_attributes_are_kept_with_the_study(study: Study) -> None:
-    assert study.attribute("a") is None
-    study.keep("a", {"b": [1, 2]})
-    assert study.attribute("a") == {"b": [1, 2]}
+    assert study.get_attribute("a") is None
+    study.set_attribute("a", {"b": [1, 2]})
+    assert study.get_attribute("a") == {"b": [1, 2]}
 
 
 def test_a_study_is_found_again_with_its_trials_and_attributes(opened: Open) -> None:
     first = opened()
-    first.keep("a", 1)
+    first.set_attribute("a", 1)
     asked(first)
     again = opened()
-    assert (again.attribute("a"), states(again)) == (1, ["RUNNING"])
-    assert studies.exists(again._storage, "s")
-    assert not studies.exists(again._storage, "t")
-    assert studies.attributes(again._storage, "s") == {"a": 1}
+    assert (again.get_attribute("a"), states(again)) == (1, ["RUNNING"])
+    assert studies.has_study(again._storage, "s")
+    assert not studies.has_study(again._storage, "t")
+    assert studies.get_attributes(again._storage, "s") == {"a": 1}
 
 
 def test_a_study_of_other_directions_is_refused(opened: Open) -> None:
@@ -672,16 +676,16 @@ def test_names_are_those_of_the_study_and_its_restarts_the_newest_first() -> Non
     storage = InMemoryStorage()
     for name in ("s-2", "other", "s", "s-10", "s-x", "s-x-2", "other-2", "s-1", "s-9"):
         optuna.create_study(storage=storage, study_name=name)
-    assert studies.names(storage, "s") == ["s-10", "s-9", "s-2", "s"]
-    assert studies.names(storage, "s-x") == ["s-x-2", "s-x"]
-    assert studies.names(storage, "none") == []
+    assert studies.list_names(storage, "s") == ["s-10", "s-9", "s-2", "s"]
+    assert studies.list_names(storage, "s-x") == ["s-x-2", "s-x"]
+    assert studies.list_names(storage, "none") == []
 
 
 def test_nothing_of_what_optuna_says_reaches_the_user(
     opened: Open, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     study = opened()
-    with study.beats:
+    with study.heartbeat:
         study.tell(asked(study, 1), TrialState.COMPLETE, [1.0])
         study.ask(1)
     assert capfd.readouterr() == ("", "")

@@ -15,7 +15,7 @@ from hydra_plugins.hydra_optuna_sweeper.config import OptunaSweeperConf
 from omegaconf import DictConfig, OmegaConf
 
 from tagifai import search, sweeper, sweeps
-from tagifai.sweeper import Search, SearchConf
+from tagifai.sweeper import SearchSweeper, SearchSweeperConfig
 from tests.app import environment
 from tests.conftest import CONF
 
@@ -35,18 +35,18 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_hydra_finds_the_sweeper_by_its_entry_point() -> None:
     (entry,) = entry_points(group="hydra.plugins", name="tagifai-search")
-    assert entry.load() is Search
-    assert Search in Plugins.instance().discover(Sweeper)
+    assert entry.load() is SearchSweeper
+    assert SearchSweeper in Plugins.instance().discover(Sweeper)
 
 
 def test_its_settings_are_an_option_of_the_sweepers() -> None:
     assert "tagifai.yaml" in ConfigStore.instance().list("hydra/sweeper")
-    assert OmegaConf.get_type(sweeping("hydra/sweeper=tagifai")) is SearchConf
+    assert OmegaConf.get_type(sweeping("hydra/sweeper=tagifai")) is SearchSweeperConfig
 
 
 def test_the_settings_are_those_of_the_stock_sweeper_and_more() -> None:
     stock = set(OptunaSweeperConf.__dataclass_fields__)
-    ours = set(SearchConf.__dataclass_fields__)
+    ours = set(SearchSweeperConfig.__dataclass_fields__)
     assert ours - stock == {"pruner", "timeout", "when"}
     assert stock < ours
 
@@ -55,7 +55,7 @@ def test_without_more_said_they_are_tpe_and_the_median_in_a_database_of_the_stor
     tmp_path: Path,
 ) -> None:
     settings = sweeping("hydra/sweeper=tagifai")
-    assert settings._target_ == sweeps.SEARCH == "tagifai.sweeper.Search"
+    assert settings._target_ == sweeps.SEARCH_TARGET == "tagifai.sweeper.SearchSweeper"
     assert settings.sampler._target_ == "optuna.samplers.TPESampler"
     assert settings.pruner._target_ == "optuna.pruners.MedianPruner"
     assert settings.storage == f"sqlite:///{tmp_path}/stores/studies.db"
@@ -88,7 +88,7 @@ def test_a_setting_follows_what_is_said(overrides: list[str], key: str, value: A
 def test_a_preset_of_the_project_chooses_it_with_workers_of_joblib(preset: str) -> None:
     with initialize_config_dir(str(CONF)):
         cfg = compose("config", [f"sweep={preset}"], return_hydra_config=True)
-    assert cfg.hydra.sweeper._target_ == sweeps.SEARCH
+    assert cfg.hydra.sweeper._target_ == sweeps.SEARCH_TARGET
     assert cfg.hydra.runtime.choices["hydra/launcher"] == "joblib"
     assert cfg.objective.report_every == 5
 
@@ -96,16 +96,16 @@ def test_a_preset_of_the_project_chooses_it_with_workers_of_joblib(preset: str) 
 @pytest.mark.parametrize("option", ["optuna", "basic"])
 def test_the_stock_sweepers_can_be_chosen_as_well(option: str) -> None:
     target = sweeping(f"hydra/sweeper={option}")._target_
-    assert target != sweeps.SEARCH
+    assert target != sweeps.SEARCH_TARGET
     assert target.startswith("hydra")
 
 
 def test_it_hands_on_what_hydra_gave_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    handed: list[tuple[Search, list[str]]] = []
+    handed: list[tuple[SearchSweeper, list[str]]] = []
     monkeypatch.setattr(search, "run", lambda *given: handed.append(given))
     context: Any = object()
     cfg = OmegaConf.create({"console": {"verbosity": "quiet", "style": "plain", "every": 1}})
-    made = Search(n_trials=5, params={"a": "choice(1,2)"})
+    made = SearchSweeper(n_trials=5, params={"a": "choice(1,2)"})
 
     def function(_: Any) -> None:
         raise AssertionError("no job is run by the sweeper itself")

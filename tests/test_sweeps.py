@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from tagifai import sweeps, tracking, trials
 from tagifai.errors import TrackingError
 from tagifai.schema import Config, check
-from tagifai.sweeper import SearchConf
+from tagifai.sweeper import SearchSweeperConfig
 from tests.conftest import CONF, Compose
 
 BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
@@ -77,7 +77,7 @@ def job_of(
 
 def search_of(monkeypatch: pytest.MonkeyPatch, folder: Path, **changed: Any) -> None:
     settings = {
-        "_target_": sweeps.SEARCH,
+        "_target_": sweeps.SEARCH_TARGET,
         "storage": f"sqlite:///{folder}/studies.db",
         "study_name": "quick-sample",
         "pruner": PRUNER,
@@ -89,15 +89,15 @@ def search_of(monkeypatch: pytest.MonkeyPatch, folder: Path, **changed: Any) -> 
 
 
 def test_the_search_is_known_by_the_name_of_its_plugin() -> None:
-    assert SearchConf()._target_ == sweeps.SEARCH
+    assert SearchSweeperConfig()._target_ == sweeps.SEARCH_TARGET
 
 
 @pytest.mark.parametrize(
     ("mode", "target", "is_one"),
     [
-        (RunMode.MULTIRUN, sweeps.SEARCH, True),
+        (RunMode.MULTIRUN, sweeps.SEARCH_TARGET, True),
         (RunMode.MULTIRUN, BASIC, False),
-        (RunMode.RUN, sweeps.SEARCH, False),
+        (RunMode.RUN, sweeps.SEARCH_TARGET, False),
         (RunMode.RUN, BASIC, False),
     ],
 )
@@ -105,43 +105,43 @@ def test_a_job_is_in_a_search_if_the_sweep_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: RunMode, target: str, is_one: bool
 ) -> None:
     job_of(monkeypatch, tmp_path, mode, _target_=target)
-    assert sweeps.in_search() is is_one
+    assert sweeps.is_search_trial() is is_one
 
 
 def test_the_run_of_a_trial_is_marked_as_that(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     search_of(monkeypatch, tmp_path)
-    assert sweeps.tags() == {
+    assert sweeps.get_trial_tags() == {
         "study": "quick-sample",
         "trial.number": "3",
         "trial.state": "RUNNING",
     }
     job_of(monkeypatch, tmp_path)
-    assert sweeps.tags() == {}
+    assert sweeps.get_trial_tags() == {}
 
 
 def test_where_there_is_no_trial_nobody_is_told_and_nobody_says_stop() -> None:
-    trial: sweeps.Trial = sweeps.NoTrial()
+    trial: sweeps.TrialHandle = sweeps.NullTrial()
     trial.note(run_id="abc")
     trial.check()
     assert trial.report(0, float("nan")) is False
 
 
-THE_TRIAL = sweeps.NoTrial()
+THE_TRIAL = sweeps.NullTrial()
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[trials.Address]:
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[trials.TrialAddress]:
     """The addresses of the trials that are opened; none is looked for."""
 
     @contextmanager
-    def working_on(address: trials.Address) -> Iterator[sweeps.Trial]:
+    def working_on(address: trials.TrialAddress) -> Iterator[sweeps.TrialHandle]:
         found.append(address)
         yield THE_TRIAL
 
-    found: list[trials.Address] = []
-    monkeypatch.setattr(trials, "working_on", working_on)
+    found: list[trials.TrialAddress] = []
+    monkeypatch.setattr(trials, "open_trial", working_on)
     return found
 
 
@@ -149,14 +149,14 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[trials.Address]:
 def test_a_job_works_on_the_trial_of_its_number(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    opened: list[trials.Address],
+    opened: list[trials.TrialAddress],
     pruner: dict[str, Any] | None,
 ) -> None:
     search_of(monkeypatch, tmp_path, pruner=pruner)
-    with sweeps.trial() as trial:
+    with sweeps.open_trial() as trial:
         assert trial is THE_TRIAL
     url = f"sqlite:///{tmp_path}/studies.db"
-    assert opened == [trials.Address(url, "quick-sample", 3, pruner)]
+    assert opened == [trials.TrialAddress(url, "quick-sample", 3, pruner)]
     assert type(opened[0].pruner) is type(pruner)
 
 
@@ -164,23 +164,26 @@ def test_a_job_works_on_the_trial_of_its_number(
 def test_a_trial_that_no_job_can_reach_is_none(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    opened: list[trials.Address],
+    opened: list[trials.TrialAddress],
     storage: str | None,
 ) -> None:
     search_of(monkeypatch, tmp_path, storage=storage)
-    with sweeps.trial() as trial:
-        assert isinstance(trial, sweeps.NoTrial)
+    with sweeps.open_trial() as trial:
+        assert isinstance(trial, sweeps.NullTrial)
         assert trial is not THE_TRIAL
     assert opened == []
 
 
 @pytest.mark.parametrize("mode", [RunMode.RUN, RunMode.MULTIRUN])
 def test_outside_a_search_there_is_no_trial(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: list[trials.Address], mode: RunMode
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    opened: list[trials.TrialAddress],
+    mode: RunMode,
 ) -> None:
     job_of(monkeypatch, tmp_path, mode)
-    with sweeps.trial() as trial:
-        assert isinstance(trial, sweeps.NoTrial)
+    with sweeps.open_trial() as trial:
+        assert isinstance(trial, sweeps.NullTrial)
         assert trial is not THE_TRIAL
     assert opened == []
 
@@ -190,8 +193,8 @@ def test_outside_a_search_there_is_no_trial(
 
 @pytest.fixture
 def stores(tracked_stores: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.delenv(sweeps.PARENT, raising=False)
-    monkeypatch.setenv(sweeps.COMMAND, "run.py -m seed=1,2")
+    monkeypatch.delenv(sweeps.PARENT_RUN_VARIABLE, raising=False)
+    monkeypatch.setenv(sweeps.COMMAND_VARIABLE, "run.py -m seed=1,2")
     return tracked_stores
 
 
@@ -227,7 +230,7 @@ def running(stores: Path) -> list[str]:
 
 
 def found_parent(config: Config) -> str:
-    found = sweeps.parent(config)
+    found = sweeps.ensure_parent_run(config)
     assert found is not None
     return found
 
@@ -235,9 +238,9 @@ def found_parent(config: Config) -> str:
 def test_a_single_run_has_no_parent(
     config: Config, folder: Path, stores: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(sweeps.PARENT, "abc")
+    monkeypatch.setenv(sweeps.PARENT_RUN_VARIABLE, "abc")
     job_of(monkeypatch, folder, RunMode.RUN)
-    assert sweeps.parent(config) is None
+    assert sweeps.ensure_parent_run(config) is None
     assert (runs(stores), folder.exists()) == ([], False)
 
 
@@ -246,7 +249,7 @@ def test_a_sweep_that_is_not_tracked_has_no_parent(
 ) -> None:
     job_of(monkeypatch, folder)
     config.tracking.enabled = False
-    assert sweeps.parent(config) is None
+    assert sweeps.ensure_parent_run(config) is None
     assert not folder.exists()
 
 
@@ -254,8 +257,8 @@ def test_a_search_tells_its_jobs_their_parent(
     config: Config, folder: Path, stores: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     search_of(monkeypatch, folder)
-    monkeypatch.setenv(sweeps.PARENT, "abc")
-    assert sweeps.parent(config) == "abc"
+    monkeypatch.setenv(sweeps.PARENT_RUN_VARIABLE, "abc")
+    assert sweeps.ensure_parent_run(config) == "abc"
     assert (runs(stores), folder.exists()) == ([], False)
 
 
@@ -264,7 +267,7 @@ def test_the_first_job_of_a_sweep_makes_its_parent_and_the_others_find_it(
 ) -> None:
     job_of(monkeypatch, folder)
     parent = found_parent(config)
-    assert [sweeps.parent(config) for _ in range(2)] == [parent, parent]
+    assert [sweeps.ensure_parent_run(config) for _ in range(2)] == [parent, parent]
     assert runs(stores) == [parent]
     run = recorded(stores, parent)
     assert (run.info.status, run.info.run_name) == ("RUNNING", "a-multirun")
@@ -280,7 +283,7 @@ def test_a_parent_is_made_where_the_environment_says_that_runs_are(
     config: Config, folder: Path, stores: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_of(monkeypatch, folder)
-    monkeypatch.delenv(sweeps.COMMAND)
+    monkeypatch.delenv(sweeps.COMMAND_VARIABLE)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri(stores))
     config.tracking.uri = "sqlite:////nowhere/mlflow.db"
     run = recorded(stores, found_parent(config))
@@ -334,14 +337,14 @@ def watch(
     watched = ExitStack()
     monkeypatch.setattr(sweeps, "_watched", watched)
     monkeypatch.setattr(sweeps, "_folders", [])
-    yield lambda: sweeps.Watch().on_multirun_start(cfg, config_name="config")
+    yield lambda: sweeps.MultirunCallback().on_multirun_start(cfg, config_name="config")
     watched.close()
 
 
 def test_every_command_of_the_application_is_watched() -> None:
     callbacks = OmegaConf.load(CONF / "config.yaml").hydra.callbacks
-    assert callbacks == {"sweep": {"_target_": "tagifai.sweeps.Watch"}}
-    assert issubclass(sweeps.Watch, Callback)
+    assert callbacks == {"sweep": {"_target_": "tagifai.sweeps.MultirunCallback"}}
+    assert issubclass(sweeps.MultirunCallback, Callback)
 
 
 def test_watching_holds_a_lock_and_makes_no_run(
@@ -350,7 +353,7 @@ def test_watching_holds_a_lock_and_makes_no_run(
     watch()
     assert running(stores) == [".lock"]
     assert (runs(stores), folder.exists()) == ([], False)
-    sweeps.close("FINISHED")
+    sweeps.close_parent_run("FINISHED")
     assert (running(stores), runs(stores)) == ([], [])
 
 
@@ -370,7 +373,7 @@ def test_the_parent_is_closed_with_its_sweep(
     watch()
     parent = found_parent(config)
     assert running(stores) == [".lock", ".run"]
-    sweeps.close(status, reason)
+    sweeps.close_parent_run(status, reason)
     ended = recorded(stores, parent)
     assert ended.info.status == status
     assert ended.data.tags.get("error", "") == reason
@@ -387,14 +390,14 @@ def test_closing_twice_closes_once(
     job_of(monkeypatch, folder)
     watch()
     parent = found_parent(config)
-    sweeps.close("FAILED", "no rows")
-    sweeps.close("FINISHED")
+    sweeps.close_parent_run("FAILED", "no rows")
+    sweeps.close_parent_run("FINISHED")
     assert recorded(stores, parent).info.status == "FAILED"
 
 
 @pytest.mark.usefixtures("watch")
 def test_where_there_was_no_multirun_there_is_nothing_to_close(stores: Path) -> None:
-    sweeps.close("FINISHED")
+    sweeps.close_parent_run("FINISHED")
     assert (running(stores), runs(stores)) == ([], [])
 
 
@@ -414,10 +417,10 @@ def test_a_parent_that_cannot_be_closed_keeps_its_mark_for_the_next_command(
     with monkeypatch.context() as broken:
         broken.setattr(MlflowClient, "set_terminated", full)
         with pytest.raises(TrackingError, match="disk full"):
-            sweeps.close("FINISHED")
+            sweeps.close_parent_run("FINISHED")
     assert ".run" in running(stores)
     sweeps._watched.close()  # as the end of the process would
-    assert tracking.close_abandoned(stores) == [parent]
+    assert tracking.close_abandoned_runs(stores) == [parent]
     assert recorded(stores, parent).info.status == "FAILED"
     assert running(stores) == []
 
@@ -434,12 +437,12 @@ def test_a_live_sweep_s_parent_is_left_alone_and_a_dead_one_s_is_closed(
             assert process.stdout is not None
             assert process.stdout.readline() == "watched\n"
             parent = found_parent(config)
-            assert tracking.close_abandoned(stores) == []
+            assert tracking.close_abandoned_runs(stores) == []
             assert recorded(stores, parent).info.status == "RUNNING"
         finally:
             process.kill()
             process.wait(timeout=30)
-    assert tracking.close_abandoned(stores) == [parent]
+    assert tracking.close_abandoned_runs(stores) == [parent]
     ended = recorded(stores, parent)
     assert ended.info.status == "FAILED"
     assert ended.data.tags["error"].startswith("The process ended without a word")
@@ -459,7 +462,7 @@ def test_a_sweep_into_the_folder_of_an_earlier_one_has_an_open_parent(
     job_of(monkeypatch, folder)
     watch()
     found_parent(config)
-    sweeps.close("FAILED", "no rows")
+    sweeps.close_parent_run("FAILED", "no rows")
     watch()
     assert recorded(stores, found_parent(config)).info.status == "RUNNING"
     assert running(stores) == [".lock", ".run"]
@@ -485,4 +488,4 @@ def test_a_sweep_into_the_folder_of_one_with_other_stores_has_a_parent_in_its_ow
 
 def test_the_environment_of_this_process_names_no_parent() -> None:
     # It would be taken for the parent of every sweep of these tests.
-    assert sweeps.PARENT not in os.environ
+    assert sweeps.PARENT_RUN_VARIABLE not in os.environ

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tagifai.errors import DataError
-from tagifai.tables import read, validated
+from tagifai.tables import read, read_validated
 
 PROJECTS = "id,created_on,title,description\n"
 
@@ -21,7 +21,7 @@ def csv(folder: Path, content: str | bytes) -> Path:
 
 def refusal(name: str, path: Path) -> str:
     with pytest.raises(DataError) as caught:
-        validated(name, path)
+        read_validated(name, path)
     message = str(caught.value)
     assert str(path) in message
     return message
@@ -79,7 +79,7 @@ def test_a_row_with_too_few_fields_is_filled_with_nothing(tmp_path: Path) -> Non
 
 
 def test_a_column_that_is_there_twice_does_not_take_the_place_of_the_first(tmp_path: Path) -> None:
-    tags = validated("tags", csv(tmp_path, "id,tag,tag\n1,a,b\n"))
+    tags = read_validated("tags", csv(tmp_path, "id,tag,tag\n1,a,b\n"))
     assert (tags["id"].tolist(), tags["tag"].tolist()) == (["1"], ["a"])
 
 
@@ -88,15 +88,15 @@ def test_a_lone_carriage_return_in_quotes_is_kept(tmp_path: Path) -> None:
 
 
 def test_tables_that_keep_the_rules_are_returned_whole(tmp_path: Path) -> None:
-    tags = validated("tags", csv(tmp_path, "id,tag,extra\n1,a,\n2,a,x\n"))
+    tags = read_validated("tags", csv(tmp_path, "id,tag,extra\n1,a,\n2,a,x\n"))
     assert tags.to_dict("list") == {"id": ["1", "2"], "tag": ["a", "a"], "extra": ["", "x"]}
-    projects = validated("projects", csv(tmp_path, "id,title,description\n1,a,\n2,,b\n"))
+    projects = read_validated("projects", csv(tmp_path, "id,title,description\n1,a,\n2,,b\n"))
     assert projects["title"].tolist() == ["a", ""]
 
 
 def test_dates_may_have_a_time_and_a_zone(tmp_path: Path) -> None:
     rows = "1,2020-02-17 06:41:45,a,b\n2,2020-02-17,a,b\n3,2020-02-17T06:41:45+02:00,a,b\n"
-    assert len(validated("projects", csv(tmp_path, PROJECTS + rows))) == 3
+    assert len(read_validated("projects", csv(tmp_path, PROJECTS + rows))) == 3
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tagifai.terminals import draws, shown
+from tagifai.terminals import format_path, is_ansi_enabled
 
 
 class Stream(io.StringIO):
@@ -31,15 +31,15 @@ def test_a_terminal_draws_unless_it_cannot_or_somebody_minds(
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert draws(Stream()) is able
-    assert not draws(io.StringIO())
+    assert is_ansi_enabled(Stream()) is able
+    assert not is_ansi_enabled(io.StringIO())
 
 
 def test_a_path_is_relative_within_the_working_directory_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert shown(tmp_path / "a" / "b.csv") == "a/b.csv"
-    assert shown(tmp_path) == "."
-    assert shown(tmp_path.parent / "x") == str(tmp_path.parent / "x")
-    assert shown("c.csv") == "c.csv"
+    assert format_path(tmp_path / "a" / "b.csv") == "a/b.csv"
+    assert format_path(tmp_path) == "."
+    assert format_path(tmp_path.parent / "x") == str(tmp_path.parent / "x")
+    assert format_path("c.csv") == "c.csv"

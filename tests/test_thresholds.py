@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagifai.errors import Refused
-from tagifai.thresholds import Fixed, Probabilities, Quantile, decide
+from tagifai.errors import InvalidValueError
+from tagifai.thresholds import FixedThreshold, Probabilities, QuantileThreshold, decide
 
 quick = settings(max_examples=60)
 
@@ -85,33 +85,33 @@ def test_a_prediction_is_the_most_probable_class_or_the_rest_label(
 
 
 def test_a_fixed_threshold_does_not_look_at_the_data() -> None:
-    assert Fixed(0.6).fit(Y_PROB, NO_ROWS, REST) == 0.6
-    assert Fixed(0).fit(np.zeros((0, 3)), NO_ROWS, REST) == 0
+    assert FixedThreshold(0.6).fit(Y_PROB, NO_ROWS, REST) == 0.6
+    assert FixedThreshold(0).fit(np.zeros((0, 3)), NO_ROWS, REST) == 0
 
 
 @pytest.mark.parametrize("value", [-0.01, 1.0, 1.5, math.nan, math.inf])
 def test_a_fixed_threshold_that_is_no_probability_below_1_is_refused(value: float) -> None:
-    with pytest.raises(Refused, match="at least 0 and below 1") as refused:
-        Fixed(value)
+    with pytest.raises(InvalidValueError, match="at least 0 and below 1") as refused:
+        FixedThreshold(value)
     assert str(refused.value).startswith(f"value = {value!r} ")
 
 
 def test_a_quantile_is_interpolated_between_the_highest_probabilities() -> None:
     y_prob = np.array([[0.5, 0.5], [0.6, 0.4], [0.2, 0.8], [0.0, 1.0]])  # 0.5 0.6 0.8 1.0
-    assert Quantile(0.0).fit(y_prob, NO_ROWS, REST) == 0.5
-    assert Quantile(0.25).fit(y_prob, NO_ROWS, REST) == pytest.approx(0.5 + 0.75 * 0.1)
-    assert Quantile(0.5).fit(y_prob, NO_ROWS, REST) == pytest.approx(0.7)
-    assert Quantile(1.0).fit(y_prob, NO_ROWS, REST) == 1.0
+    assert QuantileThreshold(0.0).fit(y_prob, NO_ROWS, REST) == 0.5
+    assert QuantileThreshold(0.25).fit(y_prob, NO_ROWS, REST) == pytest.approx(0.5 + 0.75 * 0.1)
+    assert QuantileThreshold(0.5).fit(y_prob, NO_ROWS, REST) == pytest.approx(0.7)
+    assert QuantileThreshold(1.0).fit(y_prob, NO_ROWS, REST) == 1.0
 
 
 def test_a_quantile_is_a_plain_float() -> None:
-    assert type(Quantile(0.5).fit(Y_PROB, NO_ROWS, REST)) is float
+    assert type(QuantileThreshold(0.5).fit(Y_PROB, NO_ROWS, REST)) is float
 
 
 @pytest.mark.parametrize("q", [-0.01, 1.01, math.nan])
 def test_a_quantile_that_is_no_share_is_refused(q: float) -> None:
-    with pytest.raises(Refused, match="a share from 0 to 1") as refused:
-        Quantile(q)
+    with pytest.raises(InvalidValueError, match="a share from 0 to 1") as refused:
+        QuantileThreshold(q)
     assert refused.value.key == "q"
 
 
@@ -121,7 +121,7 @@ def test_at_least_the_quantiles_share_of_its_own_rows_falls_back(
     y_prob: Probabilities, q: float
 ) -> None:
     # A row on the threshold falls back, one above it does not; a float's breadth is neither.
-    threshold = Quantile(q).fit(y_prob, NO_ROWS, REST)
+    threshold = QuantileThreshold(q).fit(y_prob, NO_ROWS, REST)
     highest = y_prob.max(axis=1)
     assert highest.min() <= threshold <= highest.max()
     not_above = np.count_nonzero(highest <= threshold + 1e-12)

@@ -22,7 +22,7 @@ from mlflow.exceptions import MlflowException
 
 from tagifai import liveness, store, tracking
 from tagifai.errors import TrackingError
-from tagifai.tracking import Run
+from tagifai.tracking import TrackedRun
 
 ABANDONED = """
 import sys
@@ -48,7 +48,7 @@ def uri(stores: Path) -> str:
     return f"sqlite:///{stores}/mlflow.db"
 
 
-def started(stores: Path, **changed: Any) -> AbstractContextManager[Run]:
+def started(stores: Path, **changed: Any) -> AbstractContextManager[TrackedRun]:
     settings: dict[str, Any] = {
         "enabled": True,
         "uri": uri(stores),
@@ -57,7 +57,7 @@ def started(stores: Path, **changed: Any) -> AbstractContextManager[Run]:
         "stores": stores,
         "log_file": stores / "run.log",
     }
-    return tracking.start(**{**settings, **changed})
+    return tracking.start_run(**{**settings, **changed})
 
 
 def recorded(stores: Path, run_id: str) -> Recorded:
@@ -165,7 +165,7 @@ def test_a_run_that_could_not_be_closed_keeps_its_mark_and_is_closed_by_the_next
             fail(error)
     assert recorded(stores, run.id).info.status == "RUNNING"
     assert running(stores) == [f"{run.id}.run"]
-    assert tracking.close_abandoned(stores) == [run.id]
+    assert tracking.close_abandoned_runs(stores) == [run.id]
     assert recorded(stores, run.id).info.status == "FAILED"
     assert running(stores) == []
 
@@ -243,14 +243,14 @@ def test_an_interrupt_while_a_finished_run_is_closed_ends_it_as_killed(
 def test_a_signal_while_a_run_is_made_ends_it_as_killed(
     stores: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*args: Any, **kwargs: Any) -> tracking.Run:
+    def interrupted(*args: Any, **kwargs: Any) -> tracking.TrackedRun:
         os.kill(os.getpid(), number)
         made.append(original(*args, **kwargs))
         return made[0]
 
-    made: list[tracking.Run] = []
-    original = tracking._made
-    monkeypatch.setattr(tracking, "_made", interrupted)
+    made: list[tracking.TrackedRun] = []
+    original = tracking._create_run
+    monkeypatch.setattr(tracking, "_create_run", interrupted)
     before = signal.signal(number, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt), started(stores):
@@ -270,7 +270,7 @@ def test_a_second_signal_does_not_wait_for_a_store_that_does_not_answer(
         os.kill(os.getpid(), signal.SIGINT)
         pytest.fail("It was waited for.")
 
-    monkeypatch.setattr(tracking, "_made", silent)
+    monkeypatch.setattr(tracking, "_create_run", silent)
     with pytest.raises(KeyboardInterrupt), started(stores):
         pytest.fail("There is no run.")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -447,12 +447,12 @@ def test_a_run_that_another_is_at_stays_open_when_one_of_them_is_through(stores:
 
 def test_a_run_that_was_only_made_is_open_and_not_marked(stores: Path, tmp_path: Path) -> None:
     fresh = tmp_path / "made"
-    run = tracking.create(uri(stores), "e", "sweep", fresh, {"command": "run.py -m"})
+    run = tracking.create_run(uri(stores), "e", "sweep", fresh, {"command": "run.py -m"})
     found = recorded(stores, run.id)
     assert (found.info.status, found.info.run_name) == ("RUNNING", "sweep")
     assert found.data.tags["command"] == "run.py -m"
     assert not (fresh / "running").exists()
-    assert tracking.close_abandoned(fresh) == []
+    assert tracking.close_abandoned_runs(fresh) == []
     run.end("FAILED", "because")
     ended = recorded(stores, run.id)
     assert (ended.info.status, ended.data.tags["error"]) == ("FAILED", "because")
@@ -460,7 +460,7 @@ def test_a_run_that_was_only_made_is_open_and_not_marked(stores: Path, tmp_path:
 
 def test_runs_that_are_made_at_once_are_in_one_experiment(stores: Path) -> None:
     def make() -> None:
-        made.append(tracking.create(uri(stores), "e", None, stores, {}).id)
+        made.append(tracking.create_run(uri(stores), "e", None, stores, {}).id)
 
     made: list[str] = []
     threads = [threading.Thread(target=make) for _ in range(4)]
@@ -473,8 +473,8 @@ def test_runs_that_are_made_at_once_are_in_one_experiment(stores: Path) -> None:
 
 
 def test_a_run_of_elsewhere_is_opened_again_and_closed(stores: Path) -> None:
-    made = tracking.create(uri(stores), "e", None, stores, {})
-    again = tracking.reopened(made.id, uri(stores))
+    made = tracking.create_run(uri(stores), "e", None, stores, {})
+    again = tracking.reopen_run(made.id, uri(stores))
     again.log_metrics({"best": 0.5})
     again.end("KILLED", "Interrupted.")
     ended = recorded(stores, made.id)
@@ -489,7 +489,7 @@ def test_a_run_whose_store_is_gone_cannot_be_closed_and_that_is_a_tracking_error
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     with pytest.raises(TrackingError, match=r"^Tracking failed: "):
-        tracking.reopened("abc", nobody if address == "server" else address).end("FINISHED")
+        tracking.reopen_run("abc", nobody if address == "server" else address).end("FINISHED")
 
 
 # --- what is logged ----------------------------------------------------------------------------
@@ -498,7 +498,7 @@ def test_a_run_whose_store_is_gone_cannot_be_closed_and_that_is_a_tracking_error
 def test_epoch_losses_are_points_by_step_in_one_call(stores: Path) -> None:
     with started(stores) as opened:
         spy = Spy(MlflowClient(uri(stores)))
-        run = Run(opened.id, spy)  # type: ignore[arg-type]
+        run = TrackedRun(opened.id, spy)  # type: ignore[arg-type]
         run.log_epochs({"train_loss": [0.9, 0.5], "val_loss": [1.0, 0.75]})
         assert spy.calls == ["log_batch"]
     client = MlflowClient(uri(stores))
@@ -524,18 +524,18 @@ def test_a_value_that_is_not_a_number_is_recorded_as_that(stores: Path) -> None:
 
 def test_a_tag_is_read_as_it_is_in_the_store_and_otherwise_there_is_none(stores: Path) -> None:
     with started(stores, tags={"study": "quick"}) as run:
-        assert run.tag("study") == "quick"
+        assert run.get_tag("study") == "quick"
         run.log_tags({"study": "slow"})
-        assert run.tag("study") == "slow"
-        assert run.tag("stud") is None
-    assert tracking.reopened("f" * 32, uri(stores)).tag("study") is None
-    assert Run("abc").tag("study") is None
+        assert run.get_tag("study") == "slow"
+        assert run.get_tag("stud") is None
+    assert tracking.reopen_run("f" * 32, uri(stores)).get_tag("study") is None
+    assert TrackedRun("abc").get_tag("study") is None
 
 
 def test_more_than_a_thousand_points_take_a_second_call(stores: Path) -> None:
     with started(stores) as opened:
         spy = Spy(MlflowClient(uri(stores)))
-        run = Run(opened.id, spy)  # type: ignore[arg-type]
+        run = TrackedRun(opened.id, spy)  # type: ignore[arg-type]
         run.log_epochs({"loss": [0.5] * 1001})
         assert spy.calls == ["log_batch"] * 2
         run.log_epochs({"loss": []})
@@ -600,7 +600,7 @@ def test_metrics_of_classes_with_odd_names_are_kept_apart(stores: Path) -> None:
     assert found["val_class/C_/f1"] == names.index("C#")
 
 
-def data_set(stores: Path, run: Run) -> DatasetInput:
+def data_set(stores: Path, run: TrackedRun) -> DatasetInput:
     inputs = recorded(stores, run.id).inputs
     assert inputs is not None
     (found,) = inputs.dataset_inputs
@@ -610,7 +610,7 @@ def data_set(stores: Path, run: Run) -> DatasetInput:
 
 def test_the_data_set_is_an_input_of_the_run(stores: Path) -> None:
     with started(stores) as run:
-        run.log_data("mine", "0123456789abcdef" * 4, "https://host/a.csv", {"rows": 3})
+        run.log_dataset("mine", "0123456789abcdef" * 4, "https://host/a.csv", {"rows": 3})
     found = data_set(stores, run)
     assert found.dataset.name == "mine"
     assert found.dataset.digest == "0123456789abcdef0123456789abcdef0123"
@@ -622,7 +622,7 @@ def test_the_data_set_is_an_input_of_the_run(stores: Path) -> None:
 
 def test_a_data_set_from_a_path_is_a_local_one(stores: Path) -> None:
     with started(stores) as run:
-        run.log_data("mine", "ab", "/data/a.csv", {})
+        run.log_dataset("mine", "ab", "/data/a.csv", {})
     assert data_set(stores, run).dataset.source_type == "local"
 
 
@@ -633,7 +633,7 @@ def test_a_data_set_is_from_a_url_if_its_source_begins_like_one(
     stores: Path, source: str, kind: str
 ) -> None:
     with started(stores) as run:
-        run.log_data("mine", "ab", source, {})
+        run.log_dataset("mine", "ab", source, {})
     assert data_set(stores, run).dataset.source_type == kind
 
 
@@ -661,7 +661,7 @@ def test_a_bundle_that_is_where_the_store_keeps_it_is_not_copied_onto_itself(
         bundle = stores / "artifacts" / opened.id / "artifacts" / "bundle"
         bundle.mkdir(parents=True)
         spy = Spy(MlflowClient(uri(stores)))
-        run = Run(opened.id, spy, str(bundle.parent))  # type: ignore[arg-type]
+        run = TrackedRun(opened.id, spy, str(bundle.parent))  # type: ignore[arg-type]
         run.log_bundle(bundle)
     assert spy.calls == []
 
@@ -671,7 +671,7 @@ def test_a_run_that_is_not_tracked_has_an_id_and_records_nothing(tmp_path: Path)
         run.log_params({"a": 1})
         run.log_tags({"a": 1})
         run.log_metrics({"a": 1})
-        run.log_data("a", "b", "c", {})
+        run.log_dataset("a", "b", "c", {})
         run.log_file(Path(__file__))
         run.log_file(None)
         run.log_epochs({"a": {0: 1.0}})
@@ -773,17 +773,17 @@ def test_an_abandoned_run_is_closed_as_failed_and_a_live_one_is_left_alone(store
             assert process.stdout is not None
             run_id = process.stdout.readline().strip()
             assert run_id
-            assert tracking.close_abandoned(stores) == []
+            assert tracking.close_abandoned_runs(stores) == []
             assert recorded(stores, run_id).info.status == "RUNNING"
         finally:
             process.kill()
             process.wait(timeout=30)
     assert recorded(stores, run_id).info.status == "RUNNING"
-    assert tracking.close_abandoned(stores) == [run_id]
+    assert tracking.close_abandoned_runs(stores) == [run_id]
     ended = recorded(stores, run_id)
     assert ended.info.status == "FAILED"
     assert ended.data.tags["error"].startswith("The process ended without a word")
-    assert tracking.close_abandoned(stores) == []
+    assert tracking.close_abandoned_runs(stores) == []
     assert running(stores) == []
 
 
@@ -793,7 +793,7 @@ def test_an_abandoned_run_whose_store_is_out_of_reach_is_left_for_later(
     (stores / "running").mkdir()
     (stores / "running" / "abc.run").write_text("nonsense://x")
     with caplog.at_level(logging.INFO, "tagifai"):
-        assert tracking.close_abandoned(stores) == []
+        assert tracking.close_abandoned_runs(stores) == []
     assert "The abandoned run abc could not be closed" in caplog.text
     assert (stores / "running" / "abc.run").exists()
 
@@ -804,7 +804,7 @@ def test_an_abandoned_run_of_a_server_that_is_gone_is_left_for_later_at_once(
     (stores / "running").mkdir()
     (stores / "running" / "abc.run").write_text(nobody)
     begun = time.monotonic()
-    assert tracking.close_abandoned(stores) == []
+    assert tracking.close_abandoned_runs(stores) == []
     assert time.monotonic() - begun < 3
     assert (stores / "running" / "abc.run").exists()
 
@@ -812,7 +812,7 @@ def test_an_abandoned_run_of_a_server_that_is_gone_is_left_for_later_at_once(
 def test_an_abandoned_run_that_the_store_has_not_any_more_is_forgotten(stores: Path) -> None:
     (stores / "running").mkdir()
     (stores / "running" / f"{'f' * 32}.run").write_text(uri(stores))
-    tracking.close_abandoned(stores)
+    tracking.close_abandoned_runs(stores)
     assert running(stores) == []
 
 
@@ -821,7 +821,7 @@ def test_an_abandoned_run_whose_database_is_gone_is_forgotten_and_none_is_made(
 ) -> None:
     (stores / "running").mkdir()
     (stores / "running" / "abc.run").write_text(uri(tmp_path / "nowhere"))
-    tracking.close_abandoned(stores)
+    tracking.close_abandoned_runs(stores)
     assert running(stores) == []
     assert not (tmp_path / "nowhere").exists()
 
@@ -831,14 +831,14 @@ def test_an_abandoned_run_that_was_deleted_is_forgotten(stores: Path) -> None:
     MlflowClient(uri(stores)).delete_run(run_id)
     (stores / "running").mkdir()
     (stores / "running" / f"{run_id}.run").write_text(uri(stores))
-    tracking.close_abandoned(stores)
+    tracking.close_abandoned_runs(stores)
     assert running(stores) == []
 
 
 def test_a_mark_under_another_key_closes_its_run(stores: Path) -> None:
-    made = tracking.create(uri(stores), "e", None, stores, {})
-    liveness.mark(stores / "running", "sweep-0", made.id, uri(stores))
-    assert tracking.close_abandoned(stores) == [made.id]
+    made = tracking.create_run(uri(stores), "e", None, stores, {})
+    liveness.write_mark(stores / "running", "sweep-0", made.id, uri(stores))
+    assert tracking.close_abandoned_runs(stores) == [made.id]
     assert recorded(stores, made.id).info.status == "FAILED"
     assert running(stores) == []
 
@@ -847,7 +847,7 @@ def test_an_abandoned_run_that_had_finished_stays_finished(stores: Path) -> None
     with started(stores) as run:
         pass
     (stores / "running" / f"{run.id}.run").write_text(uri(stores))
-    tracking.close_abandoned(stores)
+    tracking.close_abandoned_runs(stores)
     assert running(stores) == []
     assert recorded(stores, run.id).info.status == "FINISHED"
 
@@ -872,7 +872,7 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int]]:
 def test_what_a_block_logs_is_sent_in_as_few_calls_as_can_be(
     stores: Path, batches: list[dict[str, int]]
 ) -> None:
-    with started(stores) as run, run.together():
+    with started(stores) as run, run.batch_logging():
         run.log_params({f"p{n}": n for n in range(130)})
         run.log_tags({"a": 1})
         run.log_metrics({"m": 0.5})
@@ -885,8 +885,8 @@ def test_what_a_block_logs_is_sent_in_as_few_calls_as_can_be(
 def test_what_a_block_has_logged_is_sent_when_it_fails(
     stores: Path, batches: list[dict[str, int]]
 ) -> None:
-    def failing(run: tracking.Run) -> None:
-        with run.together():
+    def failing(run: tracking.TrackedRun) -> None:
+        with run.batch_logging():
             run.log_metrics({"m": 0.5})
             raise ValueError("first")
 
@@ -902,9 +902,9 @@ def test_a_store_that_fails_then_does_not_hide_the_first_error(
     def full(*_: object, **__: object) -> None:
         raise OSError("disk full")
 
-    def failing(run: tracking.Run) -> None:
+    def failing(run: tracking.TrackedRun) -> None:
         monkeypatch.setattr(MlflowClient, "log_batch", full)
-        with run.together():
+        with run.batch_logging():
             run.log_metrics({"m": 0.5})
             raise ValueError("first")
 

@@ -20,22 +20,22 @@ from tagifai.labels import Indices
 from tagifai.metrics import log_loss
 from tagifai.thresholds import Probabilities
 from tagifai.training import (
-    CannotFit,
-    Diverged,
+    DivergenceError,
+    FeatureRows,
+    FitError,
     History,
-    Pruned,
-    Rows,
-    Scorer,
-    train,
-    trains_by_epochs,
+    TrainingPruned,
+    ValidationScorer,
+    is_trained_by_epochs,
+    train_model,
 )
 
 quick = settings(max_examples=12)
 
 X = np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [0, 1, 1], [1, 0, 1], [2, 0, 1]])
 Y = np.array([0, 1, 2, 0, 1, 2, 0])
-ROWS = Rows(X, Y)
-VAL = Rows(X * 0.5 + 0.1, Y)
+ROWS = FeatureRows(X, Y)
+VAL = FeatureRows(X * 0.5 + 0.1, Y)
 
 
 Names = npt.NDArray[np.str_]
@@ -63,14 +63,14 @@ class Scripted:
         return np.column_stack([right, 1 - right])
 
 
-def named(name: str) -> Rows:
+def named(name: str) -> FeatureRows:
     """Return one row of the first class."""
-    return Rows(np.array([[name]]), np.array([0]))
+    return FeatureRows(np.array([[name]]), np.array([0]))
 
 
 def scripted(model: Scripted, **arguments: Any) -> Any:
     rows = named("balanced"), named("train"), named("val")
-    return train(model, *rows, **{"epochs": len(model.scripts["val"]), **arguments})
+    return train_model(model, *rows, **{"epochs": len(model.scripts["val"]), **arguments})
 
 
 def sgd(**arguments: Any) -> SGDClassifier:
@@ -95,7 +95,7 @@ class PruneAt:
 
     def on_epoch_end(self, history: History) -> None:
         if history.epoch == self.epoch:
-            raise Pruned(f"not worth it after epoch {self.epoch}")
+            raise TrainingPruned(f"not worth it after epoch {self.epoch}")
 
 
 # The history
@@ -141,15 +141,15 @@ def test_two_histories_do_not_share_their_losses_or_scores() -> None:
 def test_a_model_trains_by_epochs_if_a_second_pass_goes_on_from_the_first(
     model: Any, expected: bool
 ) -> None:
-    assert trains_by_epochs(model) is expected
+    assert is_trained_by_epochs(model) is expected
 
 
 @pytest.mark.parametrize("missing", ["partial_fit", "warm_start", "max_iter"])
 def test_a_model_that_lacks_one_of_the_three_does_not_train_by_epochs(missing: str) -> None:
     model = SimpleNamespace(partial_fit=None, warm_start=True, max_iter=1)
-    assert trains_by_epochs(model)
+    assert is_trained_by_epochs(model)
     delattr(model, missing)
-    assert not trains_by_epochs(model)
+    assert not is_trained_by_epochs(model)
 
 
 # The loop
@@ -200,7 +200,7 @@ def test_under_a_constant_rate_epochs_are_bit_equal_to_fits_with_a_warm_start(
         # One source of randomness that every epoch draws from, as in a run.
         return sgd(penalty=penalty, loss=loss, random_state=np.random.RandomState(seed))
 
-    model = train(fresh(), ROWS, ROWS, VAL, epochs=epochs).model
+    model = train_model(fresh(), ROWS, ROWS, VAL, epochs=epochs).model
     reference = reference_fit(fresh(), epochs)
     assert np.array_equal(model.coef_, reference.coef_)
     assert np.array_equal(model.intercept_, reference.intercept_)
@@ -209,7 +209,7 @@ def test_under_a_constant_rate_epochs_are_bit_equal_to_fits_with_a_warm_start(
 
 def test_a_falling_rate_goes_on_falling_from_epoch_to_epoch() -> None:
     settings: dict[str, Any] = {"learning_rate": "invscaling", "power_t": 0.5, "shuffle": False}
-    model = train(sgd(**settings), ROWS, ROWS, VAL, epochs=5).model
+    model = train_model(sgd(**settings), ROWS, ROWS, VAL, epochs=5).model
     at_once = sgd(**settings, max_iter=5, tol=None).fit(X, Y)
     restarted = reference_fit(sgd(**settings), 5)
     assert np.allclose(model.coef_, at_once.coef_, rtol=1e-12)
@@ -217,7 +217,7 @@ def test_a_falling_rate_goes_on_falling_from_epoch_to_epoch() -> None:
 
 
 def test_the_loss_falls_on_rows_that_can_be_told_apart() -> None:
-    history = train(sgd(), ROWS, ROWS, VAL, epochs=20).history
+    history = train_model(sgd(), ROWS, ROWS, VAL, epochs=20).history
     assert len(history.train_loss) == len(history.val_loss) == 20
     assert history.train_loss[-1] < history.train_loss[0]
 
@@ -257,10 +257,10 @@ def test_patience_that_is_never_lost_still_keeps_the_best_epoch() -> None:
 
 
 def test_the_best_epochs_weights_are_bit_equal_to_training_that_long() -> None:
-    val = Rows(X, np.array([1, 2, 0, 1, 2, 0, 1]))  # wrong labels: it only gets worse
-    trained = train(sgd(), ROWS, ROWS, val, epochs=10, patience=3)
+    val = FeatureRows(X, np.array([1, 2, 0, 1, 2, 0, 1]))  # wrong labels: it only gets worse
+    trained = train_model(sgd(), ROWS, ROWS, val, epochs=10, patience=3)
     assert (trained.epoch, trained.history.epoch) == (0, 3)
-    one_epoch = train(sgd(), ROWS, ROWS, val, epochs=1).model
+    one_epoch = train_model(sgd(), ROWS, ROWS, val, epochs=1).model
     assert np.array_equal(trained.model.coef_, one_epoch.coef_)
 
 
@@ -289,14 +289,14 @@ def test_callbacks_are_told_of_the_epoch_at_which_patience_ends() -> None:
 def test_pruning_ends_the_training_there_and_reaches_the_caller() -> None:
     told: list[tuple[str, int, float]] = []
     model = Scripted(val=[0.5] * 5)
-    with pytest.raises(Pruned, match="after epoch 1"):
+    with pytest.raises(TrainingPruned, match="after epoch 1"):
         scripted(model, callbacks=[Listener("a", told), PruneAt(1), Listener("b", told)])
     assert len(model.fitted_on) == 2
     assert [(name, epoch) for name, epoch, _ in told] == [("a", 0), ("b", 0), ("a", 1)]
 
 
 def test_being_pruned_is_not_the_users_error() -> None:
-    assert not issubclass(Pruned, UserError)
+    assert not issubclass(TrainingPruned, UserError)
 
 
 # Scores
@@ -326,7 +326,7 @@ def test_a_score_is_recorded_every_so_many_epochs_from_the_first_on(
     every: int, scores: dict[int, float]
 ) -> None:
     model = Scripted(val=[0.5, 0.25, 0.75, 0.125, 1.0], train=[0.9] * 5)
-    history = scripted(model, scorer=Scorer(first_of_each, every)).history
+    history = scripted(model, scorer=ValidationScorer(first_of_each, every)).history
     assert history.scores == scores
     assert len(history.val_loss) == 5
 
@@ -337,19 +337,19 @@ def test_callbacks_are_told_when_the_score_of_their_epoch_is_there() -> None:
             seen.append(dict(history.scores))
 
     seen: list[dict[int, float]] = []
-    scorer = Scorer(first_of_each, 2)
+    scorer = ValidationScorer(first_of_each, 2)
     scripted(Scripted(val=[0.5, 0.25, 0.75]), scorer=scorer, callbacks=[Watching()])
     assert seen == [{0: 0.5}, {0: 0.5}, {0: 0.5, 2: 0.75}]
 
 
 def test_scores_stop_where_patience_ends_the_training() -> None:
     model = Scripted(val=[0.5, 0.25, 0.25, 0.9])
-    trained = scripted(model, patience=2, scorer=Scorer(first_of_each, 1))
+    trained = scripted(model, patience=2, scorer=ValidationScorer(first_of_each, 1))
     assert trained.history.scores == {0: 0.5, 1: 0.25, 2: 0.25}
 
 
 def test_a_score_that_is_not_a_number_is_recorded_as_that() -> None:
-    history = scripted(Scripted(val=[0.5]), scorer=Scorer(lambda _: math.nan, 1)).history
+    history = scripted(Scripted(val=[0.5]), scorer=ValidationScorer(lambda _: math.nan, 1)).history
     assert math.isnan(history.scores[0])
 
 
@@ -361,8 +361,8 @@ def test_an_epoch_that_diverges_is_not_scored(scripts: dict[str, list[float]]) -
         asked.append(first_of_each(y_prob))
         return 0.0
 
-    with pytest.raises(Diverged):
-        scripted(Scripted(**{"val": [0.5, 0.5], **scripts}), scorer=Scorer(score, 1))
+    with pytest.raises(DivergenceError):
+        scripted(Scripted(**{"val": [0.5, 0.5], **scripts}), scorer=ValidationScorer(score, 1))
     assert asked == [0.5]
 
 
@@ -373,13 +373,15 @@ def test_what_a_scorer_raises_reaches_the_caller_before_callbacks_are_told() -> 
     told: list[tuple[str, int, float]] = []
     listeners = [Listener("only", told)]
     with pytest.raises(LookupError, match="no such class"):
-        scripted(Scripted(val=[0.5]), scorer=Scorer(broken, 1), callbacks=listeners)
+        scripted(Scripted(val=[0.5]), scorer=ValidationScorer(broken, 1), callbacks=listeners)
     assert told == []
 
 
 def test_scoring_changes_nothing_of_the_training() -> None:
-    plain = train(sgd(), ROWS, ROWS, VAL, epochs=4)
-    watched = train(sgd(), ROWS, ROWS, VAL, epochs=4, scorer=Scorer(lambda p: float(p.max()), 1))
+    plain = train_model(sgd(), ROWS, ROWS, VAL, epochs=4)
+    watched = train_model(
+        sgd(), ROWS, ROWS, VAL, epochs=4, scorer=ValidationScorer(lambda p: float(p.max()), 1)
+    )
     assert np.array_equal(plain.model.coef_, watched.model.coef_)
     assert plain.history.val_loss == watched.history.val_loss
 
@@ -393,16 +395,16 @@ def test_the_probabilities_that_are_scored_are_the_model_s_own_of_the_validation
         return 0.0
 
     seen: list[Probabilities] = []
-    rows, val = Rows(matrix(X), Y), Rows(matrix(VAL.X[:3]), Y[:3])
-    trained = train(sgd(), rows, rows, val, epochs=2, scorer=Scorer(score, 1))
+    rows, val = FeatureRows(matrix(X), Y), FeatureRows(matrix(VAL.X[:3]), Y[:3])
+    trained = train_model(sgd(), rows, rows, val, epochs=2, scorer=ValidationScorer(score, 1))
     assert len(seen) == 2
     assert np.array_equal(seen[-1], trained.model.predict_proba(val.X))
     assert trained.history.val_loss[-1] == log_loss(val.y, seen[-1])
 
 
 def test_a_model_that_does_not_train_by_epochs_is_scored_once() -> None:
-    scorer = Scorer(lambda y_prob: float(y_prob.shape[0]), 5)
-    trained = train(MultinomialNB(), ROWS, ROWS, VAL, epochs=7, scorer=scorer)
+    scorer = ValidationScorer(lambda y_prob: float(y_prob.shape[0]), 5)
+    trained = train_model(MultinomialNB(), ROWS, ROWS, VAL, epochs=7, scorer=scorer)
     assert trained.history.scores == {0: 7.0}
 
 
@@ -416,7 +418,7 @@ def test_a_model_that_does_not_train_by_epochs_is_fitted_and_reported_once(
 ) -> None:
     told: list[tuple[str, int, float]] = []
     listeners = [Listener("only", told)]
-    trained = train(model, ROWS, ROWS, VAL, epochs=5, patience=patience, callbacks=listeners)
+    trained = train_model(model, ROWS, ROWS, VAL, epochs=5, patience=patience, callbacks=listeners)
     assert len(told) == len(trained.history.train_loss) == len(trained.history.val_loss) == 1
     assert trained.epoch == 0
     fitted_once = type(model)().fit(X, Y)
@@ -424,7 +426,7 @@ def test_a_model_that_does_not_train_by_epochs_is_fitted_and_reported_once(
 
 
 def test_naive_bayes_does_not_count_a_row_twice() -> None:
-    trained = train(MultinomialNB(), ROWS, ROWS, VAL, epochs=3)
+    trained = train_model(MultinomialNB(), ROWS, ROWS, VAL, epochs=3)
     assert trained.model.class_count_.tolist() == [3, 2, 2]
 
 
@@ -433,28 +435,31 @@ def test_naive_bayes_does_not_count_a_row_twice() -> None:
 
 def test_balanced_class_weights_count_a_rare_class_as_much_as_a_frequent_one() -> None:
     y = np.array([0, 0, 0, 0, 1, 1, 2])
-    model = train(sgd(class_weight="balanced"), Rows(X, y), ROWS, VAL, epochs=1).model
+    model = train_model(sgd(class_weight="balanced"), FeatureRows(X, y), ROWS, VAL, epochs=1).model
     # n / (classes * rows of the class)
     assert model.class_weight == pytest.approx({0: 7 / 12, 1: 7 / 6, 2: 7 / 3})
 
 
 def test_balanced_class_weights_are_bit_equal_to_those_of_fit() -> None:
-    model = train(sgd(class_weight="balanced"), ROWS, ROWS, VAL, epochs=4).model
+    model = train_model(sgd(class_weight="balanced"), ROWS, ROWS, VAL, epochs=4).model
     reference = reference_fit(sgd(class_weight="balanced"), 4)
     assert np.array_equal(model.coef_, reference.coef_)
-    plain = train(sgd(), ROWS, ROWS, VAL, epochs=4).model
+    plain = train_model(sgd(), ROWS, ROWS, VAL, epochs=4).model
     assert not np.array_equal(model.coef_, plain.coef_)
 
 
 def test_other_class_weights_are_left_as_they_are() -> None:
     weights = {0: 1.0, 1: 5.0, 2: 1.0}
-    assert train(sgd(class_weight=weights), ROWS, ROWS, VAL, epochs=1).model.class_weight == weights
-    assert train(sgd(), ROWS, ROWS, VAL, epochs=1).model.class_weight is None
+    assert (
+        train_model(sgd(class_weight=weights), ROWS, ROWS, VAL, epochs=1).model.class_weight
+        == weights
+    )
+    assert train_model(sgd(), ROWS, ROWS, VAL, epochs=1).model.class_weight is None
 
 
 def test_a_model_that_knows_balanced_weights_itself_keeps_its_word_for_them() -> None:
     model = LogisticRegression(class_weight="balanced")
-    trained = train(model, ROWS, ROWS, VAL, epochs=1).model
+    trained = train_model(model, ROWS, ROWS, VAL, epochs=1).model
     assert trained.class_weight == "balanced"
 
 
@@ -462,8 +467,8 @@ def test_a_model_that_knows_balanced_weights_itself_keeps_its_word_for_them() ->
 
 
 def test_weights_out_of_range_are_a_divergence_with_epoch_cause_and_way_out() -> None:
-    with pytest.raises(Diverged, match="diverged in epoch 0") as diverged:
-        train(sgd(alpha=0.0, eta0=1.7e308), Rows(X * 1e5, Y), ROWS, VAL, epochs=3)
+    with pytest.raises(DivergenceError, match="diverged in epoch 0") as diverged:
+        train_model(sgd(alpha=0.0, eta0=1.7e308), FeatureRows(X * 1e5, Y), ROWS, VAL, epochs=3)
     message = str(diverged.value)
     assert "under-/overflow" in message
     assert "Lower model.eta0 or raise model.alpha" in message
@@ -478,7 +483,7 @@ def test_a_loss_that_is_nan_is_a_divergence_that_no_callback_is_told_of(
 ) -> None:
     told: list[tuple[str, int, float]] = []
     model = Scripted(**{"val": [0.5, 0.5], **scripts})
-    with pytest.raises(Diverged, match=r"epoch 1: .*not a number"):
+    with pytest.raises(DivergenceError, match=r"epoch 1: .*not a number"):
         scripted(model, patience=patience, callbacks=[Listener("only", told)])
     assert [(epoch, math.isfinite(loss)) for _, epoch, loss in told] == [(0, True)]
 
@@ -488,7 +493,7 @@ def test_probabilities_that_overflow_are_a_divergence_with_the_reason() -> None:
         def predict_proba(self, X: Names) -> Probabilities:
             return super().predict_proba(X) * np.float64(1e308) * 1e308
 
-    with pytest.raises(Diverged, match=r"epoch 0: overflow encountered"):
+    with pytest.raises(DivergenceError, match=r"epoch 0: overflow encountered"):
         scripted(Overflowing(val=[0.5]))
 
 
@@ -506,15 +511,15 @@ class Failing(Scripted):
 
 
 def test_a_divergence_says_the_epoch_that_it_happened_in() -> None:
-    with pytest.raises(Diverged, match="epoch 2: overflow in the weights"):
+    with pytest.raises(DivergenceError, match="epoch 2: overflow in the weights"):
         scripted(Failing("overflow in the weights"))
 
 
 @pytest.mark.parametrize("error", [ValueError("no such loss"), TypeError("no such loss")])
 def test_what_the_model_refuses_is_one_error_with_its_size_and_reason(error: Exception) -> None:
-    rows = Rows(np.zeros((1, 3)), np.array([0])), named("train"), named("val")
-    with pytest.raises(CannotFit) as caught:
-        train(Failing(error), *rows, epochs=5)
+    rows = FeatureRows(np.zeros((1, 3)), np.array([0])), named("train"), named("val")
+    with pytest.raises(FitError) as caught:
+        train_model(Failing(error), *rows, epochs=5)
     assert str(caught.value) == (
         "Failing cannot be fitted to these features (1 rows, 3 columns): no such loss"
     )
@@ -532,9 +537,9 @@ def test_what_the_model_refuses_is_one_error_with_its_size_and_reason(error: Exc
     ids=["sparse features", "negative features", "infinite features"],
 )
 def test_a_model_that_refuses_these_features_says_why(model: Any, X: Any, reason: str) -> None:
-    rows = Rows(X, Y)
-    with pytest.raises(CannotFit, match=reason) as caught:
-        train(model, rows, rows, rows, epochs=1)
+    rows = FeatureRows(X, Y)
+    with pytest.raises(FitError, match=reason) as caught:
+        train_model(model, rows, rows, rows, epochs=1)
     name = type(model).__name__
     assert str(caught.value).startswith(f"{name} cannot be fitted to these features (7 rows, 3 col")
 
@@ -551,7 +556,7 @@ def test_a_model_that_would_stop_by_itself_is_refused_with_the_way_out(model: An
     told: list[tuple[str, int, float]] = []
     listeners = [Listener("only", told)]
     with pytest.raises(ConfigError, match=r"^model\.early_stopping .* set training\.patience"):
-        train(model, ROWS, ROWS, VAL, epochs=2, callbacks=listeners)
+        train_model(model, ROWS, ROWS, VAL, epochs=2, callbacks=listeners)
     assert told == []
     assert not hasattr(model, "classes_")
 
@@ -564,8 +569,8 @@ def test_all_classes_are_made_known_in_the_first_epoch() -> None:
             known.append(classes)
             super().partial_fit(X, y, classes)
 
-    rows = Rows(np.array([["balanced"]] * 4), np.array([2, 0, 2, 1]))
-    train(Asking(val=[0.5]), rows, named("train"), named("val"), epochs=1)
+    rows = FeatureRows(np.array([["balanced"]] * 4), np.array([2, 0, 2, 1]))
+    train_model(Asking(val=[0.5]), rows, named("train"), named("val"), epochs=1)
     assert known[0].tolist() == [0, 1, 2]
 
 
@@ -593,8 +598,8 @@ def test_a_calibration_never_scores_a_copy_of_a_row_that_it_was_fitted_on(
     Remembers.seen.clear()
     model = CalibratedClassifierCV(Remembers(), cv=folds, ensemble=True)
 
-    small = Rows(X[[0, -1]], y[[0, -1]])
-    train(model, Rows(X, y, origin=rows), small, small, epochs=1)
+    small = FeatureRows(X[[0, -1]], y[[0, -1]])
+    train_model(model, FeatureRows(X, y, origin=rows), small, small, epochs=1)
 
     assert model.cv == folds
     n = folds or 5
@@ -605,7 +610,7 @@ def test_a_calibration_never_scores_a_copy_of_a_row_that_it_was_fitted_on(
 
 
 def test_without_probabilities_the_loss_is_the_models_own() -> None:
-    trained = train(sgd(loss="hinge"), ROWS, ROWS, VAL, epochs=3)
+    trained = train_model(sgd(loss="hinge"), ROWS, ROWS, VAL, epochs=3)
     values = trained.model.decision_function(VAL.X)
     signs = np.where(np.arange(3) == VAL.y[:, None], 1, -1)
     own = np.maximum(0, 1 - signs * values).sum(axis=1).mean()

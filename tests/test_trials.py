@@ -16,9 +16,9 @@ from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from tagifai import studies, trials
-from tagifai.errors import Reaped
-from tagifai.studies import DIED, TAKEN, Study, StudyError
-from tagifai.trials import Address, OpenTrial, working_on
+from tagifai.errors import StaleTrialError
+from tagifai.studies import DIED, JOB, Study, StudyError
+from tagifai.trials import OpenTrial, TrialAddress, open_trial
 from tests.databases import make_studies
 
 MEDIAN = {
@@ -51,8 +51,8 @@ def begin(url: str) -> Begin:
 
 def address(
     url: str, number: int, pruner: Mapping[str, Any] | None = MEDIAN, study: str = "s"
-) -> Address:
-    return Address(url, study, number, pruner)
+) -> TrialAddress:
+    return TrialAddress(url, study, number, pruner)
 
 
 def asked(study: Study) -> int:
@@ -62,7 +62,7 @@ def asked(study: Study) -> int:
 
 
 def record(study: Study, number: int) -> FrozenTrial:
-    return study.trials()[number]
+    return study.list_trials()[number]
 
 
 def end(study: Study, number: int, state: TrialState = TrialState.FAIL) -> None:
@@ -73,7 +73,7 @@ def end(study: Study, number: int, state: TrialState = TrialState.FAIL) -> None:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(studies, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(studies, "HEARTBEAT_SECONDS", 0.05)
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 5.0) -> bool:
@@ -99,7 +99,7 @@ def with_others(begin: Begin, direction: str) -> Study:
 
 
 def worked(url: str, number: int, values: Mapping[int, float]) -> list[bool]:
-    with working_on(address(url, number)) as opened:
+    with open_trial(address(url, number)) as opened:
         return [opened.report(step, value) for step, value in values.items()]
 
 
@@ -132,7 +132,7 @@ def test_no_trial_is_pruned_before_there_are_enough_of_them(
 
 def test_without_a_pruner_no_trial_is(begin: Begin, url: str) -> None:
     study = with_others(begin, "maximize")
-    with working_on(address(url, asked(study), None)) as opened:
+    with open_trial(address(url, asked(study), None)) as opened:
         assert not opened.report(5, 0.0)
 
 
@@ -148,10 +148,10 @@ def test_a_job_takes_its_trial_over(begin: Begin, url: str) -> None:
     study = begin()
     asked(study)
     number = asked(study)
-    with working_on(address(url, number)) as opened:
+    with open_trial(address(url, number)) as opened:
         opened.note(run_id="abc", a=[1, 2])
     attributes = record(study, number).user_attrs
-    assert attributes.pop(TAKEN).endswith(f":{os.getpid()}")
+    assert attributes.pop(JOB).endswith(f":{os.getpid()}")
     assert attributes == {"run_id": "abc", "a": [1, 2]}
     assert record(study, 0).user_attrs == {}
 
@@ -172,8 +172,8 @@ def test_the_job_beats_as_long_as_it_works(begin: Begin, url: str, tmp_path: Pat
     age_beats()
     assert not lives()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(studies, "BEAT_SECONDS", 0.05)
-        with working_on(address(url, number)):
+        patch.setattr(studies, "HEARTBEAT_SECONDS", 0.05)
+        with open_trial(address(url, number)):
             assert lives()
             age_beats()
             assert eventually(lives)
@@ -188,14 +188,14 @@ def test_the_values_that_the_search_chose_are_not_chosen_again(begin: Begin, url
     assert trial is not None
     trial.suggest_float("x", 0, 1)
     before = trial.params
-    with working_on(address(url, trial.number)):
+    with open_trial(address(url, trial.number)):
         pass
     assert record(study, trial.number).params == before
 
 
 def test_leaving_the_block_does_not_end_the_trial(begin: Begin, url: str) -> None:
     study = begin()
-    with pytest.raises(ValueError, match="bad"), working_on(address(url, asked(study))):
+    with pytest.raises(ValueError, match="bad"), open_trial(address(url, asked(study))):
         raise ValueError("bad")
     assert record(study, 0).state is TrialState.RUNNING
 
@@ -211,13 +211,13 @@ def test_nothing_of_what_optuna_says_reaches_the_user(
 
 def test_a_store_that_is_gone_is_one_error() -> None:
     gone = address("postgres://me:s3cret@host/db", 0)
-    with pytest.raises(StudyError, match=r"postgres://me:\*\*\*@host/db"), working_on(gone):
+    with pytest.raises(StudyError, match=r"postgres://me:\*\*\*@host/db"), open_trial(gone):
         pass
 
 
 def test_a_store_that_fails_on_the_way_is_one_error(begin: Begin, url: str, tmp_path: Path) -> None:
     study = begin()
-    opening = working_on(address(url, asked(study)))
+    opening = open_trial(address(url, asked(study)))
     opened = opening.__enter__()
     with closing(sqlite3.connect(tmp_path / "studies.db")) as connection, connection:
         connection.execute("DROP TABLE trial_intermediate_values")
@@ -235,18 +235,18 @@ def test_a_trial_that_has_ended_is_not_opened(state: TrialState, begin: Begin, u
     study = begin()
     number = asked(study)
     end(study, number, state)
-    with pytest.raises(Reaped), working_on(address(url, number)):
+    with pytest.raises(StaleTrialError), open_trial(address(url, number)):
         raise AssertionError("there is nothing to work on")
-    assert TAKEN not in record(study, number).user_attrs
+    assert JOB not in record(study, number).user_attrs
 
 
 def test_a_trial_that_ends_on_the_way_is_found_out_at_a_report(begin: Begin, url: str) -> None:
     study = begin()
     number = asked(study)
-    with working_on(address(url, number)) as opened:
+    with open_trial(address(url, number)) as opened:
         assert not opened.report(0, 0.5)
         study.abandon(record(study, number)._trial_id, "It was slow.")
-        with pytest.raises(Reaped):
+        with pytest.raises(StaleTrialError):
             opened.report(5, 0.6)
     assert record(study, number).intermediate_values == {0: 0.5}
     assert record(study, number).user_attrs[DIED] == "It was slow."
@@ -255,9 +255,9 @@ def test_a_trial_that_ends_on_the_way_is_found_out_at_a_report(begin: Begin, url
 def test_or_at_a_note(begin: Begin, url: str) -> None:
     study = begin()
     number = asked(study)
-    with working_on(address(url, number)) as opened:
+    with open_trial(address(url, number)) as opened:
         end(study, number)
-        with pytest.raises(Reaped):
+        with pytest.raises(StaleTrialError):
             opened.note(run_id="abc")
 
 
@@ -265,28 +265,28 @@ def test_or_at_a_note(begin: Begin, url: str) -> None:
 def test_or_at_a_check_after_the_next_beat(begin: Begin, url: str) -> None:
     study = begin()
     number = asked(study)
-    with working_on(address(url, number)) as opened:
+    with open_trial(address(url, number)) as opened:
         opened.check()
         end(study, number)
-        assert eventually(lambda: opened.reaped)
-        with pytest.raises(Reaped):
+        assert eventually(lambda: opened.is_stale)
+        with pytest.raises(StaleTrialError):
             opened.check()
 
 
 def test_a_check_asks_nobody(begin: Begin, url: str) -> None:
     study = begin()
     number = asked(study)
-    with working_on(address(url, number)) as opened:
+    with open_trial(address(url, number)) as opened:
         end(study, number)
         opened.check()
-        assert not opened.reaped
+        assert not opened.is_stale
 
 
 def test_reaping_hides_where_it_came_from() -> None:
     def ended() -> None:
         raise optuna.exceptions.UpdateFinishedTrialError
 
-    with pytest.raises(Reaped) as caught, trials._unless_ended():
+    with pytest.raises(StaleTrialError) as caught, trials._raise_if_stale():
         ended()
     assert caught.value.__suppress_context__
 
@@ -295,8 +295,8 @@ def test_a_record_tells_whether_a_trial_goes_on() -> None:
     study = optuna.create_study()
     trial = study.ask()
     opened = OpenTrial(trial)
-    assert opened.done(study.trials[0]) is False
+    assert opened.update_stale(study.trials[0]) is False
     study.tell(trial, 1.0)
-    assert opened.done(study.trials[0]) is True
-    with pytest.raises(Reaped):
+    assert opened.update_stale(study.trials[0]) is True
+    with pytest.raises(StaleTrialError):
         opened.check()

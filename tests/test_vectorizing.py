@@ -12,17 +12,17 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.pipeline import FeatureUnion
 
 from tagifai import estimators, features
-from tagifai.sizes import size_of
+from tagifai.sizes import count_bytes
 from tagifai.vectorizing import (
     Arrays,
-    Features,
-    _put_together,
-    _taken_apart,
-    digest,
-    forget,
-    packed,
-    settings,
-    unpacked,
+    CachedVectorizer,
+    _arrays_to_matrix,
+    _matrix_to_arrays,
+    compute_digest,
+    get_settings,
+    pack_texts,
+    skip_cache,
+    unpack_texts,
 )
 
 TRAIN, OTHERS = ["a cat sat", "the dog sat down", "a dog"], ["the cat", "zebra", ""]
@@ -69,12 +69,12 @@ def test_what_comes_from_memory_is_the_same_to_the_last_bit(name: str) -> None:
     plain, memory = VECTORIZERS[name](), Remembered()
     expected = [plain.fit_transform(TRAIN), plain.transform(OTHERS)]
     for _ in range(2):
-        found = Features(VECTORIZERS[name](), memory)
+        found = CachedVectorizer(VECTORIZERS[name](), memory)
         assert same(found.fit_transform(TRAIN), expected[0])
         assert same(found.transform(OTHERS), expected[1])
-        fitted = found.fitted()
+        fitted = found.get_fitted()
         assert same(fitted.transform(OTHERS), expected[1])
-        assert size_of(fitted) == size_of(plain)
+        assert count_bytes(fitted) == count_bytes(plain)
         assert vars(fitted).keys() == vars(plain).keys()
         assert getattr(fitted, "vocabulary_", None) == getattr(plain, "vocabulary_", None)
         assert estimators._digest(estimators._detach(fitted, "v")[0]) == estimators._digest(
@@ -85,19 +85,19 @@ def test_what_comes_from_memory_is_the_same_to_the_last_bit(name: str) -> None:
 
 def test_a_vocabulary_is_built_when_it_is_asked_for() -> None:
     memory = Remembered()
-    Features(features.tfidf(1, 1), memory).fit_transform(TRAIN)
+    CachedVectorizer(features.tfidf(1, 1), memory).fit_transform(TRAIN)
     vectorizer = features.tfidf(1, 1)
-    found = Features(vectorizer, memory)
+    found = CachedVectorizer(vectorizer, memory)
     found.fit_transform(TRAIN)
     assert not hasattr(vectorizer, "vocabulary_")
-    assert found.fitted() is vectorizer
-    assert found.fitted().vocabulary_ == {"cat": 0, "dog": 1, "down": 2, "sat": 3, "the": 4}
+    assert found.get_fitted() is vectorizer
+    assert found.get_fitted().vocabulary_ == {"cat": 0, "dog": 1, "down": 2, "sat": 3, "the": 4}
 
 
 def test_other_texts_are_vectorized_by_what_was_fitted_before() -> None:
     memory = Remembered()
-    Features(features.tfidf(1, 1), memory).fit_transform(TRAIN)
-    found = Features(features.tfidf(1, 1), memory)
+    CachedVectorizer(features.tfidf(1, 1), memory).fit_transform(TRAIN)
+    found = CachedVectorizer(features.tfidf(1, 1), memory)
     found.fit_transform(TRAIN)
     expected = features.tfidf(1, 1).fit(TRAIN).transform(OTHERS)
     assert same(found.transform(OTHERS), expected)
@@ -116,7 +116,7 @@ def test_other_texts_are_vectorized_by_what_was_fitted_before() -> None:
 def test_whatever_changes_is_made_anew(train: list[str], other: list[str], vectorizer: str) -> None:
     memory = Remembered()
     for texts, others, name in ((TRAIN, OTHERS, "words"), (train, other, vectorizer)):
-        found = Features(VECTORIZERS[name](), memory)
+        found = CachedVectorizer(VECTORIZERS[name](), memory)
         found.fit_transform(texts)
         found.transform(others)
     assert memory.made == (4 if train != TRAIN or vectorizer != "words" else 3)
@@ -125,7 +125,7 @@ def test_whatever_changes_is_made_anew(train: list[str], other: list[str], vecto
 def test_an_error_of_fitting_is_the_vectorizers_and_nothing_is_kept() -> None:
     memory = Remembered()
     with pytest.raises(ValueError, match="empty vocabulary"):
-        Features(features.tfidf(1, 1), memory).fit_transform(["a", "b"])
+        CachedVectorizer(features.tfidf(1, 1), memory).fit_transform(["a", "b"])
     assert memory.entries == {}
 
 
@@ -153,25 +153,25 @@ def test_a_vectorizer_whose_code_or_state_is_unknown_is_asked_itself_each_time(
     vectorizer: Any,
 ) -> None:
     memory = Remembered()
-    found = Features(vectorizer, memory)
+    found = CachedVectorizer(vectorizer, memory)
     X = found.fit_transform(TRAIN)
     assert (found.transform(TRAIN) != X).nnz == 0
-    assert found.fitted() is vectorizer
+    assert found.get_fitted() is vectorizer
     assert memory.entries == {}
 
 
 def test_every_argument_of_a_vectorizer_is_in_its_settings() -> None:
     for make in (features.tfidf, features.counts, features.hashing):
         vectorizer = make(1, 2)
-        found = settings(vectorizer)
+        found = get_settings(vectorizer)
         assert found is not None
         assert found.keys() == {"type", *vectorizer.get_params()}
 
 
 def test_without_a_memory_it_is_the_vectorizer_alone() -> None:
     made = []
-    assert forget({}, lambda: made.append(1) or {}) == {}  # type: ignore[func-returns-value]
-    found = Features(features.tfidf(1, 1))
+    assert skip_cache({}, lambda: made.append(1) or {}) == {}  # type: ignore[func-returns-value]
+    found = CachedVectorizer(features.tfidf(1, 1))
     assert same(found.fit_transform(TRAIN), features.tfidf(1, 1).fit_transform(TRAIN))
     assert made == [1]
 
@@ -181,22 +181,22 @@ def test_without_a_memory_it_is_the_vectorizer_alone() -> None:
 
 @given(st.lists(st.text()), st.lists(st.text()))
 def test_sums_are_equal_where_texts_are(one: list[str], other: list[str]) -> None:
-    assert (digest(one) == digest(other)) == (one == other)
+    assert (compute_digest(one) == compute_digest(other)) == (one == other)
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [(["ab", ""], ["a", "b"]), (["1:a"], ["1:a", ""]), ([], [""])]
 )
 def test_texts_cut_in_other_places_have_another_sum(one: list[str], other: list[str]) -> None:
-    assert digest(one) != digest(other)
+    assert compute_digest(one) != compute_digest(other)
 
 
 @given(st.lists(st.text() | st.just("\ud800 lone")))
 def test_texts_come_back_as_they_were_packed(texts: list[str]) -> None:
-    assert unpacked(packed(texts)) == texts
+    assert unpack_texts(pack_texts(texts)) == texts
 
 
 def test_a_matrix_keeps_its_kind_and_the_types_of_its_numbers() -> None:
     X = csr_array((2, 3), dtype=np.float32)
     X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
-    assert same(_put_together(_taken_apart(X)), X)
+    assert same(_arrays_to_matrix(_matrix_to_arrays(X)), X)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tagifai.errors import DataError
-from tagifai.workers import WorkerLost, Workers, processors
+from tagifai.workers import ProcessPool, WorkerLostError, count_processors
 
 LIMITS: Any = {"ahead": 2, "advice": "try fewer (task.n_jobs)"}
 
@@ -63,18 +63,18 @@ def is_gone(number: int) -> bool:
 
 
 def test_there_is_a_processor() -> None:
-    assert 1 <= processors() <= (os.cpu_count() or 1)
+    assert 1 <= count_processors() <= (os.cpu_count() or 1)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 @pytest.mark.parametrize("items", [0, 1, 2, 50])
 def test_values_come_in_the_order_of_their_items(number: int, items: int) -> None:
-    with Workers(doubled, number, **LIMITS) as workers:
+    with ProcessPool(doubled, number, **LIMITS) as workers:
         assert list(workers.map(range(items))) == [2 * item for item in range(items)]
 
 
 def test_several_processes_work_and_none_of_them_is_this_one() -> None:
-    with Workers(pid, 2, **LIMITS) as workers:
+    with ProcessPool(pid, 2, **LIMITS) as workers:
         found = set(workers.map(range(8)))
     assert len(found) == 2
     assert os.getpid() not in found
@@ -90,14 +90,14 @@ def test_few_items_are_taken_ahead_of_the_values() -> None:
             taken += 1
             yield item
 
-    with Workers(doubled, 2, **LIMITS) as workers:
+    with ProcessPool(doubled, 2, **LIMITS) as workers:
         for number, _ in enumerate(workers.map(items())):
             assert taken <= number + 2 * 2 + 1
 
 
 def test_large_items_and_values_do_not_block_each_other() -> None:
     large = ["x" * 100_000] * 10
-    with Workers(list, 2, **LIMITS) as workers:
+    with ProcessPool(list, 2, **LIMITS) as workers:
         assert list(workers.map([large] * 8)) == [large] * 8
 
 
@@ -107,23 +107,29 @@ def test_an_error_of_the_items_comes_after_the_values_before_it() -> None:
         raise DataError("Line 4 is not a text.")
 
     found: list[int] = []
-    with Workers(doubled, 2, **LIMITS) as workers, pytest.raises(DataError, match="Line 4"):
+    with ProcessPool(doubled, 2, **LIMITS) as workers, pytest.raises(DataError, match="Line 4"):
         found.extend(workers.map(items()))
     assert found == [0, 2, 4]
 
 
 def test_an_error_of_the_function_is_raised_here() -> None:
-    with Workers(failing, 2, **LIMITS) as workers, pytest.raises(DataError, match="second item"):
+    with (
+        ProcessPool(failing, 2, **LIMITS) as workers,
+        pytest.raises(DataError, match="second item"),
+    ):
         list(workers.map(range(10)))
 
 
 def test_a_process_that_is_killed_is_an_error_and_no_wait() -> None:
-    with Workers(lethal, 2, **LIMITS) as workers, pytest.raises(WorkerLost, match=r"task\.n_jobs"):
+    with (
+        ProcessPool(lethal, 2, **LIMITS) as workers,
+        pytest.raises(WorkerLostError, match=r"task\.n_jobs"),
+    ):
         list(workers.map(range(20)))
 
 
 def test_leaving_early_ends_the_processes() -> None:
-    with Workers(pid, 2, **LIMITS) as workers:
+    with ProcessPool(pid, 2, **LIMITS) as workers:
         first = next(workers.map(range(100)))
     assert is_gone(first)
 

@@ -18,23 +18,23 @@ from tagifai.plots.style import (
     GREY,
     PALE,
     RED,
-    SHARES,
-    canvas,
-    distinct,
-    grid,
-    plot,
-    single,
-    visible,
+    SHARES_COLORMAP,
+    apply_style,
+    compute_grid,
+    distinguish_names,
+    make_axes,
+    make_figure,
+    show_spaces,
 )
 
 Score = Literal["precision", "recall", "f1"]
 
-SPACIOUS = 12
+MAX_SPACIOUS_CLASSES = 12
 """Classes up to which the cells of a confusion matrix have room for a share beside a count."""
 
 
-@plot
-def confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], rows: str) -> Figure:
+@apply_style
+def plot_confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], rows: str) -> Figure:
     """Show how many rows of each class were given each class, coloured by the class's share.
 
     Args:
@@ -45,16 +45,16 @@ def confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], rows: str) 
     n = len(classes)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    side = 3.2 + max(3.0, 0.95 * n if n <= SPACIOUS else 0.34 * n)
+    side = 3.2 + max(3.0, 0.95 * n if n <= MAX_SPACIOUS_CLASSES else 0.34 * n)
     title = f"Which classes are taken for which ({rows})"
-    figure, axes = single(title, "predicted class", "true class", side + 1.2, side)
-    image = axes.imshow(shares, cmap=SHARES, vmin=0, vmax=1, aspect="equal")
-    names = distinct(classes)
+    figure, axes = make_axes(title, "predicted class", "true class", side + 1.2, side)
+    image = axes.imshow(shares, cmap=SHARES_COLORMAP, vmin=0, vmax=1, aspect="equal")
+    names = distinguish_names(classes)
     axes.set_xticks(
         np.arange(n),
         names,
-        rotation=45 if n <= SPACIOUS else 90,
-        ha="right" if n <= SPACIOUS else "center",
+        rotation=45 if n <= MAX_SPACIOUS_CLASSES else 90,
+        ha="right" if n <= MAX_SPACIOUS_CLASSES else "center",
     )
     axes.set_yticks(
         np.arange(n), [f"{name} ({total})" for name, total in zip(names, totals[:, 0], strict=True)]
@@ -63,7 +63,9 @@ def confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], rows: str) 
     for line, column in zip(*np.nonzero(counts), strict=True):
         share = shares[line, column]
         text = (
-            f"{counts[line, column]}\n{share:.0%}" if n <= SPACIOUS else f"{counts[line, column]}"
+            f"{counts[line, column]}\n{share:.0%}"
+            if n <= MAX_SPACIOUS_CLASSES
+            else f"{counts[line, column]}"
         )
         colour = "white" if share > 0.55 else "black"
         axes.text(
@@ -73,7 +75,7 @@ def confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], rows: str) 
             ha="center",
             va="center",
             color=colour,
-            fontsize=11 if n <= SPACIOUS else 8,
+            fontsize=11 if n <= MAX_SPACIOUS_CLASSES else 8,
         )
     bar = figure.colorbar(image, ax=axes, format=PercentFormatter(1), shrink=0.8, pad=0.02)
     bar.set_label("share of the true class")
@@ -81,8 +83,8 @@ def confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], rows: str) 
     return figure
 
 
-@plot
-def by_class(scores: Mapping[str, Scores], overall: Scores, rows: str) -> Figure:
+@apply_style
+def plot_scores(scores: Mapping[str, Scores], overall: Scores, rows: str) -> Figure:
     """Show precision, recall and F1 of each class, the one with most rows first.
 
     Args:
@@ -92,7 +94,7 @@ def by_class(scores: Mapping[str, Scores], overall: Scores, rows: str) -> Figure
     """
     ordered = sorted(scores.items(), key=lambda item: -item[1]["num_samples"])
     title = f"Scores by class ({rows})"
-    figure, axes = single(title, "score", "", 8.2, 1.9 + 0.42 * max(len(ordered), 2))
+    figure, axes = make_axes(title, "score", "", 8.2, 1.9 + 0.42 * max(len(ordered), 2))
     places = np.arange(len(ordered))[::-1]
     found = [[values["precision"], values["recall"]] for _, values in ordered]
     for place, (low, high) in zip(places, map(sorted, found), strict=True):
@@ -124,7 +126,7 @@ def by_class(scores: Mapping[str, Scores], overall: Scores, rows: str) -> Figure
         zorder=0,
         label=f"F1 of all rows, weighted: {overall['f1']:.3f}",
     )
-    names = distinct([name for name, _ in ordered])
+    names = distinguish_names([name for name, _ in ordered])
     axes.set_yticks(
         places,
         [
@@ -137,31 +139,33 @@ def by_class(scores: Mapping[str, Scores], overall: Scores, rows: str) -> Figure
     return figure
 
 
-@plot
-def terms(weights: Mapping[str, Sequence[tuple[str, float]]]) -> Figure:
+@apply_style
+def plot_terms(weights: Mapping[str, Sequence[tuple[str, float]]]) -> Figure:
     """Show the terms that weigh most for each class.
 
     Args:
         weights: by class, terms and their weights, the largest first.
     """
-    lines, columns = grid(len(weights))
+    lines, columns = compute_grid(len(weights))
     longest = max((len(found) for found in weights.values()), default=1)
     height = 0.9 + lines * (0.8 + 0.27 * longest)
-    figure = canvas("Terms that weigh most for each class", 1.0 + 3.6 * columns, height)
+    figure = make_figure("Terms that weigh most for each class", 1.0 + 3.6 * columns, height)
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
-    names = distinct(list(weights), 26)
+    names = distinguish_names(list(weights), 26)
     for axes, name, found in zip(panels, names, weights.values(), strict=False):
-        _bars(axes, name, found)
+        _draw_bars(axes, name, found)
     for axes in panels[len(weights) :]:
         axes.set_visible(False)
     figure.supxlabel("weight in the model", fontsize=11)
     return figure
 
 
-def _bars(axes: Axes, title: str, found: Sequence[tuple[str, float]]) -> None:
-    places = np.arange(len(found))[::-1]
-    axes.barh(places, [weight for _, weight in found], color=BLUE, height=0.7)
-    axes.set_yticks(places, [visible(term) for term, _ in found], family="monospace", fontsize=10)
+def _draw_bars(axes: Axes, title: str, weights: Sequence[tuple[str, float]]) -> None:
+    places = np.arange(len(weights))[::-1]
+    axes.barh(places, [weight for _, weight in weights], color=BLUE, height=0.7)
+    axes.set_yticks(
+        places, [show_spaces(term) for term, _ in weights], family="monospace", fontsize=10
+    )
     axes.set_title(title, fontsize=11)
     axes.tick_params(axis="x", labelsize=9)
     axes.locator_params(axis="x", nbins=4)

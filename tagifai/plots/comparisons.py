@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from tagifai.plots.style import BLUE, GREY, distinct, plot, single
+from tagifai.plots.style import BLUE, GREY, apply_style, distinguish_names, make_axes
 
 
-@plot
-def means(names: Sequence[str], mean: Sequence[float], std: Sequence[float], metric: str) -> Figure:
+@apply_style
+def plot_means(
+    names: Sequence[str], mean: Sequence[float], std: Sequence[float], metric: str
+) -> Figure:
     """Show the mean of each row of runs and how much its seeds differ, the best at the top.
 
     Args:
@@ -21,11 +23,13 @@ def means(names: Sequence[str], mean: Sequence[float], std: Sequence[float], met
         metric: its name.
     """
     title = f"{metric}, mean of each configuration"
-    return _rows(title, metric, names, mean, np.vstack([std, std]), "mean ± standard deviation")
+    return _plot_rows(
+        title, metric, names, mean, np.vstack([std, std]), "mean ± standard deviation"
+    )
 
 
-@plot
-def differences(
+@apply_style
+def plot_differences(
     names: Sequence[str],
     difference: Sequence[float],
     low: Sequence[float],
@@ -45,13 +49,13 @@ def differences(
     """
     centre = np.asarray(difference, dtype=np.float64)
     reach = np.vstack([centre - np.asarray(low), np.asarray(high) - centre])
-    title = f"Differences to {distinct([baseline], 60)[0]}"
-    figure = _rows(title, "difference", names, difference, reach, interval)
+    title = f"Differences to {distinguish_names([baseline], 60)[0]}"
+    figure = _plot_rows(title, "difference", names, difference, reach, interval)
     figure.axes[0].axvline(0, color=GREY, linestyle="dashed", linewidth=1.5, zorder=0)
     return figure
 
 
-def _rows(
+def _plot_rows(
     title: str,
     label: str,
     names: Sequence[str],
@@ -59,7 +63,7 @@ def _rows(
     reach: np.typing.NDArray[np.float64],
     interval: str,
 ) -> Figure:
-    figure, axes = single(title, label, "", 8.2, 1.8 + 0.38 * max(len(names), 2))
+    figure, axes = make_axes(title, label, "", 8.2, 1.8 + 0.38 * max(len(names), 2))
     places = np.arange(len(names))[::-1]
     axes.errorbar(
         centre,
@@ -71,7 +75,7 @@ def _rows(
         capsize=4,
         label=interval,
     )
-    axes.set_yticks(places, distinct(names, 48))
+    axes.set_yticks(places, distinguish_names(names, 48))
     axes.set_ylim(-0.7, len(names) - 0.3)
     figure.legend(loc="outside lower center", fontsize=10)
     return figure

@@ -8,11 +8,19 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tagifai.plots.style import BLUE, COLOURS, RED, distinct, legend, plot, single
+from tagifai.plots.style import (
+    BLUE,
+    COLOURS,
+    RED,
+    add_legend,
+    apply_style,
+    distinguish_names,
+    make_axes,
+)
 
 
-@plot
-def balance(rows: Mapping[str, Mapping[str, int]]) -> Figure:
+@apply_style
+def plot_class_balance(rows: Mapping[str, Mapping[str, int]]) -> Figure:
     """Show how many rows each class has, by part.
 
     Args:
@@ -20,7 +28,7 @@ def balance(rows: Mapping[str, Mapping[str, int]]) -> Figure:
     """
     total = sum(sum(parts.values()) for parts in rows.values())
     title = f"Rows by class: {total} rows, {len(rows)} classes"
-    figure, axes = single(title, "rows", "", 8.2, 1.7 + 0.36 * max(len(rows), 2))
+    figure, axes = make_axes(title, "rows", "", 8.2, 1.7 + 0.36 * max(len(rows), 2))
     places, left = np.arange(len(rows))[::-1], np.zeros(len(rows))
     parts = dict.fromkeys(part for found in rows.values() for part in found)
     for colour, part in zip((BLUE, COLOURS[4], COLOURS[2]), parts, strict=False):
@@ -30,7 +38,7 @@ def balance(rows: Mapping[str, Mapping[str, int]]) -> Figure:
     for place, size in zip(places, left, strict=True):
         share = f" {size:.0f} ({size / total:.1%})" if total else ""
         axes.text(size, place, share, va="center", fontsize=10)
-    axes.set_yticks(places, distinct(list(rows)))
+    axes.set_yticks(places, distinguish_names(list(rows)))
     axes.set(xlim=(0, 1.22 * max(left.max(initial=1), 1)), ylim=(-0.7, len(rows) - 0.3))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     axes.grid(visible=False, axis="y")
@@ -38,14 +46,14 @@ def balance(rows: Mapping[str, Mapping[str, int]]) -> Figure:
     return figure
 
 
-@plot
-def lengths(words: Sequence[int]) -> Figure:
+@apply_style
+def plot_text_lengths(words: Sequence[int]) -> Figure:
     """Show how long texts are.
 
     Args:
         words: of each text.
     """
-    figure, axes = single("How long the texts are", "words in a text", "texts")
+    figure, axes = make_axes("How long the texts are", "words in a text", "texts")
     counts = np.asarray(words, dtype=np.float64)
     # The longest few would leave the others in one bar.
     last = int(np.quantile(counts, 0.99)) if len(counts) else 0
@@ -59,6 +67,6 @@ def lengths(words: Sequence[int]) -> Figure:
         )
         if counts.max() > last:
             axes.plot([], [], " ", label=f"last bar: {last:g} to {counts.max():g} words")
-        legend(axes)
+        add_legend(axes)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     return figure

@@ -22,16 +22,16 @@ BLUE, RED, GREEN = COLOURS[:3]
 GREY = "#8C8C8C"
 PALE = "#D9D9D9"
 
-SHARES = "Blues"
+SHARES_COLORMAP = "Blues"
 """From pale to dark, readable in grey."""
 
-LENGTH = 30
+MAX_NAME_LENGTH = 30
 """Characters of a name that are shown."""
 
-LINES = (("solid", COLOURS), ("dashed", COLOURS))
+LINE_STYLES = (("solid", COLOURS), ("dashed", COLOURS))
 """By which curves are told apart, one after another."""
 
-SETTINGS: Any = {
+RC_PARAMS: Any = {
     "font.size": 12,
     "figure.titlesize": 14,
     "figure.titleweight": "bold",
@@ -54,26 +54,26 @@ SETTINGS: Any = {
 
 
 @contextmanager
-def styled() -> Iterator[None]:
+def use_style() -> Iterator[None]:
     """Have figures that are made or written in a block look alike, whatever matplotlibrc says."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        with mpl.rc_context(SETTINGS):
+        with mpl.rc_context(RC_PARAMS):
             yield
 
 
-def plot(function: Callable[P, Figure]) -> Callable[P, Figure]:
+def apply_style(function: Callable[P, Figure]) -> Callable[P, Figure]:
     """Have a function that makes a figure make it in our style."""
 
     @wraps(function)
     def made(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with styled():
+        with use_style():
             return function(*args, **kwargs)
 
     return made
 
 
-def canvas(title: str, width: float = 7.5, height: float = 4.8) -> Figure:
+def make_figure(title: str, width: float = 7.5, height: float = 4.8) -> Figure:
     """Return a figure with a title, sizes in inches, whose parts make room for each other."""
     figure = Figure(figsize=(width, height), layout="constrained")
     # Over the figure, not over the axes: beside long names these would be too narrow for it.
@@ -81,7 +81,7 @@ def canvas(title: str, width: float = 7.5, height: float = 4.8) -> Figure:
     return figure
 
 
-def single(
+def make_axes(
     title: str, x: str, y: str, width: float = 7.5, height: float = 4.8
 ) -> tuple[Figure, Axes]:
     """Return a figure with one pair of axes.
@@ -93,13 +93,13 @@ def single(
         width: in inches.
         height: in inches.
     """
-    figure = canvas(title, width, height)
+    figure = make_figure(title, width, height)
     axes = figure.subplots()
     axes.set(xlabel=x, ylabel=y)
     return figure, axes
 
 
-def short(name: str, length: int = LENGTH) -> str:
+def shorten(name: str, length: int = MAX_NAME_LENGTH) -> str:
     """Return a name in one line, its middle left out if it is long; no dollar begins a formula."""
     text = "".join(c if c.isprintable() else " " for c in unicodedata.normalize("NFC", name))
     if len(text) > length:
@@ -108,34 +108,34 @@ def short(name: str, length: int = LENGTH) -> str:
     return text.replace("$", r"\$")
 
 
-def distinct(names: Sequence[str], length: int = LENGTH) -> list[str]:
+def distinguish_names(names: Sequence[str], length: int = MAX_NAME_LENGTH) -> list[str]:
     """Return the names short, with a number where two would look alike."""
     shown: list[str] = []
     for name in names:
-        text = short(name, length)
+        text = shorten(name, length)
         same = sum(other.split(" #")[0] == text for other in shown)
         shown.append(f"{text} #{same + 1}" if same else text)
     return shown
 
 
-def visible(term: str) -> str:
+def show_spaces(term: str) -> str:
     """Return a term with its spaces to be seen."""
-    return short(term.replace(" ", "␣"))
+    return shorten(term.replace(" ", "␣"))
 
 
-def line_of(number: int) -> tuple[str, str]:
+def get_line_style(number: int) -> tuple[str, str]:
     """Return colour and style of the curve of a number, from 0 on."""
-    styles = [(colour, style) for style, colours in LINES for colour in colours]
+    styles = [(colour, style) for style, colours in LINE_STYLES for colour in colours]
     return styles[number % len(styles)]
 
 
-def grid(parts: int) -> tuple[int, int]:
+def compute_grid(parts: int) -> tuple[int, int]:
     """Return lines and columns for some small figures."""
     wide = min(4 if parts <= 8 else 5, max(parts, 1))
     return math.ceil(max(parts, 1) / wide), wide
 
 
-def legend(axes: Axes, below: bool = False) -> None:
+def add_legend(axes: Axes, below: bool = False) -> None:
     """Show which line is which, beside the plot or below it, where it hides nothing."""
     if below:
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=10)

@@ -8,11 +8,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tagifai.plots.style import BLUE, GREY, RED, legend, plot, single
+from tagifai.plots.style import BLUE, GREY, RED, add_legend, apply_style, make_axes
 
 
-@plot
-def losses(train_loss: Sequence[float], val_loss: Sequence[float], epoch: int, loss: str) -> Figure:
+@apply_style
+def plot_losses(
+    train_loss: Sequence[float], val_loss: Sequence[float], epoch: int, loss: str
+) -> Figure:
     """Show the losses by epoch, and the epoch whose weights the model has.
 
     Args:
@@ -22,7 +24,7 @@ def losses(train_loss: Sequence[float], val_loss: Sequence[float], epoch: int, l
         loss: its name, such as "log_loss".
     """
     unit = f"{loss.replace('_', ' ')}{' (nats)' if loss == 'log_loss' else ''}"
-    figure, axes = single("Losses by epoch", "epoch", unit)
+    figure, axes = make_axes("Losses by epoch", "epoch", unit)
     epochs = np.arange(len(train_loss))
     # A line of one point would not be seen.
     dot = "o" if len(epochs) < 3 else ""
@@ -40,5 +42,5 @@ def losses(train_loss: Sequence[float], val_loss: Sequence[float], epoch: int, l
     )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=0)
-    legend(axes)
+    add_legend(axes)
     return figure

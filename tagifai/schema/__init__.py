@@ -5,38 +5,38 @@ into these dataclasses, and that is when the ranges are checked.
 """
 
 from tagifai.schema.config import (
-    EXPERIMENT,
-    NODES,
-    OPTIONAL,
-    UNLISTED,
+    CUSTOM_OPTIONS,
+    EXPERIMENT_GROUPS,
+    OPTIONAL_GROUPS,
+    SCHEMA_CLASSES,
     Config,
     check,
-    flat,
-    schema_of,
+    find_schema_name,
+    flatten_config,
 )
-from tagifai.schema.data import Data, Table, TwoTables
-from tagifai.schema.experiment import Preprocessing, Split, Training
-from tagifai.schema.models import SGD
-from tagifai.schema.surroundings import STANDARD, Objective
-from tagifai.schema.tasks import Predict
+from tagifai.schema.data import DataConfig, TableConfig, TwoTablesConfig
+from tagifai.schema.experiment import PreprocessingConfig, SplitConfig, TrainingConfig
+from tagifai.schema.models import SGDConfig
+from tagifai.schema.surroundings import STANDARD_METRICS, ObjectiveConfig
+from tagifai.schema.tasks import PredictTaskConfig
 
 __all__ = [
-    "EXPERIMENT",
-    "NODES",
-    "OPTIONAL",
-    "SGD",
-    "STANDARD",
-    "UNLISTED",
+    "CUSTOM_OPTIONS",
+    "EXPERIMENT_GROUPS",
+    "OPTIONAL_GROUPS",
+    "SCHEMA_CLASSES",
+    "STANDARD_METRICS",
     "Config",
-    "Data",
-    "Objective",
-    "Predict",
-    "Preprocessing",
-    "Split",
-    "Table",
-    "Training",
-    "TwoTables",
+    "DataConfig",
+    "ObjectiveConfig",
+    "PredictTaskConfig",
+    "PreprocessingConfig",
+    "SGDConfig",
+    "SplitConfig",
+    "TableConfig",
+    "TrainingConfig",
+    "TwoTablesConfig",
     "check",
-    "flat",
-    "schema_of",
+    "find_schema_name",
+    "flatten_config",
 ]

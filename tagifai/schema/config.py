@@ -9,40 +9,58 @@ from typing import Any
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from tagifai.errors import ConfigError, Refused, nearest
-from tagifai.schema.data import Data, Table, TwoTables
+from tagifai.errors import ConfigError, InvalidValueError, suggest_closest
+from tagifai.schema.data import DataConfig, TableConfig, TwoTablesConfig
 from tagifai.schema.experiment import (
-    Auto,
-    Fixed,
-    Nothing,
-    Preprocessing,
-    Quantile,
-    RandomOver,
-    RandomUnder,
-    Split,
-    Training,
-    Tuned,
+    AutoThresholdConfig,
+    DisabledConfig,
+    FixedThresholdConfig,
+    PreprocessingConfig,
+    QuantileThresholdConfig,
+    RandomOverSamplerConfig,
+    RandomUnderSamplerConfig,
+    SplitConfig,
+    TrainingConfig,
+    TunedThresholdConfig,
 )
-from tagifai.schema.models import SGD, ComplementNB, LinearSVC, LogisticRegression
+from tagifai.schema.models import (
+    ComplementNBConfig,
+    LinearSVCConfig,
+    LogisticRegressionConfig,
+    SGDConfig,
+)
 from tagifai.schema.rules import require
-from tagifai.schema.surroundings import Cache, Console, Objective, Paths, Plots, Sweep, Tracking
-from tagifai.schema.tasks import (
-    Clean,
-    Compare,
-    Elt,
-    Errors,
-    Evaluate,
-    Export,
-    Import,
-    Info,
-    Predict,
-    Promote,
-    Rerun,
-    Rollback,
-    Serve,
-    Train,
+from tagifai.schema.surroundings import (
+    CacheConfig,
+    ConsoleConfig,
+    ObjectiveConfig,
+    PathsConfig,
+    PlotsConfig,
+    SweepConfig,
+    TrackingConfig,
 )
-from tagifai.schema.vectorizers import Counts, Hashing, Tfidf, Union
+from tagifai.schema.tasks import (
+    CleanTaskConfig,
+    CompareTaskConfig,
+    EltTaskConfig,
+    ErrorsTaskConfig,
+    EvaluateTaskConfig,
+    ExportTaskConfig,
+    ImportTaskConfig,
+    InfoTaskConfig,
+    PredictTaskConfig,
+    PromoteTaskConfig,
+    RerunTaskConfig,
+    RollbackTaskConfig,
+    ServeTaskConfig,
+    TrainTaskConfig,
+)
+from tagifai.schema.vectorizers import (
+    CountVectorizerConfig,
+    FeatureUnionConfig,
+    HashingVectorizerConfig,
+    TfidfVectorizerConfig,
+)
 
 
 @dataclass
@@ -57,28 +75,28 @@ class Config:
 
     seed: int = 42
     task: Any = MISSING
-    data: Data = MISSING
-    preprocessing: Preprocessing = MISSING
-    split: Split = MISSING
+    data: DataConfig = MISSING
+    preprocessing: PreprocessingConfig = MISSING
+    split: SplitConfig = MISSING
     vectorizer: Any = MISSING
     sampling: Any = MISSING
-    training: Training = field(default_factory=Training)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
     model: Any = MISSING
     threshold: Any = MISSING
-    objective: Objective = field(default_factory=Objective)
-    sweep: Sweep = field(default_factory=Sweep)
-    tracking: Tracking = MISSING
-    console: Console = MISSING
-    cache: Cache = field(default_factory=Cache)
-    plots: Plots = field(default_factory=Plots)
-    paths: Paths = field(default_factory=Paths)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
+    tracking: TrackingConfig = MISSING
+    console: ConsoleConfig = MISSING
+    cache: CacheConfig = field(default_factory=CacheConfig)
+    plots: PlotsConfig = field(default_factory=PlotsConfig)
+    paths: PathsConfig = field(default_factory=PathsConfig)
     whitelist: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 2**32 - 1")
 
 
-EXPERIMENT = (
+EXPERIMENT_GROUPS = (
     "data",
     "preprocessing",
     "split",
@@ -89,73 +107,73 @@ EXPERIMENT = (
 )
 """The groups that make a run what it is."""
 
-OPTIONAL = frozenset({"sampling", "threshold"})
+OPTIONAL_GROUPS = frozenset({"sampling", "threshold"})
 """The groups that may be null, which is the same as none."""
 
-NODES: dict[str, type] = {
+SCHEMA_CLASSES: dict[str, type] = {
     "config": Config,
-    "task/elt": Elt,
-    "task/train": Train,
-    "task/evaluate": Evaluate,
-    "task/errors": Errors,
-    "task/predict": Predict,
-    "task/compare": Compare,
-    "task/promote": Promote,
-    "task/rollback": Rollback,
-    "task/rerun": Rerun,
-    "task/export": Export,
-    "task/import": Import,
-    "task/serve": Serve,
-    "task/clean": Clean,
-    "task/info": Info,
-    "data/table": Table,
-    "data/two_tables": TwoTables,
-    "preprocessing/steps": Preprocessing,
-    "split/stratified": Split,
-    "vectorizer/counts": Counts,
-    "vectorizer/hashing": Hashing,
-    "vectorizer/tfidf": Tfidf,
-    "vectorizer/union": Union,
-    "sampling/random_over": RandomOver,
-    "sampling/random_under": RandomUnder,
-    "model/complement_nb": ComplementNB,
-    "model/linear_svc": LinearSVC,
-    "model/logistic_regression": LogisticRegression,
-    "model/sgd": SGD,
-    "threshold/auto": Auto,
-    "threshold/quantile": Quantile,
-    "threshold/fixed": Fixed,
-    "threshold/tuned": Tuned,
-    "tracking/mlflow": Tracking,
-    "console/console": Console,
-    "cache/features": Cache,
-    "plots/plots": Plots,
-    "nothing": Nothing,
+    "task/elt": EltTaskConfig,
+    "task/train": TrainTaskConfig,
+    "task/evaluate": EvaluateTaskConfig,
+    "task/errors": ErrorsTaskConfig,
+    "task/predict": PredictTaskConfig,
+    "task/compare": CompareTaskConfig,
+    "task/promote": PromoteTaskConfig,
+    "task/rollback": RollbackTaskConfig,
+    "task/rerun": RerunTaskConfig,
+    "task/export": ExportTaskConfig,
+    "task/import": ImportTaskConfig,
+    "task/serve": ServeTaskConfig,
+    "task/clean": CleanTaskConfig,
+    "task/info": InfoTaskConfig,
+    "data/table": TableConfig,
+    "data/two_tables": TwoTablesConfig,
+    "preprocessing/steps": PreprocessingConfig,
+    "split/stratified": SplitConfig,
+    "vectorizer/counts": CountVectorizerConfig,
+    "vectorizer/hashing": HashingVectorizerConfig,
+    "vectorizer/tfidf": TfidfVectorizerConfig,
+    "vectorizer/union": FeatureUnionConfig,
+    "sampling/random_over": RandomOverSamplerConfig,
+    "sampling/random_under": RandomUnderSamplerConfig,
+    "model/complement_nb": ComplementNBConfig,
+    "model/linear_svc": LinearSVCConfig,
+    "model/logistic_regression": LogisticRegressionConfig,
+    "model/sgd": SGDConfig,
+    "threshold/auto": AutoThresholdConfig,
+    "threshold/quantile": QuantileThresholdConfig,
+    "threshold/fixed": FixedThresholdConfig,
+    "threshold/tuned": TunedThresholdConfig,
+    "tracking/mlflow": TrackingConfig,
+    "console/console": ConsoleConfig,
+    "cache/features": CacheConfig,
+    "plots/plots": PlotsConfig,
+    "nothing": DisabledConfig,
 }
 
 
-UNLISTED: dict[str, dict[str, Any]] = {
+CUSTOM_OPTIONS: dict[str, dict[str, Any]] = {
     "model/custom": {"_target_": "???"},
     "vectorizer/custom": {"_target_": "???"},
 }
 """Options that stand for any class: `glob(*)` cannot know what to run them with."""
 
 
-def schema_of(settings: Any) -> str | None:
+def find_schema_name(settings: Any) -> str | None:
     """Return the name of the schema that a group's settings have, or None of a plain dict."""
-    return next((name for name, node in NODES.items() if type(settings) is node), None)
+    return next((name for name, node in SCHEMA_CLASSES.items() if type(settings) is node), None)
 
 
-def flat(config: Config, without: Collection[str]) -> dict[str, Any]:
+def flatten_config(config: Config, without: Collection[str]) -> dict[str, Any]:
     """Return a configuration under flat keys, such as "model.alpha", without some of its groups."""
-    return _flat({k: v for k, v in asdict(config).items() if k not in without}, "")
+    return _flatten({k: v for k, v in asdict(config).items() if k not in without}, "")
 
 
-def _flat(content: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+def _flatten(content: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in content.items():
         if isinstance(value, dict):
-            found |= _flat(value, f"{prefix}{key}.")
+            found |= _flatten(value, f"{prefix}{key}.")
         else:
             found[f"{prefix}{key}"] = value
     return found
@@ -178,19 +196,19 @@ def check(cfg: DictConfig) -> Config:
         name = str(key)
         _refuse_additions(cfg, name)
         checked[name] = _convert(cfg, name)
-    for name in ("task", *EXPERIMENT, "tracking", "console"):
-        if checked.get(name) is None and name not in OPTIONAL:
+    for name in ("task", *EXPERIMENT_GROUPS, "tracking", "console"):
+        if checked.get(name) is None and name not in OPTIONAL_GROUPS:
             raise ConfigError(f"{name} is not set. It is a group; choose an option: {name}=...")
     _check_task(checked["task"])
     try:
         return Config(**checked)
-    except Refused as error:
+    except InvalidValueError as error:
         raise ConfigError(str(error)) from None
 
 
 def _check_task(task: Any) -> None:
     """Refuse a name that is not the option's own: it chooses the code that is run."""
-    if type(task) is not NODES.get(f"task/{getattr(task, 'name', None)}"):
+    if type(task) is not SCHEMA_CLASSES.get(f"task/{getattr(task, 'name', None)}"):
         raise ConfigError(
             "task.name belongs to the option and cannot be changed by itself. Choose a task:"
             " task=..."
@@ -201,7 +219,9 @@ def _refuse_additions(cfg: DictConfig, name: str) -> None:
     """Refuse keys that "+" added to a group with a schema: nothing would read them."""
     known = [f.name for f in fields(Config)]
     if name not in known:
-        raise ConfigError(f"'{name}' is not a key of the configuration.{nearest(name, known)}")
+        raise ConfigError(
+            f"'{name}' is not a key of the configuration.{suggest_closest(name, known)}"
+        )
     group = cfg._get_node(name)
     schema = OmegaConf.get_type(group) if isinstance(group, DictConfig) else None
     if not isinstance(group, DictConfig) or schema is None or not hasattr(schema, "__mro__"):
@@ -212,7 +232,7 @@ def _refuse_additions(cfg: DictConfig, name: str) -> None:
     for key in map(str, group):
         if key not in allowed:
             raise ConfigError(
-                f"'{name}.{key}' is not a key of {name}.{nearest(key, allowed)}"
+                f"'{name}.{key}' is not a key of {name}.{suggest_closest(key, allowed)}"
                 f" It takes: {', '.join(allowed) or 'nothing'}."
             )
 
@@ -221,7 +241,7 @@ def _convert(cfg: DictConfig, name: str) -> Any:
     try:
         node = cfg[name]
         return OmegaConf.to_object(node) if OmegaConf.is_config(node) else node
-    except Refused as error:
+    except InvalidValueError as error:
         raise ConfigError(f"{name}.{error}") from None
     except MissingMandatoryValue as error:
         raise ConfigError(f"{error.full_key or name} is not set; give it a value.") from None

@@ -9,14 +9,14 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from tagifai.schema.rules import at_least, filled, one_of, require
+from tagifai.schema.rules import require, require_at_least, require_not_blank, require_one_of
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 FORMATS = ("csv", "tsv", "jsonl", "parquet")
 
 
 @dataclass
-class Data:
+class DataConfig:
     """What all data sets have: a name, and the policy for their labels.
 
     Args:
@@ -34,10 +34,10 @@ class Data:
     def __post_init__(self) -> None:
         plain = re.fullmatch(r"[\w][\w.-]*", self.name) is not None
         require(plain, "name", self.name, "letters, digits, '.', '_' and '-'")
-        filled("other", self.other)
-        at_least("min_freq", self.min_freq, 1)
+        require_not_blank("other", self.other)
+        require_at_least("min_freq", self.min_freq, 1)
 
-    def _require_sums(self, *keys: str) -> None:
+    def _require_checksums(self, *keys: str) -> None:
         for key in keys:
             value = getattr(self, key)
             known = value is None or SHA256.fullmatch(value) is not None
@@ -45,7 +45,7 @@ class Data:
 
 
 @dataclass
-class TwoTables(Data):
+class TwoTablesConfig(DataConfig):
     """Two tables, projects and tags, that are joined on `id`.
 
     Args:
@@ -64,12 +64,12 @@ class TwoTables(Data):
     def __post_init__(self) -> None:
         super().__post_init__()
         for key in ("projects", "tags"):
-            filled(key, getattr(self, key))
-        self._require_sums("projects_sha256", "tags_sha256")
+            require_not_blank(key, getattr(self, key))
+        self._require_checksums("projects_sha256", "tags_sha256")
 
 
 @dataclass
-class Table(Data):
+class TableConfig(DataConfig):
     """A table with texts and labels, or one for each part.
 
     Args:
@@ -112,7 +112,7 @@ class Table(Data):
 
     def __post_init__(self) -> None:
         for key in ("path", "val_path", "test_path", "label", "id", "split", "encoding"):
-            filled(key, getattr(self, key))
+            require_not_blank(key, getattr(self, key))
         if not self.name:
             stem = PurePosixPath(self.path.partition("?")[0].replace("\\", "/")).name.split(".")[0]
             self.name = re.sub(r"\W+", "_", stem).strip("_") or "table"
@@ -121,11 +121,11 @@ class Table(Data):
         right = bool(columns) and all(isinstance(c, str) and c.strip() for c in columns)
         require(right, "text", self.text, "a column's name, or a list of them")
         self.text = list(columns)
-        one_of("format", self.format, (None, *FORMATS))
-        one_of("unlabeled", self.unlabeled, ("error", "drop"))
+        require_one_of("format", self.format, (None, *FORMATS))
+        require_one_of("unlabeled", self.unlabeled, ("error", "drop"))
         if self.chunk_rows is not None:
-            at_least("chunk_rows", self.chunk_rows, 1)
-        at_least("sample_rows", self.sample_rows, 1)
+            require_at_least("chunk_rows", self.chunk_rows, 1)
+        require_at_least("sample_rows", self.sample_rows, 1)
         if self.delimiter is not None:
             one = len(self.delimiter) == 1
             require(one, "delimiter", self.delimiter, "one character, such as ; or '\\t'")
@@ -136,4 +136,4 @@ class Table(Data):
         whole = self.val_path is None and self.test_path is None
         alone = "null where there are val_path or test_path: the files say which rows are for what"
         require(whole or self.split is None, "split", self.split, alone)
-        self._require_sums("sha256")
+        self._require_checksums("sha256")

@@ -6,15 +6,15 @@ import re
 import warnings
 from dataclasses import dataclass, field
 
-from tagifai.errors import Refused
-from tagifai.schema.rules import at_least, one_of, require, share
+from tagifai.errors import InvalidValueError
+from tagifai.schema.rules import require, require_at_least, require_fraction, require_one_of
 
 SEVERAL = re.compile(r"\s*,\s*")
 """What is between words that are given in one string."""
 
 
 @dataclass
-class Preprocessing:
+class PreprocessingConfig:
     """Cleaning, in the order of the fields; see `tagifai.text.Cleaner`.
 
     Args:
@@ -53,11 +53,11 @@ class Preprocessing:
             with warnings.catch_warnings(action="error"):
                 re.compile("[^" + self.keep.replace(r"\p{M}", "") + "]+")
         except (re.error, FutureWarning) as error:
-            raise Refused("keep", self.keep, f"{allowed} ({error})") from None
+            raise InvalidValueError("keep", self.keep, f"{allowed} ({error})") from None
 
 
 @dataclass
-class Split:
+class SplitConfig:
     """Shares of the rows; test gets what train and validation leave.
 
     Args:
@@ -71,14 +71,14 @@ class Split:
     val_size: float = 0.15
 
     def __post_init__(self) -> None:
-        share("train_size", self.train_size)
-        share("val_size", self.val_size)
+        require_fraction("train_size", self.train_size)
+        require_fraction("val_size", self.val_size)
         left = f"less than 1 - train_size = {1 - self.train_size:g}, so that test rows remain"
         require(self.train_size + self.val_size < 1, "val_size", self.val_size, left)
 
 
 @dataclass
-class RandomOver:
+class RandomOverSamplerConfig:
     """Arguments of imbalanced-learn's RandomOverSampler.
 
     Args:
@@ -90,11 +90,11 @@ class RandomOver:
 
     def __post_init__(self) -> None:
         strategies = ("all", "auto", "minority", "not minority", "not majority")
-        one_of("sampling_strategy", self.sampling_strategy, strategies)
+        require_one_of("sampling_strategy", self.sampling_strategy, strategies)
 
 
 @dataclass
-class RandomUnder:
+class RandomUnderSamplerConfig:
     """Arguments of imbalanced-learn's RandomUnderSampler.
 
     Args:
@@ -108,16 +108,16 @@ class RandomUnder:
 
     def __post_init__(self) -> None:
         strategies = ("all", "auto", "majority", "not minority", "not majority")
-        one_of("sampling_strategy", self.sampling_strategy, strategies)
+        require_one_of("sampling_strategy", self.sampling_strategy, strategies)
 
 
 @dataclass
-class Nothing:
+class DisabledConfig:
     """An option that switches its step off."""
 
 
 @dataclass
-class Training:
+class TrainingConfig:
     """The epoch loop.
 
     Args:
@@ -134,20 +134,20 @@ class Training:
     refit: bool = False
 
     def __post_init__(self) -> None:
-        at_least("epochs", self.epochs, 1)
+        require_at_least("epochs", self.epochs, 1)
         if self.patience is not None:
-            at_least("patience", self.patience, 1)
+            require_at_least("patience", self.patience, 1)
 
 
 @dataclass
-class Quantile:
+class QuantileThresholdConfig:
     """The threshold is a quantile of the predicted classes' probabilities on validation rows.
 
     Args:
         q: share of the validation rows that fall below the threshold.
     """
 
-    _target_: str = "tagifai.thresholds.Quantile"
+    _target_: str = "tagifai.thresholds.QuantileThreshold"
     q: float = 0.25
 
     def __post_init__(self) -> None:
@@ -155,36 +155,36 @@ class Quantile:
 
 
 @dataclass
-class Auto(Quantile):
+class AutoThresholdConfig(QuantileThresholdConfig):
     """A quantile where there is a label of the rest and the model has probabilities, else none."""
 
-    _target_: str = "tagifai.thresholds.Auto"
+    _target_: str = "tagifai.thresholds.AutoThreshold"
 
 
 @dataclass
-class Tuned:
+class TunedThresholdConfig:
     """The threshold is the one with the best score on the validation rows.
 
     Args:
         score: weighted over the classes.
     """
 
-    _target_: str = "tagifai.tuning.Tuned"
+    _target_: str = "tagifai.tuning.TunedThreshold"
     score: str = "f1"
 
     def __post_init__(self) -> None:
-        one_of("score", self.score, ("f1", "precision", "recall"))
+        require_one_of("score", self.score, ("f1", "precision", "recall"))
 
 
 @dataclass
-class Fixed:
+class FixedThresholdConfig:
     """The threshold is a given probability.
 
     Args:
         value: the probability below which a text gets the label of the rest.
     """
 
-    _target_: str = "tagifai.thresholds.Fixed"
+    _target_: str = "tagifai.thresholds.FixedThreshold"
     value: float = 0.5
 
     def __post_init__(self) -> None:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tagifai.schema.rules import at_least, not_negative, one_of, positive, require
+from tagifai.schema.rules import (
+    require,
+    require_at_least,
+    require_non_negative,
+    require_one_of,
+    require_positive,
+)
 
-WEIGHTS = (None, "balanced")
+CLASS_WEIGHTS = (None, "balanced")
 
 
 @dataclass
-class SGD:
+class SGDConfig:
     """Arguments of scikit-learn's SGDClassifier; None leaves its default (penalty: has none).
 
     Args:
@@ -44,27 +50,27 @@ class SGD:
     def __post_init__(self) -> None:
         # The last three have no probabilities: their loss is their own, and no threshold applies.
         known = ("log_loss", "modified_huber", "hinge", "squared_hinge", "perceptron")
-        one_of("loss", self.loss, known)
-        one_of("penalty", self.penalty, (None, "l2", "l1", "elasticnet"))
-        not_negative("alpha", self.alpha)
+        require_one_of("loss", self.loss, known)
+        require_one_of("penalty", self.penalty, (None, "l2", "l1", "elasticnet"))
+        require_non_negative("alpha", self.alpha)
         if self.l1_ratio is not None:
             right = 0 <= self.l1_ratio <= 1
             require(right, "l1_ratio", self.l1_ratio, "a share from 0 to 1")
         # "adaptive" watches the loss within one call of fit, and here a call is one epoch.
         rates = ("constant", "optimal", "invscaling", "pa1", "pa2")
-        one_of("learning_rate", self.learning_rate, rates)
+        require_one_of("learning_rate", self.learning_rate, rates)
         passive = self.learning_rate in ("pa1", "pa2")
         reason = f"hinge, because learning_rate={self.learning_rate} is the passive-aggressive step"
         require(not passive or self.loss == "hinge", "loss", self.loss, reason)
         uses_alpha = self.learning_rate == "optimal"
         reason = "above 0, because learning_rate=optimal divides by it"
         require(not uses_alpha or self.alpha > 0, "alpha", self.alpha, reason)
-        positive("eta0", self.eta0)
+        require_positive("eta0", self.eta0)
         if self.power_t is not None:
             require(math.isfinite(self.power_t), "power_t", self.power_t, "a finite number")
-        one_of("class_weight", self.class_weight, (None, "balanced"))
+        require_one_of("class_weight", self.class_weight, (None, "balanced"))
 
-    def ignored(self) -> dict[str, str]:
+    def find_ignored(self) -> dict[str, str]:
         """Return the parameters without effect beside the others, with the reason."""
         reasons = {}
         if self.learning_rate == "optimal":
@@ -77,7 +83,7 @@ class SGD:
 
 
 @dataclass
-class LogisticRegression:
+class LogisticRegressionConfig:
     """Arguments of scikit-learn's LogisticRegression, which is fitted as a whole by L-BFGS.
 
     Args:
@@ -96,14 +102,14 @@ class LogisticRegression:
     tol: float = 1e-4
 
     def __post_init__(self) -> None:
-        positive("C", self.C)
-        one_of("class_weight", self.class_weight, WEIGHTS)
-        at_least("max_iter", self.max_iter, 1)
-        positive("tol", self.tol)
+        require_positive("C", self.C)
+        require_one_of("class_weight", self.class_weight, CLASS_WEIGHTS)
+        require_at_least("max_iter", self.max_iter, 1)
+        require_positive("tol", self.tol)
 
 
 @dataclass
-class ComplementNB:
+class ComplementNBConfig:
     """Arguments of scikit-learn's ComplementNB (J. Rennie and others, 2003).
 
     Args:
@@ -118,11 +124,11 @@ class ComplementNB:
     norm: bool = False
 
     def __post_init__(self) -> None:
-        not_negative("alpha", self.alpha)
+        require_non_negative("alpha", self.alpha)
 
 
 @dataclass
-class LinearSVC:
+class LinearSVCConfig:
     """Arguments of scikit-learn's LinearSVC, and of the calibration of its probabilities.
 
     Args:
@@ -147,10 +153,10 @@ class LinearSVC:
     ensemble: bool = False
 
     def __post_init__(self) -> None:
-        positive("C", self.C)
-        one_of("loss", self.loss, ("hinge", "squared_hinge"))
-        one_of("class_weight", self.class_weight, WEIGHTS)
-        at_least("max_iter", self.max_iter, 1)
-        positive("tol", self.tol)
-        at_least("folds", self.folds, 2)
-        one_of("method", self.method, ("sigmoid", "isotonic"))
+        require_positive("C", self.C)
+        require_one_of("loss", self.loss, ("hinge", "squared_hinge"))
+        require_one_of("class_weight", self.class_weight, CLASS_WEIGHTS)
+        require_at_least("max_iter", self.max_iter, 1)
+        require_positive("tol", self.tol)
+        require_at_least("folds", self.folds, 2)
+        require_one_of("method", self.method, ("sigmoid", "isotonic"))

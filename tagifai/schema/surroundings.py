@@ -8,19 +8,25 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from tagifai.schema.rules import at_least, filled, not_negative, one_of, require
+from tagifai.schema.rules import (
+    require,
+    require_at_least,
+    require_non_negative,
+    require_not_blank,
+    require_one_of,
+)
 
-METRIC = re.compile(
+METRIC_PATTERN = re.compile(
     r"model_bytes|val_((?!model_bytes)[a-z]\w*|(class/.+/|slice/.+/)(f1|precision|recall))"
 )
 """What an objective may be; whether a run has it, is seen when there is one."""
 
-STANDARD = ("val_loss", "val_f1", "val_precision", "val_recall", "model_bytes")
+STANDARD_METRICS = ("val_loss", "val_f1", "val_precision", "val_recall", "model_bytes")
 """Those that every run has."""
 
 
 @dataclass
-class Tracking:
+class TrackingConfig:
     """Where runs are recorded.
 
     Args:
@@ -41,7 +47,7 @@ class Tracking:
 
     def __post_init__(self) -> None:
         for key in ("uri", "experiment", "run_name"):
-            filled(key, getattr(self, key))
+            require_not_blank(key, getattr(self, key))
         plain = re.fullmatch(r"[\w][\w .-]*", self.model) is not None
         require(plain, "model", self.model, "letters, digits, spaces and _ . -")
         for key in self.tags:
@@ -50,7 +56,7 @@ class Tracking:
 
 
 @dataclass
-class Cache:
+class CacheConfig:
     """What is kept so that later runs need not make it again.
 
     Args:
@@ -61,11 +67,11 @@ class Cache:
     max_gb: float = 1.0
 
     def __post_init__(self) -> None:
-        not_negative("max_gb", self.max_gb)
+        require_non_negative("max_gb", self.max_gb)
 
 
 @dataclass
-class Console:
+class ConsoleConfig:
     """What a person sees.
 
     Args:
@@ -80,13 +86,13 @@ class Console:
     every: int = 10
 
     def __post_init__(self) -> None:
-        one_of("verbosity", self.verbosity, ("normal", "quiet"))
-        one_of("style", self.style, ("auto", "plain"))
-        at_least("every", self.every, 1)
+        require_one_of("verbosity", self.verbosity, ("normal", "quiet"))
+        require_one_of("style", self.style, ("auto", "plain"))
+        require_at_least("every", self.every, 1)
 
 
 @dataclass
-class Plots:
+class PlotsConfig:
     """What is drawn.
 
     Args:
@@ -97,7 +103,7 @@ class Plots:
 
 
 @dataclass
-class Objective:
+class ObjectiveConfig:
     """What a run returns, and what a search is to do with it.
 
     Args:
@@ -126,19 +132,19 @@ class Objective:
         )
         require(bool(self.metrics), "metric", self.metric, allowed)
         for metric in self.metrics:
-            known = isinstance(metric, str) and METRIC.fullmatch(metric) is not None
+            known = isinstance(metric, str) and METRIC_PATTERN.fullmatch(metric) is not None
             require(known, "metric", metric, allowed)
         once = len(set(self.metrics)) == len(self.metrics)
         require(once, "metric", self.metric, "metrics that differ")
         for direction in self.directions:
-            one_of("direction", direction, ("maximize", "minimize"))
+            require_one_of("direction", direction, ("maximize", "minimize"))
         as_many = len(self.directions) == len(self.metrics)
         expected = f"one direction for each of {', '.join(self.metrics)}"
         require(as_many, "direction", self.direction, expected)
         if self.report_every is not None:
-            at_least("report_every", self.report_every, 1)
-        at_least("repeats", self.repeats, 1)
-        one_of("by", self.by, ("seeds", "folds"))
+            require_at_least("report_every", self.report_every, 1)
+        require_at_least("repeats", self.repeats, 1)
+        require_one_of("by", self.by, ("seeds", "folds"))
         folds = self.by == "seeds" or self.repeats > 1
         require(folds, "repeats", self.repeats, "at least 2 with objective.by=folds")
 
@@ -155,7 +161,7 @@ class Objective:
 
 
 @dataclass
-class Sweep:
+class SweepConfig:
     """What is told to a search beside its preset.
 
     Args:
@@ -166,7 +172,7 @@ class Sweep:
 
 
 @dataclass
-class Paths:
+class PathsConfig:
     """Folders.
 
     Args:
@@ -181,4 +187,4 @@ class Paths:
 
     def __post_init__(self) -> None:
         for key in ("root", "outputs", "stores"):
-            filled(key, getattr(self, key))
+            require_not_blank(key, getattr(self, key))

@@ -7,11 +7,18 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
-from tagifai.schema.rules import at_least, filled, not_negative, one_of, require, share
+from tagifai.schema.rules import (
+    require,
+    require_at_least,
+    require_fraction,
+    require_non_negative,
+    require_not_blank,
+    require_one_of,
+)
 
 
 @dataclass
-class Elt:
+class EltTaskConfig:
     """Fetch, check and join the tables of a data set.
 
     Args:
@@ -23,14 +30,14 @@ class Elt:
 
 
 @dataclass
-class Train:
+class TrainTaskConfig:
     """Train a model and record the run."""
 
     name: str = "train"
 
 
 @dataclass
-class Evaluate:
+class EvaluateTaskConfig:
     """Score a trained model.
 
     Args:
@@ -46,11 +53,11 @@ class Evaluate:
 
     def __post_init__(self) -> None:
         for key in ("run_id", "data", "output"):
-            filled(key, getattr(self, key))
+            require_not_blank(key, getattr(self, key))
 
 
 @dataclass
-class Predict:
+class PredictTaskConfig:
     """Tag texts with a trained model.
 
     Args:
@@ -73,14 +80,14 @@ class Predict:
 
     def __post_init__(self) -> None:
         for key in ("run_id", "text", "input", "output"):
-            filled(key, getattr(self, key))
-        at_least("batch_size", self.batch_size, 1)
+            require_not_blank(key, getattr(self, key))
+        require_at_least("batch_size", self.batch_size, 1)
         if self.n_jobs is not None:
-            at_least("n_jobs", self.n_jobs, 1)
+            require_at_least("n_jobs", self.n_jobs, 1)
 
 
 @dataclass
-class Errors:
+class ErrorsTaskConfig:
     """Show what a run takes for what, and the mistakes that it was surest of.
 
     Args:
@@ -100,14 +107,14 @@ class Errors:
 
     def __post_init__(self) -> None:
         for key in ("run_id", "output"):
-            filled(key, getattr(self, key))
-        one_of("part", self.part, ("train", "val", "test"))
-        at_least("limit", self.limit, 0)
-        at_least("terms", self.terms, 0)
+            require_not_blank(key, getattr(self, key))
+        require_one_of("part", self.part, ("train", "val", "test"))
+        require_at_least("limit", self.limit, 0)
+        require_at_least("terms", self.terms, 0)
 
 
 @dataclass
-class Compare:
+class CompareTaskConfig:
     """Rank the runs of an experiment, those that differ in their seed only as one row.
 
     Args:
@@ -137,19 +144,19 @@ class Compare:
 
     def __post_init__(self) -> None:
         for key in ("experiment", "filter", "metric", "baseline"):
-            filled(key, getattr(self, key))
+            require_not_blank(key, getattr(self, key))
         is_id = self.parent is None or re.fullmatch(r"[\w-]+", self.parent) is not None
         require(is_id, "parent", self.parent, "the id of a run, or null")
-        one_of("direction", self.direction, ("maximize", "minimize"))
-        share("confidence", self.confidence)
+        require_one_of("direction", self.direction, ("maximize", "minimize"))
+        require_fraction("confidence", self.confidence)
         kinds = (".csv", ".json", ".md")
         is_kind = self.output is None or self.output.lower().endswith(kinds)
         require(is_kind, "output", self.output, "a .csv, .json or .md file, or null")
-        at_least("limit", self.limit, 1)
+        require_at_least("limit", self.limit, 1)
 
 
 @dataclass
-class Promote:
+class PromoteTaskConfig:
     """Register the best training run, and make it the champion if it beats the present one.
 
     Args:
@@ -171,22 +178,22 @@ class Promote:
 
     def __post_init__(self) -> None:
         for key in ("run_id", "experiment", "filter"):
-            filled(key, getattr(self, key))
+            require_not_blank(key, getattr(self, key))
         choosing = self.metric is None or self.metric.startswith("val_")
         expected = "a metric of validation rows, val_...; test rows are for the comparison"
         require(choosing, "metric", self.metric, expected)
-        one_of("direction", self.direction, (None, "maximize", "minimize"))
+        require_one_of("direction", self.direction, (None, "maximize", "minimize"))
 
 
 @dataclass
-class Rollback:
+class RollbackTaskConfig:
     """Give the champion's alias back to the version that had it before."""
 
     name: str = "rollback"
 
 
 @dataclass
-class Rerun:
+class RerunTaskConfig:
     """Train a run again from its own record, and compare.
 
     Args:
@@ -197,11 +204,11 @@ class Rerun:
     run_id: str | None = None
 
     def __post_init__(self) -> None:
-        filled("run_id", self.run_id)
+        require_not_blank("run_id", self.run_id)
 
 
 @dataclass
-class Export:
+class ExportTaskConfig:
     """Write a run's model to one file, to hand on.
 
     Args:
@@ -215,13 +222,13 @@ class Export:
 
     def __post_init__(self) -> None:
         for key in ("path", "run_id"):
-            filled(key, getattr(self, key))
+            require_not_blank(key, getattr(self, key))
         is_zip = self.path.lower().endswith(".zip")
         require(is_zip, "path", self.path, "a .zip file")
 
 
 @dataclass
-class Import:
+class ImportTaskConfig:
     """Take a model in that somebody has exported, after every part of it has been checked.
 
     Args:
@@ -232,11 +239,11 @@ class Import:
     path: str = MISSING
 
     def __post_init__(self) -> None:
-        filled("path", self.path)
+        require_not_blank("path", self.path)
 
 
 @dataclass
-class Serve:
+class ServeTaskConfig:
     """Answer requests over HTTP with a run's model, by MLflow's scoring server.
 
     Args:
@@ -252,12 +259,12 @@ class Serve:
 
     def __post_init__(self) -> None:
         for key in ("run_id", "host"):
-            filled(key, getattr(self, key))
+            require_not_blank(key, getattr(self, key))
         require(0 <= self.port < 2**16, "port", self.port, "a whole number from 0 to 65535")
 
 
 @dataclass
-class Clean:
+class CleanTaskConfig:
     """Show what nobody needs any more, and remove it if told to.
 
     Args:
@@ -275,13 +282,13 @@ class Clean:
     cache: bool = False
 
     def __post_init__(self) -> None:
-        not_negative("days", self.days)
+        require_non_negative("days", self.days)
         if self.max_gb is not None:
-            not_negative("max_gb", self.max_gb)
+            require_non_negative("max_gb", self.max_gb)
 
 
 @dataclass
-class Info:
+class InfoTaskConfig:
     """Say what is installed, which data and runs there are, and where."""
 
     name: str = "info"

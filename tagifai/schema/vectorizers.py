@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from omegaconf import MISSING
 
-from tagifai.schema.rules import at_least, one_of, positive, require
+from tagifai.schema.rules import require, require_at_least, require_one_of, require_positive
 
 NORMS = (None, "l1", "l2")
 
 
 @dataclass
-class Terms:
+class TermVectorizerConfig:
     """What the vectorizers of terms have in common; None leaves scikit-learn's default.
 
     Args:
@@ -36,14 +36,14 @@ class Terms:
     binary: bool = False
 
     def __post_init__(self) -> None:
-        one_of("analyzer", self.analyzer, ("char", "char_wb", "word"))
-        at_least("ngram_min", self.ngram_min, 1)
+        require_one_of("analyzer", self.analyzer, ("char", "char_wb", "word"))
+        require_at_least("ngram_min", self.ngram_min, 1)
         _require_range("ngram", self.ngram_min, self.ngram_max)
-        one_of("strip_accents", self.strip_accents, (None, "ascii", "unicode"))
+        require_one_of("strip_accents", self.strip_accents, (None, "ascii", "unicode"))
 
 
 @dataclass
-class Counts(Terms):
+class CountVectorizerConfig(TermVectorizerConfig):
     """Arguments of scikit-learn's CountVectorizer.
 
     Args:
@@ -63,7 +63,7 @@ class Counts(Terms):
 
 
 @dataclass
-class Tfidf(Counts):
+class TfidfVectorizerConfig(CountVectorizerConfig):
     """Arguments of scikit-learn's TfidfVectorizer.
 
     Args:
@@ -81,11 +81,11 @@ class Tfidf(Counts):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one_of("norm", self.norm, NORMS)
+        require_one_of("norm", self.norm, NORMS)
 
 
 @dataclass
-class Hashing(Terms):
+class HashingVectorizerConfig(TermVectorizerConfig):
     """Arguments of scikit-learn's HashingVectorizer, which keeps no terms.
 
     Args:
@@ -99,12 +99,12 @@ class Hashing(Terms):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one_of("norm", self.norm, NORMS)
-        at_least("n_features", self.n_features, 1)
+        require_one_of("norm", self.norm, NORMS)
+        require_at_least("n_features", self.n_features, 1)
 
 
 @dataclass
-class Union:
+class FeatureUnionConfig:
     """tf-idf of words beside tf-idf of characters; what is not said of one counts for both.
 
     Args:
@@ -147,12 +147,12 @@ class Union:
     def __post_init__(self) -> None:
         for kind in ("word", "char"):
             least = getattr(self, f"{kind}_ngram_min")
-            at_least(f"{kind}_ngram_min", least, 1)
+            require_at_least(f"{kind}_ngram_min", least, 1)
             _require_range(f"{kind}_ngram", least, getattr(self, f"{kind}_ngram_max"))
-        one_of("char_analyzer", self.char_analyzer, ("char", "char_wb"))
-        positive("char_weight", self.char_weight)
-        one_of("strip_accents", self.strip_accents, (None, "ascii", "unicode"))
-        one_of("norm", self.norm, NORMS)
+        require_one_of("char_analyzer", self.char_analyzer, ("char", "char_wb"))
+        require_positive("char_weight", self.char_weight)
+        require_one_of("strip_accents", self.strip_accents, (None, "ascii", "unicode"))
+        require_one_of("norm", self.norm, NORMS)
         _check_frequencies(self.min_df, self.max_df, self.max_features)
 
 
@@ -166,4 +166,4 @@ def _check_frequencies(min_df: int | float, max_df: int | float, max_features: i
         right = 0 <= value <= 1 if isinstance(value, float) else value >= 1
         require(right, key, value, "a count of texts (1 or more) or a share (0.0 to 1.0)")
     if max_features is not None:
-        at_least("max_features", max_features, 1)
+        require_at_least("max_features", max_features, 1)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tagifai.search import jobs, launchers, report, results
-from tagifai.search.loop import Loop
-from tagifai.search.plan import prepared
-from tagifai.search.settings import Plugin
+from tagifai.search.loop import SearchLoop
+from tagifai.search.plan import prepare_search
+from tagifai.search.settings import SweeperPlugin
 
 
-def run(sweeper: Plugin, arguments: Sequence[str]) -> None:
+def run(sweeper: SweeperPlugin, arguments: Sequence[str]) -> None:
     """Search until the study has its trials, and leave what was found.
 
     Args:
@@ -21,15 +21,15 @@ def run(sweeper: Plugin, arguments: Sequence[str]) -> None:
     Raises:
         UserError: the search cannot begin, or failed.
     """
-    with prepared(sweeper, arguments) as plan:
-        context = replace(sweeper.context, config_loader=jobs.loader(sweeper))
-        launcher = launchers.made(plan.cfg, context, sweeper.function)
-        loop = Loop(plan, launcher)
+    with prepare_search(sweeper, arguments) as plan:
+        context = replace(sweeper.context, config_loader=jobs.make_loader(sweeper))
+        launcher = launchers.make(plan.cfg, context, sweeper.function)
+        loop = SearchLoop(plan, launcher)
         try:
             loop.run()
         finally:
             launchers.end_jobs(launcher, 0.0)
-            plan.close_dead()
+            plan.close_dead_runs()
             results.write(plan)
-        results.show(plan, report.keep(plan))
+        results.show(plan, report.write(plan))
         loop.check_failures()

@@ -8,13 +8,13 @@ from optuna.pruners import BasePruner, NopPruner
 
 from tagifai import datasets, studies
 from tagifai.errors import ConfigError
-from tagifai.schema import STANDARD, Config
+from tagifai.schema import STANDARD_METRICS, Config
 from tagifai.search.jobs import Compose
-from tagifai.search.settings import Settings
-from tagifai.search.spaces import Space
+from tagifai.search.settings import SearchSettings
+from tagifai.search.spaces import SearchSpace
 
 
-def check_objective(config: Config, settings: Settings, pruner: BasePruner) -> None:
+def check_objective(config: Config, settings: SearchSettings, pruner: BasePruner) -> None:
     """Refuse directions that differ, and a pruner that cannot do its work.
 
     Raises:
@@ -40,7 +40,7 @@ def check_objective(config: Config, settings: Settings, pruner: BasePruner) -> N
             f"{name} needs a metric that changes during training, and model_bytes does not. Use"
             " hydra/sweeper/pruner=none."
         )
-    if not studies.shared(settings.storage):
+    if not studies.is_shared(settings.storage):
         raise ConfigError(
             f"{name} needs a storage that jobs can reach, and hydra.sweeper.storage ="
             f" {settings.storage or 'null'} is in the memory of this process. Leave storage out, or"
@@ -54,7 +54,7 @@ def check_metrics(config: Config, dataset: datasets.Dataset) -> None:
     Raises:
         ConfigError: with the metrics that there are.
     """
-    named = [metric for metric in config.objective.metrics if metric not in STANDARD]
+    named = [metric for metric in config.objective.metrics if metric not in STANDARD_METRICS]
     if not named:
         return
     # Late: the others are in every run, and need no scikit-learn here.
@@ -62,13 +62,13 @@ def check_metrics(config: Config, dataset: datasets.Dataset) -> None:
 
     from tagifai import objectives, streaming
 
-    objectives.check(config.objective)
+    objectives.check_metrics(config.objective)
     rows = streaming.prepare(dataset, config, RandomState(config.seed))
     for metric in named:
         rows.check_objective(metric)
 
 
-def check_space(space: Space, compose: Compose) -> None:
+def check_space(space: SearchSpace, compose: Compose) -> None:
     """Refuse parameters that are not there, or none of whose values may be.
 
     Args:
@@ -80,7 +80,7 @@ def check_space(space: Space, compose: Compose) -> None:
     """
     refused: dict[str, list[str]] = {}
     tried: dict[str, int] = {}
-    for parameter, overrides in space.probes():
+    for parameter, overrides in space.iterate_boundaries():
         tried[parameter.name] = tried.get(parameter.name, 0) + 1
         try:
             compose(overrides)
@@ -94,7 +94,7 @@ def check_space(space: Space, compose: Compose) -> None:
             ) from error
     never = [name for name, reasons in refused.items() if len(reasons) == tried[name]]
     # Some are allowed only beside other values of others, as in a corner of the space.
-    if never and not any(_composes(compose, overrides) for overrides in space.corners()):
+    if never and not any(_composes(compose, overrides) for overrides in space.list_corners()):
         raise ConfigError(
             f"The parameter {never[0]} has no value that is allowed: {refused[never[0]][0]}"
         )

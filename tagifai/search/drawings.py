@@ -16,7 +16,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from tagifai.plots.style import BLUE, RED, legend, plot, short, single, styled
+from tagifai.plots.style import BLUE, RED, add_legend, apply_style, make_axes, shorten, use_style
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -35,7 +35,7 @@ TITLES = {
 }
 
 
-def figures(study: Study, metrics: Sequence[str]) -> dict[str, Callable[[], Figure]]:
+def list_figures(study: Study, metrics: Sequence[str]) -> dict[str, Callable[[], Figure]]:
     """Return what makes each figure that a study has trials for, by name.
 
     Args:
@@ -53,21 +53,23 @@ def figures(study: Study, metrics: Sequence[str]) -> dict[str, Callable[[], Figu
         if len(complete) > 1 and any(trial.params for trial in complete):
             names += ["slice", "parallel_coordinate"]
         for name in names:
-            made[prefix + name] = partial(_drawn, name, study, metric, target_name=metric, **chosen)
-        if _importances_can_be_told(complete):
-            made[prefix + "param_importances"] = partial(_importances, study, metric, number)
+            made[prefix + name] = partial(
+                _plot_with_optuna, name, study, metric, target_name=metric, **chosen
+            )
+        if _can_compute_importances(complete):
+            made[prefix + "param_importances"] = partial(_plot_importances, study, metric, number)
     if len(metrics) == 1 and any(t.intermediate_values for t in study.get_trials(deepcopy=False)):
-        made["intermediate_values"] = partial(intermediate_values, study, metrics[0])
+        made["intermediate_values"] = partial(plot_intermediate_values, study, metrics[0])
     if len(metrics) in (2, 3):
         both = " and ".join(metrics)
         made["pareto_front"] = partial(
-            _drawn, "pareto_front", study, both, target_names=list(metrics)
+            _plot_with_optuna, "pareto_front", study, both, target_names=list(metrics)
         )
     return made
 
 
-@plot
-def intermediate_values(study: Study, metric: str) -> Figure:
+@apply_style
+def plot_intermediate_values(study: Study, metric: str) -> Figure:
     """Show what trials reported on their way: the pruned ones, the others, and the best.
 
     Optuna's own figure names each trial in a legend, which takes all the room from 20 trials on.
@@ -76,35 +78,35 @@ def intermediate_values(study: Study, metric: str) -> Figure:
         study: with one objective.
         metric: its name.
     """
-    figure, axes = single(f"{short(metric, 60)} on the way", "step (epoch)", metric)
+    figure, axes = make_axes(f"{shorten(metric, 60)} on the way", "step (epoch)", metric)
     kinds = {TrialState.PRUNED: (RED, "pruned"), TrialState.COMPLETE: (BLUE, "complete")}
     for state, (colour, name) in kinds.items():
         trials = study.get_trials(deepcopy=False, states=(state,))
         for trial in trials:
-            _way(axes, trial, color=colour, alpha=0.45, linewidth=1.2)
+            _plot_steps(axes, trial, color=colour, alpha=0.45, linewidth=1.2)
         if trials:
             axes.plot([], [], color=colour, label=f"{name}: {len(trials)}")
     best = study.best_trial
     label = f"best: trial {best.number}, {best.value:.4g}"
-    _way(axes, best, color="black", linewidth=2.4, label=label)
-    legend(axes)
+    _plot_steps(axes, best, color="black", linewidth=2.4, label=label)
+    add_legend(axes)
     return figure
 
 
-def _way(axes: Axes, trial: FrozenTrial, **look: Any) -> None:
+def _plot_steps(axes: Axes, trial: FrozenTrial, **look: Any) -> None:
     steps = sorted(trial.intermediate_values)
     values = [trial.intermediate_values[step] for step in steps]
     axes.plot(steps, values, marker="o" if len(steps) < 3 else "", **look)
 
 
-def _importances(study: Study, metric: str, number: int) -> Figure:
+def _plot_importances(study: Study, metric: str, number: int) -> Figure:
     if len(study.directions) == 1:
-        return _drawn("param_importances", study, metric)
+        return _plot_with_optuna("param_importances", study, metric)
     # Which parameters lead to low values is what it tells of a target.
     sign = -1 if study.directions[number] is StudyDirection.MAXIMIZE else 1
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "PedAnovaImportanceEvaluator computes", UserWarning)
-        return _drawn(
+        return _plot_with_optuna(
             "param_importances",
             study,
             metric,
@@ -117,30 +119,30 @@ def _value(trial: FrozenTrial, number: int) -> float:
     return float(trial.values[number])
 
 
-def _importances_can_be_told(complete: Sequence[FrozenTrial]) -> bool:
+def _can_compute_importances(complete: Sequence[FrozenTrial]) -> bool:
     """Return whether there are two parameters and values that differ."""
     parameters = {name for trial in complete for name in trial.params}
     varied = [n for n in parameters if len({repr(trial.params.get(n)) for trial in complete}) > 1]
     return len(varied) > 1 and len({tuple(trial.values) for trial in complete}) > 1
 
 
-def _drawn(name: str, study: Study, metric: str, **arguments: Any) -> Figure:
+def _plot_with_optuna(name: str, study: Study, metric: str, **arguments: Any) -> Figure:
     """Return one of Optuna's figures, with our title, wide enough for its parameters."""
     import matplotlib.pyplot as plt
     from optuna.visualization import matplotlib as visualization
 
     mpl.use("agg")  # pyplot would look for a screen
-    with styled(), mpl.rc_context(LAYOUT), warnings.catch_warnings():
+    with use_style(), mpl.rc_context(LAYOUT), warnings.catch_warnings():
         # Of the functions as a whole; what else they may warn of is to be seen.
         warnings.simplefilter("ignore", ExperimentalWarning)
         axes = getattr(visualization, f"plot_{name}")(study, **arguments)
         figure: Figure = np.ravel(axes)[0].figure
         plt.close(figure)
-        _framed(figure, name, metric, len(np.ravel(axes)))
+        _apply_layout(figure, name, metric, len(np.ravel(axes)))
     return figure
 
 
-def _framed(figure: Figure, name: str, metric: str, parts: int) -> None:
+def _apply_layout(figure: Figure, name: str, metric: str, parts: int) -> None:
     parameters = len(figure.axes) - 1 if name == "parallel_coordinate" else parts
     figure.set_size_inches(max(8.0, INCHES_A_PARAMETER * parameters), 5.0)
     for axes in figure.axes:
@@ -150,5 +152,5 @@ def _framed(figure: Figure, name: str, metric: str, parts: int) -> None:
             axes.set_xlabel(axes.get_xlabel().replace(".", ".\n"), fontsize=10)
             axes.xaxis.set_minor_formatter(NullFormatter())
             axes.tick_params(axis="x", rotation=30)
-    title = TITLES[name].format(metric=short(metric, 60))
+    title = TITLES[name].format(metric=shorten(metric, 60))
     figure.suptitle(title, x=0.01, ha="left", fontsize=14, weight="bold")

@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from tagifai.errors import ConfigError
-from tagifai.search.spaces import Branch, Distribution, Parameter, Space, name_in
+from tagifai.search.spaces import Branch, Distribution, Parameter, SearchSpace, make_parameter_name
 
 NOT_SEARCHED = {
     "data": "other data make other scores, which cannot be compared",
@@ -33,9 +33,9 @@ NOT_SEARCHED = {
 """Keys that are no parameters, with the reason."""
 
 
-def parse(
+def parse_space(
     params: Mapping[str, Any] | None, when: Mapping[str, Any] | None, arguments: Sequence[str]
-) -> Space:
+) -> SearchSpace:
     """Return the space of a search.
 
     Args:
@@ -46,37 +46,39 @@ def parse(
     Raises:
         ConfigError: something is not of the grammar, empty, or not to be searched over.
     """
-    free, fixed, _ = _parsed([f"{key}={_given(value)}" for key, value in (params or {}).items()])
-    free_now, fixed_now, deletions = _parsed(arguments)
+    free, fixed, _ = _classify_overrides(
+        [f"{key}={_format_value(value)}" for key, value in (params or {}).items()]
+    )
+    free_now, fixed_now, deletions = _classify_overrides(arguments)
     given = free_now.keys() | fixed_now.keys()
 
     def kept(values: Mapping[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in values.items() if key not in given}
 
-    branches = [_branch(key, content, given) for key, content in (when or {}).items()]
+    branches = [_parse_branch(key, content, given) for key, content in (when or {}).items()]
     _check_conditions(branches, [free, free_now], fixed | fixed_now)
-    space = Space(
+    space = SearchSpace(
         tuple(Parameter(key, key, found) for key, found in (kept(free) | free_now).items()),
         tuple(branches),
         kept(fixed) | fixed_now,
         tuple(deletions),
     )
-    _check(space, kept(fixed))
+    _check_keys(space, kept(fixed))
     return space
 
 
-def _given(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
-def _check(space: Space, preset: Mapping[str, str]) -> None:
-    if not space.all_parameters():
+def _check_keys(space: SearchSpace, preset: Mapping[str, str]) -> None:
+    if not space.list_all_parameters():
         raise ConfigError(
             "The search has no parameters. Name some in hydra.sweeper.params of a preset, or on"
             " the command line: 'model.alpha=tag(log,interval(1e-6,1e-2))'."
         )
     inside = [key for branch in space.branches for key in branch.fixed]
-    for key in [*(p.key for p in space.all_parameters()), *preset, *inside]:
+    for key in [*(p.key for p in space.list_all_parameters()), *preset, *inside]:
         first = re.split(r"[./@]", key.lstrip("+"))[0]
         if first in NOT_SEARCHED:
             raise ConfigError(f"'{key}' is not to be searched over: {NOT_SEARCHED[first]}.")
@@ -100,7 +102,7 @@ def _check_conditions(
             reachable.setdefault(key, []).append(distribution)
     for branch in branches:
         ways = reachable.get(branch.key, [])
-        never = [v for v in sorted(branch.values) if not any(_may_be(way, v) for way in ways)]
+        never = [v for v in sorted(branch.values) if not any(_can_equal(way, v) for way in ways)]
         if branch.key not in fixed and never:
             raise ConfigError(
                 f"hydra.sweeper.when: {branch.key}={never[0]} never holds: {branch.key} is no"
@@ -112,7 +114,7 @@ def _check_conditions(
             reachable.setdefault(key, []).append(value)
 
 
-def _may_be(way: Distribution | str, value: str) -> bool:
+def _can_equal(way: Distribution | str, value: str) -> bool:
     if isinstance(way, str):
         return way == value
     if isinstance(way, CategoricalDistribution):
@@ -123,44 +125,46 @@ def _may_be(way: Distribution | str, value: str) -> bool:
         return False
 
 
-def _branch(condition: str, content: Any, given: set[str]) -> Branch:
+def _parse_branch(condition: str, content: Any, overridden: set[str]) -> Branch:
     if not isinstance(content, Mapping):
         raise ConfigError(
             f"hydra.sweeper.when: {condition} takes parameters and their values, got {content!r}."
         )
-    override = _overrides([condition])[0]
+    override = _parse_overrides([condition])[0]
     key = override.get_key_element()
-    distribution = _distribution(override)
+    distribution = _make_distribution(override)
     if isinstance(distribution, CategoricalDistribution):
         values = frozenset(map(str, distribution.choices))
     else:
         values = frozenset([str(distribution)])
-    free, fixed, _ = _parsed([f"{name}={_given(value)}" for name, value in content.items()])
-    bare = Branch(key, values, (), {name: v for name, v in fixed.items() if name not in given})
+    free, fixed, _ = _classify_overrides(
+        [f"{name}={_format_value(value)}" for name, value in content.items()]
+    )
+    bare = Branch(key, values, (), {name: v for name, v in fixed.items() if name not in overridden})
     parameters = [
-        Parameter(name, name_in(bare, name), found)
+        Parameter(name, make_parameter_name(bare, name), found)
         for name, found in free.items()
-        if name not in given
+        if name not in overridden
     ]
     return Branch(key, values, tuple(parameters), bare.fixed)
 
 
-def _overrides(texts: Sequence[str]) -> list[Override]:
+def _parse_overrides(texts: Sequence[str]) -> list[Override]:
     return OverridesParser.create().parse_overrides(list(texts))
 
 
-def _parsed(
+def _classify_overrides(
     texts: Sequence[str],
 ) -> tuple[dict[str, Distribution], dict[str, str], list[str]]:
     """Return distributions by key, fixed values by key, and deletions."""
     free: dict[str, Distribution] = {}
     fixed: dict[str, str] = {}
     deletions = []
-    for override in _overrides(texts):
+    for override in _parse_overrides(texts):
         if override.is_delete():
             deletions.append(str(override.input_line))
             continue
-        value = _distribution(override)
+        value = _make_distribution(override)
         key = override.get_key_element()
         # Of two for one key the later one counts.
         free.pop(key, None)
@@ -172,7 +176,7 @@ def _parsed(
     return free, fixed, deletions
 
 
-def _distribution(override: Override) -> Any:
+def _make_distribution(override: Override) -> Any:
     """Return a distribution, or the text of a value that is not searched over."""
     # Late: the plugin's implementation is what takes time to import.
     from hydra_plugins.hydra_optuna_sweeper._impl import create_optuna_distribution_from_override

@@ -14,9 +14,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from tagifai import paths
-from tagifai.schema import EXPERIMENT, Config, check
+from tagifai.schema import EXPERIMENT_GROUPS, Config, check
 from tagifai.search.loader import CachingLoader
-from tagifai.search.settings import Plugin
+from tagifai.search.settings import SweeperPlugin
 from tagifai.studies import Study
 
 FOLDER = "folder"
@@ -26,7 +26,7 @@ Compose = Callable[[Sequence[str]], tuple[Config, dict[str, str]]]
 """Gives the configuration and the options that overrides make, with those of the search."""
 
 
-def without_hydra(cfg: DictConfig) -> DictConfig:
+def strip_hydra_node(cfg: DictConfig) -> DictConfig:
     """Return a composed configuration without Hydra's own node."""
     alone = copy.deepcopy(cfg)
     with flag_override(alone, ["struct", "readonly"], [False, False]):
@@ -34,35 +34,35 @@ def without_hydra(cfg: DictConfig) -> DictConfig:
     return alone
 
 
-def loader(sweeper: Plugin) -> ConfigLoader:
+def make_loader(sweeper: SweeperPlugin) -> ConfigLoader:
     """Return what composes the configurations of jobs, in whatever process."""
     return CachingLoader(cast(ConfigLoaderImpl, sweeper.context.config_loader))
 
 
-def composer(sweeper: Plugin) -> Compose:
+def make_composer(sweeper: SweeperPlugin) -> Compose:
     """Return what composes a job's configuration."""
-    quick, master = loader(sweeper), sweeper.master
+    quick, master = make_loader(sweeper), sweeper.master
 
     def compose(overrides: Sequence[str]) -> tuple[Config, dict[str, str]]:
         cfg = quick.load_sweep_config(master, list(overrides))
-        choices = {group: str(cfg.hydra.runtime.choices[group]) for group in EXPERIMENT}
-        return paths.resolve(check(without_hydra(cfg))), choices
+        choices = {group: str(cfg.hydra.runtime.choices[group]) for group in EXPERIMENT_GROUPS}
+        return paths.resolve(check(strip_hydra_node(cfg))), choices
 
     return compose
 
 
-def composer_alone(sweeper: Plugin) -> Callable[[Sequence[str]], Config]:
+def make_run_composer(sweeper: SweeperPlugin) -> Callable[[Sequence[str]], Config]:
     """Return what composes a single run's configuration from overrides alone."""
     own, name = sweeper.context.config_loader, sweeper.master.hydra.job.config_name
 
     def compose(overrides: Sequence[str]) -> Config:
         cfg = own.load_configuration(name, list(overrides), run_mode=RunMode.RUN)
-        return paths.resolve(check(without_hydra(cfg)))
+        return paths.resolve(check(strip_hydra_node(cfg)))
 
     return compose
 
 
-def for_jobs(sweeper: Plugin, study: Study, outputs: Path, n_jobs: int) -> DictConfig:
+def make_job_config(sweeper: SweeperPlugin, study: Study, outputs: Path, n_jobs: int) -> DictConfig:
     """Return the configuration that a launcher composes the jobs of a study from.
 
     Args:
@@ -75,9 +75,9 @@ def for_jobs(sweeper: Plugin, study: Study, outputs: Path, n_jobs: int) -> DictC
     OmegaConf.set_readonly(cfg.hydra, False)
     OmegaConf.set_struct(cfg.hydra, False)
     _choose_folder(cfg, study, outputs)
-    tell(cfg, "hydra.sweeper.study_name", study.name)
+    set_hydra_value(cfg, "hydra.sweeper.study_name", study.name)
     if "JoblibLauncher" in cfg.hydra.launcher._target_:
-        tell(cfg, "hydra.launcher.n_jobs", n_jobs)
+        set_hydra_value(cfg, "hydra.launcher.n_jobs", n_jobs)
     # A line for every single job would be mixed into the search's own.
     OmegaConf.update(cfg, "hydra.hydra_logging.root.level", "WARNING")
     return cfg
@@ -87,18 +87,18 @@ def _choose_folder(cfg: DictConfig, study: Study, outputs: Path) -> None:
     """Take the folder that the study has, or a new one, unless one was given."""
     if any(item.startswith("hydra.sweep.dir=") for item in cfg.hydra.overrides.hydra):
         return
-    known = study.attribute(FOLDER)
+    known = study.get_attribute(FOLDER)
     if known is not None:
         folder = outputs / known
     else:
         new = Path(cfg.hydra.sweep.dir).absolute()
         folder = new.with_name(f"{new.name.removesuffix('-multirun')}-{study.name}")
         if folder.is_relative_to(outputs):
-            study.keep(FOLDER, folder.relative_to(outputs).as_posix())
-    tell(cfg, "hydra.sweep.dir", str(folder))
+            study.set_attribute(FOLDER, folder.relative_to(outputs).as_posix())
+    set_hydra_value(cfg, "hydra.sweep.dir", str(folder))
 
 
-def tell(cfg: DictConfig, key: str, value: str | int) -> None:
+def set_hydra_value(cfg: DictConfig, key: str, value: str | int) -> None:
     """Set a value of Hydra's own, here and in what jobs are composed from.
 
     Args:
@@ -113,7 +113,7 @@ def tell(cfg: DictConfig, key: str, value: str | int) -> None:
     cfg.hydra.overrides.hydra = [*kept, f"{plus}{key}={shown}"]
 
 
-def given_paths(cfg: DictConfig) -> list[str]:
+def get_path_overrides(cfg: DictConfig) -> list[str]:
     """Return the overrides of folders, which a command that goes on from here needs too."""
     return [item for item in map(str, cfg.hydra.overrides.task) if item.startswith("paths.")]
 
@@ -123,7 +123,7 @@ def is_serial(cfg: DictConfig) -> bool:
     return str(cfg.hydra.launcher._target_).endswith(".BasicLauncher")
 
 
-def extension(name: str | None) -> Callable[[DictConfig, Any], None] | None:
+def load_space_extension(name: str | None) -> Callable[[DictConfig, Any], None] | None:
     """Return the function that adds to a trial's parameters, or None.
 
     Args:
@@ -134,6 +134,6 @@ def extension(name: str | None) -> Callable[[DictConfig, Any], None] | None:
     """
     if name is None:
         return None
-    from tagifai.components import function
+    from tagifai.components import locate_function
 
-    return function("hydra.sweeper.custom_search_space", name)
+    return locate_function("hydra.sweeper.custom_search_space", name)

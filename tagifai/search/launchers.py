@@ -21,7 +21,7 @@ from tagifai.errors import ConfigError
 from tagifai.search import workers
 
 
-class Launches(Protocol):
+class JobLauncher(Protocol):
     """What runs the jobs of a search."""
 
     def launch(
@@ -31,7 +31,7 @@ class Launches(Protocol):
         ...
 
 
-def made(cfg: DictConfig, context: HydraContext, function: TaskFunction) -> Launches:
+def make(cfg: DictConfig, context: HydraContext, function: TaskFunction) -> JobLauncher:
     """Return what runs jobs, ready for threads that launch one at a time; call in the first thread.
 
     Args:
@@ -48,14 +48,14 @@ def made(cfg: DictConfig, context: HydraContext, function: TaskFunction) -> Laun
     # Some launchers do so themselves; submitit's does not, and has lines for every single job.
     configure_log(cfg.hydra.hydra_logging, cfg.hydra.verbose, context.execution_whitelist)
     kind = type(launcher).__name__
-    if workers.suits(launcher):
-        return workers.Workers(launcher)
+    if workers.supports(launcher):
+        return workers.JoblibWorkers(launcher)
     if kind == "RayLauncher":
         _start_ray(cfg)
     if kind == "SlurmLauncher":
-        _watch_slurm()
+        _use_squeue()
     if kind == "LocalLauncher":
-        _know_local_jobs()
+        _track_local_jobs()
     return launcher
 
 
@@ -80,7 +80,7 @@ def _start_ray(cfg: DictConfig) -> None:
         signal.signal(signal.SIGTERM, handler)
 
 
-def _watch_slurm() -> None:
+def _use_squeue() -> None:
     """Have submitit ask `squeue` for the states of jobs.
 
     It asks `sacct`, which needs a database that small clusters do without; then nobody hears of a
@@ -109,7 +109,7 @@ def _watch_slurm() -> None:
     logging.getLogger("submitit").setLevel(logging.ERROR)
 
 
-def end_jobs(launcher: Launches, seconds: float) -> bool:
+def end_jobs(launcher: JobLauncher, seconds: float) -> bool:
     """End the jobs that are not children of this process, and return whether that is seen to.
 
     Args:
@@ -126,7 +126,7 @@ def end_jobs(launcher: Launches, seconds: float) -> bool:
         if jobs:
             subprocess.run(["scancel", "--quiet", *jobs], check=False, capture_output=True)  # noqa: S603, S607
     if kind == "LocalLauncher":
-        alive = [process for process in _begun if process.poll() is None]
+        alive = [process for process in _local_processes if process.poll() is None]
         for process in alive:
             process.terminate()  # which it passes on
         until = time.monotonic() + seconds
@@ -136,10 +136,10 @@ def end_jobs(launcher: Launches, seconds: float) -> bool:
     return kind in ("SlurmLauncher", "LocalLauncher")
 
 
-_begun: list[subprocess.Popen[bytes]] = []
+_local_processes: list[subprocess.Popen[bytes]] = []
 
 
-def _know_local_jobs() -> None:
+def _track_local_jobs() -> None:
     """Have submitit's local executor tell which processes it begins."""
     from submitit.local import local
 
@@ -147,7 +147,7 @@ def _know_local_jobs() -> None:
 
     def known(*args: Any, **kwargs: Any) -> subprocess.Popen[bytes]:
         process = begin(*args, **kwargs)
-        _begun.append(process)
+        _local_processes.append(process)
         return process
 
     local.start_controller = known

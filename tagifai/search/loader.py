@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, flag_override
 
-_composed: dict[tuple[object, ...], DictConfig] = {}
+_composed_configs: dict[tuple[object, ...], DictConfig] = {}
 """By what decides them, the configurations that this process has composed."""
 
 
@@ -44,9 +44,9 @@ class CachingLoader(ConfigLoaderImpl):
         name = master_config.hydra.job.config_name
         where = tuple(source.path for source in self.config_search_path.get_path())
         key = (name, where, tuple(given or ()), tuple(options))
-        if key not in _composed:
-            _composed[key] = super().load_sweep_config(master_config, options)
-        cfg = copy.deepcopy(_composed[key])
+        if key not in _composed_configs:
+            _composed_configs[key] = super().load_sweep_config(master_config, options)
+        cfg = copy.deepcopy(_composed_configs[key])
         with flag_override(cfg, "readonly", False):
             self._apply_overrides_to_config([o for o in parsed if _is_value(o)], cfg)
         with flag_override(cfg.hydra, "readonly", False):

@@ -25,19 +25,19 @@ from hydra.core.utils import JobReturn, JobStatus
 from optuna.trial import Trial, TrialState
 
 from tagifai import sweeps
-from tagifai.errors import Reaped, UserError
-from tagifai.progress import SearchState
+from tagifai.errors import StaleTrialError, UserError
+from tagifai.progress import SearchProgress
 from tagifai.search import jobs, launchers
-from tagifai.search.plan import Plan
-from tagifai.studies import Study, died
+from tagifai.search.plan import SearchPlan
+from tagifai.studies import Study, has_died
 
-WAIT_SECONDS = 1.0
+IDLE_POLL_SECONDS = 1.0
 """How often a worker without a trial looks whether one of the others has died."""
 
-LOOK_SECONDS = 3.0
+JOB_POLL_SECONDS = 3.0
 """How often it is looked whether a job that was launched is still worked on."""
 
-LAST_WORDS_SECONDS = 10.0
+SHUTDOWN_SECONDS = 10.0
 """How long jobs that are told to end may take to close their runs."""
 
 DEATHS_IN_A_ROW = 5
@@ -52,14 +52,14 @@ TRACE = "failed during processing with trace:"
 log = logging.getLogger(__name__)
 
 
-class SearchFailed(UserError):
+class SearchFailedError(UserError):
     """Too many trials failed."""
 
     exit_code = 1
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class _JobOutcome:
     """How a job ended."""
 
     state: TrialState | None
@@ -68,7 +68,7 @@ class _Outcome:
     dead: bool = False
 
 
-class Loop:
+class SearchLoop:
     """The workers of this process.
 
     Args:
@@ -76,7 +76,7 @@ class Loop:
         launcher: runs one job a call.
     """
 
-    def __init__(self, plan: Plan, launcher: launchers.Launches) -> None:
+    def __init__(self, plan: SearchPlan, launcher: launchers.JobLauncher) -> None:
         self._plan = plan
         self._study: Study = plan.study
         self._launcher = launcher
@@ -85,31 +85,34 @@ class Loop:
         self._stop = threading.Event()
         self._error: BaseException | None = None
         self._deaths_in_a_row = 0
-        self._show: Callable[[SearchState], None] = lambda state: None
+        self._show: Callable[[SearchProgress], None] = lambda state: None
         self._began = time.monotonic()
         self._ended_here = 0
 
     def run(self) -> None:
         """Work until the study is full, time is up, or too many trials failed."""
-        with self._study.beats, self._plan.display.trials(self._plan.n_trials) as self._show:
-            self._tell("")
+        with (
+            self._study.heartbeat,
+            self._plan.display.show_trial_progress(self._plan.n_trials) as self._show,
+        ):
+            self._show_state("")
             try:
                 self._work_all()
             except KeyboardInterrupt:
-                self._give_up()
+                self._interrupt_jobs()
                 raise
             finally:
                 self._stop.set()
         if self._error is not None:
-            self._study.abandon_mine("Its search ended with an error.")
+            self._study.abandon_own_trials("Its search ended with an error.")
             raise self._error
 
     def check_failures(self) -> None:
         """Raise an error if more trials failed than may."""
-        tally = self._study.tally()
+        tally = self._study.count_trials()
         failed, allowed = tally.failed, self._plan.max_failure_rate * self._plan.n_trials
         if failed and (failed > allowed or failed == tally.finished):
-            raise SearchFailed(
+            raise SearchFailedError(
                 f"{failed} of {tally.finished} trials of {self._study.name!r} failed, for the"
                 " reasons above."
             )
@@ -133,28 +136,28 @@ class Loop:
 
     def _work(self) -> None:
         try:
-            while (trial := self._next()) is not None:
-                self._tell("")
-                self._end(trial, self._launched(trial))
+            while (trial := self._next_trial()) is not None:
+                self._show_state("")
+                self._end_trial(trial, self._launch_and_wait(trial))
         except Exception as error:
             with self._changed:
                 self._error = self._error or error
                 self._stop.set()
                 self._changed.notify_all()
 
-    def _next(self) -> Trial | None:
+    def _next_trial(self) -> Trial | None:
         """Return the next trial, waiting for those of others; None if there is nothing to do."""
         with self._changed:
             while not self._stop.is_set() and not self._time_is_up():
-                self._study.reap()
-                tally = self._study.tally()
+                self._study.end_stale_trials()
+                tally = self._study.count_trials()
                 if tally.finished >= self._plan.n_trials or self._too_many_failed():
                     return None
                 if tally.finished + tally.running < self._plan.n_trials:
                     trial = self._study.ask(self._plan.n_trials)
                     if trial is not None:
                         return trial
-                self._changed.wait(WAIT_SECONDS)
+                self._changed.wait(IDLE_POLL_SECONDS)
         return None
 
     def _time_is_up(self) -> bool:
@@ -162,43 +165,43 @@ class Loop:
         return timeout is not None and time.monotonic() - self._began >= timeout
 
     def _too_many_failed(self) -> bool:
-        return self._study.tally().failed > self._plan.max_failure_rate * self._plan.n_trials
+        return self._study.count_trials().failed > self._plan.max_failure_rate * self._plan.n_trials
 
     # --- one trial ---------------------------------------------------------------------------
 
-    def _launched(self, trial: Trial) -> _Outcome:
+    def _launch_and_wait(self, trial: Trial) -> _JobOutcome:
         """Return how a trial's job ended, or that it has died.
 
         Not every launcher hears of it when a job is killed or put back into a queue.
         """
         with self._lock:
-            overrides = self._plan.overrides(trial)
+            overrides = self._plan.suggest_overrides(trial)
         if jobs.is_serial(self._plan.cfg):
-            return self._outcome(trial, overrides)
-        outcomes: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
+            return self._launch(trial, overrides)
+        outcomes: queue.SimpleQueue[_JobOutcome] = queue.SimpleQueue()
         threading.Thread(
-            target=lambda: outcomes.put(self._safe_outcome(trial, overrides)),
+            target=lambda: outcomes.put(self._launch_safely(trial, overrides)),
             name=f"job-{trial.number}",
             daemon=True,
         ).start()
         while True:
             try:
-                return outcomes.get(timeout=LOOK_SECONDS)
+                return outcomes.get(timeout=JOB_POLL_SECONDS)
             except queue.Empty:
                 with self._lock:
-                    self._study.reap()
-                    if self._study.ended(trial):
+                    self._study.end_stale_trials()
+                    if self._study.has_ended(trial):
                         # As dead, or by what its job left with it.
-                        return _Outcome(None)
+                        return _JobOutcome(None)
 
-    def _safe_outcome(self, trial: Trial, overrides: list[str]) -> _Outcome:
+    def _launch_safely(self, trial: Trial, overrides: list[str]) -> _JobOutcome:
         try:
-            return self._outcome(trial, overrides)
+            return self._launch(trial, overrides)
         except Exception as error:
             # Whoever waits for this thread would wait for ever.
-            return _Outcome(TrialState.FAIL, reason=_message(error))
+            return _JobOutcome(TrialState.FAIL, reason=_format_error(error))
 
-    def _outcome(self, trial: Trial, overrides: list[str]) -> _Outcome:
+    def _launch(self, trial: Trial, overrides: list[str]) -> _JobOutcome:
         if threading.current_thread() is not threading.main_thread():
             # Processes begun here inherit it: Ctrl-C is for the first process, which ends the jobs.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -206,22 +209,24 @@ class Loop:
             returned = self._launcher.launch([overrides], initial_job_idx=trial.number)[0]
         except Exception as error:
             if _is_death(error):
-                return _Outcome(None, reason=f"Its worker died: {_message(error)}", dead=True)
-            return _Outcome(TrialState.FAIL, reason=_message(error))
+                return _JobOutcome(
+                    None, reason=f"Its worker died: {_format_error(error)}", dead=True
+                )
+            return _JobOutcome(TrialState.FAIL, reason=_format_error(error))
         except BaseException as error:
             if threading.current_thread() is threading.main_thread():
                 raise
             # The job was interrupted by itself, not this process.
-            return _Outcome(None, reason=f"Interrupted ({type(error).__name__}).", dead=True)
-        return _judged(returned, len(self._plan.metrics))
+            return _JobOutcome(None, reason=f"Interrupted ({type(error).__name__}).", dead=True)
+        return _judge(returned, len(self._plan.metrics))
 
-    def _end(self, trial: Trial, outcome: _Outcome) -> None:
+    def _end_trial(self, trial: Trial, outcome: _JobOutcome) -> None:
         with self._changed:
             if outcome.dead:
                 self._study.abandon(trial._trial_id, outcome.reason)
                 self._deaths_in_a_row += 1
                 if self._deaths_in_a_row >= DEATHS_IN_A_ROW and not self._stop.is_set():
-                    raise SearchFailed(
+                    raise SearchFailedError(
                         f"{DEATHS_IN_A_ROW} workers died one after another; the last one:"
                         f" {outcome.reason}"
                     )
@@ -231,45 +236,45 @@ class Loop:
                 self._ended_here += 1
             if outcome.reason and outcome.state is TrialState.FAIL:
                 self._plan.record_failure(trial.number, outcome.reason)
-            self._tell(self._event(trial))
+            self._show_state(self._describe_end(trial))
             self._changed.notify_all()
 
-    def _event(self, trial: Trial) -> str:
-        record = self._study.trials()[trial.number]
-        if died(record):
+    def _describe_end(self, trial: Trial) -> str:
+        record = self._study.list_trials()[trial.number]
+        if has_died(record):
             return f"Trial {trial.number} died"
-        values = ", ".join(self._plan.shown(record.values or []))
+        values = ", ".join(self._plan.format_values(record.values or []))
         shown = f" {values}" if record.state is TrialState.COMPLETE else ""
         state = {TrialState.FAIL: "failed"}.get(record.state, record.state.name.lower())
         return f"Trial {trial.number} {state}{shown}"
 
-    def _tell(self, event: str) -> None:
+    def _show_state(self, event: str) -> None:
         with self._lock:
-            tally = self._study.tally()
+            tally = self._study.count_trials()
             passed = time.monotonic() - self._began
             self._show(
-                SearchState(
+                SearchProgress(
                     done=tally.finished,
                     running=tally.running,
                     pruned=tally.pruned,
                     failed=tally.failed,
-                    best=self._plan.best_so_far(),
+                    best=self._plan.describe_best(),
                     event=event,
-                    seconds_a_trial=passed / self._ended_here if self._ended_here else None,
+                    seconds_per_trial=passed / self._ended_here if self._ended_here else None,
                 )
             )
 
     # --- an interrupt --------------------------------------------------------------------------
 
-    def _give_up(self) -> None:
+    def _interrupt_jobs(self) -> None:
         """Let the jobs close their runs, and leave no trial that looks as if it went on."""
         self._stop.set()
         # Jobs anywhere see it at their next beat; those of this machine are told as well.
-        self._study.abandon_mine("Interrupted with its search.")
+        self._study.abandon_own_trials("Interrupted with its search.")
         for child in multiprocessing.active_children():
             child.terminate()
-        seen_to = launchers.end_jobs(self._launcher, LAST_WORDS_SECONDS)
-        until = time.monotonic() + (0.0 if seen_to else LAST_WORDS_SECONDS)
+        seen_to = launchers.end_jobs(self._launcher, SHUTDOWN_SECONDS)
+        until = time.monotonic() + (0.0 if seen_to else SHUTDOWN_SECONDS)
         for thread in threading.enumerate():
             if thread.name.startswith(("worker-", "job-")):
                 thread.join(timeout=max(0.0, until - time.monotonic()))
@@ -279,7 +284,7 @@ class Loop:
                 with suppress(ProcessLookupError):
                     os.kill(child.pid, signal.SIGKILL)
                 # What it was about to write is written, or is not, before its run is closed.
-                child.join(LAST_WORDS_SECONDS)
+                child.join(SHUTDOWN_SECONDS)
 
 
 def _is_death(error: Exception) -> bool:
@@ -290,7 +295,7 @@ def _is_death(error: Exception) -> bool:
     return isinstance(error, BrokenProcessPool) or name in REMOTE_DEATHS or refused
 
 
-def _judged(returned: JobReturn, n_values: int) -> _Outcome:
+def _judge(returned: JobReturn, n_values: int) -> _JobOutcome:
     """Return how a job ended, from what it returned.
 
     Not by `return_value`, which writes to standard error and raises.
@@ -298,25 +303,25 @@ def _judged(returned: JobReturn, n_values: int) -> _Outcome:
     value: Any = returned._return_value
     if returned.status is JobStatus.FAILED:
         if isinstance(value, optuna.TrialPruned):
-            return _Outcome(TrialState.PRUNED)
-        if isinstance(value, Reaped):
-            return _Outcome(None, reason="Its job was interrupted.", dead=True)
-        return _Outcome(TrialState.FAIL, reason=_message(value))
+            return _JobOutcome(TrialState.PRUNED)
+        if isinstance(value, StaleTrialError):
+            return _JobOutcome(None, reason="Its job was interrupted.", dead=True)
+        return _JobOutcome(TrialState.FAIL, reason=_format_error(value))
     if isinstance(value, str) and value in (sweeps.PRUNED, sweeps.REAPED):
-        return _Outcome(TrialState.PRUNED if value == sweeps.PRUNED else None)
+        return _JobOutcome(TrialState.PRUNED if value == sweeps.PRUNED else None)
     try:
         values = [float(v) for v in (value if n_values > 1 else [value])]
     except (TypeError, ValueError):
-        return _Outcome(TrialState.FAIL, reason=f"The job returned {value!r}, not a number.")
+        return _JobOutcome(TrialState.FAIL, reason=f"The job returned {value!r}, not a number.")
     if len(values) != n_values:
         reason = f"The job returned {len(values)} values for {n_values} objectives."
-        return _Outcome(TrialState.FAIL, reason=reason)
+        return _JobOutcome(TrialState.FAIL, reason=reason)
     if any(math.isnan(v) for v in values):
-        return _Outcome(TrialState.FAIL, reason=f"The job returned {value!r}.")
-    return _Outcome(TrialState.COMPLETE, values)
+        return _JobOutcome(TrialState.FAIL, reason=f"The job returned {value!r}.")
+    return _JobOutcome(TrialState.COMPLETE, values)
 
 
-def _message(error: BaseException) -> str:
+def _format_error(error: BaseException) -> str:
     text = str(error)
     if TRACE in text:
         lines = text.splitlines()

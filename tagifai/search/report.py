@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from tagifai import drawing, pages, provenance, reporting, summaries
-from tagifai.pages import Page, Table
-from tagifai.schema import flat
+from tagifai.pages import HtmlReport, ReportTable
+from tagifai.schema import flatten_config
 from tagifai.search import winners
-from tagifai.search.plan import Plan
+from tagifai.search.plan import SearchPlan
 
-ALT = {
+ALT_TEXTS = {
     "optimization_history": "The objective by trial, and the best so far",
     "param_importances": "How much each parameter matters",
     "slice": "The objective against each parameter",
@@ -25,7 +25,7 @@ ALT = {
 }
 
 
-def keep(plan: Plan) -> Path | None:
+def write(plan: SearchPlan) -> Path | None:
     """Draw the figures of a search and write its report; return the report, or None.
 
     Args:
@@ -34,21 +34,21 @@ def keep(plan: Plan) -> Path | None:
     if plan.config.plots.enabled:
         from tagifai.search import drawings  # late: matplotlib
 
-        reporting.draw(
+        reporting.log_figures(
             plan.parent,
-            lambda: drawings.figures(plan.study.optuna, plan.metrics),
+            lambda: drawings.list_figures(plan.study.optuna, plan.metrics),
             plan.folder,
             plan.display,
         )
-    return reporting.write(plan.parent, lambda: page(plan), plan.folder)
+    return reporting.write(plan.parent, lambda: build(plan), plan.folder)
 
 
-def page(plan: Plan) -> Page:
+def build(plan: SearchPlan) -> HtmlReport:
     """Return the report of a search."""
-    found = winners.found(plan.study, plan.metrics)
-    tally = found.tally
-    best = ", ".join(plan.shown(found.best[0].values)) if found.best else "none yet"
-    return Page(
+    found = winners.summarize_study(plan.study, plan.metrics)
+    tally = found.counts
+    best = ", ".join(plan.format_values(found.best[0].values)) if found.best else "none yet"
+    return HtmlReport(
         title=f"Search {plan.study.name}: {best}",
         subtitle=f"tagifai search {plan.parent.id}, {time.strftime('%Y-%m-%d %H:%M')},"
         f" {plan.folder}",
@@ -59,49 +59,57 @@ def page(plan: Plan) -> Page:
             ("complete", str(tally.complete)),
             ("pruned", str(tally.pruned)),
             ("failed", str(tally.failed)),
-            ("saved by pruning", f"{found.saved:.0f} s"),
+            ("saved by pruning", f"{found.saved_seconds:.0f} s"),
         ],
         notes=[f"{len(numbers)} failed: {reason}" for reason, numbers in found.failures.items()],
-        pictures=drawing.pictures(plan.folder / reporting.FIGURES, _names(len(plan.metrics))),
-        tables=[_trials(plan)],
-        settings=_settings(plan),
+        pictures=drawing.load_figures(
+            plan.folder / reporting.FIGURES, _get_alt_texts(len(plan.metrics))
+        ),
+        tables=[_build_trial_table(plan)],
+        settings=_list_settings(plan),
         facts={
-            "Space": [(key, str(text)) for key, text in plan.space.described().items()],
-            "Environment": list(provenance.versions(provenance.ALL_LIBRARIES).items()),
+            "Space": [(key, str(text)) for key, text in plan.space.describe().items()],
+            "Environment": list(provenance.get_versions(provenance.ALL_LIBRARIES).items()),
         },
         command=shlex.join(["run.py", *sys.argv[1:]]),
     )
 
 
-def _names(objectives: int) -> Mapping[str, str]:
+def _get_alt_texts(objectives: int) -> Mapping[str, str]:
     if objectives == 1:
-        return ALT
+        return ALT_TEXTS
     several = {
         f"objective-{number}-{name}": f"{text} (objective {number + 1})"
         for number in range(objectives)
-        for name, text in ALT.items()
+        for name, text in ALT_TEXTS.items()
     }
-    return {"pareto_front": ALT["pareto_front"], **several}
+    return {"pareto_front": ALT_TEXTS["pareto_front"], **several}
 
 
-def _trials(plan: Plan) -> Table:
+def _build_trial_table(plan: SearchPlan) -> ReportTable:
     """Return all trials, the best first, then by number."""
-    found = winners.found(plan.study, plan.metrics)
+    found = winners.summarize_study(plan.study, plan.metrics)
     best = {trial.number: place for place, trial in enumerate(found.top)}
-    trials = sorted(plan.study.trials(), key=lambda t: (best.get(t.number, len(best)), t.number))
-    keys = list(dict.fromkeys(k for t in trials for k in plan.space.keys_of(t.params)))
+    trials = sorted(
+        plan.study.list_trials(), key=lambda t: (best.get(t.number, len(best)), t.number)
+    )
+    keys = list(dict.fromkeys(k for t in trials for k in plan.space.index_by_key(t.params)))
     rows = []
     for trial in trials:
-        values = [winners.brief(v) for v in trial.values or []] or ["" for _ in plan.metrics]
-        own: Mapping[str, Any] = plan.space.keys_of(trial.params)
-        cells = [winners.brief(own[key]) if key in own else "" for key in keys]
+        values = [winners.format_number(v) for v in trial.values or []] or [
+            "" for _ in plan.metrics
+        ]
+        own: Mapping[str, Any] = plan.space.index_by_key(trial.params)
+        cells = [winners.format_number(own[key]) if key in own else "" for key in keys]
         rows.append([str(trial.number), trial.state.name.lower(), *values, *cells])
     columns = ["trial", "state", *plan.metrics, *keys]
     numbers = [0, *range(2, 2 + len(plan.metrics))]
-    return Table("Trials", columns, rows, numbers=numbers, strong=range(len(found.best)))
+    return ReportTable("Trials", columns, rows, numbers=numbers, strong=range(len(found.best)))
 
 
-def _settings(plan: Plan) -> list[pages.Setting]:
+def _list_settings(plan: SearchPlan) -> list[pages.ReportSetting]:
     config = plan.config
-    given = flat(config, summaries.HIDDEN)
-    return pages.settings(given, flat(reporting.defaults(config), summaries.HIDDEN))
+    given = flatten_config(config, summaries.HIDDEN_GROUPS)
+    return pages.list_settings(
+        given, flatten_config(reporting.compose_defaults(config), summaries.HIDDEN_GROUPS)
+    )

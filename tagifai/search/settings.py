@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from tagifai.errors import ConfigError
 
 
-class Plugin(Protocol):
+class SweeperPlugin(Protocol):
     """The sweeper, with what Hydra gave it."""
 
     settings: Mapping[str, Any]
@@ -23,7 +23,7 @@ class Plugin(Protocol):
 
 
 @dataclass(frozen=True)
-class Settings:
+class SearchSettings:
     """The fields of the sweeper's configuration, checked.
 
     Args:
@@ -55,7 +55,7 @@ class Settings:
     custom_search_space: str | None
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Settings:
+    def from_hydra(cls, values: Mapping[str, Any]) -> SearchSettings:
         """Return the settings that Hydra gave the plugin.
 
         Raises:
@@ -65,7 +65,7 @@ class Settings:
             key: OmegaConf.to_container(value, resolve=True)
             if OmegaConf.is_config(value)
             else value
-            for key, value in given.items()
+            for key, value in values.items()
         }
         direction = plain.pop("direction")
         several = isinstance(direction, list)

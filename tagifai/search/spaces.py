@@ -38,7 +38,7 @@ class Parameter:
     name: str
     distribution: Distribution
 
-    def extremes(self) -> list[Any]:
+    def get_extremes(self) -> list[Any]:
         """Return its choices, or its lowest and its highest value."""
         if isinstance(self.distribution, CategoricalDistribution):
             return list(self.distribution.choices)
@@ -54,13 +54,13 @@ class Branch:
     parameters: tuple[Parameter, ...]
     fixed: Mapping[str, str]
 
-    def taken(self, chosen: Mapping[str, str]) -> bool:
+    def is_active(self, chosen: Mapping[str, str]) -> bool:
         """Return whether the values chosen so far, as texts by key, lead into this branch."""
         return chosen.get(self.key) in self.values
 
 
 @dataclass(frozen=True)
-class Space:
+class SearchSpace:
     """What a search may choose, and what is the same in all trials.
 
     Args:
@@ -75,52 +75,56 @@ class Space:
     fixed: Mapping[str, str]
     deletions: tuple[str, ...] = ()
 
-    def all_parameters(self) -> list[Parameter]:
+    def list_all_parameters(self) -> list[Parameter]:
         """Return the parameters of all branches too."""
         return [*self.parameters, *(p for branch in self.branches for p in branch.parameters)]
 
-    def overrides(self, choose: Callable[[Parameter], Any]) -> list[str]:
+    def choose_overrides(self, choose: Callable[[Parameter], Any]) -> list[str]:
         """Return the overrides of a trial.
 
         Args:
             choose: gives the value of a parameter; called for those that the trial has.
         """
         chosen = {p.key: choose(p) for p in self.parameters}
-        texts = {**self.fixed, **{key: written(value) for key, value in chosen.items()}}
+        texts = {**self.fixed, **{key: format_value(value) for key, value in chosen.items()}}
         for branch in self.branches:
-            if branch.taken({**texts, **{key: str(value) for key, value in chosen.items()}}):
+            if branch.is_active({**texts, **{key: str(value) for key, value in chosen.items()}}):
                 own = {p.key: choose(p) for p in branch.parameters}
                 chosen = {k: v for k, v in chosen.items() if k not in branch.fixed} | own
                 texts |= branch.fixed
-                texts |= {key: written(value) for key, value in own.items()}
+                texts |= {key: format_value(value) for key, value in own.items()}
         return [*(f"{key}={value}" for key, value in texts.items()), *self.deletions]
 
-    def suggest(self, trial: BaseTrial) -> list[str]:
+    def suggest_overrides(self, trial: BaseTrial) -> list[str]:
         """Return the overrides of a trial whose values the study's sampler chooses."""
-        return self.overrides(lambda parameter: _suggest(trial, parameter))
+        return self.choose_overrides(lambda parameter: _suggest(trial, parameter))
 
-    def of_values(self, values: Mapping[str, Any]) -> list[str]:
+    def make_overrides(self, values: Mapping[str, Any]) -> list[str]:
         """Return the overrides of a trial whose values are known, by name in the study.
 
         Values that the space does not know were added to the trial by other means.
         """
-        known = {p.name for p in self.all_parameters()}
-        more = [f"{name}={written(value)}" for name, value in values.items() if name not in known]
-        return [*self.overrides(lambda parameter: values[parameter.name]), *more]
+        known = {p.name for p in self.list_all_parameters()}
+        more = [
+            f"{name}={format_value(value)}" for name, value in values.items() if name not in known
+        ]
+        return [*self.choose_overrides(lambda parameter: values[parameter.name]), *more]
 
-    def keys_of(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def index_by_key(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return a trial's values by key instead of by name."""
-        keys = {p.name: p.key for p in self.all_parameters()}
+        keys = {p.name: p.key for p in self.list_all_parameters()}
         return {keys.get(name, name): value for name, value in values.items()}
 
-    def described(self) -> dict[str, str]:
+    def describe(self) -> dict[str, str]:
         """Return the distributions as texts, by name in the study, and a branch's fixed values."""
-        texts = {p.name: _text(p.distribution) for p in self.all_parameters()}
+        texts = {p.name: _describe_distribution(p.distribution) for p in self.list_all_parameters()}
         for branch in self.branches:
-            texts |= {name_in(branch, key): value for key, value in branch.fixed.items()}
+            texts |= {
+                make_parameter_name(branch, key): value for key, value in branch.fixed.items()
+            }
         return texts
 
-    def grid(self) -> dict[str, list[Any]]:
+    def make_grid(self) -> dict[str, list[Any]]:
         """Return the choices of each parameter, for a grid.
 
         Raises:
@@ -131,44 +135,44 @@ class Space:
                 "hydra/sweeper/sampler=grid takes no branches (hydra.sweeper.when): a grid has"
                 " every parameter in every trial."
             )
-        return {p.name: _choices(p) for p in self.parameters}
+        return {p.name: _list_choices(p) for p in self.parameters}
 
-    def probes(self) -> Iterator[tuple[Parameter, list[str]]]:
+    def iterate_boundaries(self) -> Iterator[tuple[Parameter, list[str]]]:
         """Return each parameter's outermost values, each with the overrides of a trial with it."""
         for parameter in self.parameters:
-            for value in parameter.extremes():
-                own = f"{parameter.key}={written(value)}"
-                yield parameter, [*self._fixed_only({parameter.key}), own]
+            for value in parameter.get_extremes():
+                own = f"{parameter.key}={format_value(value)}"
+                yield parameter, [*self._make_fixed_overrides({parameter.key}), own]
         for branch in self.branches:
             for parameter in branch.parameters:
-                for value in parameter.extremes():
-                    chosen = {**self._way_into(branch), parameter.key: written(value)}
+                for value in parameter.get_extremes():
+                    chosen = {**self._get_conditions(branch), parameter.key: format_value(value)}
                     texts = [f"{key}={text}" for key, text in chosen.items()]
-                    yield parameter, [*self._fixed_only(chosen), *texts]
+                    yield parameter, [*self._make_fixed_overrides(chosen), *texts]
 
-    def _way_into(self, branch: Branch) -> dict[str, str]:
+    def _get_conditions(self, branch: Branch) -> dict[str, str]:
         """Return what must be chosen for a branch, and for those that it stands in."""
         way: dict[str, str] = {}
         if branch.key not in {p.key for p in self.parameters}:
             for outer in self.branches:
                 keys = {*(p.key for p in outer.parameters), *outer.fixed}
                 if outer is not branch and branch.key in keys:
-                    way = self._way_into(outer)
+                    way = self._get_conditions(outer)
                     break
         return {**way, branch.key: min(branch.values), **branch.fixed}
 
-    def corners(self) -> list[list[str]]:
+    def list_corners(self) -> list[list[str]]:
         """Return the overrides of the trials with the first and with the last of all values."""
-        return [self.overrides(lambda p, at=at: p.extremes()[at]) for at in (0, -1)]  # type: ignore[misc]
+        return [self.choose_overrides(lambda p, at=at: p.get_extremes()[at]) for at in (0, -1)]  # type: ignore[misc]
 
-    def _fixed_only(self, without: Container[str]) -> list[str]:
+    def _make_fixed_overrides(self, without: Container[str]) -> list[str]:
         kept = [f"{key}={value}" for key, value in self.fixed.items() if key not in without]
         return [*kept, *self.deletions]
 
 
 # Typed, since 1, 1.0 and True are equal and are written in three ways.
 @lru_cache(maxsize=1024, typed=True)
-def written(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Return a value as Hydra's grammar reads it back: a text in quotes where it needs them.
 
     Lists, mappings and null are texts of the grammar already.
@@ -185,7 +189,7 @@ def written(value: Any) -> str:
     return f"'{escaped}'"
 
 
-def name_in(branch: Branch, key: str) -> str:
+def make_parameter_name(branch: Branch, key: str) -> str:
     """Return the name in the study of a branch's parameter."""
     return f"{key} [{branch.key}={','.join(sorted(branch.values))}]"
 
@@ -203,7 +207,7 @@ def _suggest(trial: BaseTrial, parameter: Parameter) -> Any:
     )
 
 
-def _text(distribution: Distribution) -> str:
+def _describe_distribution(distribution: Distribution) -> str:
     if isinstance(distribution, CategoricalDistribution):
         return f"choice({','.join(map(str, distribution.choices))})"
     text = f"from {distribution.low} to {distribution.high}"
@@ -212,7 +216,7 @@ def _text(distribution: Distribution) -> str:
     return f"{text}, log" if distribution.log else text
 
 
-def _choices(parameter: Parameter) -> list[Any]:
+def _list_choices(parameter: Parameter) -> list[Any]:
     from hydra_plugins.hydra_optuna_sweeper._impl import OptunaSweeperImpl
 
     try:

@@ -20,7 +20,7 @@ _shared: dict[str, Any] = {}
 """In a worker: what the jobs of its search share, by the sum of its content."""
 
 
-class Workers:
+class JoblibWorkers:
     """Runs jobs as the joblib launcher does.
 
     That one copies and pickles the state of the whole application for every job, and the worker
@@ -47,14 +47,16 @@ class Workers:
             initial_job_idx: number of the first one.
         """
         calls = [
-            delayed(_run)(initial_job_idx + number, list(overrides), self._sum, self._content)
+            delayed(_run_in_worker)(
+                initial_job_idx + number, list(overrides), self._sum, self._content
+            )
             for number, overrides in enumerate(job_overrides)
         ]
         returned: Sequence[JobReturn] = Parallel(**self._settings)(calls)
         return returned
 
 
-def suits(launcher: Launcher) -> bool:
+def supports(launcher: Launcher) -> bool:
     """Return whether a launcher is one whose work `Workers` can do."""
     if type(launcher).__name__ != "JoblibLauncher":
         return False
@@ -63,15 +65,15 @@ def suits(launcher: Launcher) -> bool:
     return is_loky and settings.get("inner_max_num_threads") is None
 
 
-def _run(number: int, overrides: list[str], of_content: str, content: bytes) -> JobReturn:
+def _run_in_worker(number: int, overrides: list[str], digest: str, content: bytes) -> JobReturn:
     """Run a job in a worker, by the steps of the launcher's own `execute_job`."""
-    if of_content not in _shared:
+    if digest not in _shared:
         _shared.clear()
         setup_globals()
         *shared, state = pickle.loads(content)  # noqa: S301 - of the search that began the worker
         Singleton.set_state(state)
-        _shared[of_content] = shared
-    context, config, function = _shared[of_content]
+        _shared[digest] = shared
+    context, config, function = _shared[digest]
     cfg = context.config_loader.load_sweep_config(config, overrides)
     with open_dict(cfg):
         cfg.hydra.job.id = f"{cfg.hydra.job.name}_{number}"

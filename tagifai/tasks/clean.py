@@ -11,16 +11,16 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 
 from tagifai import folders, leftovers, removal, store, tracking
-from tagifai.addresses import masked
+from tagifai.addresses import mask_password
 from tagifai.console import Display
 from tagifai.errors import TrackingError, UserError
-from tagifai.ledger import Ledger
-from tagifai.leftovers import Leftover
-from tagifai.removal import Place, Tracked
+from tagifai.ledger import RunInventory
+from tagifai.leftovers import RemovalCandidate
+from tagifai.removal import CleanupRoots, TrackedCandidates
 from tagifai.schema import Config
 
-OF_MLFLOW = (leftovers.FAILED, leftovers.PRUNED, leftovers.MODEL)
-KINDS = (*OF_MLFLOW, leftovers.FOLDER, leftovers.CACHE, leftovers.PARTIAL)
+MLFLOW_KINDS = (leftovers.FAILED, leftovers.PRUNED, leftovers.MODEL)
+KINDS = (*MLFLOW_KINDS, leftovers.FOLDER, leftovers.CACHE, leftovers.PARTIAL)
 """In the order of the table."""
 
 EXAMPLES = 3
@@ -31,67 +31,78 @@ log = logging.getLogger(__name__)
 
 def run(config: Config) -> None:
     """Show what can go, and remove it if told to."""
-    display, task = Display.of(config.console), config.task
-    place = Place(Path(config.paths.stores), Path(config.paths.outputs))
-    tracking.close_abandoned(place.stores)
-    with display.waiting("Looking for what nobody needs"):
-        ledger, tracked = _look(display, config, place)
+    display, task = Display.from_config(config.console), config.task
+    place = CleanupRoots(Path(config.paths.stores), Path(config.paths.outputs))
+    tracking.close_abandoned_runs(place.stores)
+    with display.show_spinner("Looking for what nobody needs"):
+        ledger, tracked = _find_tracked(display, config, place)
         busy = [*tracked.busy, Path(HydraConfig.get().runtime.output_dir)]
-        on_disk = removal.on_disk(place, busy, task.days, task.max_gb, all_caches=task.cache)
-    found = [*on_disk, *tracked.leftovers]
-    if tracked.strangers:
-        display.say(
-            f"Left alone: {len(tracked.strangers)} models of runs that this tracking store does"
+        on_disk = removal.find_on_disk(place, busy, task.days, task.max_gb, all_caches=task.cache)
+    found = [*on_disk, *tracked.candidates]
+    if tracked.unknown_runs:
+        display.show_line(
+            f"Left alone: {len(tracked.unknown_runs)} models of runs that this tracking store does"
             " not know, which may be registered elsewhere."
         )
     if not found:
-        display.result("There is nothing to remove.")
+        display.show_result("There is nothing to remove.")
     elif task.apply:
         removed = _remove(display, place, ledger, found)
-        if any(leftover.kind in OF_MLFLOW for leftover in removed):
-            uri = masked(store.tracking_uri(config.tracking.uri))
-            display.say("MLflow still has their records, as deleted.")
-            display.whole("For good", _rid_of_records(uri))
+        if any(leftover.kind in MLFLOW_KINDS for leftover in removed):
+            uri = mask_password(store.get_tracking_uri(config.tracking.uri))
+            display.show_line("MLflow still has their records, as deleted.")
+            display.show_copyable("For good", _make_purge_command(uri))
     else:
         _show(display, "Nobody needs these any more", found)
         if any(leftover.kind == leftovers.MODEL for leftover in found):
-            display.say("A model that is to stay: register it, with task=promote task.run_id=...")
-        display.say("Nothing is removed yet.")
-        display.whole("Remove it", _command())
+            display.show_line(
+                "A model that is to stay: register it, with task=promote task.run_id=..."
+            )
+        display.show_line("Nothing is removed yet.")
+        display.show_copyable("Remove it", _make_apply_command())
 
 
-def _look(display: Display, config: Config, place: Place) -> tuple[Ledger | None, Tracked]:
+def _find_tracked(
+    display: Display, config: Config, roots: CleanupRoots
+) -> tuple[RunInventory | None, TrackedCandidates]:
     """Ask the tracking store; without it nothing of its runs is touched, and that is said."""
     reason = "tracking=none."
     try:
         if config.tracking.enabled:
-            ledger = Ledger(store.tracking_uri(config.tracking.uri), place.stores)
-            return ledger, removal.tracked(place, ledger, config.tracking.experiment)
+            ledger = RunInventory(store.get_tracking_uri(config.tracking.uri), roots.stores)
+            return ledger, removal.find_tracked(roots, ledger, config.tracking.experiment)
     except TrackingError as error:
         reason = str(error)
-    display.note(
+    display.show_note(
         f"{reason} So runs and models are left alone: nobody can say which are registered."
     )
-    return None, Tracked([], [], [])
+    return None, TrackedCandidates([], [], [])
 
 
-def _show(display: Display, title: str, found: Sequence[Leftover]) -> None:
-    by_kind = {kind: [item for item in found if item.kind == kind] for kind in KINDS}
+def _show(display: Display, title: str, candidates: Sequence[RemovalCandidate]) -> None:
+    by_kind = {kind: [item for item in candidates if item.kind == kind] for kind in KINDS}
     rows = [
-        [kind, str(len(items)), _size(sum(item.bytes for item in items)), _examples(items)]
+        [
+            kind,
+            str(len(items)),
+            _format_size(sum(item.bytes for item in items)),
+            _format_examples(items),
+        ]
         for kind, items in by_kind.items()
         if items
     ]
-    total = [str(len(found)), _size(sum(item.bytes for item in found))]
-    display.table(title, ["what", "how many", "size", "such as"], [*rows, ["in all", *total, ""]])
+    total = [str(len(candidates)), _format_size(sum(item.bytes for item in candidates))]
+    display.show_table(
+        title, ["what", "how many", "size", "such as"], [*rows, ["in all", *total, ""]]
+    )
 
 
-def _examples(items: Sequence[Leftover]) -> str:
+def _format_examples(items: Sequence[RemovalCandidate]) -> str:
     shown = [f"{item.name} ({item.why})" for item in items[:EXAMPLES]]
     return "\n".join([*shown, "…"] if len(items) > EXAMPLES else shown)
 
 
-def _size(size: float) -> str:
+def _format_size(size: float) -> str:
     for unit in ("B", "kB", "MB"):
         if size < 1000:
             return f"{size:.0f} {unit}"
@@ -99,7 +110,7 @@ def _size(size: float) -> str:
     return f"{size:.1f} GB"
 
 
-def _command() -> str:
+def _make_apply_command() -> str:
     """Return the command that removes what this one shows."""
     given = [
         item
@@ -110,42 +121,45 @@ def _command() -> str:
 
 
 def _remove(
-    display: Display, place: Place, ledger: Ledger | None, found: Sequence[Leftover]
-) -> list[Leftover]:
+    display: Display,
+    roots: CleanupRoots,
+    inventory: RunInventory | None,
+    candidates: Sequence[RemovalCandidate],
+) -> list[RemovalCandidate]:
     """Remove one after another, show what is gone, and return it.
 
     Raises:
         UserError: some could not be removed; the others are gone.
         TrackingError: the tracking store failed; what comes after it is as it was.
     """
-    removed: list[Leftover] = []
+    removed: list[RemovalCandidate] = []
     failures: list[str] = []
     try:
-        for leftover in found:
+        for leftover in candidates:
             try:
-                if removal.remove(place, ledger, leftover):
+                if removal.remove(roots, inventory, leftover):
                     removed.append(leftover)
                     log.info("Removed of %s: %s (%s)", leftover.kind, leftover.name, leftover.why)
             except TrackingError as error:
                 raise TrackingError(f"{error} The same command goes on with the rest.") from error
             except (UserError, OSError) as error:
                 failures.append(f"{leftover.name}: {str(error).rstrip('.')}")
-        folders.remove_empty_dates(place.outputs)
+        folders.remove_empty_dates(roots.outputs)
     finally:
         if removed:
             _show(display, "Removed", removed)
-    in_use = len(found) - len(removed) - len(failures)
+    in_use = len(candidates) - len(removed) - len(failures)
     if in_use:
-        display.say(f"{in_use} are in use by now, and were left.")
+        display.show_line(f"{in_use} are in use by now, and were left.")
     if failures:
         raise UserError(
-            f"{len(failures)} of {len(found)} could not be removed, the first: {failures[0]}."
+            f"{len(failures)} of {len(candidates)} could not be removed, the first: {failures[0]}."
             " The others are gone; the same command tries again."
         )
     return removed
 
 
-def _rid_of_records(uri: str) -> str:
+def _make_purge_command(uri: str) -> str:
     """Return how to make MLflow forget for good what is deleted in it."""
     prefix = ["uv", "run"] if "UV" in os.environ else []
     words = [*prefix, "mlflow", "gc", "--backend-store-uri", uri, "--tracking-uri", uri]

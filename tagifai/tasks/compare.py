@@ -11,17 +11,17 @@ from tagifai.errors import ConfigError
 from tagifai.schema import Config
 
 if TYPE_CHECKING:
-    from tagifai.leaderboards import Board
-    from tagifai.selection import Choice
+    from tagifai.leaderboards import Leaderboard
+    from tagifai.selection import RunSelection
 
 
 def run(config: Config) -> float:
     """Show the rows, write all of them if asked to, and return the best mean."""
     task = config.task
-    display = Display.of(config.console)
-    with display.waiting("Looking runs up"):
-        choice = _choice(config)
-    board = leaderboards.rank(
+    display = Display.from_config(config.console)
+    with display.show_spinner("Looking runs up"):
+        choice = _choose_runs(config)
+    board = leaderboards.build(
         choice.runs,
         task.metric,
         maximize=task.direction == "maximize",
@@ -30,53 +30,53 @@ def run(config: Config) -> float:
     )
     if task.output is not None:
         path = Path(task.output)
-        about = {"metric": task.metric, "direction": task.direction, "runs": choice.where}
-        with readers.written(path) as file:
-            file.write(reports.to_text(board, path.suffix.lower()[1:], **about))
-    compared, left_out = _said(choice, board)
+        about = {"metric": task.metric, "direction": task.direction, "runs": choice.description}
+        with readers.open_output(path) as file:
+            file.write(reports.format_leaderboard(board, path.suffix.lower()[1:], **about))
+    compared, left_out = _describe_choice(choice, board)
     said = f"Compared: {compared}" + (f"; left out: {', '.join(left_out)}" if left_out else "")
-    display.fact("Compared", compared)
+    display.show_fact("Compared", compared)
     for number, reason in enumerate(left_out):
-        display.fact("" if number else "Left out", reason)
+        display.show_fact("" if number else "Left out", reason)
     _show(display, board, f"{task.metric} ({task.direction})", task.limit)
-    report = reporting.of_board(config, board, said, display)
-    display.report(report)
+    report = reporting.write_for_leaderboard(config, board, said, display)
+    display.show_report(report)
     if task.output is not None:
-        display.whole("All rows", Path(task.output))
+        display.show_copyable("All rows", Path(task.output))
     return float(board.rows["mean"].iloc[0])
 
 
-def _choice(config: Config) -> Choice:
+def _choose_runs(config: Config) -> RunSelection:
     """Look the runs up and choose those that count."""
     task = config.task
     if not config.tracking.enabled:
         raise ConfigError("task=compare is about tracked runs, and tracking=none has none.")
-    uri = store.tracking_uri(config.tracking.uri)
-    tracking.close_abandoned(Path(config.paths.stores))
+    uri = store.get_tracking_uri(config.tracking.uri)
+    tracking.close_abandoned_runs(Path(config.paths.stores))
     experiment = task.experiment or config.tracking.experiment
-    found = lookup.runs(uri, experiment, parent=task.parent, filter=task.filter)
-    return selection.choose(
-        found, task.metric, parent=task.parent, tags=task.tags, found_by=task.filter
+    found = lookup.load_runs(uri, experiment, parent=task.parent, filter=task.filter)
+    return selection.select_runs(
+        found, task.metric, parent=task.parent, tags=task.tags, filter=task.filter
     )
 
 
-def _said(choice: Choice, board: Board) -> tuple[str, list[str]]:
+def _describe_choice(choice: RunSelection, board: Leaderboard) -> tuple[str, list[str]]:
     """Return which runs are compared, and how many are not, a reason each."""
-    counts = dict(choice.left_out)
-    if board.repeats:
-        counts["the same again (same configuration and seed; the latest counts)"] = board.repeats
-    used = len(choice.runs) - board.repeats
-    return f"{used} runs, {choice.where}", [f"{n} {reason}" for reason, n in counts.items()]
+    counts = dict(choice.excluded)
+    if board.duplicates:
+        counts["the same again (same configuration and seed; the latest counts)"] = board.duplicates
+    used = len(choice.runs) - board.duplicates
+    return f"{used} runs, {choice.description}", [f"{n} {reason}" for reason, n in counts.items()]
 
 
-def _show(display: Display, board: Board, title: str, limit: int) -> None:
-    names = {name: list(board.rows[name])[:limit] for name in board.names}
-    figures = {name: cells[:limit] for name, cells in reports.columns(board).items()}
-    hidden = display.ranking(title, names, figures, optional=("size", "seconds", "pairs"))
+def _show(display: Display, board: Leaderboard, title: str, limit: int) -> None:
+    names = {name: list(board.rows[name])[:limit] for name in board.setting_columns}
+    figures = {name: cells[:limit] for name, cells in reports.format_columns(board).items()}
+    hidden = display.show_leaderboard(title, names, figures, optional=("size", "seconds", "pairs"))
     if len(board.rows) > limit:
-        display.say(f"... and {len(board.rows) - limit} more (task.limit = {limit})")
+        display.show_line(f"... and {len(board.rows) - limit} more (task.limit = {limit})")
     if board.baseline is not None:
         said = f"to {board.baseline}: {board.interval}, same seed and data"
-        display.fact("Differences", said, result=True)
+        display.show_fact("Differences", said, result=True)
     if hidden:
-        display.fact("No room for", f"{', '.join(hidden)}; task.output=FILE has all columns")
+        display.show_fact("No room for", f"{', '.join(hidden)}; task.output=FILE has all columns")

@@ -19,37 +19,39 @@ log = logging.getLogger(__name__)
 
 def run(config: Config) -> None:
     """Fetch and check the tables, and say what is in them, cleaned and split as for training."""
-    display = Display.of(config.console)
+    display = Display.from_config(config.console)
     stores = Path(config.paths.stores)
-    tracking.close_abandoned(stores)
-    with display.rows("Reading") as told:
+    tracking.close_abandoned_runs(stores)
+    with display.show_row_progress("Reading") as told:
         dataset = datasets.load(
-            config.data, stores, force=config.task.force, progress=display.live, told=told
+            config.data, stores, force=config.task.force, progress=display.live, on_progress=told
         )
     # First, so that it is seen where the rows cannot be split.
-    _show(display, summary(dataset))
-    display.whole("Table", dataset.path, result=True)
+    _show_facts(display, summarize(dataset))
+    display.show_copyable("Table", dataset.path, result=True)
     try:
-        with display.rows("Looking through") as told:
-            prepared = streaming.prepare(dataset, config, RandomState(config.seed), told=told)
+        with display.show_row_progress("Looking through") as told:
+            prepared = streaming.prepare(
+                dataset, config, RandomState(config.seed), on_progress=told
+            )
     except DataError as error:
         # The data set is made all the same, and another policy for its labels may do.
         note = f"as it is configured, nothing can be trained on it. {error}"
         log.info("Note: %s", note)
-        display.note(note, result=True)
+        display.show_note(note, result=True)
         return
-    profile = profiles.profile(prepared)
+    profile = profiles.compute(prepared)
     write_json(Path(HydraConfig.get().runtime.output_dir) / "profile.json", profile)
-    _show(display, profiles.facts(profile))
+    _show_facts(display, profiles.format_facts(profile))
 
 
-def _show(display: Display, facts: list[tuple[str, str]]) -> None:
+def _show_facts(display: Display, facts: list[tuple[str, str]]) -> None:
     for name, text in facts:
         log.info("%s: %s", name, text)
-        display.fact(name, text, result=True)
+        display.show_fact(name, text, result=True)
 
 
-def summary(dataset: datasets.Dataset) -> list[tuple[str, str]]:
+def summarize(dataset: datasets.Dataset) -> list[tuple[str, str]]:
     """Return what a person wants to know of a data set, each with a name."""
     manifest = dataset.manifest
     read = [f"{table['rows']} in {key}" for key, table in manifest["tables"].items()]

@@ -20,22 +20,24 @@ SHOWN_CLASSES = 12
 
 def run(config: Config) -> None:
     """Show the confusion matrix and the most confident mistakes, and write all of it as JSON."""
-    display, task = Display.of(config.console), config.task
-    run_id, path = runs.chosen(config)
-    with display.waiting("Predicting"):
+    display, task = Display.from_config(config.console), config.task
+    run_id, path = runs.choose_run(config)
+    with display.show_spinner("Predicting"):
         tagger = artifacts.load(path)
-        texts, labels = recorded.rows(path, Path(config.paths.stores), task.part)
-        y_true, outputs = tagger.encoder.encode(labels), tagger.outputs(texts)
-        counts = mistakes.confusion(y_true, tagger.decide(outputs), len(tagger.encoder.classes))
-        found = mistakes.most_confident(tagger, texts, y_true, outputs, task.limit, task.terms)
+        texts, labels = recorded.load_part(path, Path(config.paths.stores), task.part)
+        y_true, outputs = tagger.encoder.encode(labels), tagger.compute_outputs(texts)
+        counts = mistakes.compute_confusion_matrix(
+            y_true, tagger.decide(outputs), len(tagger.encoder.classes)
+        )
+        found = mistakes.find_most_confident(tagger, texts, y_true, outputs, task.limit, task.terms)
     wrong = int(counts.sum() - np.trace(counts))
     _show_confusion(display, tagger.encoder.classes, counts, f"Run {run_id}, {task.part} rows")
-    display.result(f"{wrong} of {len(texts)} rows have another label than their own.")
+    display.show_result(f"{wrong} of {len(texts)} rows have another label than their own.")
     _show_mistakes(display, found)
     output = Path(task.output or HydraConfig.get().runtime.output_dir + "/errors.json")
-    write_json(output, mistakes.as_json(tagger, counts, found))
-    display.result("")
-    display.whole("Errors", output)
+    write_json(output, mistakes.build_document(tagger, counts, found))
+    display.show_result("")
+    display.show_copyable("Errors", output)
 
 
 def _show_confusion(
@@ -47,21 +49,21 @@ def _show_confusion(
             [*(str(n) if n else "·" for n in line), f"{number} {name}"]
             for number, name, line in zip(numbers, classes, counts.tolist(), strict=True)
         ]
-        display.table(f"{title} (predicted as)", [*numbers, "label"], rows)
+        display.show_table(f"{title} (predicted as)", [*numbers, "label"], rows)
         return
     off = counts - np.diag(np.diag(counts))
     pairs = np.argwhere(off)
     largest = pairs[np.argsort(-off[off > 0], kind="stable")][:SHOWN_CLASSES]
     rows = [[str(off[i, j]), f"{classes[i]} taken for {classes[j]}"] for i, j in largest]
-    display.table(f"{title}: the most frequent confusions", ["rows", ""], rows)
+    display.show_table(f"{title}: the most frequent confusions", ["rows", ""], rows)
 
 
 def _show_mistakes(display: Display, found: Sequence[mistakes.Mistake]) -> None:
     for mistake in found:
         sure = "" if mistake.probability is None else f" ({mistake.probability:.2f})"
-        display.result("")
-        display.result(f"{mistake.label} taken for {mistake.predicted}{sure}: {mistake.text}")
+        display.show_result("")
+        display.show_result(f"{mistake.label} taken for {mistake.predicted}{sure}: {mistake.text}")
         for side, terms in {"for": mistake.spoke_for, "against": mistake.spoke_against}.items():
             if terms:
                 shown = ", ".join(f"{term!r} {value:+.2f}" for term, value in terms)
-                display.result(f"  {side} it: {shown}", indent=4)
+                display.show_result(f"  {side} it: {shown}", indent=4)

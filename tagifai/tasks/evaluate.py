@@ -9,30 +9,30 @@ from hydra.core.hydra_config import HydraConfig
 from tagifai import artifacts, pipeline, readers, recorded, runs
 from tagifai.console import Display
 from tagifai.errors import DataError
-from tagifai.files import to_json
+from tagifai.files import format_json
 from tagifai.schema import Config
 
 
 def run(config: Config) -> float:
     """Score a trained model, show the table, write the scores; return the weighted F1."""
-    display = Display.of(config.console)
+    display = Display.from_config(config.console)
     task = config.task
     if task.output is not None and Path(task.output).suffix.lower() != ".json":
         raise DataError(f"task.output = {task.output!r}: the scores are JSON; give a .json file.")
     readers.refuse_overwriting(task.data, task.output)
-    run_id, path = runs.chosen(config)
+    run_id, path = runs.choose_run(config)
     tagger = artifacts.load(path)
     if task.data is None:
-        texts, tags = recorded.rows(path, Path(config.paths.stores))
+        texts, tags = recorded.load_part(path, Path(config.paths.stores))
         title = f"Run {run_id} on its test rows"
     else:
-        texts, tags = readers.labelled(task.data)
+        texts, tags = readers.read_texts_and_tags(task.data)
         title = f"Run {run_id} on {task.data}"
-    with display.waiting("Predicting"):
+    with display.show_spinner("Predicting"):
         performance = pipeline.score_texts(tagger, texts, tags)
     output = Path(task.output or HydraConfig.get().runtime.output_dir + "/performance.json")
-    with readers.written(output) as file:
-        file.write(to_json(performance))
-    display.scores(title, performance)
-    display.whole("Scores", output)
+    with readers.open_output(output) as file:
+        file.write(format_json(performance))
+    display.show_scores(title, performance)
+    display.show_copyable("Scores", output)
     return performance["overall"]["f1"]

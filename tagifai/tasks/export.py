@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from tagifai import archives, runs
-from tagifai.addresses import masked
+from tagifai.addresses import mask_password
 from tagifai.console import Display
 from tagifai.schema import Config
 
@@ -16,14 +16,14 @@ log = logging.getLogger(__name__)
 
 def run(config: Config) -> None:
     """Write the bundle of a run, checked, to a new file, and say what to do with it."""
-    display, path = Display.of(config.console), Path(config.task.path)
-    run_id, bundle = runs.chosen(config)
-    archives.export(bundle, run_id, path)
+    display, path = Display.from_config(config.console), Path(config.task.path)
+    run_id, bundle = runs.choose_run(config)
+    archives.export_run(bundle, run_id, path)
     settings = (bundle / "config.yaml").read_text(encoding="utf-8")
-    if any(masked(word) != word for word in settings.split()):
+    if any(mask_password(word) != word for word in settings.split()):
         log.warning("The run's configuration, which is in %s, has a password in an address.", path)
     size = f"{path.stat().st_size / 1e6:.1f} MB"
-    display.fact("Run", f"{run_id}, {size}", result=True)
-    display.whole("Exported to", path, result=True)
+    display.show_fact("Run", f"{run_id}, {size}", result=True)
+    display.show_copyable("Exported to", path, result=True)
     command = [*display.program, "task=import", f"task.path={path.name}"]
-    display.whole("Take it in", shlex.join(command))
+    display.show_copyable("Take it in", shlex.join(command))

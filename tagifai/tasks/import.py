@@ -12,10 +12,10 @@ from tagifai.schema import Config
 
 def run(config: Config) -> None:
     """Put the run of a file to where runs are loaded from, and say how to use it."""
-    display, path = Display.of(config.console), Path(config.task.path)
-    imported = archives.take_in(path, Path(config.paths.stores))
+    display, path = Display.from_config(config.console), Path(config.task.path)
+    imported = archives.import_run(path, Path(config.paths.stores))
     done = "Taken from" if imported.fresh else "Same as in"
-    display.fact("Run", imported.run_id, result=True)
-    display.whole(done, path, result=True)
+    display.show_fact("Run", imported.run_id, result=True)
+    display.show_copyable(done, path, result=True)
     command = shlex.join([*display.program, "task=predict", f"task.run_id={imported.run_id}"])
-    display.whole("Predict", f'{command} task.text="..."')
+    display.show_copyable("Predict", f'{command} task.text="..."')

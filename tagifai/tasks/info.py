@@ -14,39 +14,41 @@ LIBRARIES = ("hydra-core", "omegaconf", "optuna", "mlflow")
 
 def run(config: Config) -> None:
     """Say what there is, a name and a line each."""
-    display = Display.of(config.console)
+    display = Display.from_config(config.console)
     stores = Path(config.paths.stores)
-    closed = tracking.close_abandoned(stores)
-    versions = provenance.versions((*provenance.ALL_LIBRARIES, *LIBRARIES))
-    uri = store.tracking_uri(config.tracking.uri) if config.tracking.enabled else "off"
-    display.fact("Versions", ", ".join(f"{name} {v}" for name, v in versions.items()), result=True)
+    closed = tracking.close_abandoned_runs(stores)
+    versions = provenance.get_versions((*provenance.ALL_LIBRARIES, *LIBRARIES))
+    uri = store.get_tracking_uri(config.tracking.uri) if config.tracking.enabled else "off"
+    display.show_fact(
+        "Versions", ", ".join(f"{name} {v}" for name, v in versions.items()), result=True
+    )
     for name in ("root", "outputs", "stores"):
-        display.whole(name.capitalize(), getattr(config.paths, name), result=True)
-    display.whole("Tracking", uri, result=True)
-    present = [f"{m['name']}: {m['rows']} rows" for m in datasets.present(stores)]
-    display.fact("Data sets", ", ".join(present) or "none", result=True)
+        display.show_copyable(name.capitalize(), getattr(config.paths, name), result=True)
+    display.show_copyable("Tracking", uri, result=True)
+    present = [f"{m['name']}: {m['rows']} rows" for m in datasets.list_manifests(stores)]
+    display.show_fact("Data sets", ", ".join(present) or "none", result=True)
     _show_latest(display, stores)
     if closed:
-        display.fact("Closed", f"as failed: {', '.join(closed)}", result=True)
+        display.show_fact("Closed", f"as failed: {', '.join(closed)}", result=True)
 
 
 def _show_latest(display: Display, stores: Path) -> None:
-    run_id = runs.latest(stores)
+    run_id = runs.get_latest(stores)
     if run_id is None:
-        display.fact("Latest run", "none yet; train one with: python run.py", result=True)
+        display.show_fact("Latest run", "none yet; train one with: python run.py", result=True)
         return
-    path = artifacts.bundle_path(stores, run_id)
-    display.fact("Latest run", run_id, result=True)
-    display.fact("", _scored(path), result=True)
-    display.whole("Its model", path, result=True)
+    path = artifacts.get_path(stores, run_id)
+    display.show_fact("Latest run", run_id, result=True)
+    display.show_fact("", _describe_scores(path), result=True)
+    display.show_copyable("Its model", path, result=True)
 
 
-def _scored(path: Path) -> str:
+def _describe_scores(path: Path) -> str:
     if not path.is_dir():
         return "its model is gone"
     try:
         artifacts.read_manifest(path)
-        scored = artifacts.document(path, "performance.json")["test"]["overall"]
+        scored = artifacts.read_document(path, "performance.json")["test"]["overall"]
         return f"test f1 {scored['f1']:.4f} on {scored['num_samples']} rows"
     except (BundleError, ValueError, KeyError) as error:
         # This task is for finding out what is wrong; it does not fail of it.

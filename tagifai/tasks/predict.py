@@ -11,11 +11,11 @@ from itertools import chain, islice
 
 from tagifai import artifacts, readers, runs
 from tagifai.errors import ConfigError
-from tagifai.schema import Config, Predict
+from tagifai.schema import Config, PredictTaskConfig
 from tagifai.tagger import Prediction, Tagger
-from tagifai.terminals import draws
+from tagifai.terminals import is_ansi_enabled
 
-FEW = 1000
+FEW_TEXTS = 1000
 """Texts that one process predicts without scikit-learn sooner than that is imported."""
 
 Batches = Iterable[list[str]]
@@ -27,20 +27,20 @@ log = logging.getLogger(__name__)
 
 def run(config: Config) -> None:
     """Write a prediction for each text to `task.output` or to standard output, and nothing else."""
-    task: Predict = config.task
-    texts = _texts(task)
+    task: PredictTaskConfig = config.task
+    texts = _read_texts(task)
     readers.refuse_overwriting(task.input, task.output)
-    run_id, path = runs.chosen(config)
-    few = min(FEW, task.batch_size)
+    run_id, path = runs.choose_run(config)
+    few = min(FEW_TEXTS, task.batch_size)
     begin = list(islice(texts, few + 1))
     many = len(begin) > few
-    tagger = artifacts.load(path, few=not many)
+    tagger = artifacts.load(path, few_texts=not many)
     log.info("Predicting with run %s", run_id)
-    batches = readers.batches(chain(begin, texts), task.batch_size)
+    batches = readers.make_batches(chain(begin, texts), task.batch_size)
     with (
-        _mapping(tagger, task.n_jobs if many else 1) as predictions,
-        readers.writer(task.output) as write,
-        _counting(shown=many and _has_room(config)) as count,
+        _open_predictor(tagger, task.n_jobs if many else 1) as predictions,
+        readers.open_writer(task.output) as write,
+        _show_count(shown=many and _can_show_count(config)) as count,
     ):
         for batch in predictions(batches):
             write(batch)
@@ -48,7 +48,7 @@ def run(config: Config) -> None:
 
 
 @contextmanager
-def _mapping(
+def _open_predictor(
     tagger: Tagger, number: int | None
 ) -> Iterator[Callable[[Batches], Iterable[list[Prediction]]]]:
     """Give a function from batches to their predictions, in so many processes."""
@@ -58,37 +58,37 @@ def _mapping(
     # Late: few predictions are of so many texts.
     from tagifai import workers
 
-    with workers.Workers(
-        tagger.predict, number or workers.processors(), ahead=2, advice=ADVICE
+    with workers.ProcessPool(
+        tagger.predict, number or workers.count_processors(), ahead=2, advice=ADVICE
     ) as crew:
         yield crew.map
 
 
-def _has_room(config: Config) -> bool:
+def _can_show_count(config: Config) -> bool:
     """Return whether a count may be shown on standard error, which no predictions run through."""
     wanted = config.console.verbosity != "quiet" and config.console.style != "plain"
     free = config.task.output is not None or not sys.stdout.isatty()
-    return wanted and free and draws(sys.stderr)
+    return wanted and free and is_ansi_enabled(sys.stderr)
 
 
 @contextmanager
-def _counting(*, shown: bool) -> Iterator[Callable[[int], None]]:
+def _show_count(*, shown: bool) -> Iterator[Callable[[int], None]]:
     """Give a function that is told of rows and, where it is shown, shows how many there were."""
     if not shown:
         yield lambda rows: None
         return
     from tagifai import progress
 
-    with progress.rows() as count:
+    with progress.show_row_count() as count:
         yield count
 
 
-def _texts(task: Predict) -> Iterator[str]:
+def _read_texts(task: PredictTaskConfig) -> Iterator[str]:
     if task.text is not None and task.input is None:
-        return iter([readers.valid(task.text, "task.text")])
+        return iter([readers.validate_text(task.text, "task.text")])
     if task.input is None or task.text is not None:
         raise ConfigError(
             'task=predict needs one of task.text="..." and task.input=FILE'
             " (.txt, .csv, .jsonl, or - for standard input)."
         )
-    return readers.texts(task.input)
+    return readers.read_texts(task.input)

@@ -11,15 +11,15 @@ from tagifai import clerk, origins, store, views
 from tagifai.console import Display
 from tagifai.errors import ConfigError
 from tagifai.files import write_json
-from tagifai.schema import EXPERIMENT, Config
+from tagifai.schema import EXPERIMENT_GROUPS, Config
 
 if TYPE_CHECKING:
-    from tagifai.reruns import Comparison
+    from tagifai.reruns import RerunComparison
 
-RECORDED = (*EXPERIMENT, "seed", "training", "objective", "experiment")
+RECORDED_KEYS = (*EXPERIMENT_GROUPS, "seed", "training", "objective", "experiment")
 """What comes from the record, so that it cannot be chosen."""
 
-SHOWN = 20
+MAX_SHOWN = 20
 """Results that differ and are shown; the file has all of them."""
 
 
@@ -29,50 +29,50 @@ def run(config: Config) -> Any:
     Raises:
         NotReproduced: something else came out; the new run is kept all the same.
     """
-    origin, display = origins.of_command(), Display.of(config.console)
+    origin, display = origins.get_invocation(), Display.from_config(config.console)
     _refuse_settings(origin.overrides or ())
     if config.tracking.enabled:
-        clerk.begin(store.tracking_uri(config.tracking.uri))
-    with display.waiting("Loading the run"):
+        clerk.start_if_useful(store.get_tracking_uri(config.tracking.uri))
+    with display.show_spinner("Loading the run"):
         from tagifai import artifacts, recorded, reruns, runs, trainer
 
-        run_id, bundle = runs.chosen(config)
-        before = reruns.Evidence.of(bundle)
-        again = recorded.configuration(bundle, config)
-    origin = origin.again(recorded.provenance(bundle), run_id)
-    views.header(display, again, origin)
-    dataset = recorded.dataset(bundle, again, progress=display.live)
+        run_id, bundle = runs.choose_run(config)
+        before = reruns.RunFingerprint.from_bundle(bundle)
+        again = recorded.load_config(bundle, config)
+    origin = origin.derive_rerun(recorded.read_provenance(bundle), run_id)
+    views.show_header(display, again, origin)
+    dataset = recorded.load_dataset(bundle, again, progress=display.live)
     trained = trainer.train(again, origin, display, dataset)
-    made = artifacts.bundle_path(Path(config.paths.stores), trained.run_id)
-    found = reruns.compare(before, reruns.Evidence.of(made))
-    write_json(origin.output / "rerun.json", found.document(trained.run_id, run_id))
-    _show(display, found, origin.output / "rerun.json")
+    made = artifacts.get_path(Path(config.paths.stores), trained.run_id)
+    found = reruns.compare_runs(before, reruns.RunFingerprint.from_bundle(made))
+    write_json(origin.output_dir / "rerun.json", found.build_document(trained.run_id, run_id))
+    _show(display, found, origin.output_dir / "rerun.json")
     if not found.equal:
-        raise reruns.NotReproduced(
+        raise reruns.NotReproducedError(
             f"Run {run_id} is not reproduced: of {found.compared}, {len(found.results)} differ."
             f" The new run {trained.run_id} is kept."
         )
-    display.result(f"Run {run_id} is reproduced to the last bit: {found.compared} are equal.")
+    display.show_result(f"Run {run_id} is reproduced to the last bit: {found.compared} are equal.")
     return trained.value
 
 
 def _refuse_settings(overrides: Sequence[str]) -> None:
     """Refuse overrides that would have no effect."""
     for item in overrides:
-        if re.split(r"[.=@]", item.lstrip("+~"))[0] in RECORDED:
+        if re.split(r"[.=@]", item.lstrip("+~"))[0] in RECORDED_KEYS:
             raise ConfigError(
                 f"{item} has no effect: task=rerun takes all that a run is made of from its record."
                 " Leave it out, or train another run: task=train."
             )
 
 
-def _show(display: Display, found: Comparison, path: Path) -> None:
-    shown = [*found.results[:SHOWN], *found.circumstances]
+def _show(display: Display, found: RerunComparison, path: Path) -> None:
+    shown = [*found.results[:MAX_SHOWN], *found.circumstances]
     if shown:
         rows = [[_short(line.recorded), _short(line.now), line.what] for line in shown]
-        display.table("What differs", ["recorded", "now", ""], rows)
-    if len(found.results) > SHOWN:
-        display.say(f"... and {len(found.results) - SHOWN} more results, in {path}")
+        display.show_table("What differs", ["recorded", "now", ""], rows)
+    if len(found.results) > MAX_SHOWN:
+        display.show_line(f"... and {len(found.results) - MAX_SHOWN} more results, in {path}")
 
 
 def _short(value: str) -> str:

@@ -5,27 +5,27 @@ from __future__ import annotations
 from tagifai import promotion, registry
 from tagifai.console import Display
 from tagifai.errors import ConfigError
-from tagifai.registry import PREVIOUS, ROLLED_BACK
+from tagifai.registry import PREVIOUS_TAG, ROLLED_BACK_TAG
 from tagifai.schema import Config
 
 
 def run(config: Config) -> None:
     """Move the alias back; `task=promote` takes the version again only if its run is named."""
-    with promotion.deciding(config) as models:
-        present = models.champion()
+    with promotion.lock_registry(config) as models:
+        present = models.get_champion()
         if present is None:
             raise ConfigError(f"The registered model {models.name!r} has no champion.")
-        number = present.tags.get(PREVIOUS)
-        before = None if number is None else models.version(int(number))
+        number = present.tags.get(PREVIOUS_TAG)
+        before = None if number is None else models.get_version(int(number))
         if before is None:
             gone = "" if number is None else f" The one before, version {number}, is gone."
             raise ConfigError(
                 f"There is no version to go back to from {present.number}, the champion.{gone}"
             )
-        models.crown(before)
-        models.tag(present, {ROLLED_BACK: "true", PREVIOUS: None})
-    display = Display.of(config.console)
-    display.result(f"Version {before.number} is the champion of {models.name} again.")
+        models.set_champion(before)
+        models.set_tags(present, {ROLLED_BACK_TAG: "true", PREVIOUS_TAG: None})
+    display = Display.from_config(config.console)
+    display.show_result(f"Version {before.number} is the champion of {models.name} again.")
     for version, name in ((before, "Champion"), (present, "Before")):
-        display.fact(name, f"version {version.number}, run {version.run_id}", result=True)
-    display.fact("Use it", f"models:/{models.name}@{registry.CHAMPION}, task.run_id=champion")
+        display.show_fact(name, f"version {version.number}, run {version.run_id}", result=True)
+    display.show_fact("Use it", f"models:/{models.name}@{registry.CHAMPION}, task.run_id=champion")

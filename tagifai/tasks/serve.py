@@ -13,28 +13,28 @@ from tagifai.schema import Config
 
 def run(config: Config) -> None:
     """Serve until Ctrl-C or SIGTERM, which are how a server ends well."""
-    display, task = Display.of(config.console), config.task
-    run_id, bundle = runs.chosen(config, default=CHAMPION)
-    with display.waiting("Starting the server"):
+    display, task = Display.from_config(config.console), config.task
+    run_id, bundle = runs.choose_run(config, default=CHAMPION)
+    with display.show_spinner("Starting the server"):
         tagger = artifacts.load(bundle)
         # Late: it imports MLflow's server, and what is wrong so far needs none.
         from tagifai import server
 
     with server.listen(task.host, task.port) as listening:
-        url = server.address(listening)
+        url = server.get_url(listening)
 
         def ready() -> None:
-            display.result(f"Serving run {run_id} at {url} until Ctrl-C.")
-            display.whole("Health", f"curl {url}/health", result=True)
-            display.whole("Try it", _example(url), result=True)
+            display.show_result(f"Serving run {run_id} at {url} until Ctrl-C.")
+            display.show_copyable("Health", f"curl {url}/health", result=True)
+            display.show_copyable("Try it", _build_example(url), result=True)
 
         try:
             server.serve(tagger, listening, ready)
         except KeyboardInterrupt:
-            display.result("Stopped.")
+            display.show_result("Stopped.")
 
 
-def _example(url: str) -> str:
+def _build_example(url: str) -> str:
     content = json.dumps({"dataframe_records": [{"text": "Detecting cars in video"}]})
     kind = "Content-Type: application/json"
     return shlex.join(["curl", f"{url}/invocations", "-H", kind, "-d", content])

@@ -21,9 +21,9 @@ from numpy.random import RandomState
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from tagifai import pipeline
-from tagifai.cache import Cache
-from tagifai.schema import Preprocessing, Split, TwoTables
-from tagifai.vectorizing import Features
+from tagifai.cache import FeatureCache
+from tagifai.schema import PreprocessingConfig, SplitConfig, TwoTablesConfig
+from tagifai.vectorizing import CachedVectorizer
 from tests.benchmarks.costs import limits
 from tests.benchmarks.plain_data import ACCEPTED, MIN_FREQ, stopword_list
 
@@ -37,18 +37,23 @@ KINDS: dict[str, Callable[[], Any]] = {
 
 def made(table: pd.DataFrame, vectorizer: Any, memory: Any) -> tuple[float, float]:
     """Return the seconds of cleaning and of features."""
-    data = TwoTables(
+    data = TwoTablesConfig(
         name="madewithml", projects="p", tags="t",
         accepted_tags=list(ACCEPTED), min_freq=MIN_FREQ, other="other",
     )  # fmt: skip
     began = time.perf_counter()
     prepared = pipeline.prepare(
-        table, data, Preprocessing(stopwords=stopword_list()), Split(), RandomState(42), memory
+        table,
+        data,
+        PreprocessingConfig(stopwords=stopword_list()),
+        SplitConfig(),
+        RandomState(42),
+        memory,
     )
     cleaned = time.perf_counter()
-    features = Features(vectorizer, memory)
-    features.fit_transform(prepared.texts("train"))
-    features.transform(prepared.texts("val"))
+    features = CachedVectorizer(vectorizer, memory)
+    features.fit_transform(prepared.get_texts("train"))
+    features.transform(prepared.get_texts("val"))
     return cleaned - began, time.perf_counter() - cleaned
 
 
@@ -63,7 +68,7 @@ def main(folder: str, rounds: str = "9") -> None:
         pairs = []
         for _ in range(int(rounds)):
             with tempfile.TemporaryDirectory() as scratch:
-                memory = Cache(Path(scratch), 1e9)
+                memory = FeatureCache(Path(scratch), 1e9)
                 pairs.append([made(table, kind(), memory) for _ in range(2)])
         cold, kept = ([statistics.median(c) for c in zip(*side, strict=True)]
                       for side in zip(*pairs, strict=True))  # fmt: skip

@@ -29,7 +29,7 @@ from tests.benchmarks.costs import limits
 
 COMPUTE = {
     "prepare the rows": ["tagifai.pipeline.prepare"],
-    "fit, losses, scores": ["tagifai.pipeline.fit"],
+    "fit, losses, scores": ["tagifai.pipeline.fit_tagger"],
 }
 RUNNER = {
     "launch, Hydra's job": ["hydra._internal.core_plugins.basic_launcher.BasicLauncher.launch"],
@@ -37,26 +37,32 @@ RUNNER = {
     "check the configuration": ["run.main"],
     "build the parts": ["tagifai.trainer.parts_of"],
     "load the data": ["tagifai.datasets.load"],
-    "check the objective": ["tagifai.pipeline.Prepared.check_objective"],
-    "provenance": ["tagifai.origins.Origin.document"],
-    "open and close the run": ["tagifai.trainer.attempt"],
+    "check the objective": ["tagifai.pipeline.PreparedData.check_objective"],
+    "provenance": ["tagifai.origins.Invocation.make_record"],
+    "open and close the run": ["tagifai.trainer.train_trial"],
     "tracking store": [
-        *("tagifai.tracking.create", "tagifai.tracking.Run.log_params"),
+        *("tagifai.tracking.create_run", "tagifai.tracking.Run.log_params"),
         *("tagifai.tracking.Run.log_tags", "tagifai.tracking.Run.log_epochs"),
         *("tagifai.tracking.Run.log_data", "tagifai.tracking.Run.log_file"),
         *("tagifai.tracking.Run._send", "tagifai.tracking.Run.end"),
     ],
     "other inputs": ["tagifai.recording.log_inputs"],
     "callbacks": [
-        *("tagifai.callbacks.Progress.on_epoch_end", "tagifai.callbacks.Keep.on_epoch_end"),
-        "tagifai.callbacks.Report.on_epoch_end",
+        *(
+            "tagifai.callbacks.ProgressCallback.on_epoch_end",
+            "tagifai.callbacks.HistoryCallback.on_epoch_end",
+        ),
+        "tagifai.callbacks.PruningCallback.on_epoch_end",
     ],
     "study: open, notes": [
-        *("tagifai.trials.working_on.__wrapped__", "tagifai.trials.OpenTrial.note"),
+        *("tagifai.trials.open_trial.__wrapped__", "tagifai.trials.OpenTrial.note"),
     ],
-    "study: ask, tell": ["tagifai.search.loop.Loop._next", "tagifai.search.loop.Loop._end"],
+    "study: ask, tell": [
+        "tagifai.search.loop.SearchLoop._next_trial",
+        "tagifai.search.loop.SearchLoop._end_trial",
+    ],
 }
-TRIAL = "tagifai.search.loop.Loop._launched"
+TRIAL = "tagifai.search.loop.SearchLoop._launch_and_wait"
 
 Seconds = tuple[float, float]
 

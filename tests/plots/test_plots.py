@@ -23,7 +23,7 @@ def names_of(number: int) -> list[str]:
 
 
 def drawn(figure: Figure) -> Any:
-    with style.styled():
+    with style.use_style():
         FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
         return figure.canvas.get_renderer()  # type: ignore[attr-defined]
 
@@ -63,7 +63,7 @@ def scores(value: float, number: int) -> Scores:
 def test_a_confusion_matrix_has_counts_and_shares_of_the_true_class(number: int) -> None:
     counts = np.eye(number, dtype=np.int64) * 3
     counts[0, 1] = 1
-    figure = classes.confusion(counts, names_of(number), "test rows")
+    figure = classes.plot_confusion(counts, names_of(number), "test rows")
     renderer, axes = drawn(figure), figure.axes[0]
     assert_apart(axes.get_yticklabels(), renderer)
     assert_apart(axes.get_xticklabels(), renderer)
@@ -73,7 +73,7 @@ def test_a_confusion_matrix_has_counts_and_shares_of_the_true_class(number: int)
 
 
 def test_a_class_without_rows_has_no_share() -> None:
-    figure = classes.confusion(np.array([[0, 0], [0, 2]]), ["a", "b"], "test rows")
+    figure = classes.plot_confusion(np.array([[0, 0], [0, 2]]), ["a", "b"], "test rows")
     drawn(figure)
     assert [text.get_text() for text in figure.axes[0].texts] == ["2\n100%"]
 
@@ -81,7 +81,7 @@ def test_a_class_without_rows_has_no_share() -> None:
 @pytest.mark.parametrize("number", NUMBERS)
 def test_scores_by_class_have_support_and_the_largest_class_first(number: int) -> None:
     found = {name: scores(0.5, n + 1) for n, name in enumerate(names_of(number))}
-    figure = classes.by_class(found, scores(0.7, 9), "test rows")
+    figure = classes.plot_scores(found, scores(0.7, 9), "test rows")
     renderer, axes = drawn(figure), figure.axes[0]
     labels = axes.get_yticklabels()
     assert_apart(labels, renderer)
@@ -91,7 +91,7 @@ def test_scores_by_class_have_support_and_the_largest_class_first(number: int) -
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_terms_have_a_part_for_each_class_and_show_their_spaces(number: int) -> None:
-    figure = classes.terms({name: [(" in ", 2.0), ("$x", 1.0)] for name in names_of(number)})
+    figure = classes.plot_terms({name: [(" in ", 2.0), ("$x", 1.0)] for name in names_of(number)})
     drawn(figure)
     parts = [axes for axes in figure.axes if axes.get_visible()]
     assert len(parts) == number
@@ -101,7 +101,7 @@ def test_terms_have_a_part_for_each_class_and_show_their_spaces(number: int) -> 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_precision_and_recall_name_the_classes_that_rank_worst(number: int) -> None:
     y_true, y_prob = rows_of(number)
-    figure = probabilities.precision_recall(y_true, y_prob, names_of(number), "test rows")
+    figure = probabilities.plot_precision_recall(y_true, y_prob, names_of(number), "test rows")
     drawn(figure)
     legend = figure.legends[0]
     assert len(legend.get_texts()) == min(number, 8)
@@ -110,13 +110,15 @@ def test_precision_and_recall_name_the_classes_that_rank_worst(number: int) -> N
 
 def test_a_class_that_no_row_has_has_no_curve() -> None:
     y_prob = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]])
-    figure = probabilities.precision_recall(np.array([0, 1]), y_prob, ["a", "b", "c"], "test rows")
+    figure = probabilities.plot_precision_recall(
+        np.array([0, 1]), y_prob, ["a", "b", "c"], "test rows"
+    )
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a: 1.00", "b: 1.00"]
 
 
 def test_the_calibration_error_is_the_mean_distance_weighted_by_rows() -> None:
     highest, right = np.array([0.55, 0.55, 0.95, 1.0]), np.array([True, False, True, True])
-    error, bins = probabilities.calibration(highest, right)
+    error, bins = probabilities.compute_calibration(highest, right)
     assert error == pytest.approx((2 * 0.05 + 2 * 0.025) / 4)
     assert bins[5].tolist() == pytest.approx([0.55, 0.5, 2])
     assert bins[9].tolist() == pytest.approx([0.975, 1.0, 2])
@@ -126,7 +128,7 @@ def test_the_calibration_error_is_the_mean_distance_weighted_by_rows() -> None:
 @pytest.mark.parametrize("number", NUMBERS)
 def test_reliability_is_drawn_over_how_many_rows_each_bin_has(number: int) -> None:
     y_true, y_prob = rows_of(number)
-    figure = probabilities.reliability(y_true, y_prob, "test rows")
+    figure = probabilities.plot_reliability(y_true, y_prob, "test rows")
     drawn(figure)
     bars = figure.axes[1].patches
     assert sum(bar.get_height() for bar in bars) == len(y_true)  # type: ignore[attr-defined]
@@ -134,21 +136,23 @@ def test_reliability_is_drawn_over_how_many_rows_each_bin_has(number: int) -> No
 
 def test_the_threshold_is_marked_with_what_it_costs_and_brings() -> None:
     y_prob = np.array([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7], [0.45, 0.55]])
-    figure = probabilities.threshold(np.array([0, 1, 1, 0]), y_prob, 0, 0.56, "validation rows")
+    figure = probabilities.plot_threshold(
+        np.array([0, 1, 1, 0]), y_prob, 0, 0.56, "validation rows"
+    )
     drawn(figure)
     assert any("chosen: 0.560, F1 1.000, coverage 75%" in text for text in texts(figure))
 
 
 def test_without_a_threshold_none_is_marked() -> None:
     y_true, y_prob = rows_of(2)
-    figure = probabilities.threshold(y_true, y_prob, 0, None, "validation rows")
+    figure = probabilities.plot_threshold(y_true, y_prob, 0, None, "validation rows")
     assert not any("chosen" in text for text in texts(figure))
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_the_balance_of_classes_has_rows_and_shares(number: int) -> None:
     found = {name: {"train": 6, "val": 2, "test": 2} for name in names_of(number)}
-    figure = data.balance(found)
+    figure = data.plot_class_balance(found)
     renderer, axes = drawn(figure), figure.axes[0]
     assert_apart(axes.get_yticklabels(), renderer)
     assert {text.get_text() for text in axes.texts} == {f" 10 ({1 / number:.1%})"}
@@ -156,7 +160,7 @@ def test_the_balance_of_classes_has_rows_and_shares(number: int) -> None:
 
 @pytest.mark.parametrize(("words", "said"), [([3] * 5, "3"), ([1, 2, 900], "2"), ([], "")])
 def test_lengths_say_the_median_whatever_they_are(words: list[int], said: str) -> None:
-    figure = data.lengths(words)
+    figure = data.plot_text_lengths(words)
     drawn(figure)
     assert any(f"half have up to {said} words" in text for text in texts(figure)) is bool(words)
     bars = figure.axes[0].patches
@@ -166,7 +170,7 @@ def test_lengths_say_the_median_whatever_they_are(words: list[int], said: str) -
 @pytest.mark.parametrize("epochs", [1, 2, 100])
 def test_losses_have_their_unit_and_the_chosen_epoch(epochs: int) -> None:
     falling = np.linspace(1, 0.5, epochs).tolist()
-    figure = training.losses(falling, falling, epochs - 1, "log_loss")
+    figure = training.plot_losses(falling, falling, epochs - 1, "log_loss")
     drawn(figure)
     assert figure.axes[0].get_ylabel() == "log loss (nats)"
     assert any(f"chosen: epoch {epochs - 1}, {falling[-1]:.4f}" in text for text in texts(figure))
@@ -175,11 +179,11 @@ def test_losses_have_their_unit_and_the_chosen_epoch(epochs: int) -> None:
 def test_every_figure_has_a_title_and_its_axes_have_labels() -> None:
     y_true, y_prob = rows_of(3)
     made = [
-        training.losses([1.0, 0.5], [1.0, 0.6], 1, "hinge"),
-        classes.confusion(np.eye(3, dtype=np.int64), names_of(3), "test rows"),
-        probabilities.precision_recall(y_true, y_prob, names_of(3), "test rows"),
-        probabilities.threshold(y_true, y_prob, 0, 0.5, "validation rows"),
-        data.lengths([1, 2, 3]),
+        training.plot_losses([1.0, 0.5], [1.0, 0.6], 1, "hinge"),
+        classes.plot_confusion(np.eye(3, dtype=np.int64), names_of(3), "test rows"),
+        probabilities.plot_precision_recall(y_true, y_prob, names_of(3), "test rows"),
+        probabilities.plot_threshold(y_true, y_prob, 0, 0.5, "validation rows"),
+        data.plot_text_lengths([1, 2, 3]),
     ]
     for figure in made:
         assert figure.get_suptitle()
@@ -188,12 +192,12 @@ def test_every_figure_has_a_title_and_its_axes_have_labels() -> None:
 
 
 def test_long_names_lose_their_middle_and_those_alike_get_a_number() -> None:
-    assert style.short("a" * 40 + "b") == "a" * 14 + "…" + "a" * 14 + "b"
-    assert style.short("plain") == "plain"
-    assert style.short("two\nlines") == "two lines"
-    assert style.short("costs $5 and $6") == r"costs \$5 and \$6"
+    assert style.shorten("a" * 40 + "b") == "a" * 14 + "…" + "a" * 14 + "b"
+    assert style.shorten("plain") == "plain"
+    assert style.shorten("two\nlines") == "two lines"
+    assert style.shorten("costs $5 and $6") == r"costs \$5 and \$6"
     long = [f"{'x' * 30}{n}{'y' * 30}" for n in range(2)]
-    assert len(set(style.distinct(long))) == 2
+    assert len(set(style.distinguish_names(long))) == 2
 
 
 def test_the_same_figure_is_the_same_file_whatever_the_user_has_set() -> None:
@@ -201,8 +205,8 @@ def test_the_same_figure_is_the_same_file_whatever_the_user_has_set() -> None:
 
     def written() -> bytes:
         file = io.BytesIO()
-        figure = data.lengths([1, 2, 3])
-        with style.styled():
+        figure = data.plot_text_lengths([1, 2, 3])
+        with style.use_style():
             figure.savefig(file, format="svg", metadata={"Date": None})
         return file.getvalue()
 

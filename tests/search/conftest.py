@@ -25,16 +25,16 @@ from optuna.trial import TrialState
 
 from tagifai import paths, studies
 from tagifai.console import Display
-from tagifai.schema import Config, Objective, check
+from tagifai.schema import Config, ObjectiveConfig, check
 from tagifai.search import grammar, jobs
-from tagifai.search.plan import Plan
-from tagifai.search.settings import Settings
-from tagifai.sweeper import Search
-from tagifai.tracking import Run
+from tagifai.search.plan import SearchPlan
+from tagifai.search.settings import SearchSettings
+from tagifai.sweeper import SearchSweeper
+from tagifai.tracking import TrackedRun
 
 CONF = Path(__file__).parent.parent.parent / "conf"
 
-Searching = Callable[..., Search]
+Searching = Callable[..., SearchSweeper]
 """Gives the plugin as it is set up for overrides of the command line."""
 
 
@@ -75,12 +75,12 @@ def searching(
     hydra = HydraConfig.instance()
     before = hydra.cfg
 
-    def searching(*overrides: str, **settings: Any) -> Search:
+    def searching(*overrides: str, **settings: Any) -> SearchSweeper:
         master = masters("hydra/sweeper=tagifai", *overrides)
         hydra.set_config(master)
         context = HydraContext(config_loader=loader, callbacks=Callbacks())
         given = {k: v for k, v in master.hydra.sweeper.items() if k != "_target_"}
-        made = Search(**{**given, **settings})
+        made = SearchSweeper(**{**given, **settings})
         made.setup(hydra_context=context, task_function=lambda _: None, config=master)
         return made
 
@@ -94,7 +94,7 @@ def _config(masters: Callable[..., DictConfig]) -> Config:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in root.items():
             patch.setenv(name, value)
-        return check(jobs.without_hydra(masters("hydra/sweeper=tagifai")))
+        return check(jobs.strip_hydra_node(masters("hydra/sweeper=tagifai")))
 
 
 @pytest.fixture
@@ -105,10 +105,10 @@ def config(_config: Config) -> Config:
 
 def aiming_at(config: Config, metric: Any, direction: Any = "maximize") -> Config:
     """Return a configuration with another objective."""
-    return replace(config, objective=Objective(metric=metric, direction=direction))
+    return replace(config, objective=ObjectiveConfig(metric=metric, direction=direction))
 
 
-class Kept(Run):
+class Kept(TrackedRun):
     """A run that keeps what is logged."""
 
     def __init__(self) -> None:
@@ -131,7 +131,7 @@ class Kept(Run):
         self.files.append(path)
 
 
-Planning = Callable[..., Plan]
+Planning = Callable[..., SearchPlan]
 """Gives a plan as it is for a space and a command line, with a study in memory."""
 
 
@@ -144,43 +144,45 @@ def planning(searching: Searching, tmp_path: Path) -> Planning:
         extend: Any = None,
         n_trials: int = 10,
         composing: bool = False,
-    ) -> Plan:
+    ) -> SearchPlan:
         sweeper = searching(*arguments, storage=None)
-        config = paths.resolve(check(jobs.without_hydra(sweeper.master)))
+        config = paths.resolve(check(jobs.strip_hydra_node(sweeper.master)))
         storage = InMemoryStorage()
         study = studies.open_study(
             storage, "s", config.objective.directions, RandomSampler(0), NopPruner()
         )
-        return Plan(
+        return SearchPlan(
             config=config,
-            settings=Settings.of(sweeper.settings),
-            space=grammar.parse(params, when, arguments),
+            settings=SearchSettings.from_hydra(sweeper.settings),
+            space=grammar.parse_space(params, when, arguments),
             study=study,
             display=Display(quiet=False, plain=True, every=10),
-            cfg=jobs.for_jobs(sweeper, study, Path(config.paths.outputs), 1),
+            cfg=jobs.make_job_config(sweeper, study, Path(config.paths.outputs), 1),
             folder=tmp_path / "outputs" / "search",
             n_trials=n_trials,
             n_workers=1,
             extend=extend,
             # Composing takes a while, and few tests are about it.
-            compose=jobs.composer(sweeper) if composing else lambda _: (config, {"model": "sgd"}),
-            compose_alone=jobs.composer_alone(sweeper) if composing else lambda _: config,
+            compose=jobs.make_composer(sweeper)
+            if composing
+            else lambda _: (config, {"model": "sgd"}),
+            compose_alone=jobs.make_run_composer(sweeper) if composing else lambda _: config,
             parent=Kept(),
         )
 
     return planning
 
 
-def kept(plan: Plan) -> Kept:
+def kept(plan: SearchPlan) -> Kept:
     assert isinstance(plan.parent, Kept)
     return plan.parent
 
 
-def tried(plan: Plan, values: Mapping[str, Any], *objective: float, **attributes: Any) -> int:
+def tried(plan: SearchPlan, values: Mapping[str, Any], *objective: float, **attributes: Any) -> int:
     """Add a complete trial of these parameters, with these values of the objective."""
     plan.study.optuna.enqueue_trial(dict(values), user_attrs=attributes)
     trial = plan.study.ask(100)
     assert trial is not None
-    plan.overrides(trial)
+    plan.suggest_overrides(trial)
     plan.study.tell(trial, TrialState.COMPLETE, objective)
     return trial.number

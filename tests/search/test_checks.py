@@ -13,7 +13,7 @@ from tagifai.datasets import Dataset
 from tagifai.errors import ConfigError
 from tagifai.schema import Config
 from tagifai.search import checks, jobs
-from tagifai.search.grammar import parse
+from tagifai.search.grammar import parse_space
 from tests.search.conftest import Searching, aiming_at
 from tests.search.test_settings import made
 
@@ -157,7 +157,7 @@ def allowing(*allowed: str) -> tuple[jobs.Compose, list[list[str]]]:
 def test_a_parameter_none_of_whose_values_is_allowed_is_refused_with_the_first_reason() -> None:
     compose, _ = allowing("a=1")
     with pytest.raises(ConfigError) as caught:
-        checks.check_space(parse({"a": "choice(1,2)", "b": "choice(3,4)"}, None, []), compose)
+        checks.check_space(parse_space({"a": "choice(1,2)", "b": "choice(3,4)"}, None, []), compose)
     assert str(caught.value) == (
         "The parameter b has no value that is allowed: b=3 is not allowed: less"
     )
@@ -165,7 +165,9 @@ def test_a_parameter_none_of_whose_values_is_allowed_is_refused_with_the_first_r
 
 def test_one_value_that_is_allowed_is_enough() -> None:
     compose, asked = allowing("a=2", "b=9")
-    checks.check_space(parse({"a": "choice(1,2,3)", "b": "range(5,10)"}, None, ["c=7"]), compose)
+    checks.check_space(
+        parse_space({"a": "choice(1,2,3)", "b": "range(5,10)"}, None, ["c=7"]), compose
+    )
     assert asked == [["c=7", "a=1"], ["c=7", "a=2"], ["c=7", "a=3"], ["c=7", "b=5"], ["c=7", "b=9"]]
 
 
@@ -210,23 +212,23 @@ def test_in_the_projects_configuration_a_misspelt_parameter_is_refused(
     params: dict[str, Any], message: str, searching: Searching
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        checks.check_space(parse(params, None, []), jobs.composer(searching()))
+        checks.check_space(parse_space(params, None, []), jobs.make_composer(searching()))
     assert str(caught.value) == message
 
 
 def test_a_parameter_of_one_option_is_probed_beside_that_option(searching: Searching) -> None:
     when = {"threshold=fixed": {"threshold.value": "interval(0.2,0.8)"}}
-    space = parse({"threshold": "none,fixed"}, when, [])
-    checks.check_space(space, jobs.composer(searching()))
-    alone = parse({"threshold.value": "interval(0.2,0.8)"}, None, [])
+    space = parse_space({"threshold": "none,fixed"}, when, [])
+    checks.check_space(space, jobs.make_composer(searching()))
+    alone = parse_space({"threshold.value": "interval(0.2,0.8)"}, None, [])
     with pytest.raises(ConfigError, match=r"threshold\.value cannot be set"):
-        checks.check_space(alone, jobs.composer(searching()))
+        checks.check_space(alone, jobs.make_composer(searching()))
 
 
 def test_a_branch_that_an_argument_shuts_out_does_no_harm(searching: Searching) -> None:
     when = {"vectorizer=tfidf_char": {"vectorizer.ngram_max": "range(3,5)"}}
-    space = parse({"model.alpha": "choice(0.1,0.2)"}, when, ["vectorizer=tfidf_word"])
-    checks.check_space(space, jobs.composer(searching("vectorizer=tfidf_word")))
+    space = parse_space({"model.alpha": "choice(0.1,0.2)"}, when, ["vectorizer=tfidf_word"])
+    checks.check_space(space, jobs.make_composer(searching("vectorizer=tfidf_word")))
 
 
 def test_a_branch_inside_a_branch_is_probed_beside_both(searching: Searching) -> None:
@@ -235,10 +237,10 @@ def test_a_branch_inside_a_branch_is_probed_beside_both(searching: Searching) ->
         "model=custom": {"model._target_": f"{one},{other}"},
         f"model._target_={one}": {"+model.C": "interval(0.1,9.0)"},
     }
-    space = parse({"model": "sgd,custom"}, when, [])
-    checks.check_space(space, jobs.composer(searching()))
+    space = parse_space({"model": "sgd,custom"}, when, [])
+    checks.check_space(space, jobs.make_composer(searching()))
 
 
 def test_parameters_that_are_allowed_together_are_allowed(searching: Searching) -> None:
     params = {"vectorizer.ngram_min": "range(8,10)", "vectorizer.ngram_max": "range(10,12)"}
-    checks.check_space(parse(params, None, []), jobs.composer(searching()))
+    checks.check_space(parse_space(params, None, []), jobs.make_composer(searching()))

@@ -39,10 +39,10 @@ def two(trial: optuna.Trial) -> tuple[float, float]:
 
 
 def draw_all(study: optuna.Study, metrics: list[str]) -> set[str]:
-    makers = drawings.figures(study, metrics)
+    makers = drawings.list_figures(study, metrics)
     for name, make in makers.items():
         figure = make()
-        with style.styled():
+        with style.use_style():
             FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
         assert figure.get_suptitle(), name
     return set(makers)
@@ -57,7 +57,7 @@ def test_a_search_has_all_figures_and_its_pruned_trials_are_seen() -> None:
         "param_importances",
         "intermediate_values",
     }
-    figure = drawings.intermediate_values(study, "val_f1")
+    figure = drawings.plot_intermediate_values(study, "val_f1")
     named = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]  # type: ignore[union-attr]
     assert named[:2] == ["pruned: 4", "complete: 8"]
 
@@ -70,7 +70,9 @@ def test_a_search_of_two_objectives_has_a_figure_for_each_and_their_front() -> N
 
 def test_what_matters_for_a_score_is_what_leads_to_high_values() -> None:
     study = study_of(60, two, "maximize", "minimize")
-    figure = drawings.figures(study, ["val_f1", "model_bytes"])["objective-0-param_importances"]()
+    figure = drawings.list_figures(study, ["val_f1", "model_bytes"])[
+        "objective-0-param_importances"
+    ]()
     named = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert named[-1] == "x"
 
@@ -85,4 +87,4 @@ def test_few_trials_have_the_figures_that_they_are_enough_for(trials: int) -> No
 def test_a_search_whose_trials_all_failed_has_none() -> None:
     study = optuna.create_study()
     study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
-    assert drawings.figures(study, ["f"]) == {}
+    assert drawings.list_figures(study, ["f"]) == {}

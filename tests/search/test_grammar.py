@@ -9,25 +9,25 @@ from hydra.errors import OverrideParseException
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from tagifai.errors import ConfigError
-from tagifai.search.grammar import NOT_SEARCHED, parse
-from tagifai.search.spaces import Distribution, Parameter, Space
+from tagifai.search.grammar import NOT_SEARCHED, parse_space
+from tagifai.search.spaces import Distribution, Parameter, SearchSpace
 
 
 def choice(*choices: Any) -> CategoricalDistribution:
     return CategoricalDistribution(choices)
 
 
-def of_every_trial(space: Space) -> dict[str, Distribution]:
+def of_every_trial(space: SearchSpace) -> dict[str, Distribution]:
     return {p.key: p.distribution for p in space.parameters}
 
 
-def of_branches(space: Space) -> dict[str, Distribution]:
+def of_branches(space: SearchSpace) -> dict[str, Distribution]:
     return {p.name: p.distribution for branch in space.branches for p in branch.parameters}
 
 
 def refused(*arguments: Any) -> str:
     with pytest.raises(ConfigError) as caught:
-        parse(*arguments)
+        parse_space(*arguments)
     return str(caught.value)
 
 
@@ -62,14 +62,16 @@ def refused(*arguments: Any) -> str:
     ],
 )
 def test_hydras_grammar_becomes_the_distribution(text: str, distribution: Distribution) -> None:
-    assert of_every_trial(parse({"model.alpha": text}, None, [])) == {"model.alpha": distribution}
-    assert of_every_trial(parse(None, None, [f"model.alpha={text}"])) == {
+    assert of_every_trial(parse_space({"model.alpha": text}, None, [])) == {
+        "model.alpha": distribution
+    }
+    assert of_every_trial(parse_space(None, None, [f"model.alpha={text}"])) == {
         "model.alpha": distribution
     }
 
 
 def test_what_is_shuffled_becomes_choices() -> None:
-    (found,) = of_every_trial(parse(None, None, ["a=shuffle(range(1,4))"])).values()
+    (found,) = of_every_trial(parse_space(None, None, ["a=shuffle(range(1,4))"])).values()
     assert isinstance(found, CategoricalDistribution)
     assert set(found.choices) == {1, 2, 3}
     assert len(found.choices) == 3
@@ -80,20 +82,20 @@ def test_what_is_shuffled_becomes_choices() -> None:
     [(None, "null"), (True, "True"), (5, "5"), (0.001, "0.001"), ("l1", "l1"), ([1, 2], "[1,2]")],
 )
 def test_a_value_of_a_preset_that_is_one_value_is_fixed(given: Any, text: str) -> None:
-    space = parse({"a": given, "b": "choice(1,2)"}, None, [])
+    space = parse_space({"a": given, "b": "choice(1,2)"}, None, [])
     assert (of_every_trial(space), space.fixed) == ({"b": choice(1, 2)}, {"a": text})
 
 
 def test_keys_keep_their_prefixes_and_groups_are_choices_as_well() -> None:
     arguments = ["+model.C=choice(1,2)", "++x.y=3", "vectorizer=word,char", "~a.b", "~c=d"]
-    space = parse(None, None, arguments)
+    space = parse_space(None, None, arguments)
     assert of_every_trial(space) == {"+model.C": choice(1, 2), "vectorizer": choice("word", "char")}
     assert space.fixed == {"++x.y": "3"}
     assert space.deletions == ("~a.b", "~c=d")
 
 
 def test_the_quotes_of_a_fixed_value_are_kept() -> None:
-    assert parse(None, None, ["a='b, c'", "d=choice(1,2)"]).fixed == {"a": "'b, c'"}
+    assert parse_space(None, None, ["a='b, c'", "d=choice(1,2)"]).fixed == {"a": "'b, c'"}
 
 
 @pytest.mark.parametrize(
@@ -112,14 +114,16 @@ def test_the_quotes_of_a_fixed_value_are_kept() -> None:
     ],
 )
 def test_hydra_reads_a_quoted_choice_back_as_the_text_that_it_is(text: str, value: Any) -> None:
-    space = parse({"a": text}, None, [])
-    (override,) = space.of_values({"a": space.parameters[0].extremes()[0]})
+    space = parse_space({"a": text}, None, [])
+    (override,) = space.make_overrides({"a": space.parameters[0].get_extremes()[0]})
     assert OverridesParser.create().parse_override(override).value() == value
 
 
 def test_numbers_and_truth_values_that_are_equal_are_written_each_in_its_way() -> None:
-    space = parse({"a": "choice(1,2)", "b": "choice(1.0,2.0)", "c": "choice(true,false)"}, None, [])
-    assert space.of_values({"a": 1, "b": 1.0, "c": True}) == ["a=1", "b=1.0", "c=True"]
+    space = parse_space(
+        {"a": "choice(1,2)", "b": "choice(1.0,2.0)", "c": "choice(true,false)"}, None, []
+    )
+    assert space.make_overrides({"a": 1, "b": 1.0, "c": True}) == ["a=1", "b=1.0", "c=True"]
 
 
 # --- arguments win over the preset -----------------------------------------------------------
@@ -138,12 +142,12 @@ PRESET = {"a": "choice(1,2)", "b": 3}
 def test_an_argument_wins_over_the_preset(
     argument: str, free: dict[str, Distribution], fixed: dict[str, str]
 ) -> None:
-    space = parse(PRESET, None, [argument])
+    space = parse_space(PRESET, None, [argument])
     assert (of_every_trial(space), space.fixed) == (free, fixed)
 
 
 def test_a_fixed_argument_takes_the_place_of_a_free_parameter() -> None:
-    space = parse({**PRESET, "c": "choice(1,2)"}, None, ["a=9"])
+    space = parse_space({**PRESET, "c": "choice(1,2)"}, None, ["a=9"])
     assert (of_every_trial(space), space.fixed) == ({"c": choice(1, 2)}, {"a": "9", "b": "3"})
 
 
@@ -169,7 +173,7 @@ WHEN = {"a=1": {"x": "choice(1,2)", "y": "range(1,3)", "z": 0}, "a=2": {"x": "in
 def test_an_argument_wins_over_all_branches(
     argument: str, inside: dict[str, Distribution], fixed_inside: dict[str, str]
 ) -> None:
-    space = parse(PRESET, WHEN, [argument])
+    space = parse_space(PRESET, WHEN, [argument])
     assert of_branches(space) == inside
     assert space.branches[0].fixed == fixed_inside
     key = argument[0]
@@ -180,7 +184,7 @@ def test_an_argument_wins_over_all_branches(
 
 
 def test_the_mappings_of_the_preset_are_left_as_they_were() -> None:
-    parse(PRESET, WHEN, ["a=1", "x=choice(5,6)"])
+    parse_space(PRESET, WHEN, ["a=1", "x=choice(5,6)"])
     assert PRESET == {"a": "choice(1,2)", "b": 3}
     assert WHEN["a=1"] == {"x": "choice(1,2)", "y": "range(1,3)", "z": 0}
 
@@ -203,7 +207,7 @@ def test_the_mappings_of_the_preset_are_left_as_they_were() -> None:
 def test_a_condition_is_on_one_value_or_on_several(
     parameter: str, condition: str, values: set[str], name: str
 ) -> None:
-    space = parse({"a": parameter}, {condition: {"x": "choice(1,2)"}}, [])
+    space = parse_space({"a": parameter}, {condition: {"x": "choice(1,2)"}}, [])
     (branch,) = space.branches
     assert branch.key == "a"
     assert branch.values == frozenset(values)
@@ -211,16 +215,20 @@ def test_a_condition_is_on_one_value_or_on_several(
 
 
 def test_a_branch_is_taken_where_the_value_is_one_of_the_conditions() -> None:
-    space = parse({"a": "true,false"}, {"a=true": {"x": "choice(1,2)"}}, [])
-    assert space.of_values({"a": True, "x [a=True]": 2}) == ["a=True", "x=2"]
-    assert space.of_values({"a": False}) == ["a=False"]
+    space = parse_space({"a": "true,false"}, {"a=true": {"x": "choice(1,2)"}}, [])
+    assert space.make_overrides({"a": True, "x [a=True]": 2}) == ["a=True", "x=2"]
+    assert space.make_overrides({"a": False}) == ["a=False"]
 
 
 def test_a_condition_may_be_on_a_parameter_inside_an_earlier_branch() -> None:
     when = {"a=word": {"x": "choice(1,2)"}, "x=2": {"y": "choice(3,4)"}}
-    space = parse({"a": "word,char"}, when, [])
+    space = parse_space({"a": "word,char"}, when, [])
     assert list(of_branches(space)) == ["x [a=word]", "y [x=2]"]
-    assert space.of_values({"a": "word", "x [a=word]": 2, "y [x=2]": 3}) == ["a=word", "x=2", "y=3"]
+    assert space.make_overrides({"a": "word", "x [a=word]": 2, "y [x=2]": 3}) == [
+        "a=word",
+        "x=2",
+        "y=3",
+    ]
 
 
 def test_a_condition_on_what_comes_later_is_refused() -> None:
@@ -232,13 +240,13 @@ def test_a_condition_on_what_comes_later_is_refused() -> None:
 
 def test_a_condition_that_is_fixed_on_the_command_line_leads_into_its_branch_alone() -> None:
     when = {"a=word": {"x": "choice(1,2)"}, "a=char": {"x": "choice(8,9)"}}
-    space = parse({"a": "word,char"}, when, ["a=char"])
-    assert space.of_values({"x [a=char]": 8}) == ["a=char", "x=8"]
+    space = parse_space({"a": "word,char"}, when, ["a=char"])
+    assert space.make_overrides({"x [a=char]": 8}) == ["a=char", "x=8"]
 
 
 def test_a_condition_on_a_value_that_the_preset_fixes_is_no_mistake() -> None:
-    space = parse({"a": "word"}, {"a=word": {"x": "choice(1,2)"}}, [])
-    assert space.of_values({"x [a=word]": 1}) == ["a=word", "x=1"]
+    space = parse_space({"a": "word"}, {"a=word": {"x": "choice(1,2)"}}, [])
+    assert space.make_overrides({"x [a=word]": 1}) == ["a=word", "x=1"]
 
 
 @pytest.mark.parametrize("condition", ["a=wrod", "b=word", "a=range(1,3)"])
@@ -256,20 +264,20 @@ def test_a_branch_without_content_is_refused() -> None:
 
 
 def test_a_condition_may_be_on_any_value_of_a_range() -> None:
-    space = parse({"a": "range(1,5)"}, {"a=2": {"x": "choice(1,2)"}}, [])
-    assert space.of_values({"a": 2, "x [a=2]": 1}) == ["a=2", "x=1"]
+    space = parse_space({"a": "range(1,5)"}, {"a=2": {"x": "choice(1,2)"}}, [])
+    assert space.make_overrides({"a": 2, "x [a=2]": 1}) == ["a=2", "x=1"]
 
 
 def test_an_argument_may_leave_out_a_choice_that_the_preset_has_a_branch_for() -> None:
     when = {"a=word": {"x": "choice(1,2)"}, "a=other": {"x": "choice(8,9)"}}
-    space = parse({"a": "word,char,other"}, when, ["a=word,char"])
+    space = parse_space({"a": "word,char,other"}, when, ["a=word,char"])
     assert of_every_trial(space) == {"a": choice("word", "char")}
 
 
 def test_a_condition_may_be_on_a_value_that_an_earlier_branch_fixes() -> None:
     when = {"a=word": {"x": 2}, "x=2": {"y": "choice(3,4)"}}
-    space = parse({"a": "word,char"}, when, [])
-    assert space.of_values({"a": "word", "y [x=2]": 3}) == ["a=word", "x=2", "y=3"]
+    space = parse_space({"a": "word,char"}, when, [])
+    assert space.make_overrides({"a": "word", "y [x=2]": 3}) == ["a=word", "x=2", "y=3"]
 
 
 def test_each_value_of_a_condition_has_to_be_a_choice() -> None:
@@ -308,7 +316,7 @@ def test_what_makes_no_distribution_is_refused_in_one_line_with_the_ways_to_writ
 @pytest.mark.parametrize("text", ["choice()", "choice(a", "a b: c ("])
 def test_what_is_not_of_the_grammar_is_hydras_error(text: str) -> None:
     with pytest.raises(OverrideParseException) as caught:
-        parse({"a": text}, None, [])
+        parse_space({"a": text}, None, [])
     assert caught.value.override == f"a={text}"
 
 
@@ -325,7 +333,7 @@ def test_one_whose_parameters_are_all_fixed_by_arguments_is_refused_too() -> Non
 
 
 def test_parameters_in_a_branch_are_enough() -> None:
-    assert not parse({"a": "word"}, {"a=word": {"x": "choice(1,2)"}}, []).parameters
+    assert not parse_space({"a": "word"}, {"a=word": {"x": "choice(1,2)"}}, []).parameters
 
 
 @pytest.mark.parametrize("key", sorted(NOT_SEARCHED))
@@ -339,13 +347,13 @@ def test_what_is_not_to_be_searched_over_is_refused_with_the_reason(key: str, fo
 
 
 def test_such_a_key_may_be_fixed_on_the_command_line() -> None:
-    space = parse({"a": "b,c"}, None, ["seed=3", "data=madewithml"])
+    space = parse_space({"a": "b,c"}, None, ["seed=3", "data=madewithml"])
     assert space.fixed == {"seed": "3", "data": "madewithml"}
 
 
 @pytest.mark.parametrize("key", ["database", "seeds.x", "model.seed", "training.epochs"])
 def test_a_key_is_not_taken_for_another_one_that_its_name_begins_or_ends_with(key: str) -> None:
-    assert of_every_trial(parse({key: "choice(1,2)"}, None, [])) == {key: choice(1, 2)}
+    assert of_every_trial(parse_space({key: "choice(1,2)"}, None, [])) == {key: choice(1, 2)}
 
 
 def test_the_reasons_read_on_after_the_colon() -> None:

@@ -10,11 +10,11 @@ from optuna.storages import BaseStorage, InMemoryStorage
 
 from tagifai.errors import ConfigError
 from tagifai.schema import Config
-from tagifai.search.grammar import parse
-from tagifai.search.identity import SEARCHED, choose, searched
-from tagifai.search.spaces import Space
+from tagifai.search.grammar import parse_space
+from tagifai.search.identity import SEARCH_DESCRIPTION, choose_study, describe_search
+from tagifai.search.spaces import SearchSpace
 
-SPACE = parse({"model.alpha": "interval(0.1,0.5)"}, None, [])
+SPACE = parse_space({"model.alpha": "interval(0.1,0.5)"}, None, [])
 
 FOUND = {
     "parameters": {"model.alpha": "from 0.1 to 0.5"},
@@ -29,7 +29,7 @@ def stored(studies: dict[str, Any]) -> BaseStorage:
     for name, found in studies.items():
         study = optuna.create_study(storage=storage, study_name=name)
         if found is not None:
-            study.set_user_attr(SEARCHED, found)
+            study.set_user_attr(SEARCH_DESCRIPTION, found)
     return storage
 
 
@@ -39,7 +39,7 @@ def changed(**settings: Any) -> dict[str, Any]:
 
 def refusal(storage: BaseStorage, now: dict[str, Any]) -> str:
     with pytest.raises(ConfigError) as caught:
-        choose(storage, "s", now, restart=False)
+        choose_study(storage, "s", now, restart=False)
     return str(caught.value)
 
 
@@ -47,7 +47,7 @@ def refusal(storage: BaseStorage, now: dict[str, Any]) -> str:
 
 
 def test_it_is_parameters_data_and_settings(config: Config) -> None:
-    found = searched(config, SPACE, "d1")
+    found = describe_search(config, SPACE, "d1")
     assert found["parameters"] == {"model.alpha": "from 0.1 to 0.5"}
     assert found["data digest"] == "d1"
     assert found["settings"]["seed"] == 42
@@ -57,7 +57,7 @@ def test_it_is_parameters_data_and_settings(config: Config) -> None:
 
 def test_it_is_the_same_after_a_time_in_a_database(config: Config) -> None:
     both = replace(config.objective, metric=["val_f1", "val_loss"], direction=["maximize"] * 2)
-    found = searched(replace(config, objective=both), SPACE, "d1")
+    found = describe_search(replace(config, objective=both), SPACE, "d1")
     assert json.loads(json.dumps(found)) == found
 
 
@@ -66,18 +66,18 @@ def test_it_is_the_same_after_a_time_in_a_database(config: Config) -> None:
     ["task", "tracking", "console", "cache", "paths", "sweep", "data.projects", "data.tags"],
 )
 def test_what_has_no_influence_on_a_trial_is_not_in_it(group: str, config: Config) -> None:
-    names = searched(config, SPACE, "d1")["settings"]
+    names = describe_search(config, SPACE, "d1")["settings"]
     assert not [name for name in names if name == group or name.startswith(f"{group}.")]
 
 
 def test_a_tracking_store_elsewhere_makes_it_no_other_search(config: Config) -> None:
-    before = searched(config, SPACE, "d1")
+    before = describe_search(config, SPACE, "d1")
     config.tracking.uri = "http://other"
     config.paths.outputs = "/other"
     config.console.verbosity = "quiet"
     config.sweep.restart = True
     setattr(config.data, "projects", "/other/projects.csv")  # noqa: B010
-    assert searched(config, SPACE, "d1") == before
+    assert describe_search(config, SPACE, "d1") == before
 
 
 @pytest.mark.parametrize(
@@ -94,17 +94,19 @@ def test_a_tracking_store_elsewhere_makes_it_no_other_search(config: Config) -> 
 def test_a_changed_setting_makes_it_another_search(
     group: str, key: str, value: Any, config: Config
 ) -> None:
-    before = searched(config, SPACE, "d1")
+    before = describe_search(config, SPACE, "d1")
     setattr(getattr(config, group), key, value)
-    after = searched(config, SPACE, "d1")
+    after = describe_search(config, SPACE, "d1")
     assert [k for k in after["settings"] if after["settings"][k] != before["settings"][k]] == [
         f"{group}.{key}"
     ]
 
 
 def test_an_option_that_is_fixed_is_named(config: Config) -> None:
-    space = parse({"model.alpha": "choice(1,2)"}, None, ["vectorizer=tfidf_word", "sweep=quick"])
-    settings = searched(config, space, "d1")["settings"]
+    space = parse_space(
+        {"model.alpha": "choice(1,2)"}, None, ["vectorizer=tfidf_word", "sweep=quick"]
+    )
+    settings = describe_search(config, space, "d1")["settings"]
     assert settings["vectorizer"] == "tfidf_word"
     assert "sweep" not in settings
 
@@ -112,7 +114,7 @@ def test_an_option_that_is_fixed_is_named(config: Config) -> None:
 def test_another_value_that_the_preset_fixes_makes_it_another_search(config: Config) -> None:
     def with_eta0(value: float) -> dict[str, Any]:
         params = {"model.alpha": "choice(1,2)", "model.eta0": value}
-        return searched(config, parse(params, None, []), "d1")
+        return describe_search(config, parse_space(params, None, []), "d1")
 
     assert with_eta0(0.5) != with_eta0(0.7)
 
@@ -120,48 +122,48 @@ def test_another_value_that_the_preset_fixes_makes_it_another_search(config: Con
 def test_so_does_one_that_a_branch_fixes(config: Config) -> None:
     def with_eta0(value: float) -> dict[str, Any]:
         when = {"model.penalty=l1": {"model.eta0": value}}
-        return searched(config, parse({"model.penalty": "l1,l2"}, when, []), "d1")
+        return describe_search(config, parse_space({"model.penalty": "l1,l2"}, when, []), "d1")
 
     assert with_eta0(0.5) != with_eta0(0.7)
 
 
 def test_a_space_without_parameters_is_described_as_well(config: Config) -> None:
-    assert searched(config, Space((), (), {}), "d1")["parameters"] == {}
+    assert describe_search(config, SearchSpace((), (), {}), "d1")["parameters"] == {}
 
 
 # --- going on --------------------------------------------------------------------------------
 
 
 def test_the_first_search_has_the_name_itself() -> None:
-    assert choose(stored({}), "s", FOUND, restart=False) == "s"
-    assert choose(stored({}), "s", FOUND, restart=True) == "s"
+    assert choose_study(stored({}), "s", FOUND, restart=False) == "s"
+    assert choose_study(stored({}), "s", FOUND, restart=True) == "s"
 
 
 def test_the_same_search_goes_on_under_its_name() -> None:
-    assert choose(stored({"s": FOUND}), "s", FOUND, restart=False) == "s"
+    assert choose_study(stored({"s": FOUND}), "s", FOUND, restart=False) == "s"
 
 
 def test_a_restart_has_the_next_number() -> None:
     storage = stored({"s": FOUND})
-    assert choose(storage, "s", FOUND, restart=True) == "s-2"
+    assert choose_study(storage, "s", FOUND, restart=True) == "s-2"
     optuna.create_study(storage=storage, study_name="s-2")
-    assert choose(storage, "s", FOUND, restart=True) == "s-3"
+    assert choose_study(storage, "s", FOUND, restart=True) == "s-3"
 
 
 def test_ten_comes_after_nine() -> None:
     storage = stored({"s": FOUND, "s-10": FOUND, "s-9": FOUND})
-    assert choose(storage, "s", FOUND, restart=True) == "s-11"
-    assert choose(storage, "s", FOUND, restart=False) == "s-10"
+    assert choose_study(storage, "s", FOUND, restart=True) == "s-11"
+    assert choose_study(storage, "s", FOUND, restart=False) == "s-10"
 
 
 def test_a_restart_is_gone_on_with_though_the_first_study_is_of_the_same() -> None:
-    assert choose(stored({"s": FOUND, "s-2": FOUND}), "s", FOUND, restart=False) == "s-2"
+    assert choose_study(stored({"s": FOUND, "s-2": FOUND}), "s", FOUND, restart=False) == "s-2"
 
 
 def test_an_older_study_is_gone_back_to_if_it_is_of_the_same() -> None:
     storage = stored({"s": FOUND, "s-2": changed(seed=1), "s-3": changed(seed=2)})
-    assert choose(storage, "s", FOUND, restart=False) == "s"
-    assert choose(storage, "s", changed(seed=1), restart=False) == "s-2"
+    assert choose_study(storage, "s", FOUND, restart=False) == "s"
+    assert choose_study(storage, "s", changed(seed=1), restart=False) == "s-2"
 
 
 @pytest.mark.parametrize(
@@ -169,22 +171,25 @@ def test_an_older_study_is_gone_back_to_if_it_is_of_the_same() -> None:
 )
 def test_another_name_is_no_restart(other: str) -> None:
     storage = stored({"s": FOUND, other: changed(seed=1)})
-    assert choose(storage, "s", FOUND, restart=True) == "s-2"
-    assert choose(storage, "s", FOUND, restart=False) == "s"
+    assert choose_study(storage, "s", FOUND, restart=True) == "s-2"
+    assert choose_study(storage, "s", FOUND, restart=False) == "s"
 
 
 def test_a_restart_of_a_name_with_a_number_counts_by_itself() -> None:
     storage = stored({"s": FOUND, "s-2": FOUND})
-    assert choose(storage, "s-2", FOUND, restart=True) == "s-2-2"
+    assert choose_study(storage, "s-2", FOUND, restart=True) == "s-2-2"
 
 
 def test_a_name_with_a_raised_digit_is_no_restart() -> None:
-    assert choose(stored({"s": FOUND, "s-²": FOUND}), "s", FOUND, restart=True) == "s-2"
+    assert choose_study(stored({"s": FOUND, "s-²": FOUND}), "s", FOUND, restart=True) == "s-2"
 
 
 def test_a_study_that_does_not_say_what_it_is_of_is_taken_up() -> None:
-    assert choose(stored({"s": None}), "s", FOUND, restart=False) == "s"
-    assert choose(stored({"s": changed(seed=1), "s-2": None}), "s", FOUND, restart=False) == "s-2"
+    assert choose_study(stored({"s": None}), "s", FOUND, restart=False) == "s"
+    assert (
+        choose_study(stored({"s": changed(seed=1), "s-2": None}), "s", FOUND, restart=False)
+        == "s-2"
+    )
 
 
 # --- a refusal -------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def test_hydras_own_node_is_left_out_of_a_copy() -> None:
     cfg = OmegaConf.create({"hydra": {"a": 1}, "seed": 3, "twice": "${seed}"})
     OmegaConf.set_readonly(cfg, True)
     OmegaConf.set_struct(cfg, True)
-    alone = jobs.without_hydra(cfg)
+    alone = jobs.strip_hydra_node(cfg)
     assert OmegaConf.to_container(alone, resolve=True) == {"seed": 3, "twice": 3}
     assert "hydra" in cfg
 
@@ -46,7 +46,7 @@ def test_hydras_own_node_is_left_out_of_a_copy() -> None:
 def test_a_jobs_configuration_has_its_overrides_and_those_of_the_search(
     searching: Searching, tmp_path: Path
 ) -> None:
-    compose = jobs.composer(searching("training.epochs=7"))
+    compose = jobs.make_composer(searching("training.epochs=7"))
     config, choices = compose(["vectorizer=tfidf_word", "training.epochs=7", "model.alpha=0.5"])
     assert isinstance(config, Config)
     assert (config.training.epochs, config.model.alpha) == (7, 0.5)
@@ -64,26 +64,26 @@ def test_a_jobs_configuration_has_its_overrides_and_those_of_the_search(
 
 
 def test_a_value_that_the_schema_refuses_is_refused(searching: Searching) -> None:
-    compose = jobs.composer(searching())
+    compose = jobs.make_composer(searching())
     with pytest.raises(ConfigError, match=r"model\.alpha = -1\.0 is not allowed"):
         compose(["model.alpha=-1.0"])
 
 
 def test_a_launcher_is_not_chosen_by_a_trial(searching: Searching) -> None:
-    compose = jobs.composer(searching())
+    compose = jobs.make_composer(searching())
     with pytest.raises(ConfigCompositionException):
         compose(["hydra/launcher=joblib"])
 
 
 def test_options_alone_are_composed_without_the_values_of_the_search(searching: Searching) -> None:
-    compose = jobs.composer_alone(searching("training.epochs=7", "model.alpha=0.5"))
+    compose = jobs.make_run_composer(searching("training.epochs=7", "model.alpha=0.5"))
     config = compose(["model=sgd_huber"])
     assert (config.training.epochs, config.model.loss) == (100, "modified_huber")
     assert config.model.alpha != 0.5
 
 
 def test_options_alone_may_make_no_configuration(searching: Searching) -> None:
-    compose = jobs.composer_alone(searching())
+    compose = jobs.make_run_composer(searching())
     with pytest.raises((ConfigError, HydraException)):
         compose(["model=custom"])
 
@@ -94,7 +94,7 @@ def test_options_alone_may_make_no_configuration(searching: Searching) -> None:
 def test_jobs_are_told_the_study_and_its_folder(searching: Searching, tmp_path: Path) -> None:
     sweeper = searching()
     study = a_study("quick-sample")
-    cfg = jobs.for_jobs(sweeper, study, tmp_path / "outputs", 3)
+    cfg = jobs.make_job_config(sweeper, study, tmp_path / "outputs", 3)
     folder = Path(cfg.hydra.sweep.dir)
     assert folder.name.endswith("-quick-sample")
     assert "-multirun" not in folder.name
@@ -105,13 +105,13 @@ def test_jobs_are_told_the_study_and_its_folder(searching: Searching, tmp_path: 
         "hydra.sweep.dir": str(folder),
         "hydra.sweeper.study_name": "quick-sample",
     }
-    assert study.attribute(jobs.FOLDER) == folder.relative_to(tmp_path / "outputs").as_posix()
+    assert study.get_attribute(jobs.FOLDER) == folder.relative_to(tmp_path / "outputs").as_posix()
 
 
 def test_the_search_itself_is_left_as_it_was(searching: Searching, tmp_path: Path) -> None:
     sweeper = searching()
     before = list(sweeper.master.hydra.overrides.hydra)
-    jobs.for_jobs(sweeper, a_study(), tmp_path / "outputs", 3)
+    jobs.make_job_config(sweeper, a_study(), tmp_path / "outputs", 3)
     assert list(sweeper.master.hydra.overrides.hydra) == before
     assert sweeper.master.hydra.sweeper.study_name is None
     assert sweeper.master.hydra.hydra_logging.root.level != "WARNING"
@@ -122,11 +122,11 @@ def test_a_job_composed_from_it_knows_its_study_and_its_folder(
 ) -> None:
     sweeper = searching()
     study = a_study()
-    study.keep(jobs.FOLDER, "2026-01-02/a folder, with=\"these\" $ and 'those' \\ too")
-    cfg = jobs.for_jobs(sweeper, study, tmp_path / "outputs", 3)
-    jobs.tell(cfg, "hydra.job.env_set.TAGIFAI_PARENT_RUN", "abc")
+    study.set_attribute(jobs.FOLDER, "2026-01-02/a folder, with=\"these\" $ and 'those' \\ too")
+    cfg = jobs.make_job_config(sweeper, study, tmp_path / "outputs", 3)
+    jobs.set_hydra_value(cfg, "hydra.job.env_set.TAGIFAI_PARENT_RUN", "abc")
     job = sweeper.context.config_loader.load_sweep_config(cfg, ["model.alpha=0.5"])
-    assert job.hydra.sweep.dir == str(tmp_path / "outputs" / str(study.attribute(jobs.FOLDER)))
+    assert job.hydra.sweep.dir == str(tmp_path / "outputs" / str(study.get_attribute(jobs.FOLDER)))
     assert job.hydra.sweeper.study_name == "s"
     assert job.hydra.job.env_set.TAGIFAI_PARENT_RUN == "abc"
     assert job.model.alpha == 0.5
@@ -136,16 +136,16 @@ def test_a_study_that_is_taken_up_again_goes_on_in_its_folder(
     searching: Searching, tmp_path: Path
 ) -> None:
     study = a_study()
-    study.keep(jobs.FOLDER, "2026-01-02/03-04-05-s")
-    cfg = jobs.for_jobs(searching(), study, tmp_path / "moved", 1)
+    study.set_attribute(jobs.FOLDER, "2026-01-02/03-04-05-s")
+    cfg = jobs.make_job_config(searching(), study, tmp_path / "moved", 1)
     assert cfg.hydra.sweep.dir == str(tmp_path / "moved" / "2026-01-02" / "03-04-05-s")
 
 
 def test_a_folder_that_was_asked_for_is_taken(searching: Searching, tmp_path: Path) -> None:
     study = a_study()
-    study.keep(jobs.FOLDER, "2026-01-02/03-04-05-s")
+    study.set_attribute(jobs.FOLDER, "2026-01-02/03-04-05-s")
     sweeper = searching(f"hydra.sweep.dir={tmp_path}/mine")
-    cfg = jobs.for_jobs(sweeper, study, tmp_path / "outputs", 1)
+    cfg = jobs.make_job_config(sweeper, study, tmp_path / "outputs", 1)
     assert cfg.hydra.sweep.dir == f"{tmp_path}/mine"
     assert told(cfg)["hydra.sweep.dir"] == f"{tmp_path}/mine"
 
@@ -154,15 +154,15 @@ def test_a_folder_elsewhere_is_not_kept_with_the_study(
     searching: Searching, tmp_path: Path
 ) -> None:
     study = a_study()
-    cfg = jobs.for_jobs(searching(), study, tmp_path / "other outputs", 1)
-    assert study.attribute(jobs.FOLDER) is None
+    cfg = jobs.make_job_config(searching(), study, tmp_path / "other outputs", 1)
+    assert study.get_attribute(jobs.FOLDER) is None
     assert told(cfg)["hydra.sweep.dir"] == cfg.hydra.sweep.dir
 
 
 def test_joblib_is_told_how_many_jobs_there_are_at_a_time(
     searching: Searching, tmp_path: Path
 ) -> None:
-    cfg = jobs.for_jobs(searching("hydra/launcher=joblib"), a_study(), tmp_path, 3)
+    cfg = jobs.make_job_config(searching("hydra/launcher=joblib"), a_study(), tmp_path, 3)
     assert cfg.hydra.launcher.n_jobs == 3
     assert told(cfg)["hydra.launcher.n_jobs"] == 3
 
@@ -170,7 +170,7 @@ def test_joblib_is_told_how_many_jobs_there_are_at_a_time(
 def test_the_launchers_lines_for_single_jobs_are_not_shown(
     searching: Searching, tmp_path: Path
 ) -> None:
-    cfg = jobs.for_jobs(searching(), a_study(), tmp_path, 1)
+    cfg = jobs.make_job_config(searching(), a_study(), tmp_path, 1)
     assert cfg.hydra.hydra_logging.root.level == "WARNING"
 
 
@@ -185,7 +185,7 @@ def test_the_folders_that_were_given_are_needed_by_the_next_command_too(
     searching: Searching,
 ) -> None:
     sweeper = searching("paths.stores=/x y", "seed=3", "paths.outputs=/z")
-    assert jobs.given_paths(sweeper.master) == ["paths.stores=/x y", "paths.outputs=/z"]
+    assert jobs.get_path_overrides(sweeper.master) == ["paths.stores=/x y", "paths.outputs=/z"]
 
 
 # --- telling ---------------------------------------------------------------------------------
@@ -200,22 +200,22 @@ def empty() -> DictConfig:
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\r\n")))
 def test_jobs_read_any_text_as_it_was_told(text: str) -> None:
     cfg = empty()
-    jobs.tell(cfg, "hydra.a", text)
+    jobs.set_hydra_value(cfg, "hydra.a", text)
     assert told(cfg) == {"hydra.b": 1, "hydra.a": text}
 
 
 def test_what_is_told_again_takes_the_place_of_what_was_told() -> None:
     cfg = empty()
-    jobs.tell(cfg, "hydra.b", "x")
-    jobs.tell(cfg, "hydra.b", 5)
+    jobs.set_hydra_value(cfg, "hydra.b", "x")
+    jobs.set_hydra_value(cfg, "hydra.b", 5)
     assert cfg.hydra.overrides.hydra == ["hydra.b=5"]
     assert cfg.hydra.b == 5
 
 
 def test_only_a_variable_that_is_not_there_yet_is_added() -> None:
     cfg = empty()
-    jobs.tell(cfg, "hydra.job.env_set.X", "1")
-    jobs.tell(cfg, "hydra.a", "1")
+    jobs.set_hydra_value(cfg, "hydra.job.env_set.X", "1")
+    jobs.set_hydra_value(cfg, "hydra.a", "1")
     assert cfg.hydra.overrides.hydra[1:] == ['+hydra.job.env_set.X="1"', 'hydra.a="1"']
 
 
@@ -223,12 +223,12 @@ def test_only_a_variable_that_is_not_there_yet_is_added() -> None:
 
 
 def test_no_name_is_no_extension() -> None:
-    assert jobs.extension(None) is None
+    assert jobs.load_space_extension(None) is None
 
 
 def test_an_extension_is_found_by_its_name() -> None:
-    found: Any = jobs.extension("tagifai.errors.nearest")
-    assert found is errors.nearest
+    found: Any = jobs.load_space_extension("tagifai.errors.suggest_closest")
+    assert found is errors.suggest_closest
 
 
 @pytest.mark.parametrize(
@@ -241,5 +241,5 @@ def test_an_extension_is_found_by_its_name() -> None:
 )
 def test_an_extension_that_is_not_there_or_not_allowed_is_refused(name: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        jobs.extension(name)
+        jobs.load_space_extension(name)
     assert str(caught.value).startswith(message)

@@ -8,7 +8,7 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
 
 from tagifai.search import jobs, loader
-from tagifai.sweeper import Search
+from tagifai.sweeper import SearchSweeper
 from tests.search.conftest import Searching
 
 
@@ -19,7 +19,7 @@ def contents(cfg: DictConfig) -> Any:
 @pytest.fixture
 def composed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """What Hydra's own loader was asked for, with nothing composed before."""
-    monkeypatch.setattr(loader, "_composed", {})
+    monkeypatch.setattr(loader, "_composed_configs", {})
     asked: list[list[str]] = []
     compose = ConfigLoaderImpl.load_sweep_config
 
@@ -33,8 +33,8 @@ def composed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return asked
 
 
-def quick(sweeper: Search, *overrides: str) -> DictConfig:
-    return jobs.loader(sweeper).load_sweep_config(sweeper.master, list(overrides))
+def quick(sweeper: SearchSweeper, *overrides: str) -> DictConfig:
+    return jobs.make_loader(sweeper).load_sweep_config(sweeper.master, list(overrides))
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,12 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import Trial, TrialState
 
 from tagifai import studies, sweeps
-from tagifai.errors import ConfigError, Reaped
-from tagifai.progress import SearchState
+from tagifai.errors import ConfigError, StaleTrialError
+from tagifai.progress import SearchProgress
 from tagifai.search import loop as module
-from tagifai.search.loop import Loop, SearchFailed, _judged
-from tagifai.search.plan import Plan
-from tagifai.studies import DIED, ERROR, Study, StudyError, Tally
+from tagifai.search.loop import SearchFailedError, SearchLoop, _judge
+from tagifai.search.plan import SearchPlan
+from tagifai.studies import DIED, ERROR, Study, StudyError, TrialCounts
 from tests.databases import make_studies
 
 LONG_SECONDS = 20.0
@@ -53,7 +53,7 @@ class FakePlan:
     max_failure_rate: float = 1.0
     timeout: float | None = LONG_SECONDS
     failures: dict[int, str] = field(default_factory=dict)
-    told: list[SearchState] = field(default_factory=list)
+    told: list[SearchProgress] = field(default_factory=list)
     closed: bool = False
 
     @property
@@ -66,7 +66,7 @@ class FakePlan:
         return self
 
     @contextmanager
-    def trials(self, total: int) -> Iterator[Callable[[SearchState], None]]:
+    def trials(self, total: int) -> Iterator[Callable[[SearchProgress], None]]:
         assert total == self.n_trials
         yield self.told.append
         self.closed = True
@@ -78,7 +78,7 @@ class FakePlan:
         return [f"{name} {value}" for name, value in zip(self.metrics, values, strict=False)]
 
     def best_so_far(self) -> str:
-        return f"best of {self.study.tally().complete}"
+        return f"best of {self.study.count_trials().complete}"
 
     def record_failure(self, number: int, reason: str) -> None:
         self.failures[number] = reason
@@ -116,9 +116,9 @@ class FakeLauncher:
         return [returned(value)]
 
 
-def made(plan: FakePlan, job: Callable[[int], Any]) -> tuple[Loop, FakeLauncher]:
+def made(plan: FakePlan, job: Callable[[int], Any]) -> tuple[SearchLoop, FakeLauncher]:
     launcher = FakeLauncher(job)
-    return Loop(cast(Plan, plan), cast(Launcher, launcher)), launcher
+    return SearchLoop(cast(SearchPlan, plan), cast(Launcher, launcher)), launcher
 
 
 def run(plan: FakePlan, job: Callable[[int], Any]) -> FakeLauncher:
@@ -136,12 +136,12 @@ def slow(seconds: float) -> Callable[[int], float]:
 
 
 def states(plan: FakePlan) -> list[str]:
-    return [trial.state.name for trial in plan.study.trials()]
+    return [trial.state.name for trial in plan.study.list_trials()]
 
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(module, "IDLE_POLL_SECONDS", 0.02)
 
 
 # --- how a job is judged ---------------------------------------------------------------------
@@ -165,7 +165,7 @@ COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 def test_a_job_of_one_objective_is_judged_by_its_value(
     value: Any, state: TrialState | None, values: list[float] | None, reason: str
 ) -> None:
-    outcome = _judged(returned(value), 1)
+    outcome = _judge(returned(value), 1)
     assert (outcome.state, outcome.values, outcome.reason) == (state, values, reason)
     assert not outcome.dead
 
@@ -186,7 +186,7 @@ def test_a_job_of_one_objective_is_judged_by_its_value(
 def test_a_job_of_two_objectives_is_judged_by_both(
     value: Any, state: TrialState | None, values: list[float] | None, reason: str
 ) -> None:
-    outcome = _judged(returned(value), 2)
+    outcome = _judge(returned(value), 2)
     assert (outcome.state, outcome.values, outcome.reason) == (state, values, reason)
 
 
@@ -202,12 +202,12 @@ def test_a_job_of_two_objectives_is_judged_by_both(
 def test_a_job_that_raised_is_judged_by_its_error(
     error: Exception, state: TrialState, reason: str
 ) -> None:
-    outcome = _judged(returned(error, JobStatus.FAILED), 1)
+    outcome = _judge(returned(error, JobStatus.FAILED), 1)
     assert (outcome.state, outcome.values, outcome.reason) == (state, None, reason)
 
 
 def test_a_job_that_was_told_to_end_is_dead() -> None:
-    outcome = _judged(returned(Reaped(), JobStatus.FAILED), 1)
+    outcome = _judge(returned(StaleTrialError(), JobStatus.FAILED), 1)
     assert (outcome.state, outcome.dead) == (None, True)
     assert outcome.reason == "Its job was interrupted."
 
@@ -219,7 +219,7 @@ def test_a_search_makes_its_trials_one_job_a_launch() -> None:
     plan = FakePlan(3, timeout=None)
     launcher = run(plan, lambda n: n / 10)
     assert launcher.launched == [0, 1, 2]
-    trials = plan.study.trials()
+    trials = plan.study.list_trials()
     assert [t.values for t in trials] == [[0.0], [0.1], [0.2]]
     assert launcher.overrides == [[[f"x={t.params['x']}"]] for t in trials]
     assert plan.closed
@@ -236,7 +236,7 @@ def test_a_search_tells_where_it_is() -> None:
         "Trial 3 complete val_f1 0.75",
     ]
     first, last = plan.told[0], plan.told[-1]
-    assert first == SearchState(0, 0, 0, 0, "best of 0", "", None)
+    assert first == SearchProgress(0, 0, 0, 0, "best of 0", "", None)
     assert (last.done, last.running, last.pruned, last.failed) == (4, 0, 1, 1)
     assert last.best == "best of 2"
     assert [state.running for state in plan.told[:4]] == [0, 1, 0, 1]
@@ -255,7 +255,7 @@ def test_a_trial_of_two_objectives_has_both_values() -> None:
     study = study_in(directions=["maximize", "minimize"])
     plan = FakePlan(1, study, metrics=["val_f1", "model_bytes"])
     run(plan, lambda n: [0.5, 300])
-    assert study.trials()[0].values == [0.5, 300.0]
+    assert study.list_trials()[0].values == [0.5, 300.0]
     assert plan.events == ["Trial 0 complete val_f1 0.5, model_bytes 300.0"]
 
 
@@ -264,12 +264,14 @@ def test_a_pruned_trial_counts_and_keeps_what_it_reported() -> None:
 
     def job(number: int) -> str:
         storage = plan.study._storage
-        storage.set_trial_intermediate_value(plan.study.trials()[0]._trial_id, 5, 0.25)
+        storage.set_trial_intermediate_value(plan.study.list_trials()[0]._trial_id, 5, 0.25)
         return sweeps.PRUNED
 
     run(plan, job)
-    assert plan.study.tally() == Tally(complete=0, pruned=1, failed=0, died=0, running=0)
-    assert plan.study.trials()[0].intermediate_values == {5: 0.25}
+    assert plan.study.count_trials() == TrialCounts(
+        complete=0, pruned=1, failed=0, died=0, running=0
+    )
+    assert plan.study.list_trials()[0].intermediate_values == {5: 0.25}
     assert plan.failures == {}
 
 
@@ -279,13 +281,13 @@ def test_on_a_database_trials_are_beaten_for_and_nothing_is_left_behind(tmp_path
     alive: list[bool] = []
 
     def job(number: int) -> float:
-        alive.append(study.beats._thread.is_alive())
+        alive.append(study.heartbeat._thread.is_alive())
         return 0.5
 
     run(plan, job)
     assert alive == [True, True]
-    assert not study.beats._thread.is_alive()
-    assert study.beats._trials == set()
+    assert not study.heartbeat._thread.is_alive()
+    assert study.heartbeat._trials == set()
     assert states(plan) == ["COMPLETE", "COMPLETE"]
 
 
@@ -306,7 +308,7 @@ def test_a_trial_that_fails_is_recorded_with_its_reason_and_the_search_goes_on(
     plan = FakePlan(3)
     run(plan, lambda n: value if n == 1 else 0.5)
     assert states(plan) == ["COMPLETE", "FAIL", "COMPLETE"]
-    assert plan.study.trials()[1].user_attrs == {ERROR: reason}
+    assert plan.study.list_trials()[1].user_attrs == {ERROR: reason}
     assert plan.failures == {1: reason}
 
 
@@ -358,7 +360,7 @@ def test_too_many_failures_are_an_error(rate: float, bad: tuple[int, ...], messa
     plan = FakePlan(4, max_failure_rate=rate)
     loop, _ = made(plan, failing(*bad))
     loop.run()
-    with pytest.raises(SearchFailed) as caught:
+    with pytest.raises(SearchFailedError) as caught:
         loop.check_failures()
     assert str(caught.value) == message
     assert caught.value.exit_code == 1
@@ -370,7 +372,7 @@ def test_as_many_as_may_are_none(rate: float, bad: tuple[int, ...]) -> None:
     loop, _ = made(plan, failing(*bad))
     loop.run()
     loop.check_failures()
-    assert plan.study.tally().finished == 4
+    assert plan.study.count_trials().finished == 4
 
 
 def test_a_search_without_trials_has_not_failed() -> None:
@@ -421,7 +423,7 @@ def test_the_other_worker_ends_its_trial_and_begins_no_more() -> None:
     with pytest.raises(StudyError):
         loop.run()
     assert launcher.launched == [0]
-    assert plan.study.trials()[0].state is TrialState.COMPLETE
+    assert plan.study.list_trials()[0].state is TrialState.COMPLETE
 
 
 # --- deaths ----------------------------------------------------------------------------------
@@ -453,8 +455,10 @@ def test_a_trial_whose_worker_died_is_made_up_for(error: Exception, reason: str)
     loop.run()
     loop.check_failures()
     assert launcher.launched == [0, 1, 2, 3]
-    assert plan.study.tally() == Tally(complete=3, pruned=0, failed=0, died=1, running=0)
-    assert plan.study.trials()[1].user_attrs == {DIED: reason}
+    assert plan.study.count_trials() == TrialCounts(
+        complete=3, pruned=0, failed=0, died=1, running=0
+    )
+    assert plan.study.list_trials()[1].user_attrs == {DIED: reason}
     assert plan.events[1] == "Trial 1 died"
     assert plan.failures == {}
 
@@ -477,7 +481,7 @@ def test_an_error_of_a_job_that_submitit_tells_of_is_a_failure_with_its_reason()
     plan = FakePlan(1)
     run(plan, job)
     assert plan.failures == {0: "ValueError: bad"}
-    assert plan.study.tally().failed == 1
+    assert plan.study.count_trials().failed == 1
 
 
 def test_the_process_pool_of_joblib_is_known_as_one() -> None:
@@ -502,14 +506,14 @@ def test_five_workers_that_die_one_after_another_end_the_search() -> None:
 
     plan = FakePlan(9)
     loop, launcher = made(plan, job)
-    with pytest.raises(SearchFailed) as caught:
+    with pytest.raises(SearchFailedError) as caught:
         loop.run()
     assert str(caught.value) == (
         "5 workers died one after another; the last one: Its worker died: BrokenProcessPool: gone 4"
     )
     assert launcher.launched == [0, 1, 2, 3, 4]
     assert states(plan) == ["FAIL"] * 5
-    assert plan.study.tally().died == 5
+    assert plan.study.count_trials().died == 5
 
 
 def test_a_trial_that_ends_in_between_begins_the_count_anew() -> None:
@@ -520,7 +524,9 @@ def test_a_trial_that_ends_in_between_begins_the_count_anew() -> None:
 
     plan = FakePlan(3)
     run(plan, job)
-    assert plan.study.tally() == Tally(complete=2, pruned=0, failed=1, died=12, running=0)
+    assert plan.study.count_trials() == TrialCounts(
+        complete=2, pruned=0, failed=1, died=12, running=0
+    )
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
@@ -532,8 +538,10 @@ def test_a_job_that_was_interrupted_by_itself_is_made_up_for(error: type[BaseExc
 
     plan = FakePlan(3, n_workers=2)
     run(plan, job)
-    assert plan.study.tally() == Tally(complete=3, pruned=0, failed=0, died=1, running=0)
-    assert plan.study.trials()[0].user_attrs == {DIED: f"Interrupted ({error.__name__})."}
+    assert plan.study.count_trials() == TrialCounts(
+        complete=3, pruned=0, failed=0, died=1, running=0
+    )
+    assert plan.study.list_trials()[0].user_attrs == {DIED: f"Interrupted ({error.__name__})."}
 
 
 def test_a_trial_that_was_taken_for_dead_is_made_up_for_and_its_value_is_dropped() -> None:
@@ -541,42 +549,46 @@ def test_a_trial_that_was_taken_for_dead_is_made_up_for_and_its_value_is_dropped
 
     def job(number: int) -> Any:
         if number == 0:
-            plan.study.abandon(plan.study.trials()[0]._trial_id, "It was slow.")
+            plan.study.abandon(plan.study.list_trials()[0]._trial_id, "It was slow.")
             return sweeps.REAPED
         if number == 1:
-            plan.study.abandon(plan.study.trials()[1]._trial_id, "It was slow too.")
+            plan.study.abandon(plan.study.list_trials()[1]._trial_id, "It was slow too.")
         return 0.5
 
     launcher = run(plan, job)
     assert launcher.launched == [0, 1, 2, 3]
     assert states(plan) == ["FAIL", "FAIL", "COMPLETE", "COMPLETE"]
     assert plan.events[:2] == ["Trial 0 died", "Trial 1 died"]
-    assert plan.study.trials()[1].values is None
+    assert plan.study.list_trials()[1].values is None
 
 
 def test_a_job_of_which_no_launcher_hears_any_more_is_made_up_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(module, "JOB_POLL_SECONDS", 0.02)
     plan, release = FakePlan(3, n_workers=2), threading.Event()
 
     def job(number: int) -> float:
         if number == 0:
-            plan.study.abandon(plan.study.trials()[0]._trial_id, "It was put back into the queue.")
+            plan.study.abandon(
+                plan.study.list_trials()[0]._trial_id, "It was put back into the queue."
+            )
             assert release.wait(LONG_SECONDS)
         return 0.5
 
     launcher = run(plan, job)
     release.set()
     assert sorted(launcher.launched) == [0, 1, 2, 3]
-    assert plan.study.tally() == Tally(complete=3, pruned=0, failed=0, died=1, running=0)
+    assert plan.study.count_trials() == TrialCounts(
+        complete=3, pruned=0, failed=0, died=1, running=0
+    )
     assert "Trial 0 died" in plan.events
 
 
 def test_one_whose_result_was_found_before_its_launcher_heard_of_it_did_not_die(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(module, "JOB_POLL_SECONDS", 0.02)
     plan = FakePlan(6, n_workers=2)
     release = threading.Event()
 
@@ -590,7 +602,9 @@ def test_one_whose_result_was_found_before_its_launcher_heard_of_it_did_not_die(
         run(plan, job)
     finally:
         release.set()
-    assert plan.study.tally() == Tally(complete=6, pruned=0, failed=0, died=0, running=0)
+    assert plan.study.count_trials() == TrialCounts(
+        complete=6, pruned=0, failed=0, died=0, running=0
+    )
 
 
 def test_a_trial_of_a_process_that_is_gone_is_made_up_for(tmp_path: Path) -> None:
@@ -603,7 +617,9 @@ def test_a_trial_of_a_process_that_is_gone_is_made_up_for(tmp_path: Path) -> Non
         )
     plan = FakePlan(2, study_in(studies.connect(url)))
     assert run(plan, lambda n: 0.5).launched == [1, 2]
-    assert plan.study.tally() == Tally(complete=2, pruned=0, failed=0, died=1, running=0)
+    assert plan.study.count_trials() == TrialCounts(
+        complete=2, pruned=0, failed=0, died=1, running=0
+    )
 
 
 # --- time ------------------------------------------------------------------------------------
@@ -637,8 +653,8 @@ def test_the_time_a_trial_takes_is_that_between_two_ends(clock: list[float]) -> 
 
     plan = FakePlan(3)
     run(plan, job)
-    assert [state.seconds_a_trial for state in plan.told if state.event] == [6.0, 6.0, 6.0]
-    assert plan.told[0].seconds_a_trial is None
+    assert [state.seconds_per_trial for state in plan.told if state.event] == [6.0, 6.0, 6.0]
+    assert plan.told[0].seconds_per_trial is None
 
 
 def test_a_worker_that_waits_for_others_looks_at_the_time_too() -> None:
@@ -665,7 +681,7 @@ def test_a_worker_does_all_other_trials_while_a_long_one_is_under_way() -> None:
     plan = FakePlan(10, n_workers=2)
     launcher = run(plan, job)
     assert sorted(launcher.launched) == list(range(10))
-    assert plan.study.trials()[0].values == [1.0]
+    assert plan.study.list_trials()[0].values == [1.0]
 
 
 def test_two_workers_are_busy_nearly_all_of_the_time_with_trials_of_unequal_length() -> None:
@@ -700,7 +716,7 @@ def test_there_are_never_more_jobs_at_a_time_than_workers(n_workers: int) -> Non
     launcher = run(plan, job)
     assert sorted(launcher.launched) == list(range(9))
     assert most[0] == n_workers
-    assert len({t.params["x"] for t in plan.study.trials()}) == 9
+    assert len({t.params["x"] for t in plan.study.list_trials()}) == 9
 
 
 def test_workers_that_are_not_needed_make_no_trials_beyond_the_total() -> None:
@@ -719,7 +735,7 @@ def test_an_idle_worker_makes_up_for_a_trial_that_dies_at_the_end() -> None:
     plan = FakePlan(2, n_workers=2)
     launcher = run(plan, job)
     assert sorted(launcher.launched) == [0, 1, 2]
-    assert plan.study.tally().complete == 2
+    assert plan.study.count_trials().complete == 2
 
 
 def test_a_trial_of_another_process_is_waited_for() -> None:
@@ -733,7 +749,9 @@ def test_a_trial_of_another_process_is_waited_for() -> None:
         return 0.5
 
     assert run(plan, end_other).launched == [1]
-    assert plan.study.tally() == Tally(complete=2, pruned=0, failed=0, died=0, running=0)
+    assert plan.study.count_trials() == TrialCounts(
+        complete=2, pruned=0, failed=0, died=0, running=0
+    )
 
 
 def test_a_worker_that_was_not_the_quickest_waits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -750,7 +768,9 @@ def test_a_worker_that_was_not_the_quickest_waits(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(plan.study, "ask", late)
     assert run(plan, lambda n: 0.5).launched == []
-    assert plan.study.tally() == Tally(complete=1, pruned=0, failed=0, died=1, running=0)
+    assert plan.study.count_trials() == TrialCounts(
+        complete=1, pruned=0, failed=0, died=1, running=0
+    )
 
 
 def test_two_searches_of_one_study_share_the_work() -> None:
@@ -766,7 +786,7 @@ def test_two_searches_of_one_study_share_the_work() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert plans[0].study.tally().complete == 10
+    assert plans[0].study.count_trials().complete == 10
     assert all(launched)
     assert len(launched[0]) + len(launched[1]) == 10
 
@@ -839,7 +859,7 @@ def test_an_interrupt_leaves_no_trial_that_looks_as_if_it_went_on(machine: Machi
         begun.release()
         until = time.monotonic() + LONG_SECONDS
         # As a job does: it learns from a beat that its trial has ended.
-        while plan.study.trials()[number].state is TrialState.RUNNING:
+        while plan.study.list_trials()[number].state is TrialState.RUNNING:
             assert time.monotonic() < until
             time.sleep(0.01)
         machine.children.clear()
@@ -850,10 +870,12 @@ def test_an_interrupt_leaves_no_trial_that_looks_as_if_it_went_on(machine: Machi
     with pytest.raises(KeyboardInterrupt):
         loop.run()
     assert sorted(launcher.launched) == [0, 1]
-    assert [t.user_attrs for t in plan.study.trials()] == [
+    assert [t.user_attrs for t in plan.study.list_trials()] == [
         {DIED: "Interrupted with its search."}
     ] * 2
-    assert plan.study.tally() == Tally(complete=0, pruned=0, failed=0, died=2, running=0)
+    assert plan.study.count_trials() == TrialCounts(
+        complete=0, pruned=0, failed=0, died=2, running=0
+    )
     assert machine.calls == [(7, "terminate")]
     workers = [t for t in threading.enumerate() if t.name.startswith("worker-")]
     assert not any(thread.is_alive() for thread in workers)
@@ -866,7 +888,7 @@ def test_an_interrupt_leaves_no_trial_that_looks_as_if_it_went_on(machine: Machi
 def test_a_job_that_does_not_end_is_killed_after_its_last_words(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LAST_WORDS_SECONDS", 0.1)
+    monkeypatch.setattr(module, "SHUTDOWN_SECONDS", 0.1)
     for pid in (7, GONE, None):
         machine.begin(pid)
     plan, release = FakePlan(9, n_workers=2), threading.Event()
@@ -890,7 +912,9 @@ def test_a_job_that_does_not_end_is_killed_after_its_last_words(
     assert machine.calls == [*told, (7, "kill"), (GONE, "kill")]
     # What comes too late is not recorded, and no further trial has begun.
     assert sorted(launcher.launched) == [0, 1]
-    assert plan.study.tally() == Tally(complete=0, pruned=0, failed=0, died=2, running=0)
+    assert plan.study.count_trials() == TrialCounts(
+        complete=0, pruned=0, failed=0, died=2, running=0
+    )
 
 
 def test_an_interrupt_in_a_serial_search_abandons_its_trial(machine: Machine) -> None:
@@ -905,7 +929,7 @@ def test_an_interrupt_in_a_serial_search_abandons_its_trial(machine: Machine) ->
         loop.run()
     assert launcher.launched == [0, 1]
     assert states(plan) == ["COMPLETE", "FAIL"]
-    assert plan.study.trials()[1].user_attrs == {DIED: "Interrupted with its search."}
+    assert plan.study.list_trials()[1].user_attrs == {DIED: "Interrupted with its search."}
 
 
 def test_the_trials_of_other_processes_go_on_after_an_interrupt(machine: Machine) -> None:

@@ -13,14 +13,14 @@ from optuna.trial import Trial, TrialState
 
 from tagifai import tracking
 from tagifai.search import plan as module
-from tagifai.search.plan import Plan
+from tagifai.search.plan import SearchPlan
 from tests.search.conftest import Planning, kept, tried
 
 ALPHA = {"model.alpha": "interval(0.0,1.0)"}
 TWO = ("objective.metric=[val_f1,model_bytes]", "objective.direction=[maximize,minimize]")
 
 
-def asked(plan: Plan) -> Trial:
+def asked(plan: SearchPlan) -> Trial:
     trial = plan.study.ask(100)
     assert trial is not None
     return trial
@@ -32,7 +32,7 @@ def asked(plan: Plan) -> Trial:
 def test_the_overrides_of_a_trial_are_those_of_the_space(planning: Planning) -> None:
     plan = planning(ALPHA, "seed=3")
     trial = asked(plan)
-    assert plan.overrides(trial) == ["seed=3", f"model.alpha={trial.params['model.alpha']}"]
+    assert plan.suggest_overrides(trial) == ["seed=3", f"model.alpha={trial.params['model.alpha']}"]
 
 
 def test_a_function_may_add_to_them_and_sees_what_was_chosen(planning: Planning) -> None:
@@ -44,7 +44,7 @@ def test_a_function_may_add_to_them_and_sees_what_was_chosen(planning: Planning)
 
     plan = planning(ALPHA, extend=extend)
     trial = asked(plan)
-    overrides = plan.overrides(trial)
+    overrides = plan.suggest_overrides(trial)
     alpha = trial.params["model.alpha"]
     assert overrides == [f"model.alpha={alpha}", "model.extra=5"]
     assert seen == [("log_loss", {"model.alpha": alpha})]
@@ -54,27 +54,27 @@ def test_a_function_may_add_to_them_and_sees_what_was_chosen(planning: Planning)
 
 
 def test_before_the_first_trial_there_is_no_best(planning: Planning) -> None:
-    assert planning(ALPHA).best_so_far() == ""
+    assert planning(ALPHA).describe_best() == ""
 
 
 def test_the_best_so_far_is_a_value_and_its_trial(planning: Planning) -> None:
     plan = planning(ALPHA)
     for value in (0.5, 0.75, 0.25):
         tried(plan, {"model.alpha": 0.5}, value)
-    assert plan.best_so_far() == "best 0.7500 (trial 1)"
+    assert plan.describe_best() == "best 0.7500 (trial 1)"
 
 
 def test_with_several_objectives_it_is_how_many_are_on_the_front(planning: Planning) -> None:
     plan = planning(ALPHA, *TWO)
     for values in ((0.5, 10), (0.4, 20), (0.9, 90)):
         tried(plan, {"model.alpha": 0.5}, *values)
-    assert plan.best_so_far() == "2 on the front"
+    assert plan.describe_best() == "2 on the front"
 
 
 def test_values_are_shown_with_the_names_of_their_metrics(planning: Planning) -> None:
     plan = planning(ALPHA, *TWO)
-    assert plan.shown([0.5, 1234.0]) == ["val_f1 0.5000", "model_bytes 1234"]
-    assert plan.shown([]) == []
+    assert plan.format_values([0.5, 1234.0]) == ["val_f1 0.5000", "model_bytes 1234"]
+    assert plan.format_values([]) == []
 
 
 # --- a failure without a run -----------------------------------------------------------------
@@ -95,7 +95,7 @@ def test_a_trial_that_failed_before_it_had_a_run_gets_one_that_says_why(
 ) -> None:
     plan = planning(ALPHA, "sweep=quick", "seed=3", "hydra/launcher=basic")
     trial = asked(plan)
-    overrides = plan.overrides(trial)
+    overrides = plan.suggest_overrides(trial)
     plan.record_failure(trial.number, "It does not compose.")
     (run,) = recorded()
     assert (run.info.status, run.info.run_name) == ("FAILED", "trial-0")
@@ -114,7 +114,7 @@ def test_a_trial_that_failed_before_it_had_a_run_gets_one_that_says_why(
 def test_one_that_had_a_run_gets_no_second_one(planning: Planning, recorded: Any) -> None:
     plan = planning(ALPHA)
     trial = asked(plan)
-    plan.overrides(trial)
+    plan.suggest_overrides(trial)
     trial.set_user_attr("run_id", "abc")
     plan.record_failure(trial.number, "It failed.")
     assert recorded() == []
@@ -123,7 +123,7 @@ def test_one_that_had_a_run_gets_no_second_one(planning: Planning, recorded: Any
 def test_without_tracking_it_gets_none(planning: Planning, recorded: Any) -> None:
     plan = planning(ALPHA, "tracking=none")
     trial = asked(plan)
-    plan.overrides(trial)
+    plan.suggest_overrides(trial)
     plan.record_failure(trial.number, "It failed.")
     assert recorded() == []
 
@@ -132,26 +132,28 @@ def test_without_tracking_it_gets_none(planning: Planning, recorded: Any) -> Non
 
 
 @pytest.fixture
-def begun(planning: Planning, tracked_stores: Path) -> Plan:
+def begun(planning: Planning, tracked_stores: Path) -> SearchPlan:
     """A search whose own run is in the tracking store."""
     plan = planning(ALPHA)
     uri = f"sqlite:///{tracked_stores}/mlflow.db"
-    plan.parent = tracking.create(uri, "tagifai", "search", tracked_stores, {})
+    plan.parent = tracking.create_run(uri, "tagifai", "search", tracked_stores, {})
     return plan
 
 
-def child(plan: Plan, trial: Trial, stores: Path, state: str = "RUNNING") -> tracking.Run:
+def child(
+    plan: SearchPlan, trial: Trial, stores: Path, state: str = "RUNNING"
+) -> tracking.TrackedRun:
     """Return a run as a job makes one."""
     tags = {
         "mlflow.parentRunId": plan.parent.id,
         "trial.number": str(trial.number),
         "trial.state": state,
     }
-    return tracking.create(f"sqlite:///{stores}/mlflow.db", "tagifai", None, stores, tags)
+    return tracking.create_run(f"sqlite:///{stores}/mlflow.db", "tagifai", None, stores, tags)
 
 
 def test_the_runs_of_the_dead_say_what_became_of_them(
-    begun: Plan, recorded: Any, tracked_stores: Path
+    begun: SearchPlan, recorded: Any, tracked_stores: Path
 ) -> None:
     killed, failed, living = asked(begun), asked(begun), asked(begun)
     ids = {trial: child(begun, trial, tracked_stores).id for trial in (killed, living)}
@@ -160,7 +162,7 @@ def test_the_runs_of_the_dead_say_what_became_of_them(
     begun.study.abandon(killed._trial_id, "killed")
     begun.study.abandon(failed._trial_id, "killed")
     begun.study.abandon(asked(begun)._trial_id, "It had no run yet.")
-    begun.close_dead()
+    begun.close_dead_runs()
     runs = {run.info.run_id: run for run in recorded()}
     run = runs[ids[killed]]
     assert (run.info.status, run.data.tags["trial.state"]) == ("KILLED", "DIED")
@@ -175,46 +177,48 @@ def test_the_runs_of_the_dead_say_what_became_of_them(
     ("state", "status"), [("DIED", "KILLED"), ("FAIL", "FAILED"), ("COMPLETE", "FINISHED")]
 )
 def test_a_job_that_was_killed_while_it_closed_its_run_leaves_none_open(
-    state: str, status: str, begun: Plan, recorded: Any, tracked_stores: Path
+    state: str, status: str, begun: SearchPlan, recorded: Any, tracked_stores: Path
 ) -> None:
     trial = asked(begun)
     run_id = child(begun, trial, tracked_stores, state).id
     begun.study.abandon(trial._trial_id, "killed")
-    begun.close_dead()
+    begun.close_dead_runs()
     (run,) = [run for run in recorded() if run.info.run_id == run_id]
     assert (run.info.status, run.data.tags["trial.state"]) == (status, state)
 
 
 def test_a_run_that_was_closed_without_a_word_says_that_its_trial_died(
-    begun: Plan, recorded: Any, tracked_stores: Path
+    begun: SearchPlan, recorded: Any, tracked_stores: Path
 ) -> None:
     trial = asked(begun)
     run = child(begun, trial, tracked_stores)
-    run.end("FAILED", tracking.ABANDONED)
+    run.end("FAILED", tracking.ABANDONED_REASON)
     begun.study.abandon(trial._trial_id, "killed")
-    begun.close_dead()
+    begun.close_dead_runs()
     (found,) = [one for one in recorded() if one.info.run_id == run.id]
     assert (found.info.status, found.data.tags["trial.state"]) == ("FAILED", "DIED")
-    assert found.data.tags["error"] == tracking.ABANDONED
+    assert found.data.tags["error"] == tracking.ABANDONED_REASON
 
 
-def test_runs_of_other_searches_are_left(begun: Plan, recorded: Any, tracked_stores: Path) -> None:
+def test_runs_of_other_searches_are_left(
+    begun: SearchPlan, recorded: Any, tracked_stores: Path
+) -> None:
     trial = asked(begun)
-    mine, begun.parent = begun.parent, tracking.Run("another")
+    mine, begun.parent = begun.parent, tracking.TrackedRun("another")
     child(begun, trial, tracked_stores)
     begun.parent = mine
     begun.study.abandon(trial._trial_id, "killed")
-    begun.close_dead()
+    begun.close_dead_runs()
     assert {run.info.status for run in recorded()} == {"RUNNING"}
 
 
 def test_a_store_that_is_gone_does_not_hide_how_the_search_ended(
-    begun: Plan, caplog: pytest.LogCaptureFixture
+    begun: SearchPlan, caplog: pytest.LogCaptureFixture
 ) -> None:
     begun.study.abandon(asked(begun)._trial_id, "killed")
-    begun.parent = tracking.Run("unknown")
+    begun.parent = tracking.TrackedRun("unknown")
     with caplog.at_level("INFO"):
-        begun.close_dead()
+        begun.close_dead_runs()
     assert "The runs of dead trials could not be closed" in caplog.text
 
 
@@ -223,7 +227,7 @@ def test_without_tracking_there_is_nothing_to_close(planning: Planning, recorded
     trial = asked(plan)
     trial.set_user_attr("run_id", "abc")
     plan.study.abandon(trial._trial_id, "killed")
-    plan.close_dead()
+    plan.close_dead_runs()
     assert recorded() == []
 
 
@@ -236,9 +240,9 @@ def test_a_grid_has_no_more_trials_than_points(
 ) -> None:
     params = {"model.average": "true,false", "vectorizer.ngram_max": "range(3,6)"}
     plan = planning(params, f"hydra.sweeper.n_trials={wanted}")
-    assert module._n_trials(plan.settings, plan.study, plan.space) == wanted
-    plan.study.optuna.sampler = GridSampler(plan.space.grid(), seed=0)
-    assert module._n_trials(plan.settings, plan.study, plan.space) == n_trials
+    assert module._count_trials(plan.settings, plan.study, plan.space) == wanted
+    plan.study.optuna.sampler = GridSampler(plan.space.make_grid(), seed=0)
+    assert module._count_trials(plan.settings, plan.study, plan.space) == n_trials
 
 
 # --- the run and the header ------------------------------------------------------------------
@@ -249,7 +253,7 @@ def test_the_run_of_a_search_holds_what_it_is_a_search_of(
 ) -> None:
     monkeypatch.setattr("sys.argv", ["/x/run.py", "-m", "sweep=my own"])
     plan = planning(ALPHA, *TWO)
-    module._record(plan, {"parameters": plan.space.described(), "data digest": "d1"})
+    module._log_search(plan, {"parameters": plan.space.describe(), "data digest": "d1"})
     assert kept(plan).params == {
         "space.model.alpha": "from 0.0 to 1.0",
         "objective.metric": "val_f1, model_bytes",
@@ -265,7 +269,7 @@ def test_the_run_of_a_search_holds_what_it_is_a_search_of(
     assert tags["launcher"] == "basic"
 
 
-def header(plan: Plan, capsys: pytest.CaptureFixture[str]) -> str:
+def header(plan: SearchPlan, capsys: pytest.CaptureFixture[str]) -> str:
     module._show_header(plan, MedianPruner())
     return capsys.readouterr().out
 

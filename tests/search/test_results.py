@@ -14,15 +14,15 @@ from optuna.trial import Trial, TrialState
 from tagifai import paths
 from tagifai.schema import Config, check
 from tagifai.search import jobs, results
-from tagifai.search.plan import Plan
-from tagifai.search.winners import NO_INFLUENCE
+from tagifai.search.plan import SearchPlan
+from tagifai.search.winners import IRRELEVANT_GROUPS
 from tests.search.conftest import Planning, kept, tried
 
 ALPHA = {"model.alpha": "interval(0.0,1.0)"}
 TWO = ("objective.metric=[val_f1,model_bytes]", "objective.direction=[maximize,minimize]")
 
 
-def fail(plan: Plan, reason: str) -> None:
+def fail(plan: SearchPlan, reason: str) -> None:
     trial = plan.study.ask(100)
     assert trial is not None
     plan.study.tell(trial, TrialState.FAIL, None, reason)
@@ -39,13 +39,13 @@ def trained(loader: ConfigLoader, monkeypatch: pytest.MonkeyPatch) -> Any:
     def trained(name: str) -> Config:
         cfg = loader.load_configuration("config", [f"experiment={name}"], run_mode=RunMode.RUN)
         HydraConfig.instance().set_config(cfg)
-        return paths.resolve(check(jobs.without_hydra(cfg)))
+        return paths.resolve(check(jobs.strip_hydra_node(cfg)))
 
     return trained
 
 
 def influence(config: Config) -> dict[str, Any]:
-    return {key: value for key, value in asdict(config).items() if key not in NO_INFLUENCE}
+    return {key: value for key, value in asdict(config).items() if key not in IRRELEVANT_GROUPS}
 
 
 # --- the file --------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ def test_the_preset_of_the_winner_makes_its_very_configuration(
     tried(plan, values, 0.5)
     results.write(plan)
     assert presets(tmp_path) == ["s"]
-    of_trial, _ = plan.compose(plan.space.of_values(plan.study.trials()[0].params))
+    of_trial, _ = plan.compose(plan.space.make_overrides(plan.study.list_trials()[0].params))
     assert influence(trained("s")) == influence(of_trial)
 
 
@@ -240,7 +240,7 @@ def test_with_several_objectives_there_is_no_single_best(planning: Planning) -> 
 # --- what a person sees ----------------------------------------------------------------------
 
 
-def shown(plan: Plan, capsys: pytest.CaptureFixture[str]) -> list[str]:
+def shown(plan: SearchPlan, capsys: pytest.CaptureFixture[str]) -> list[str]:
     results.show(plan, Path("report.html"))
     return [line.rstrip() for line in capsys.readouterr().out.splitlines() if line.strip()]
 

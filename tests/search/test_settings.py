@@ -7,7 +7,7 @@ from hydra_plugins.hydra_optuna_sweeper.config import Direction
 from omegaconf import OmegaConf
 
 from tagifai.errors import ConfigError
-from tagifai.search.settings import Settings
+from tagifai.search.settings import SearchSettings
 from tests.search.conftest import Searching
 
 GIVEN: dict[str, Any] = {
@@ -26,8 +26,8 @@ GIVEN: dict[str, Any] = {
 }
 
 
-def made(**changed: Any) -> Settings:
-    return Settings.of({**GIVEN, **changed})
+def made(**changed: Any) -> SearchSettings:
+    return SearchSettings.from_hydra({**GIVEN, **changed})
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_storage_that_is_configured_as_an_object_is_refused() -> None:
 
 
 def test_without_a_preset_the_settings_are_those_of_the_plugin(searching: Searching) -> None:
-    found = Settings.of(searching().settings)
+    found = SearchSettings.from_hydra(searching().settings)
     assert found.sampler["_target_"] == "optuna.samplers.TPESampler"
     assert found.pruner is not None
     assert found.pruner["_target_"] == "optuna.pruners.MedianPruner"
@@ -125,14 +125,14 @@ def test_the_direction_follows_the_objective(searching: Searching) -> None:
     two = searching(
         "objective.metric=[val_f1,model_bytes]", "objective.direction=[maximize,minimize]"
     )
-    assert Settings.of(one.settings).directions == ["minimize"]
-    assert Settings.of(two.settings).directions == ["maximize", "minimize"]
+    assert SearchSettings.from_hydra(one.settings).directions == ["minimize"]
+    assert SearchSettings.from_hydra(two.settings).directions == ["maximize", "minimize"]
 
 
 @pytest.mark.parametrize("preset", ["quick", "reference", "sgd", "text"])
 def test_every_preset_of_the_project_has_settings_that_are_allowed(
     preset: str, searching: Searching
 ) -> None:
-    found = Settings.of(searching(f"sweep={preset}").settings)
+    found = SearchSettings.from_hydra(searching(f"sweep={preset}").settings)
     assert found.params
     assert found.n_trials >= 20

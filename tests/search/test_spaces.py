@@ -13,7 +13,7 @@ from optuna.samplers import RandomSampler
 from optuna.trial import FixedTrial, Trial
 
 from tagifai.errors import ConfigError
-from tagifai.search.spaces import Branch, Distribution, Parameter, Space, name_in
+from tagifai.search.spaces import Branch, Distribution, Parameter, SearchSpace, make_parameter_name
 from tests.databases import make_studies
 
 
@@ -31,11 +31,13 @@ def branch(
     """Return a branch whose keys are written with "__" for a dot."""
     bare = Branch(key, frozenset(values), (), fixed or {})
     keys = {name.replace("__", "."): found for name, found in parameters.items()}
-    made = tuple(Parameter(name, name_in(bare, name), found) for name, found in keys.items())
+    made = tuple(
+        Parameter(name, make_parameter_name(bare, name), found) for name, found in keys.items()
+    )
     return Branch(key, frozenset(values), made, fixed or {})
 
 
-GROUPS = Space(
+GROUPS = SearchSpace(
     parameters=(plain("vectorizer", choice("word", "char")), plain("c", FloatDistribution(0, 1))),
     branches=(
         branch("vectorizer", "word", v__n=choice(1, 2)),
@@ -49,14 +51,14 @@ GROUPS = Space(
 
 
 def of(values: dict[str, Any]) -> list[str]:
-    return GROUPS.of_values(values)
+    return GROUPS.make_overrides(values)
 
 
 # --- names -----------------------------------------------------------------------------------
 
 
 def test_the_name_of_a_branchs_parameter_carries_the_condition() -> None:
-    assert [p.name for p in GROUPS.all_parameters()] == [
+    assert [p.name for p in GROUPS.list_all_parameters()] == [
         "vectorizer",
         "c",
         "v.n [vectorizer=word]",
@@ -67,16 +69,16 @@ def test_the_name_of_a_branchs_parameter_carries_the_condition() -> None:
 
 def test_the_values_of_a_condition_are_named_in_one_order_whichever_they_were_given_in() -> None:
     one, other = Branch("a", frozenset("zxy"), (), {}), Branch("a", frozenset("yzx"), (), {})
-    assert name_in(one, "b.c") == name_in(other, "b.c") == "b.c [a=x,y,z]"
+    assert make_parameter_name(one, "b.c") == make_parameter_name(other, "b.c") == "b.c [a=x,y,z]"
 
 
 def test_keys_take_the_place_of_names_in_a_trials_values() -> None:
     values = {"vectorizer": "char", "v.n [vectorizer=char]": 6, "v.pad [v.n=6,7]": True}
-    assert GROUPS.keys_of(values) == {"vectorizer": "char", "v.n": 6, "v.pad": True}
+    assert GROUPS.index_by_key(values) == {"vectorizer": "char", "v.n": 6, "v.pad": True}
 
 
 def test_a_value_that_is_not_of_the_space_keeps_its_name() -> None:
-    assert GROUPS.keys_of({"added": 1}) == {"added": 1}
+    assert GROUPS.index_by_key({"added": 1}) == {"added": 1}
 
 
 # --- overrides -------------------------------------------------------------------------------
@@ -99,24 +101,24 @@ def test_a_condition_inside_a_branch_holds_for_each_of_its_values(n: int) -> Non
 
 
 def test_a_fixed_value_leads_into_a_branch() -> None:
-    space = Space((), (branch("a", "x", b=choice(1, 2)),), {"a": "x"})
-    assert space.of_values({"b [a=x]": 1}) == ["a=x", "b=1"]
+    space = SearchSpace((), (branch("a", "x", b=choice(1, 2)),), {"a": "x"})
+    assert space.make_overrides({"b [a=x]": 1}) == ["a=x", "b=1"]
 
 
 def test_a_fixed_value_of_another_kind_leads_past_it() -> None:
-    space = Space((), (branch("a", "x", b=choice(1, 2)),), {"a": "y"})
-    assert space.of_values({}) == ["a=y"]
+    space = SearchSpace((), (branch("a", "x", b=choice(1, 2)),), {"a": "y"})
+    assert space.make_overrides({}) == ["a=y"]
 
 
 def test_a_branchs_value_wins_over_a_fixed_one_and_over_a_parameter_of_every_trial() -> None:
     both = (plain("a", choice("x", "y")), plain("b", choice(1, 2)))
-    space = Space(both, (branch("a", "x", b=choice(7, 8), fixed={"c": "9"}),), {"c": "0"})
-    assert space.of_values({"a": "x", "b": 1, "b [a=x]": 8}) == ["c=9", "a=x", "b=8"]
-    assert space.of_values({"a": "y", "b": 1}) == ["c=0", "a=y", "b=1"]
+    space = SearchSpace(both, (branch("a", "x", b=choice(7, 8), fixed={"c": "9"}),), {"c": "0"})
+    assert space.make_overrides({"a": "x", "b": 1, "b [a=x]": 8}) == ["c=9", "a=x", "b=8"]
+    assert space.make_overrides({"a": "y", "b": 1}) == ["c=0", "a=y", "b=1"]
 
 
 def test_a_space_without_anything_makes_no_overrides() -> None:
-    assert Space((), (), {}).of_values({}) == []
+    assert SearchSpace((), (), {}).make_overrides({}) == []
 
 
 def read(override: str) -> Any:
@@ -137,13 +139,15 @@ def read(override: str) -> Any:
 def test_hydra_reads_the_value_back_from_its_override(
     value: Any, distribution: Distribution
 ) -> None:
-    (override,) = Space((plain("k", distribution),), (), {}).of_values({"k": value})
+    (override,) = SearchSpace((plain("k", distribution),), (), {}).make_overrides({"k": value})
     assert read(override) == value
     assert type(read(override)) is type(value)
 
 
 def test_the_text_null_is_hydras_null() -> None:
-    (override,) = Space((plain("k", choice("null", "b")),), (), {}).of_values({"k": "null"})
+    (override,) = SearchSpace((plain("k", choice("null", "b")),), (), {}).make_overrides(
+        {"k": "null"}
+    )
     assert read(override) is None
 
 
@@ -161,14 +165,14 @@ VALUES = st.fixed_dictionaries(
 @given(VALUES)
 def test_what_a_trial_recorded_gives_the_overrides_that_it_had(values: dict[str, Any]) -> None:
     trial = FixedTrial(values)
-    had = GROUPS.suggest(trial)
-    assert GROUPS.of_values(trial.params) == had
+    had = GROUPS.suggest_overrides(trial)
+    assert GROUPS.make_overrides(trial.params) == had
 
 
 @given(VALUES)
 def test_a_trial_records_the_parameters_of_its_own_branches_only(values: dict[str, Any]) -> None:
     trial = FixedTrial(values)
-    GROUPS.suggest(trial)
+    GROUPS.suggest_overrides(trial)
     expected = {"vectorizer", "c", f"v.n [vectorizer={values['vectorizer']}]"}
     if values["vectorizer"] == "char" and values["v.n [vectorizer=char]"] != 5:
         expected.add("v.pad [v.n=6,7]")
@@ -184,15 +188,15 @@ def test_so_does_any_set_of_choices_with_a_branch_each(
 ) -> None:
     texts = {str(value): value for value in choices}
     branches = tuple(branch("a", text, b=IntDistribution(0, 9)) for text in texts)
-    space = Space((plain("a", choice(*texts.values())),), branches, {})
+    space = SearchSpace((plain("a", choice(*texts.values())),), branches, {})
     chosen = data.draw(st.sampled_from(sorted(texts)))
     inside = data.draw(st.integers(0, 9))
     trial = FixedTrial({"a": texts[chosen], f"b [a={chosen}]": inside})
-    assert space.suggest(trial) == [f"a={chosen}", f"b={inside}"]
-    assert space.of_values(trial.params) == [f"a={chosen}", f"b={inside}"]
+    assert space.suggest_overrides(trial) == [f"a={chosen}", f"b={inside}"]
+    assert space.make_overrides(trial.params) == [f"a={chosen}", f"b={inside}"]
 
 
-NUMBERS = Space(
+NUMBERS = SearchSpace(
     (
         plain("f", FloatDistribution(1e-6, 1e-2, log=True)),
         plain("s", FloatDistribution(0.1, 0.9, step=0.2)),
@@ -213,30 +217,30 @@ def test_a_database_gives_back_the_very_numbers_and_the_distributions_are_kept(
     had = []
     for _ in range(8):
         trial = study.ask()
-        had.append(NUMBERS.suggest(trial))
+        had.append(NUMBERS.suggest_overrides(trial))
         study.tell(trial, 1.0)
     trials = optuna.load_study(study_name="s", storage=url).trials
-    assert [NUMBERS.of_values(trial.params) for trial in trials] == had
+    assert [NUMBERS.make_overrides(trial.params) for trial in trials] == had
     assert trials[0].distributions == {p.name: p.distribution for p in NUMBERS.parameters}
 
 
 # --- what Optuna takes -----------------------------------------------------------------------
 
 
-def asked(choices: tuple[str, ...], tmp_path: Path, space: Space) -> None:
+def asked(choices: tuple[str, ...], tmp_path: Path, space: SearchSpace) -> None:
     url = make_studies(tmp_path / "studies.db")
     study = optuna.create_study(storage=url, study_name="s", load_if_exists=True)
     for value in choices:
         study.enqueue_trial({"vectorizer": value})
         trial: Trial = study.ask()
-        space.suggest(trial)
+        space.suggest_overrides(trial)
         study.tell(trial, 0.0)
 
 
 def test_optuna_accepts_two_branches_with_different_choices_for_one_key(tmp_path: Path) -> None:
     asked(("word", "char", "word"), tmp_path, GROUPS)
     study = optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path}/studies.db")
-    assert [sorted(GROUPS.keys_of(t.params))[:2] for t in study.trials] == [["c", "v.n"]] * 3
+    assert [sorted(GROUPS.index_by_key(t.params))[:2] for t in study.trials] == [["c", "v.n"]] * 3
 
 
 def test_optuna_would_refuse_them_under_one_name(tmp_path: Path) -> None:
@@ -250,7 +254,7 @@ def test_optuna_would_refuse_them_under_one_name(tmp_path: Path) -> None:
         for b in GROUPS.branches
     )
     with pytest.raises(ValueError, match="does not support dynamic value space"):
-        asked(("word", "char"), tmp_path, Space(GROUPS.parameters, of_key, {}))
+        asked(("word", "char"), tmp_path, SearchSpace(GROUPS.parameters, of_key, {}))
 
 
 # --- descriptions ----------------------------------------------------------------------------
@@ -270,11 +274,11 @@ def test_optuna_would_refuse_them_under_one_name(tmp_path: Path) -> None:
     ],
 )
 def test_a_distribution_is_described_by_its_bounds(distribution: Distribution, text: str) -> None:
-    assert Space((plain("k", distribution),), (), {}).described() == {"k": text}
+    assert SearchSpace((plain("k", distribution),), (), {}).describe() == {"k": text}
 
 
 def test_a_description_has_the_branches_with_their_fixed_values() -> None:
-    assert GROUPS.described() == {
+    assert GROUPS.describe() == {
         "vectorizer": "choice(word,char)",
         "c": "from 0.0 to 1.0",
         "v.n [vectorizer=word]": "choice(1,2)",
@@ -288,7 +292,7 @@ def test_a_description_has_the_branches_with_their_fixed_values() -> None:
 
 
 def test_a_grid_has_the_choices_of_each_parameter() -> None:
-    space = Space(
+    space = SearchSpace(
         (
             plain("a", choice("x", None)),
             plain("i", IntDistribution(1, 5, step=2)),
@@ -297,31 +301,31 @@ def test_a_grid_has_the_choices_of_each_parameter() -> None:
         (),
         {},
     )
-    assert space.grid() == {"a": ["x", None], "i": [1, 3, 5], "f": [0.1, 0.2, 0.3, 0.4]}
+    assert space.make_grid() == {"a": ["x", None], "i": [1, 3, 5], "f": [0.1, 0.2, 0.3, 0.4]}
 
 
 def test_a_grid_takes_no_interval() -> None:
-    space = Space((plain("model.alpha", FloatDistribution(0, 1)),), (), {})
+    space = SearchSpace((plain("model.alpha", FloatDistribution(0, 1)),), (), {})
     with pytest.raises(ConfigError, match=r"grid cannot count the values of model\.alpha\. Use"):
-        space.grid()
+        space.make_grid()
 
 
 def test_a_grid_takes_no_branches() -> None:
     with pytest.raises(ConfigError, match="grid takes no branches"):
-        GROUPS.grid()
+        GROUPS.make_grid()
 
 
 # --- probes ----------------------------------------------------------------------------------
 
 
 def test_probes_are_all_choices_and_both_ends_each_beside_the_fixed_overrides() -> None:
-    space = Space(
+    space = SearchSpace(
         (plain("a", choice("x", "y")), plain("i", IntDistribution(1, 9))),
         (branch("a", "x", "w", b=FloatDistribution(0.5, 2.5), fixed={"c": "4"}),),
         {"seed": "3"},
         ("~t",),
     )
-    assert [(p.name, overrides) for p, overrides in space.probes()] == [
+    assert [(p.name, overrides) for p, overrides in space.iterate_boundaries()] == [
         ("a", ["seed=3", "~t", "a=x"]),
         ("a", ["seed=3", "~t", "a=y"]),
         ("i", ["seed=3", "~t", "i=1"]),
@@ -332,6 +336,6 @@ def test_probes_are_all_choices_and_both_ends_each_beside_the_fixed_overrides() 
 
 
 def test_the_extremes_of_a_parameter_are_what_it_may_be_at_most() -> None:
-    assert plain("a", choice(3, 1, 2)).extremes() == [3, 1, 2]
-    assert plain("a", IntDistribution(3, 10)).extremes() == [3, 10]
-    assert plain("a", FloatDistribution(0.5, 2.5)).extremes() == [0.5, 2.5]
+    assert plain("a", choice(3, 1, 2)).get_extremes() == [3, 1, 2]
+    assert plain("a", IntDistribution(3, 10)).get_extremes() == [3, 10]
+    assert plain("a", FloatDistribution(0.5, 2.5)).get_extremes() == [0.5, 2.5]

@@ -21,14 +21,21 @@ from optuna.trial import TrialState, create_trial
 from tagifai import studies
 from tagifai.schema import Config
 from tagifai.search import winners
-from tagifai.search.grammar import parse
-from tagifai.search.winners import brief, difference, found, rows, write_preset, write_results
-from tagifai.studies import DIED, ERROR, Study, Tally
+from tagifai.search.grammar import parse_space
+from tagifai.search.winners import (
+    compute_difference,
+    format_number,
+    make_table,
+    summarize_study,
+    write_preset,
+    write_results,
+)
+from tagifai.studies import DIED, ERROR, Study, TrialCounts
 
 COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 RUNNING = TrialState.RUNNING
 
-SPACE = parse(
+SPACE = parse_space(
     {"vectorizer": "word,char"}, {"vectorizer=word": {"v.n": "interval(0.0,9.0)"}}, ["a=1"]
 )
 NAMED = "v.n [vectorizer=word]"
@@ -50,7 +57,7 @@ def add(
     attributes: Mapping[str, Any] | None = None,
 ) -> None:
     distributions: dict[str, BaseDistribution] = {
-        p.name: p.distribution for p in SPACE.all_parameters()
+        p.name: p.distribution for p in SPACE.list_all_parameters()
     }
     trial = create_trial(
         state=state,
@@ -76,7 +83,7 @@ def test_the_best_is_the_highest_where_that_is_wanted() -> None:
     study = study_of("maximize")
     for value in (0.5, 0.75, 0.25):
         add(study, COMPLETE, [value])
-    result = found(study, ["val_f1"])
+    result = summarize_study(study, ["val_f1"])
     assert (numbers(result.best), numbers(result.top)) == ([1], [1, 0, 2])
     assert result.best[0].number == study.optuna.best_trial.number
 
@@ -85,7 +92,7 @@ def test_and_the_lowest_where_that_is() -> None:
     study = study_of("minimize")
     for value in (0.5, 0.75, 0.25):
         add(study, COMPLETE, [value])
-    assert numbers(found(study, ["val_loss"]).top) == [2, 0, 1]
+    assert numbers(summarize_study(study, ["val_loss"]).top) == [2, 0, 1]
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
@@ -93,7 +100,7 @@ def test_of_equal_values_the_first_is_the_best(direction: str) -> None:
     study = study_of(direction)
     for value in (0.5, 0.5, 0.5):
         add(study, COMPLETE, [value])
-    result = found(study, ["val_f1"])
+    result = summarize_study(study, ["val_f1"])
     assert (numbers(result.best), numbers(result.top)) == ([0], [0, 1, 2])
     assert result.best[0].number == study.optuna.best_trial.number
 
@@ -102,7 +109,7 @@ def test_the_best_five_are_shown() -> None:
     study = study_of("maximize")
     for value in range(7):
         add(study, COMPLETE, [float(value)])
-    assert numbers(found(study, ["val_f1"]).top) == [6, 5, 4, 3, 2]
+    assert numbers(summarize_study(study, ["val_f1"]).top) == [6, 5, 4, 3, 2]
 
 
 def test_only_complete_trials_are_among_them() -> None:
@@ -111,14 +118,14 @@ def test_only_complete_trials_are_among_them() -> None:
     add(study, COMPLETE, [0.5])
     add(study, FAIL)
     add(study, RUNNING)
-    assert numbers(found(study, ["val_f1"]).top) == [1]
+    assert numbers(summarize_study(study, ["val_f1"]).top) == [1]
 
 
 def test_of_several_objectives_those_are_found_that_none_other_beats() -> None:
     study = study_of("maximize", "minimize")
     for values in ([0.5, 10], [0.9, 90], [0.4, 20], [0.7, 50]):
         add(study, COMPLETE, values)
-    result = found(study, ["val_f1", "model_bytes"])
+    result = summarize_study(study, ["val_f1", "model_bytes"])
     assert numbers(result.best) == numbers(result.top) == [0, 1, 3]
 
 
@@ -126,9 +133,9 @@ def test_of_several_objectives_those_are_found_that_none_other_beats() -> None:
 def test_without_a_complete_trial_nothing_is_found(directions: list[str]) -> None:
     study = study_of(*directions)
     add(study, FAIL, attributes={ERROR: "bad"})
-    result = found(study, ["a", "b"][: len(directions)])
-    assert (result.best, result.top, result.saved) == ([], [], 0.0)
-    assert result.tally == Tally(complete=0, pruned=0, failed=1, died=0, running=0)
+    result = summarize_study(study, ["a", "b"][: len(directions)])
+    assert (result.best, result.top, result.saved_seconds) == ([], [], 0.0)
+    assert result.counts == TrialCounts(complete=0, pruned=0, failed=1, died=0, running=0)
 
 
 def test_failures_are_gathered_by_their_reason_and_the_dead_are_none() -> None:
@@ -138,9 +145,9 @@ def test_failures_are_gathered_by_their_reason_and_the_dead_are_none() -> None:
     add(study, FAIL, attributes={ERROR: "worse"})
     add(study, FAIL, attributes={ERROR: "bad"})
     add(study, FAIL)
-    result = found(study, ["val_f1"])
+    result = summarize_study(study, ["val_f1"])
     assert result.failures == {"bad": [0, 3], "worse": [2], "no reason is known": [4]}
-    assert (result.tally.failed, result.tally.died) == (4, 1)
+    assert (result.counts.failed, result.counts.died) == (4, 1)
 
 
 def test_pruning_saves_what_is_left_to_the_mean_length_of_a_complete_trial() -> None:
@@ -152,13 +159,13 @@ def test_pruning_saves_what_is_left_to_the_mean_length_of_a_complete_trial() -> 
     add(study, FAIL, seconds=1, attributes={ERROR: "bad"})
     add(study, RUNNING)
     # Of 10 s: 8 and 3, and the last one was slower than others are.
-    assert found(study, ["val_f1"]).saved == 11.0
+    assert summarize_study(study, ["val_f1"]).saved_seconds == 11.0
 
 
 def test_without_a_complete_trial_it_is_not_known_what_was_saved() -> None:
     study = study_of()
     add(study, PRUNED, seconds=2)
-    assert found(study, ["val_f1"]).saved == 0.0
+    assert summarize_study(study, ["val_f1"]).saved_seconds == 0.0
 
 
 # --- as a table ------------------------------------------------------------------------------
@@ -191,25 +198,25 @@ def test_without_a_complete_trial_it_is_not_known_what_was_saved() -> None:
     ],
 )
 def test_a_value_is_shown_in_brief(value: Any, text: str) -> None:
-    assert brief(value) == text
+    assert format_number(value) == text
 
 
 @given(st.floats(-1e300, 1e300))
 def test_a_number_in_brief_is_short_and_about_the_number(value: float) -> None:
-    assert len(brief(value)) <= 11
-    assert float(brief(value)) == pytest.approx(value, rel=1e-2, abs=1e-12)
+    assert len(format_number(value)) <= 11
+    assert float(format_number(value)) == pytest.approx(value, rel=1e-2, abs=1e-12)
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
 def test_what_is_no_finite_number_is_shown_too(value: float) -> None:
-    assert brief(value) == str(value)
+    assert format_number(value) == str(value)
 
 
 def test_a_table_has_a_row_for_each_of_the_best_with_keys_in_place_of_names() -> None:
     study = study_of()
     add(study, COMPLETE, [0.5], n=0.00123)
     add(study, COMPLETE, [0.75], n=2.5)
-    assert rows(found(study, ["val_f1"]), SPACE) == (
+    assert make_table(summarize_study(study, ["val_f1"]), SPACE) == (
         ["trial", "val_f1", "parameters"],
         [
             ["1", "0.7500", "vectorizer=word, v.n=2.5000"],
@@ -221,7 +228,7 @@ def test_a_table_has_a_row_for_each_of_the_best_with_keys_in_place_of_names() ->
 def test_with_several_objectives_it_has_a_column_for_each() -> None:
     study = study_of("maximize", "minimize")
     add(study, COMPLETE, [0.5, 1234])
-    columns, table = rows(found(study, ["val_f1", "model_bytes"]), SPACE)
+    columns, table = make_table(summarize_study(study, ["val_f1", "model_bytes"]), SPACE)
     assert columns == ["trial", "val_f1", "model_bytes", "parameters"]
     assert table == [["0", "0.5000", "1234", "vectorizer=word, v.n=1.5000"]]
 
@@ -230,7 +237,7 @@ def test_with_several_objectives_it_has_a_column_for_each() -> None:
 
 
 def written(path: Path, study: Study, metrics: Sequence[str]) -> Any:
-    result = found(study, metrics)
+    result = summarize_study(study, metrics)
     write_results(path, result, SPACE, Path("/out/s"), "run.py experiment=s")
     return OmegaConf.to_container(OmegaConf.load(path))
 
@@ -325,7 +332,7 @@ def test_a_preset_chooses_options_and_then_holds_values(tmp_path: Path) -> None:
 
 
 def test_equal_configurations_differ_by_nothing(config: Config) -> None:
-    assert difference(config, copy.deepcopy(config)) == {}
+    assert compute_difference(config, copy.deepcopy(config)) == {}
 
 
 def test_a_configuration_differs_by_its_values_under_their_keys(config: Config) -> None:
@@ -334,7 +341,7 @@ def test_a_configuration_differs_by_its_values_under_their_keys(config: Config) 
     wanted.model.alpha = 0.5
     wanted.training.patience = 3
     wanted.data.accepted_tags = ["a"]
-    assert difference(wanted, config) == {
+    assert compute_difference(wanted, config) == {
         "seed": 7,
         "data": {"accepted_tags": ["a"]},
         "training": {"patience": 3},
@@ -345,19 +352,19 @@ def test_a_configuration_differs_by_its_values_under_their_keys(config: Config) 
 def test_a_value_that_is_back_at_null_is_a_difference(config: Config) -> None:
     given = copy.deepcopy(config)
     given.training.patience = 3
-    assert difference(config, given) == {"training": {"patience": None}}
+    assert compute_difference(config, given) == {"training": {"patience": None}}
 
 
 def test_a_group_that_is_off_on_one_side_differs_as_a_whole(config: Config) -> None:
     off = replace(copy.deepcopy(config), sampling=None)
-    assert difference(off, config) == {"sampling": None}
-    assert difference(config, off)["sampling"]["_target_"].startswith("imblearn.")
+    assert compute_difference(off, config) == {"sampling": None}
+    assert compute_difference(config, off)["sampling"]["_target_"].startswith("imblearn.")
 
 
 def test_arguments_of_an_open_option_are_differences(config: Config) -> None:
     wanted = replace(config, model={"_target_": "sklearn.X", "C": 10, "kept": 1})
     given = replace(config, model={"_target_": None, "kept": 1})
-    assert difference(wanted, given) == {"model": {"_target_": "sklearn.X", "C": 10}}
+    assert compute_difference(wanted, given) == {"model": {"_target_": "sklearn.X", "C": 10}}
 
 
 def test_what_has_no_influence_on_a_result_is_no_difference(config: Config) -> None:
@@ -366,11 +373,11 @@ def test_what_has_no_influence_on_a_result_is_no_difference(config: Config) -> N
     other.console.verbosity = "quiet"
     other.paths.outputs = "/other"
     other.sweep.restart = True
-    assert difference(other, config) == {}
+    assert compute_difference(other, config) == {}
 
 
 def test_from_nothing_everything_is_a_difference(config: Config) -> None:
-    everything = difference(config, None)
+    everything = compute_difference(config, None)
     assert everything["seed"] == 42
     assert everything["model"]["loss"] == "log_loss"
-    assert not set(winners.NO_INFLUENCE) & everything.keys()
+    assert not set(winners.IRRELEVANT_GROUPS) & everything.keys()
