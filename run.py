@@ -13,8 +13,9 @@ gc.set_threshold(100_000)  # what is loaded stays: to look for garbage in it is 
 import hydra
 from omegaconf import DictConfig
 
-from tagifai import cli, components, paths
-from tagifai.schema import check
+from tagifai import cli
+from tagifai.config import instantiate, paths
+from tagifai.config.schema import check
 
 # The configuration finds the project by it, in the processes of a sweep too.
 ROOT = Path(__file__).resolve().parent
@@ -25,13 +26,13 @@ def main(cfg: DictConfig) -> Any:
     """Run one task and return its objective, if it has one."""
     with cli.guard_job():
         config = paths.resolve(check(cfg))
-        components.check_whitelist(config.whitelist, ROOT)
+        instantiate.check_whitelist(config.whitelist, ROOT)
         return cli.import_task(config).run(config)
 
 
 def command() -> Any:
     """Have Hydra compose for `main`; shells complete only what has "@hydra.main" in its file."""
-    allowed = components.get_whitelist()
+    allowed = instantiate.get_whitelist()
     return hydra.main(config_path="conf", config_name="config", execution_whitelist=allowed)(main)()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tagifai.tagger import Tagger
+    from tagifai.models.tagger import Tagger
 
 __all__ = ["load"]
 
@@ -31,12 +31,15 @@ def load(
         An object with `predict(texts)` and `predict_proba(texts)`.
 
     Raises:
-        tagifai.errors.BundleError: no such run, or a bundle that cannot be trusted.
+        tagifai.exceptions.BundleError: no such run, or a bundle that cannot be trusted.
     """
-    from tagifai import runs, store
-    from tagifai.registry import CHAMPION
+    from tagifai.runs import resolve
+    from tagifai.tracking import store
+    from tagifai.tracking.registry import CHAMPION
 
     folder = Path(stores).absolute() if stores else Path(__file__).parent.parent / "stores"
     if run_id == CHAMPION:
-        run_id = runs.find_champion(store.get_tracking_uri(f"sqlite:///{folder}/mlflow.db"), model)
-    return runs.load_tagger(folder, None if run_id == runs.LATEST else run_id, uri=None)[1]
+        run_id = resolve.find_champion(
+            store.get_tracking_uri(f"sqlite:///{folder}/mlflow.db"), model
+        )
+    return resolve.load_tagger(folder, None if run_id == resolve.LATEST else run_id, uri=None)[1]

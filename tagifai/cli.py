@@ -24,10 +24,17 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from tagifai import clerk, frames, sweeps
-from tagifai.errors import ConfigError, StaleTrialError, TrackingError, UserError, suggest_closest
-from tagifai.paths import FOLDERS, PATHS
-from tagifai.schema import Config
+from tagifai.config.paths import FOLDERS, PATHS
+from tagifai.config.schema import Config
+from tagifai.console import error_box
+from tagifai.exceptions import (
+    ConfigError,
+    StaleTrialError,
+    TrackingError,
+    UserError,
+    suggest_closest,
+)
+from tagifai.tracking import multirun, recorder
 
 LITERAL = "task.text"
 """The argument that is taken as it stands, not by Hydra's grammar."""
@@ -112,7 +119,7 @@ def import_task(config: Config) -> Any:
     name = f"tagifai.tasks.{config.task.name}"
     if config.task.name in FAST_TASKS:
         return importlib.import_module(name)
-    from tagifai.console import Display  # late: what is refused needs none
+    from tagifai.console.display import Display  # late: what is refused needs none
 
     with Display.from_config(config.console).show_spinner("Loading libraries"):
         return importlib.import_module(name)
@@ -138,7 +145,7 @@ def _refuse_search_of_one() -> None:
     hydra = HydraConfig.get()
     preset = hydra.runtime.choices.get("sweep")
     if hydra.mode == RunMode.RUN and (
-        preset or hydra.sweeper.get("_target_") == sweeps.SEARCH_TARGET
+        preset or hydra.sweeper.get("_target_") == multirun.SEARCH_TARGET
     ):
         chosen = f"sweep={preset}" if preset else "hydra/sweeper=tagifai"
         raise ConfigError(f"{chosen} is a search, which needs -m: run.py -m {chosen}")
@@ -186,7 +193,7 @@ def run_main(main: Callable[[], Any]) -> int:
     try:
         _export_environment()
         sys.argv[1:] = [quote(argument) for argument in sys.argv[1:]]
-        with clerk.allow_start(), _close_parent_run():
+        with recorder.allow_start(), _close_parent_run():
             main()
         sys.stdout.flush()
     except Terminated:
@@ -207,7 +214,7 @@ def run_main(main: Callable[[], Any]) -> int:
 
 def _export_environment() -> None:
     """Set what the processes of a sweep cannot see: how this one was called, where stores are."""
-    os.environ[sweeps.COMMAND_VARIABLE] = shlex.join(["run.py", *sys.argv[1:]])
+    os.environ[multirun.COMMAND_VARIABLE] = shlex.join(["run.py", *sys.argv[1:]])
     for argument in sys.argv[1:]:
         key, _, value = argument.partition("=")
         if key == "paths.stores" and value.strip() and "${" not in value:
@@ -226,9 +233,9 @@ def _close_parent_run() -> Iterator[None]:
         reason = explain(cause)[0] if isinstance(cause, Exception) else "Interrupted."
         # What went wrong with the sweep is the error to tell.
         with suppress(TrackingError):
-            sweeps.close_parent_run("KILLED" if killed else "FAILED", reason)
+            multirun.close_parent_run("KILLED" if killed else "FAILED", reason)
         raise
-    sweeps.close_parent_run("FINISHED")
+    multirun.close_parent_run("FINISHED")
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:
@@ -252,7 +259,7 @@ def _open_missing_streams() -> None:
 def _print_error(message: str, code: int) -> int:
     sys.stdout.flush()
     if code in (1, 2):
-        frames.write(message)
+        error_box.write(message)
     else:
         sys.stderr.write(f"{message}\n")
     return code

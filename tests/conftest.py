@@ -22,7 +22,7 @@ from tests.databases import make_studies
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from tagifai.tagger import Tagger
+    from tagifai.models.tagger import Tagger
 
 settings.register_profile("project", deadline=None, database=None)
 settings.load_profile("project")
@@ -62,8 +62,8 @@ def fitted(seed: int = 0) -> Tagger:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import SGDClassifier
 
-    from tagifai.labels import LabelEncoder
-    from tagifai.tagger import Tagger
+    from tagifai.models.tagger import Tagger
+    from tagifai.preprocessing.labels import LabelEncoder
 
     encoder = LabelEncoder.fit(TAGS)
     vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 3))
@@ -81,7 +81,7 @@ def tagger() -> Tagger:
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tracking database without experiments of ours; making one takes seconds."""
-    from tagifai import store
+    from tagifai.tracking import store
 
     path = tmp_path_factory.mktemp("tracking") / "mlflow.db"
     store.make_database(f"sqlite:///{path}")
@@ -176,7 +176,7 @@ def site() -> Iterator[Site]:
 @pytest.fixture
 def one_try(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the seconds that are waited between tries of a download."""
-    from tagifai import downloads
+    from tagifai.data import downloads
 
     monkeypatch.setattr(downloads, "RETRIES", 0)
 

@@ -6,7 +6,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from tagifai import studies
+from tagifai.sweeping import studies
 
 
 def make_studies(path: Path) -> str:

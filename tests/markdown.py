@@ -33,9 +33,9 @@ REVIEWS = "title,body,stars\n" + "".join(
 """The reader's own: a table of two classes."""
 
 OF_ONE_S_OWN = {
-    "tagifai/text.py": "first=[mask_numbers]",
-    "tagifai/metrics.py": "val_accuracy = ",
-    "tagifai/slices.py": "slice mentions_bert",
+    "tagifai/preprocessing/cleaning.py": "first=[mask_numbers]",
+    "tagifai/evaluation/metrics.py": "val_accuracy = ",
+    "tagifai/evaluation/slices.py": "slice mentions_bert",
 }
 """Modules that a block adds a function to, and what the next block's command then shows."""
 

@@ -13,8 +13,8 @@ from typing import Any, get_type_hints
 
 import yaml
 
-from tagifai.schema import CUSTOM_OPTIONS, SCHEMA_CLASSES, Config
-from tagifai.sweeper import SearchSweeperConfig
+from tagifai.config.schema import CUSTOM_OPTIONS, SCHEMA_CLASSES, Config
+from tagifai.sweeping.sweeper import SearchSweeperConfig
 from tests.app import ROOT
 from tests.parameters import default_of, escaped, first_sentence, meanings, parameters, shown
 

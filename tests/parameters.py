@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import MISSING, Field, fields
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from tagifai.errors import InvalidValueError
+from tagifai.exceptions import InvalidValueError
 
 SHOWN = 48
 """Characters of a value that are shown."""

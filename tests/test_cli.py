@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from tagifai import cli, sweeps
-from tagifai.errors import (
+from tagifai import cli
+from tagifai.config.schema import PredictTaskConfig, check
+from tagifai.exceptions import (
     BundleError,
     ConfigError,
     DataError,
@@ -31,7 +32,7 @@ from tagifai.errors import (
     StaleTrialError,
     TrackingError,
 )
-from tagifai.schema import PredictTaskConfig, check
+from tagifai.tracking import multirun
 from tests.conftest import Compose
 
 RUN = Path(__file__).parent.parent / "run.py"
@@ -48,7 +49,7 @@ FILES = st.text(st.characters(codec="ascii", exclude_characters="\0\\~")).map("/
 STREAMS = """
 import sys
 from tagifai import cli
-from tagifai.errors import ConfigError
+from tagifai.exceptions import ConfigError
 
 def main():
     print("to standard output")
@@ -359,7 +360,7 @@ def command_line(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The process's command line, environment and signals, put back afterwards."""
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-    for name in (sweeps.COMMAND_VARIABLE, "TAGIFAI_STORES"):
+    for name in (multirun.COMMAND_VARIABLE, "TAGIFAI_STORES"):
         # What is set is put back; what is deleted without having been there would stay as it is.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -453,7 +454,7 @@ def test_other_processes_are_told_the_command_as_it_was_typed(
     typed = ["-m", "task.text=a, b", "model.alpha=1e-4,1e-5", "data.tags=it's.csv"]
     monkeypatch.setattr(sys, "argv", ["/somewhere/run.py", *typed])
     assert cli.run_main(lambda: None) == 0
-    assert shlex.split(os.environ[sweeps.COMMAND_VARIABLE]) == ["run.py", *typed]
+    assert shlex.split(os.environ[multirun.COMMAND_VARIABLE]) == ["run.py", *typed]
 
 
 @pytest.mark.usefixtures("command_line")
@@ -536,7 +537,7 @@ def test_the_parent_is_closed_as_its_sweep_ended_and_hides_no_error_of_the_sweep
     gone: bool,
 ) -> None:
     closing = Closing(gone=gone)
-    monkeypatch.setattr(sweeps, "close_parent_run", closing)
+    monkeypatch.setattr(multirun, "close_parent_run", closing)
     assert cli.run_main(failing(error)) == code
     assert closing.asked == [asked]
     assert "the store is gone" not in capsys.readouterr().err
@@ -545,7 +546,7 @@ def test_the_parent_is_closed_as_its_sweep_ended_and_hides_no_error_of_the_sweep
 @pytest.mark.usefixtures("command_line")
 def test_the_parent_of_a_sweep_that_went_well_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
     closing = Closing(gone=False)
-    monkeypatch.setattr(sweeps, "close_parent_run", closing)
+    monkeypatch.setattr(multirun, "close_parent_run", closing)
     assert cli.run_main(lambda: None) == 0
     assert closing.asked == [("FINISHED", "")]
 
@@ -554,7 +555,7 @@ def test_the_parent_of_a_sweep_that_went_well_is_finished(monkeypatch: pytest.Mo
 def test_a_parent_that_cannot_be_finished_is_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sweeps, "close_parent_run", Closing(gone=True))
+    monkeypatch.setattr(multirun, "close_parent_run", Closing(gone=True))
     assert cli.run_main(lambda: None) == 1
     assert capsys.readouterr().err == "Error: the store is gone\n"
 
@@ -699,9 +700,9 @@ def test_the_log_has_the_traceback_of_what_was_not_foreseen(
 @pytest.mark.parametrize(
     ("chosen", "named"),
     [
-        ({"preset": "quick", "sweeper": sweeps.SEARCH_TARGET}, "sweep=quick"),
+        ({"preset": "quick", "sweeper": multirun.SEARCH_TARGET}, "sweep=quick"),
         ({"preset": "mine"}, "sweep=mine"),
-        ({"sweeper": sweeps.SEARCH_TARGET}, "hydra/sweeper=tagifai"),
+        ({"sweeper": multirun.SEARCH_TARGET}, "hydra/sweeper=tagifai"),
     ],
 )
 def test_a_search_without_m_is_refused_with_the_command_that_works(
@@ -721,7 +722,7 @@ def test_a_search_without_m_is_refused_with_the_command_that_works(
 def test_the_job_of_a_search_is_none_of_its_own(
     output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job_of(monkeypatch, output, RunMode.MULTIRUN, preset="quick", sweeper=sweeps.SEARCH_TARGET)
+    job_of(monkeypatch, output, RunMode.MULTIRUN, preset="quick", sweeper=multirun.SEARCH_TARGET)
     with cli.guard_job():
         assert output.is_dir()
 

@@ -10,14 +10,15 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 
-from tagifai import folders, leftovers, removal, store, tracking
-from tagifai.addresses import mask_password
-from tagifai.console import Display
-from tagifai.errors import TrackingError, UserError
-from tagifai.ledger import RunInventory
-from tagifai.leftovers import RemovalCandidate
-from tagifai.removal import CleanupRoots, TrackedCandidates
-from tagifai.schema import Config
+from tagifai.config.schema import Config
+from tagifai.console.display import Display
+from tagifai.exceptions import TrackingError, UserError
+from tagifai.runs import cleanup, disk, leftovers
+from tagifai.runs.cleanup import CleanupRoots, TrackedCandidates
+from tagifai.runs.leftovers import RemovalCandidate
+from tagifai.tracking import session, store
+from tagifai.tracking.inventory import RunInventory
+from tagifai.utils.urls import mask_password
 
 MLFLOW_KINDS = (leftovers.FAILED, leftovers.PRUNED, leftovers.MODEL)
 KINDS = (*MLFLOW_KINDS, leftovers.FOLDER, leftovers.CACHE, leftovers.PARTIAL)
@@ -33,11 +34,11 @@ def run(config: Config) -> None:
     """Show what can go, and remove it if told to."""
     display, task = Display.from_config(config.console), config.task
     place = CleanupRoots(Path(config.paths.stores), Path(config.paths.outputs))
-    tracking.close_abandoned_runs(place.stores)
+    session.close_abandoned_runs(place.stores)
     with display.show_spinner("Looking for what nobody needs"):
         ledger, tracked = _find_tracked(display, config, place)
         busy = [*tracked.busy, Path(HydraConfig.get().runtime.output_dir)]
-        on_disk = removal.find_on_disk(place, busy, task.days, task.max_gb, all_caches=task.cache)
+        on_disk = cleanup.find_on_disk(place, busy, task.days, task.max_gb, all_caches=task.cache)
     found = [*on_disk, *tracked.candidates]
     if tracked.unknown_runs:
         display.show_line(
@@ -70,7 +71,7 @@ def _find_tracked(
     try:
         if config.tracking.enabled:
             ledger = RunInventory(store.get_tracking_uri(config.tracking.uri), roots.stores)
-            return ledger, removal.find_tracked(roots, ledger, config.tracking.experiment)
+            return ledger, cleanup.find_tracked(roots, ledger, config.tracking.experiment)
     except TrackingError as error:
         reason = str(error)
     display.show_note(
@@ -137,14 +138,14 @@ def _remove(
     try:
         for leftover in candidates:
             try:
-                if removal.remove(roots, inventory, leftover):
+                if cleanup.remove(roots, inventory, leftover):
                     removed.append(leftover)
                     log.info("Removed of %s: %s (%s)", leftover.kind, leftover.name, leftover.why)
             except TrackingError as error:
                 raise TrackingError(f"{error} The same command goes on with the rest.") from error
             except (UserError, OSError) as error:
                 failures.append(f"{leftover.name}: {str(error).rstrip('.')}")
-        folders.remove_empty_dates(roots.outputs)
+        disk.remove_empty_dates(roots.outputs)
     finally:
         if removed:
             _show(display, "Removed", removed)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tagifai import leaderboards, lookup, readers, reporting, reports, selection, store, tracking
-from tagifai.console import Display
-from tagifai.errors import ConfigError
-from tagifai.schema import Config
+from tagifai.config.schema import Config
+from tagifai.console.display import Display
+from tagifai.data import readers
+from tagifai.exceptions import ConfigError
+from tagifai.reporting import reports as reporting_reports
+from tagifai.reporting import text_tables
+from tagifai.tracking import leaderboard, query, selection, session, store
 
 if TYPE_CHECKING:
-    from tagifai.leaderboards import Leaderboard
-    from tagifai.selection import RunSelection
+    from tagifai.tracking.leaderboard import Leaderboard
+    from tagifai.tracking.selection import RunSelection
 
 
 def run(config: Config) -> float:
@@ -21,7 +24,7 @@ def run(config: Config) -> float:
     display = Display.from_config(config.console)
     with display.show_spinner("Looking runs up"):
         choice = _choose_runs(config)
-    board = leaderboards.build(
+    board = leaderboard.build(
         choice.runs,
         task.metric,
         maximize=task.direction == "maximize",
@@ -32,14 +35,14 @@ def run(config: Config) -> float:
         path = Path(task.output)
         about = {"metric": task.metric, "direction": task.direction, "runs": choice.description}
         with readers.open_output(path) as file:
-            file.write(reports.format_leaderboard(board, path.suffix.lower()[1:], **about))
+            file.write(text_tables.format_leaderboard(board, path.suffix.lower()[1:], **about))
     compared, left_out = _describe_choice(choice, board)
     said = f"Compared: {compared}" + (f"; left out: {', '.join(left_out)}" if left_out else "")
     display.show_fact("Compared", compared)
     for number, reason in enumerate(left_out):
         display.show_fact("" if number else "Left out", reason)
     _show(display, board, f"{task.metric} ({task.direction})", task.limit)
-    report = reporting.write_for_leaderboard(config, board, said, display)
+    report = reporting_reports.write_for_leaderboard(config, board, said, display)
     display.show_report(report)
     if task.output is not None:
         display.show_copyable("All rows", Path(task.output))
@@ -52,9 +55,9 @@ def _choose_runs(config: Config) -> RunSelection:
     if not config.tracking.enabled:
         raise ConfigError("task=compare is about tracked runs, and tracking=none has none.")
     uri = store.get_tracking_uri(config.tracking.uri)
-    tracking.close_abandoned_runs(Path(config.paths.stores))
+    session.close_abandoned_runs(Path(config.paths.stores))
     experiment = task.experiment or config.tracking.experiment
-    found = lookup.load_runs(uri, experiment, parent=task.parent, filter=task.filter)
+    found = query.load_runs(uri, experiment, parent=task.parent, filter=task.filter)
     return selection.select_runs(
         found, task.metric, parent=task.parent, tags=task.tags, filter=task.filter
     )
@@ -71,7 +74,7 @@ def _describe_choice(choice: RunSelection, board: Leaderboard) -> tuple[str, lis
 
 def _show(display: Display, board: Leaderboard, title: str, limit: int) -> None:
     names = {name: list(board.rows[name])[:limit] for name in board.setting_columns}
-    figures = {name: cells[:limit] for name, cells in reports.format_columns(board).items()}
+    figures = {name: cells[:limit] for name, cells in text_tables.format_columns(board).items()}
     hidden = display.show_leaderboard(title, names, figures, optional=("size", "seconds", "pairs"))
     if len(board.rows) > limit:
         display.show_line(f"... and {len(board.rows) - limit} more (task.limit = {limit})")

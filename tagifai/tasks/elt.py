@@ -8,11 +8,13 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from numpy.random import RandomState
 
-from tagifai import datasets, profiles, streaming, tracking
-from tagifai.console import Display
-from tagifai.errors import DataError
-from tagifai.files import write_json
-from tagifai.schema import Config
+from tagifai.config.schema import Config
+from tagifai.console.display import Display
+from tagifai.data import datasets, profiles
+from tagifai.exceptions import DataError
+from tagifai.tracking import session
+from tagifai.training import streaming
+from tagifai.utils.files import write_json
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +23,7 @@ def run(config: Config) -> None:
     """Fetch and check the tables, and say what is in them, cleaned and split as for training."""
     display = Display.from_config(config.console)
     stores = Path(config.paths.stores)
-    tracking.close_abandoned_runs(stores)
+    session.close_abandoned_runs(stores)
     with display.show_row_progress("Reading") as told:
         dataset = datasets.load(
             config.data, stores, force=config.task.force, progress=display.live, on_progress=told

@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from hydra.core.hydra_config import HydraConfig
 
-from tagifai import artifacts, mistakes, recorded, runs
-from tagifai.console import Display
-from tagifai.files import write_json
-from tagifai.schema import Config
+from tagifai.config.schema import Config
+from tagifai.console.display import Display
+from tagifai.evaluation import error_analysis
+from tagifai.models import bundles
+from tagifai.runs import records, resolve
+from tagifai.utils.files import write_json
 
 SHOWN_CLASSES = 12
 """More do not fit beside one another; then the most frequent confusions are listed."""
@@ -21,21 +23,23 @@ SHOWN_CLASSES = 12
 def run(config: Config) -> None:
     """Show the confusion matrix and the most confident mistakes, and write all of it as JSON."""
     display, task = Display.from_config(config.console), config.task
-    run_id, path = runs.choose_run(config)
+    run_id, path = resolve.choose_run(config)
     with display.show_spinner("Predicting"):
-        tagger = artifacts.load(path)
-        texts, labels = recorded.load_part(path, Path(config.paths.stores), task.part)
+        tagger = bundles.load(path)
+        texts, labels = records.load_part(path, Path(config.paths.stores), task.part)
         y_true, outputs = tagger.encoder.encode(labels), tagger.compute_outputs(texts)
-        counts = mistakes.compute_confusion_matrix(
+        counts = error_analysis.compute_confusion_matrix(
             y_true, tagger.decide(outputs), len(tagger.encoder.classes)
         )
-        found = mistakes.find_most_confident(tagger, texts, y_true, outputs, task.limit, task.terms)
+        found = error_analysis.find_most_confident(
+            tagger, texts, y_true, outputs, task.limit, task.terms
+        )
     wrong = int(counts.sum() - np.trace(counts))
     _show_confusion(display, tagger.encoder.classes, counts, f"Run {run_id}, {task.part} rows")
     display.show_result(f"{wrong} of {len(texts)} rows have another label than their own.")
     _show_mistakes(display, found)
     output = Path(task.output or HydraConfig.get().runtime.output_dir + "/errors.json")
-    write_json(output, mistakes.build_document(tagger, counts, found))
+    write_json(output, error_analysis.build_document(tagger, counts, found))
     display.show_result("")
     display.show_copyable("Errors", output)
 
@@ -58,7 +62,7 @@ def _show_confusion(
     display.show_table(f"{title}: the most frequent confusions", ["rows", ""], rows)
 
 
-def _show_mistakes(display: Display, found: Sequence[mistakes.Mistake]) -> None:
+def _show_mistakes(display: Display, found: Sequence[error_analysis.Mistake]) -> None:
     for mistake in found:
         sure = "" if mistake.probability is None else f" ({mistake.probability:.2f})"
         display.show_result("")

@@ -6,11 +6,14 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 
-from tagifai import artifacts, pipeline, readers, recorded, runs
-from tagifai.console import Display
-from tagifai.errors import DataError
-from tagifai.files import format_json
-from tagifai.schema import Config
+from tagifai.config.schema import Config
+from tagifai.console.display import Display
+from tagifai.data import readers
+from tagifai.exceptions import DataError
+from tagifai.models import bundles
+from tagifai.runs import records, resolve
+from tagifai.training import fitting
+from tagifai.utils.files import format_json
 
 
 def run(config: Config) -> float:
@@ -20,16 +23,16 @@ def run(config: Config) -> float:
     if task.output is not None and Path(task.output).suffix.lower() != ".json":
         raise DataError(f"task.output = {task.output!r}: the scores are JSON; give a .json file.")
     readers.refuse_overwriting(task.data, task.output)
-    run_id, path = runs.choose_run(config)
-    tagger = artifacts.load(path)
+    run_id, path = resolve.choose_run(config)
+    tagger = bundles.load(path)
     if task.data is None:
-        texts, tags = recorded.load_part(path, Path(config.paths.stores))
+        texts, tags = records.load_part(path, Path(config.paths.stores))
         title = f"Run {run_id} on its test rows"
     else:
         texts, tags = readers.read_texts_and_tags(task.data)
         title = f"Run {run_id} on {task.data}"
     with display.show_spinner("Predicting"):
-        performance = pipeline.score_texts(tagger, texts, tags)
+        performance = fitting.score_texts(tagger, texts, tags)
     output = Path(task.output or HydraConfig.get().runtime.output_dir + "/performance.json")
     with readers.open_output(output) as file:
         file.write(format_json(performance))

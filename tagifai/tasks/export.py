@@ -6,10 +6,11 @@ import logging
 import shlex
 from pathlib import Path
 
-from tagifai import archives, runs
-from tagifai.addresses import mask_password
-from tagifai.console import Display
-from tagifai.schema import Config
+from tagifai.config.schema import Config
+from tagifai.console.display import Display
+from tagifai.runs import resolve
+from tagifai.serving import archives
+from tagifai.utils.urls import mask_password
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 def run(config: Config) -> None:
     """Write the bundle of a run, checked, to a new file, and say what to do with it."""
     display, path = Display.from_config(config.console), Path(config.task.path)
-    run_id, bundle = runs.choose_run(config)
+    run_id, bundle = resolve.choose_run(config)
     archives.export_run(bundle, run_id, path)
     settings = (bundle / "config.yaml").read_text(encoding="utf-8")
     if any(mask_password(word) != word for word in settings.split()):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from tagifai import archives
-from tagifai.console import Display
-from tagifai.schema import Config
+from tagifai.config.schema import Config
+from tagifai.console.display import Display
+from tagifai.serving import archives
 
 
 def run(config: Config) -> None:

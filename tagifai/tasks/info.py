@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tagifai import artifacts, datasets, provenance, runs, store, tracking
-from tagifai.console import Display
-from tagifai.errors import BundleError
-from tagifai.schema import Config
+from tagifai.config.schema import Config
+from tagifai.console.display import Display
+from tagifai.data import datasets
+from tagifai.exceptions import BundleError
+from tagifai.models import bundles
+from tagifai.runs import resolve
+from tagifai.tracking import session, store
+from tagifai.utils import environment
 
 LIBRARIES = ("hydra-core", "omegaconf", "optuna", "mlflow")
 
@@ -16,8 +20,8 @@ def run(config: Config) -> None:
     """Say what there is, a name and a line each."""
     display = Display.from_config(config.console)
     stores = Path(config.paths.stores)
-    closed = tracking.close_abandoned_runs(stores)
-    versions = provenance.get_versions((*provenance.ALL_LIBRARIES, *LIBRARIES))
+    closed = session.close_abandoned_runs(stores)
+    versions = environment.get_versions((*environment.ALL_LIBRARIES, *LIBRARIES))
     uri = store.get_tracking_uri(config.tracking.uri) if config.tracking.enabled else "off"
     display.show_fact(
         "Versions", ", ".join(f"{name} {v}" for name, v in versions.items()), result=True
@@ -33,11 +37,11 @@ def run(config: Config) -> None:
 
 
 def _show_latest(display: Display, stores: Path) -> None:
-    run_id = runs.get_latest(stores)
+    run_id = resolve.get_latest(stores)
     if run_id is None:
         display.show_fact("Latest run", "none yet; train one with: python run.py", result=True)
         return
-    path = artifacts.get_path(stores, run_id)
+    path = bundles.get_path(stores, run_id)
     display.show_fact("Latest run", run_id, result=True)
     display.show_fact("", _describe_scores(path), result=True)
     display.show_copyable("Its model", path, result=True)
@@ -47,8 +51,8 @@ def _describe_scores(path: Path) -> str:
     if not path.is_dir():
         return "its model is gone"
     try:
-        artifacts.read_manifest(path)
-        scored = artifacts.read_document(path, "performance.json")["test"]["overall"]
+        bundles.read_manifest(path)
+        scored = bundles.read_document(path, "performance.json")["test"]["overall"]
         return f"test f1 {scored['f1']:.4f} on {scored['num_samples']} rows"
     except (BundleError, ValueError, KeyError) as error:
         # This task is for finding out what is wrong; it does not fail of it.

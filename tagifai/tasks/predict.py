@@ -9,14 +9,16 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
 
-from tagifai import artifacts, readers, runs
-from tagifai.errors import ConfigError
-from tagifai.schema import Config, PredictTaskConfig
-from tagifai.tagger import Prediction, Tagger
-from tagifai.terminals import is_ansi_enabled
+from tagifai.config.schema import Config, PredictTaskConfig
+from tagifai.data import readers
+from tagifai.exceptions import ConfigError
+from tagifai.models import bundles
+from tagifai.models.tagger import Prediction, Tagger
+from tagifai.runs import resolve
+from tagifai.utils.terminal import is_ansi_enabled
 
 FEW_TEXTS = 1000
-"""Texts that one process predicts without scikit-learn sooner than that is imported."""
+"""Texts that one process predicts sooner than others are started."""
 
 Batches = Iterable[list[str]]
 
@@ -30,11 +32,11 @@ def run(config: Config) -> None:
     task: PredictTaskConfig = config.task
     texts = _read_texts(task)
     readers.refuse_overwriting(task.input, task.output)
-    run_id, path = runs.choose_run(config)
+    run_id, path = resolve.choose_run(config)
     few = min(FEW_TEXTS, task.batch_size)
     begin = list(islice(texts, few + 1))
     many = len(begin) > few
-    tagger = artifacts.load(path, few_texts=not many)
+    tagger = bundles.load(path)
     log.info("Predicting with run %s", run_id)
     batches = readers.make_batches(chain(begin, texts), task.batch_size)
     with (
@@ -56,10 +58,10 @@ def _open_predictor(
         yield partial(map, tagger.predict)
         return
     # Late: few predictions are of so many texts.
-    from tagifai import workers
+    from tagifai.utils import process_pool
 
-    with workers.ProcessPool(
-        tagger.predict, number or workers.count_processors(), ahead=2, advice=ADVICE
+    with process_pool.ProcessPool(
+        tagger.predict, number or process_pool.count_processors(), ahead=2, advice=ADVICE
     ) as crew:
         yield crew.map
 
@@ -77,7 +79,7 @@ def _show_count(*, shown: bool) -> Iterator[Callable[[int], None]]:
     if not shown:
         yield lambda rows: None
         return
-    from tagifai import progress
+    from tagifai.console import progress
 
     with progress.show_row_count() as count:
         yield count

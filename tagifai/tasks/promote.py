@@ -6,15 +6,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tagifai import promotion, registry, runs, serving, store, tracking
-from tagifai.console import Display
-from tagifai.errors import BundleError, ConfigError, UserError
-from tagifai.registry import PREVIOUS_TAG, ROLLED_BACK_TAG
-from tagifai.schema import Config
+from tagifai.config.schema import Config
+from tagifai.console.display import Display
+from tagifai.exceptions import BundleError, ConfigError, UserError
+from tagifai.runs import promotion, resolve
+from tagifai.serving import pyfunc
+from tagifai.tracking import registry, session, store
+from tagifai.tracking.registry import PREVIOUS_TAG, ROLLED_BACK_TAG
 
 if TYPE_CHECKING:
-    from tagifai.promotion import Contender, Decision
-    from tagifai.registry import ModelRegistry, ModelVersion
+    from tagifai.runs.promotion import Contender, Decision
+    from tagifai.tracking.registry import ModelRegistry, ModelVersion
 
 
 def run(config: Config) -> float:
@@ -28,7 +30,7 @@ def _promote(config: Config, models: ModelRegistry, uri: str) -> float:
     with display.show_spinner("Looking runs up"):
         config.task.run_id = _choose_challenger(config, models, uri)
         present = models.get_champion()
-        run_id, bundle = runs.choose_run(config)
+        run_id, bundle = resolve.choose_run(config)
     if present is not None and present.run_id == run_id:
         display.show_result(f"Run {run_id} is the champion already, version {present.number}.")
         return promotion.Contender.from_bundle(run_id, bundle, stores).compute_f1()
@@ -48,12 +50,12 @@ def _promote(config: Config, models: ModelRegistry, uri: str) -> float:
 def _choose_challenger(config: Config, models: ModelRegistry, uri: str) -> str:
     """Return the id of the run that was asked for, or of the best that was not rolled back."""
     task = config.task
-    if task.run_id not in (None, runs.BEST):
+    if task.run_id not in (None, resolve.BEST):
         return str(task.run_id)
     without = [
         version.run_id for version in models.list_versions() if ROLLED_BACK_TAG in version.tags
     ]
-    return runs.find_best(
+    return resolve.find_best(
         uri,
         config,
         metric=task.metric,
@@ -64,13 +66,13 @@ def _choose_challenger(config: Config, models: ModelRegistry, uri: str) -> str:
     )
 
 
-def _open_finished_run(run_id: str, uri: str) -> tracking.TrackedRun:
+def _open_finished_run(run_id: str, uri: str) -> session.TrackedRun:
     """Return the run in the store.
 
     Raises:
         ConfigError: it is not there, did not finish, or is the trial of a search.
     """
-    tracked = tracking.reopen_run(run_id, uri)
+    tracked = session.reopen_run(run_id, uri)
     status = tracked.get_status()
     if status != "FINISHED":
         known = "is not in the tracking store" if status is None else f"is {status}"
@@ -80,7 +82,7 @@ def _open_finished_run(run_id: str, uri: str) -> tracking.TrackedRun:
 
 def _load_champion(present: ModelVersion, stores: Path, uri: str) -> Contender:
     try:
-        run_id, bundle = runs.find(stores, present.run_id, uri)
+        run_id, bundle = resolve.find(stores, present.run_id, uri)
         return promotion.Contender.from_bundle(run_id, bundle, stores)
     except UserError as error:
         raise type(error)(
@@ -89,12 +91,10 @@ def _load_champion(present: ModelVersion, stores: Path, uri: str) -> Contender:
         ) from error
 
 
-def _register_run(
-    models: ModelRegistry, tracked: tracking.TrackedRun, bundle: Path
-) -> ModelVersion:
+def _register_run(models: ModelRegistry, tracked: session.TrackedRun, bundle: Path) -> ModelVersion:
     """Make a version of a run's MLflow model; a run from before there were such gets one now."""
     model_id = tracked.get_model_id() or tracked.log_model(
-        partial(serving.save, bundle=bundle, run_id=tracked.id)
+        partial(pyfunc.save, bundle=bundle, run_id=tracked.id)
     )
     if model_id is None:
         raise BundleError(f"Run {tracked.id} keeps no model.")

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tagifai import clerk, origins, store, views
-from tagifai.console import Display
-from tagifai.errors import ConfigError
-from tagifai.files import write_json
-from tagifai.schema import EXPERIMENT_GROUPS, Config
+from tagifai.config.schema import EXPERIMENT_GROUPS, Config
+from tagifai.console.display import Display
+from tagifai.exceptions import ConfigError
+from tagifai.reporting import run_summary
+from tagifai.tracking import provenance, recorder, store
+from tagifai.utils.files import write_json
 
 if TYPE_CHECKING:
-    from tagifai.reruns import RerunComparison
+    from tagifai.runs.reproducibility import RerunComparison
 
 RECORDED_KEYS = (*EXPERIMENT_GROUPS, "seed", "training", "objective", "experiment")
 """What comes from the record, so that it cannot be chosen."""
@@ -29,26 +30,27 @@ def run(config: Config) -> Any:
     Raises:
         NotReproduced: something else came out; the new run is kept all the same.
     """
-    origin, display = origins.get_invocation(), Display.from_config(config.console)
+    origin, display = provenance.get_invocation(), Display.from_config(config.console)
     _refuse_settings(origin.overrides or ())
     if config.tracking.enabled:
-        clerk.start_if_useful(store.get_tracking_uri(config.tracking.uri))
+        recorder.start_if_useful(store.get_tracking_uri(config.tracking.uri))
     with display.show_spinner("Loading the run"):
-        from tagifai import artifacts, recorded, reruns, runs, trainer
+        from tagifai.models import bundles
+        from tagifai.runs import records, reproducibility, resolve, trainer
 
-        run_id, bundle = runs.choose_run(config)
-        before = reruns.RunFingerprint.from_bundle(bundle)
-        again = recorded.load_config(bundle, config)
-    origin = origin.derive_rerun(recorded.read_provenance(bundle), run_id)
-    views.show_header(display, again, origin)
-    dataset = recorded.load_dataset(bundle, again, progress=display.live)
+        run_id, bundle = resolve.choose_run(config)
+        before = reproducibility.RunFingerprint.from_bundle(bundle)
+        again = records.load_config(bundle, config)
+    origin = origin.derive_rerun(records.read_provenance(bundle), run_id)
+    run_summary.show_header(display, again, origin)
+    dataset = records.load_dataset(bundle, again, progress=display.live)
     trained = trainer.train(again, origin, display, dataset)
-    made = artifacts.get_path(Path(config.paths.stores), trained.run_id)
-    found = reruns.compare_runs(before, reruns.RunFingerprint.from_bundle(made))
+    made = bundles.get_path(Path(config.paths.stores), trained.run_id)
+    found = reproducibility.compare_runs(before, reproducibility.RunFingerprint.from_bundle(made))
     write_json(origin.output_dir / "rerun.json", found.build_document(trained.run_id, run_id))
     _show(display, found, origin.output_dir / "rerun.json")
     if not found.equal:
-        raise reruns.NotReproducedError(
+        raise reproducibility.NotReproducedError(
             f"Run {run_id} is not reproduced: of {found.compared}, {len(found.results)} differ."
             f" The new run {trained.run_id} is kept."
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tagifai import promotion, registry
-from tagifai.console import Display
-from tagifai.errors import ConfigError
-from tagifai.registry import PREVIOUS_TAG, ROLLED_BACK_TAG
-from tagifai.schema import Config
+from tagifai.config.schema import Config
+from tagifai.console.display import Display
+from tagifai.exceptions import ConfigError
+from tagifai.runs import promotion
+from tagifai.tracking import registry
+from tagifai.tracking.registry import PREVIOUS_TAG, ROLLED_BACK_TAG
 
 
 def run(config: Config) -> None:

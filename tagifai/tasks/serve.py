@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import shlex
 
-from tagifai import artifacts, runs
-from tagifai.console import Display
-from tagifai.registry import CHAMPION
-from tagifai.schema import Config
+from tagifai.config.schema import Config
+from tagifai.console.display import Display
+from tagifai.models import bundles
+from tagifai.runs import resolve
+from tagifai.tracking.registry import CHAMPION
 
 
 def run(config: Config) -> None:
     """Serve until Ctrl-C or SIGTERM, which are how a server ends well."""
     display, task = Display.from_config(config.console), config.task
-    run_id, bundle = runs.choose_run(config, default=CHAMPION)
+    run_id, bundle = resolve.choose_run(config, default=CHAMPION)
     with display.show_spinner("Starting the server"):
-        tagger = artifacts.load(bundle)
+        tagger = bundles.load(bundle)
         # Late: it imports MLflow's server, and what is wrong so far needs none.
-        from tagifai import server
+        from tagifai.serving import server
 
     with server.listen(task.host, task.port) as listening:
         url = server.get_url(listening)

@@ -20,10 +20,10 @@ import pandas as pd
 from numpy.random import RandomState
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from tagifai import pipeline
-from tagifai.cache import FeatureCache
-from tagifai.schema import PreprocessingConfig, SplitConfig, TwoTablesConfig
-from tagifai.vectorizing import CachedVectorizer
+from tagifai.config.schema import PreprocessingConfig, SplitConfig, TwoTablesConfig
+from tagifai.preprocessing.cache import FeatureCache
+from tagifai.preprocessing.feature_cache import CachedVectorizer
+from tagifai.training import fitting
 from tests.benchmarks.costs import limits
 from tests.benchmarks.plain_data import ACCEPTED, MIN_FREQ, stopword_list
 
@@ -42,7 +42,7 @@ def made(table: pd.DataFrame, vectorizer: Any, memory: Any) -> tuple[float, floa
         accepted_tags=list(ACCEPTED), min_freq=MIN_FREQ, other="other",
     )  # fmt: skip
     began = time.perf_counter()
-    prepared = pipeline.prepare(
+    prepared = fitting.prepare(
         table,
         data,
         PreprocessingConfig(stopwords=stopword_list()),

@@ -28,41 +28,44 @@ from tests.app import ROOT
 from tests.benchmarks.costs import limits
 
 COMPUTE = {
-    "prepare the rows": ["tagifai.pipeline.prepare"],
-    "fit, losses, scores": ["tagifai.pipeline.fit_tagger"],
+    "prepare the rows": ["tagifai.training.fitting.prepare"],
+    "fit, losses, scores": ["tagifai.training.fitting.fit_tagger"],
 }
 RUNNER = {
     "launch, Hydra's job": ["hydra._internal.core_plugins.basic_launcher.BasicLauncher.launch"],
-    "compose": ["tagifai.search.loader.CachingLoader.load_sweep_config"],
+    "compose": ["tagifai.sweeping.loader.CachingLoader.load_sweep_config"],
     "check the configuration": ["run.main"],
-    "build the parts": ["tagifai.trainer.parts_of"],
-    "load the data": ["tagifai.datasets.load"],
-    "check the objective": ["tagifai.pipeline.PreparedData.check_objective"],
-    "provenance": ["tagifai.origins.Invocation.make_record"],
-    "open and close the run": ["tagifai.trainer.train_trial"],
+    "build the parts": ["tagifai.runs.trainer.parts_of"],
+    "load the data": ["tagifai.data.datasets.load"],
+    "check the objective": ["tagifai.training.fitting.PreparedData.check_objective"],
+    "provenance": ["tagifai.tracking.provenance.Invocation.make_record"],
+    "open and close the run": ["tagifai.runs.trainer.train_trial"],
     "tracking store": [
-        *("tagifai.tracking.create_run", "tagifai.tracking.Run.log_params"),
-        *("tagifai.tracking.Run.log_tags", "tagifai.tracking.Run.log_epochs"),
-        *("tagifai.tracking.Run.log_data", "tagifai.tracking.Run.log_file"),
-        *("tagifai.tracking.Run._send", "tagifai.tracking.Run.end"),
+        *("tagifai.tracking.session.create_run", "tagifai.tracking.session.Run.log_params"),
+        *("tagifai.tracking.session.Run.log_tags", "tagifai.tracking.session.Run.log_epochs"),
+        *("tagifai.tracking.session.Run.log_data", "tagifai.tracking.session.Run.log_file"),
+        *("tagifai.tracking.session.Run._send", "tagifai.tracking.session.Run.end"),
     ],
-    "other inputs": ["tagifai.recording.log_inputs"],
+    "other inputs": ["tagifai.runs.logger.log_inputs"],
     "callbacks": [
         *(
-            "tagifai.callbacks.ProgressCallback.on_epoch_end",
-            "tagifai.callbacks.HistoryCallback.on_epoch_end",
+            "tagifai.training.callbacks.ProgressCallback.on_epoch_end",
+            "tagifai.training.callbacks.HistoryCallback.on_epoch_end",
         ),
-        "tagifai.callbacks.PruningCallback.on_epoch_end",
+        "tagifai.training.callbacks.PruningCallback.on_epoch_end",
     ],
     "study: open, notes": [
-        *("tagifai.trials.open_trial.__wrapped__", "tagifai.trials.OpenTrial.note"),
+        *(
+            "tagifai.sweeping.trials.open_trial.__wrapped__",
+            "tagifai.sweeping.trials.OpenTrial.note",
+        ),
     ],
     "study: ask, tell": [
-        "tagifai.search.loop.SearchLoop._next_trial",
-        "tagifai.search.loop.SearchLoop._end_trial",
+        "tagifai.sweeping.loop.SearchLoop._next_trial",
+        "tagifai.sweeping.loop.SearchLoop._end_trial",
     ],
 }
-TRIAL = "tagifai.search.loop.SearchLoop._launch_and_wait"
+TRIAL = "tagifai.sweeping.loop.SearchLoop._launch_and_wait"
 
 Seconds = tuple[float, float]
 

@@ -1,0 +1,282 @@
+"""Components: scikit-learn and other objects made from a group by its `_target_`.
+
+Loaded before every command, for the whitelist; what makes objects is imported when one is made.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from hydra.utils import instantiate
+
+from tagifai.exceptions import ConfigError, suggest_closest
+
+if TYPE_CHECKING:
+    from numpy.random import RandomState
+
+WHITELIST_VARIABLE = "TAGIFAI_WHITELIST"
+"""The environment variable that allows more packages."""
+
+
+ALLOWED_PACKAGES = ("sklearn.*", "imblearn.*", "tagifai.*")
+"""What `_target_` may name, in a configuration from wherever."""
+
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The one of libyaml, where PyYAML was built with it, is ten times faster."""
+
+
+@cache
+def read_config_whitelist(root: Path) -> tuple[str, ...]:
+    """Return the patterns that the project's own conf/config.yaml allows beside `PACKAGES`.
+
+    The file itself is read: overrides, presets and recorded runs come after it.
+    """
+    try:
+        text = (root / "conf" / "config.yaml").read_text(encoding="utf-8")
+        content = yaml.load(text, Loader=LOADER)  # noqa: S506
+    except (OSError, yaml.YAMLError):
+        return ()  # Hydra will say it better.
+    found = content.get("whitelist") if isinstance(content, dict) else None
+    return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
+def get_whitelist() -> tuple[str, ...]:
+    """Return all patterns of what `_target_` may name, such as "sklearn.*".
+
+    Raises:
+        ConfigError: a pattern is none.
+    """
+    given = [
+        item.strip() for item in os.environ.get(WHITELIST_VARIABLE, "").split(",") if item.strip()
+    ]
+    root = os.environ.get("TAGIFAI_ROOT")
+    for pattern in (more := [*(read_config_whitelist(Path(root)) if root else ()), *given]):
+        if not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*\.\*", pattern):
+            raise ConfigError(
+                f"The whitelist has {pattern!r}; a pattern is a package's name and '.*', such as"
+                f" mypackage.* (conf/config.yaml, or the variable {WHITELIST_VARIABLE})."
+            )
+    return (*ALLOWED_PACKAGES, *more)
+
+
+def check_whitelist(composed: Sequence[str], root: Path) -> None:
+    """Refuse a whitelist that was changed after the file: it would have no effect.
+
+    Raises:
+        ConfigError: with the two ways to add a package.
+    """
+    if tuple(composed) != read_config_whitelist(root):
+        raise ConfigError(
+            f"whitelist = {list(composed)} has no effect: no override, preset or recorded run may"
+            " allow more. Add the package to whitelist in conf/config.yaml, or by the environment:"
+            f" {WHITELIST_VARIABLE}='package.*'."
+        )
+
+
+ALLOWED_FUNCTIONS = (
+    *("tagifai.preprocessing.vectorizers.counts", "tagifai.preprocessing.vectorizers.hashing"),
+    *("tagifai.preprocessing.vectorizers.tfidf", "tagifai.preprocessing.vectorizers.union"),
+    "tagifai.models.factories.linear_svc",
+)
+"""What `_target_` may name beside classes: a function is run before its result can be judged."""
+
+ROLES = {
+    "vectorizer": ("fit_transform", "transform"),
+    "sampling": ("fit_resample",),
+    "model": ("fit", "predict"),
+    "threshold": ("fit",),
+}
+"""Methods that a group's object must have to do its part."""
+
+
+def build(group: str, settings: Any, random_state: RandomState) -> Any:
+    """Return the object that a group describes, or None where the group is switched off.
+
+    Args:
+        group: the group's name, for errors.
+        settings: the group's dataclass, whose None leave the library's defaults, or a plain dict.
+        random_state: handed to what takes one and is given none.
+
+    Raises:
+        ConfigError: the target is not allowed, does not exist, does not take the arguments, or
+            makes something of another kind.
+    """
+    if settings is None:
+        return None
+    arguments = dict(settings) if isinstance(settings, dict) else _collect_arguments(settings)
+    if not arguments:
+        return None
+    from pydoc import locate
+
+    target = _check_all(group, arguments)
+    try:
+        made = instantiate(
+            arguments, _execution_whitelist_=get_whitelist(), _convert_="all", _partial_=True
+        )(**_convert_lists(locate(target), arguments))
+        if hasattr(made, "_parameter_constraints"):
+            # scikit-learn's own ranges, which it would look at only when fitting.
+            made._validate_params()
+    except Exception as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise ConfigError(f"{group}: {target} cannot be made: {reason}") from None
+    # Again: some methods depend on the arguments, as probabilities do on a loss.
+    _check_role(group, target, made)
+    _seed(made, random_state)
+    return made
+
+
+def locate_function(key: str, name: str) -> Callable[..., Any]:
+    """Return the function of a name, of the packages that are allowed.
+
+    Args:
+        key: where the name stands, for errors.
+        name: such as "package.module.function".
+
+    Raises:
+        ConfigError: it is not allowed, or not there.
+    """
+    from pydoc import ErrorDuringImport, locate
+
+    _check_allowed(key, name)
+    try:
+        found = locate(name)
+    except ErrorDuringImport as error:
+        raise ConfigError(f"{key} = {name!r} cannot be imported: {error}") from None
+    if not callable(found):
+        raise ConfigError(f"{key} = {name!r} cannot be found.")
+    return found
+
+
+def _seed(made: Any, random_state: RandomState) -> None:
+    """Hand the run's randomness to the object, and to those inside it, where none was given."""
+    if not hasattr(made, "get_params"):
+        return
+    for name, value in made.get_params(deep=True).items():
+        if value is None and name.rpartition("__")[2] == "random_state":
+            made.set_params(**{name: random_state})
+
+
+def _collect_arguments(settings: Any) -> dict[str, Any]:
+    """Return the arguments of a schema, without those that it leaves to the library."""
+    unset = {field.name for field in fields(settings) if field.default is None}
+    given = asdict(settings)
+    return {k: v for k, v in given.items() if v is not None or k not in unset}
+
+
+def _check_all(group: str, arguments: dict[str, Any]) -> str:
+    """Return the target, having refused what may not be made, here and in the arguments.
+
+    Args:
+        group: where the arguments are, for errors.
+        arguments: with `_target_`.
+    """
+    target = arguments.get("_target_")
+    _check_target(group, target)
+    callee = _locate_target(group, str(target))
+    _check_arguments(group, str(target), callee, arguments)
+    if inspect.isclass(callee):
+        _check_role(group, str(target), callee)
+    for name, value in arguments.items():
+        _check_inside(f"{group}.{name}", value)
+    return str(target)
+
+
+def _check_inside(where: str, value: Any) -> None:
+    """Refuse what may not be made anywhere inside an argument."""
+    if isinstance(value, dict) and "_target_" in value:
+        _check_all(where, value)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            _check_inside(f"{where}.{name}", item)
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value):
+            _check_inside(f"{where}.{number}", item)
+
+
+def _check_target(group: str, target: object) -> None:
+    allowed = ", ".join(get_whitelist())
+    if not isinstance(target, str) or not target.strip():
+        raise ConfigError(
+            f"{group}._target_ is not set. Give the full name of a class of: {allowed}."
+        )
+    _check_allowed(f"{group}._target_", target)
+
+
+def _check_allowed(key: str, name: str) -> None:
+    patterns = get_whitelist()
+    if not any(name.startswith(pattern.removesuffix("*")) for pattern in patterns):
+        raise ConfigError(
+            f"{key} = {name!r} is not allowed: only {', '.join(patterns)} are. Allow a package of"
+            f" your own in conf/config.yaml (whitelist: [package.*]), or by the environment:"
+            f" {WHITELIST_VARIABLE}='package.*'."
+        )
+
+
+def _check_role(group: str, target: str, callee: Any) -> None:
+    for method in ROLES.get(group, ()):
+        if not hasattr(callee, method):
+            raise ConfigError(
+                f"{group}._target_ = {target!r} cannot be used as the {group}: it has no"
+                f" {method}(), or not with these arguments."
+            )
+
+
+def _locate_target(group: str, target: str) -> Any:
+    """Return the class, or the function on our list, that a target names."""
+    from pydoc import ErrorDuringImport, locate
+
+    try:
+        # Not Hydra's look-up, which writes a line of its own about what it does not find.
+        callee = locate(target)
+    except ErrorDuringImport as error:
+        raise ConfigError(f"{group}._target_ = {target!r} cannot be imported: {error}") from None
+    if callee is None:
+        module, _, name = target.rpartition(".")
+        found = locate(module)
+        close = "" if found is None else suggest_closest(name, dir(found))
+        raise ConfigError(f"{group}._target_ = {target!r} cannot be found.{close}")
+    if not inspect.isclass(callee) and target not in ALLOWED_FUNCTIONS:
+        raise ConfigError(f"{group}._target_ = {target!r} is not a class.")
+    return callee
+
+
+def _check_arguments(group: str, target: str, callee: Any, arguments: dict[str, Any]) -> None:
+    """Refuse arguments that the target does not take."""
+    try:
+        parameters = inspect.signature(callee).parameters
+    except ValueError:
+        raise ConfigError(f"{group}._target_ = {target!r} does not say what it takes.") from None
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    for name in arguments:
+        if name not in parameters and not name.startswith("_"):
+            raise ConfigError(
+                f"{group}.{name}: {target} takes no such argument.{suggest_closest(name, parameters)}"
+                f" It takes: {', '.join(parameters)}.{_suggest_custom(group)}"
+            )
+
+
+def _suggest_custom(group: str) -> str:
+    if group not in ("model", "vectorizer"):
+        return ""
+    return f" For another class than the option's own, start from {group}=custom."
+
+
+def _convert_lists(callee: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the lists that the callee wants as tuples, which YAML does not have."""
+    parameters = inspect.signature(callee).parameters
+    return {
+        name: tuple(value)
+        for name, value in arguments.items()
+        if isinstance(value, list)
+        and name in parameters
+        and isinstance(parameters[name].default, tuple)
+    }

@@ -1,0 +1,42 @@
+"""The schema of the configuration: what each group holds, its types, defaults and ranges.
+
+YAML files state choices; types and defaults stand here. `check` turns a composed configuration
+into these dataclasses, and that is when the ranges are checked.
+"""
+
+from tagifai.config.schema.data import DataConfig, TableConfig, TwoTablesConfig
+from tagifai.config.schema.experiment import PreprocessingConfig, SplitConfig, TrainingConfig
+from tagifai.config.schema.models import SGDConfig
+from tagifai.config.schema.root import (
+    CUSTOM_OPTIONS,
+    EXPERIMENT_GROUPS,
+    OPTIONAL_GROUPS,
+    SCHEMA_CLASSES,
+    Config,
+    check,
+    find_schema_name,
+    flatten_config,
+)
+from tagifai.config.schema.settings import STANDARD_METRICS, ObjectiveConfig
+from tagifai.config.schema.tasks import PredictTaskConfig
+
+__all__ = [
+    "CUSTOM_OPTIONS",
+    "EXPERIMENT_GROUPS",
+    "OPTIONAL_GROUPS",
+    "SCHEMA_CLASSES",
+    "STANDARD_METRICS",
+    "Config",
+    "DataConfig",
+    "ObjectiveConfig",
+    "PredictTaskConfig",
+    "PreprocessingConfig",
+    "SGDConfig",
+    "SplitConfig",
+    "TableConfig",
+    "TrainingConfig",
+    "TwoTablesConfig",
+    "check",
+    "find_schema_name",
+    "flatten_config",
+]

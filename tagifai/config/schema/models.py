@@ -1,0 +1,162 @@
+"""Schemas of the `model` group."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tagifai.config.schema.rules import (
+    require,
+    require_at_least,
+    require_non_negative,
+    require_one_of,
+    require_positive,
+)
+
+CLASS_WEIGHTS = (None, "balanced")
+
+
+@dataclass
+class SGDConfig:
+    """Arguments of scikit-learn's SGDClassifier; None leaves its default (penalty: has none).
+
+    Args:
+        loss: what a step lowers; log_loss and modified_huber have probabilities.
+        penalty: on the weights; elasticnet is l1 and l2 together, None is none.
+        alpha: strength of the penalty.
+        l1_ratio: share of l1 in elasticnet.
+        fit_intercept: learn a constant for each class.
+        learning_rate: how steps get smaller; pa1 and pa2 are passive-aggressive steps.
+        eta0: size of a step at the start.
+        power_t: exponent of invscaling.
+        class_weight: balanced weighs rows so that all classes count the same.
+        average: keep the mean of the weights over all steps.
+        shuffle: take the rows of an epoch in another order each time.
+    """
+
+    _target_: str = "sklearn.linear_model.SGDClassifier"
+    loss: str = "log_loss"
+    penalty: str | None = "l2"
+    alpha: float = 1e-4
+    l1_ratio: float | None = None
+    fit_intercept: bool = True
+    learning_rate: str = "constant"
+    eta0: float = 0.1
+    power_t: float | None = None
+    class_weight: str | None = None
+    average: bool = False
+    shuffle: bool = True
+
+    def __post_init__(self) -> None:
+        # The last three have no probabilities: their loss is their own, and no threshold applies.
+        known = ("log_loss", "modified_huber", "hinge", "squared_hinge", "perceptron")
+        require_one_of("loss", self.loss, known)
+        require_one_of("penalty", self.penalty, (None, "l2", "l1", "elasticnet"))
+        require_non_negative("alpha", self.alpha)
+        if self.l1_ratio is not None:
+            right = 0 <= self.l1_ratio <= 1
+            require(right, "l1_ratio", self.l1_ratio, "a share from 0 to 1")
+        # "adaptive" watches the loss within one call of fit, and here a call is one epoch.
+        rates = ("constant", "optimal", "invscaling", "pa1", "pa2")
+        require_one_of("learning_rate", self.learning_rate, rates)
+        passive = self.learning_rate in ("pa1", "pa2")
+        reason = f"hinge, because learning_rate={self.learning_rate} is the passive-aggressive step"
+        require(not passive or self.loss == "hinge", "loss", self.loss, reason)
+        uses_alpha = self.learning_rate == "optimal"
+        reason = "above 0, because learning_rate=optimal divides by it"
+        require(not uses_alpha or self.alpha > 0, "alpha", self.alpha, reason)
+        require_positive("eta0", self.eta0)
+        if self.power_t is not None:
+            require(math.isfinite(self.power_t), "power_t", self.power_t, "a finite number")
+        require_one_of("class_weight", self.class_weight, (None, "balanced"))
+
+    def find_ignored(self) -> dict[str, str]:
+        """Return the parameters without effect beside the others, with the reason."""
+        reasons = {}
+        if self.learning_rate == "optimal":
+            reasons["eta0"] = "under model.learning_rate=optimal"
+        if self.learning_rate != "invscaling":
+            reasons["power_t"] = f"under model.learning_rate={self.learning_rate}"
+        if self.penalty != "elasticnet":
+            reasons["l1_ratio"] = f"with model.penalty={self.penalty or 'null'}"
+        return reasons
+
+
+@dataclass
+class LogisticRegressionConfig:
+    """Arguments of scikit-learn's LogisticRegression, which is fitted as a whole by L-BFGS.
+
+    Args:
+        C: inverse of the strength of the L2 penalty.
+        class_weight: balanced weighs rows so that all classes count the same.
+        fit_intercept: learn a constant for each class.
+        max_iter: steps at most.
+        tol: the gradient at which it is good enough.
+    """
+
+    _target_: str = "sklearn.linear_model.LogisticRegression"
+    C: float = 1.0
+    class_weight: str | None = None
+    fit_intercept: bool = True
+    max_iter: int = 1000
+    tol: float = 1e-4
+
+    def __post_init__(self) -> None:
+        require_positive("C", self.C)
+        require_one_of("class_weight", self.class_weight, CLASS_WEIGHTS)
+        require_at_least("max_iter", self.max_iter, 1)
+        require_positive("tol", self.tol)
+
+
+@dataclass
+class ComplementNBConfig:
+    """Arguments of scikit-learn's ComplementNB (J. Rennie and others, 2003).
+
+    Args:
+        alpha: smoothing.
+        fit_prior: learn how frequent classes are; counts only if there is one class.
+        norm: normalize the weights a second time.
+    """
+
+    _target_: str = "sklearn.naive_bayes.ComplementNB"
+    alpha: float = 1.0
+    fit_prior: bool = True
+    norm: bool = False
+
+    def __post_init__(self) -> None:
+        require_non_negative("alpha", self.alpha)
+
+
+@dataclass
+class LinearSVCConfig:
+    """Arguments of scikit-learn's LinearSVC, and of the calibration of its probabilities.
+
+    Args:
+        C: inverse of the strength of the penalty.
+        loss: hinge or squared_hinge.
+        class_weight: balanced weighs rows so that all classes count the same.
+        max_iter: steps at most.
+        tol: the change at which it is good enough.
+        folds: of the calibration; copies of a row stand in the same one.
+        method: sigmoid or isotonic.
+        ensemble: keep a machine for each fold, instead of one fitted to all rows.
+    """
+
+    _target_: str = "tagifai.models.factories.linear_svc"
+    C: float = 1.0
+    loss: str = "squared_hinge"
+    class_weight: str | None = None
+    max_iter: int = 1000
+    tol: float = 1e-4
+    folds: int = 5
+    method: str = "sigmoid"
+    ensemble: bool = False
+
+    def __post_init__(self) -> None:
+        require_positive("C", self.C)
+        require_one_of("loss", self.loss, ("hinge", "squared_hinge"))
+        require_one_of("class_weight", self.class_weight, CLASS_WEIGHTS)
+        require_at_least("max_iter", self.max_iter, 1)
+        require_positive("tol", self.tol)
+        require_at_least("folds", self.folds, 2)
+        require_one_of("method", self.method, ("sigmoid", "isotonic"))

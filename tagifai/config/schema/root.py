@@ -1,0 +1,249 @@
+"""The whole configuration: its schema, the schemas by name, and the check of a composed one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from tagifai.config.schema.data import DataConfig, TableConfig, TwoTablesConfig
+from tagifai.config.schema.experiment import (
+    AutoThresholdConfig,
+    DisabledConfig,
+    FixedThresholdConfig,
+    PreprocessingConfig,
+    QuantileThresholdConfig,
+    RandomOverSamplerConfig,
+    RandomUnderSamplerConfig,
+    SplitConfig,
+    TrainingConfig,
+    TunedThresholdConfig,
+)
+from tagifai.config.schema.models import (
+    ComplementNBConfig,
+    LinearSVCConfig,
+    LogisticRegressionConfig,
+    SGDConfig,
+)
+from tagifai.config.schema.rules import require
+from tagifai.config.schema.settings import (
+    CacheConfig,
+    ConsoleConfig,
+    ObjectiveConfig,
+    PathsConfig,
+    PlotsConfig,
+    SweepConfig,
+    TrackingConfig,
+)
+from tagifai.config.schema.tasks import (
+    CleanTaskConfig,
+    CompareTaskConfig,
+    EltTaskConfig,
+    ErrorsTaskConfig,
+    EvaluateTaskConfig,
+    ExportTaskConfig,
+    ImportTaskConfig,
+    InfoTaskConfig,
+    PredictTaskConfig,
+    PromoteTaskConfig,
+    RerunTaskConfig,
+    RollbackTaskConfig,
+    ServeTaskConfig,
+    TrainTaskConfig,
+)
+from tagifai.config.schema.vectorizers import (
+    CountVectorizerConfig,
+    FeatureUnionConfig,
+    HashingVectorizerConfig,
+    TfidfVectorizerConfig,
+)
+from tagifai.exceptions import ConfigError, InvalidValueError, suggest_closest
+
+
+@dataclass
+class Config:
+    """The whole configuration; fields without a type here take any of their group's schemas.
+
+    Args:
+        seed: the only source of randomness.
+        whitelist: packages of your own whose classes may be named, such as mypackage.*; read from
+            conf/config.yaml alone.
+    """
+
+    seed: int = 42
+    task: Any = MISSING
+    data: DataConfig = MISSING
+    preprocessing: PreprocessingConfig = MISSING
+    split: SplitConfig = MISSING
+    vectorizer: Any = MISSING
+    sampling: Any = MISSING
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    model: Any = MISSING
+    threshold: Any = MISSING
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
+    tracking: TrackingConfig = MISSING
+    console: ConsoleConfig = MISSING
+    cache: CacheConfig = field(default_factory=CacheConfig)
+    plots: PlotsConfig = field(default_factory=PlotsConfig)
+    paths: PathsConfig = field(default_factory=PathsConfig)
+    whitelist: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 2**32 - 1")
+
+
+EXPERIMENT_GROUPS = (
+    "data",
+    "preprocessing",
+    "split",
+    "vectorizer",
+    "sampling",
+    "model",
+    "threshold",
+)
+"""The groups that make a run what it is."""
+
+OPTIONAL_GROUPS = frozenset({"sampling", "threshold"})
+"""The groups that may be null, which is the same as none."""
+
+SCHEMA_CLASSES: dict[str, type] = {
+    "config": Config,
+    "task/elt": EltTaskConfig,
+    "task/train": TrainTaskConfig,
+    "task/evaluate": EvaluateTaskConfig,
+    "task/errors": ErrorsTaskConfig,
+    "task/predict": PredictTaskConfig,
+    "task/compare": CompareTaskConfig,
+    "task/promote": PromoteTaskConfig,
+    "task/rollback": RollbackTaskConfig,
+    "task/rerun": RerunTaskConfig,
+    "task/export": ExportTaskConfig,
+    "task/import": ImportTaskConfig,
+    "task/serve": ServeTaskConfig,
+    "task/clean": CleanTaskConfig,
+    "task/info": InfoTaskConfig,
+    "data/table": TableConfig,
+    "data/two_tables": TwoTablesConfig,
+    "preprocessing/steps": PreprocessingConfig,
+    "split/stratified": SplitConfig,
+    "vectorizer/counts": CountVectorizerConfig,
+    "vectorizer/hashing": HashingVectorizerConfig,
+    "vectorizer/tfidf": TfidfVectorizerConfig,
+    "vectorizer/union": FeatureUnionConfig,
+    "sampling/random_over": RandomOverSamplerConfig,
+    "sampling/random_under": RandomUnderSamplerConfig,
+    "model/complement_nb": ComplementNBConfig,
+    "model/linear_svc": LinearSVCConfig,
+    "model/logistic_regression": LogisticRegressionConfig,
+    "model/sgd": SGDConfig,
+    "threshold/auto": AutoThresholdConfig,
+    "threshold/quantile": QuantileThresholdConfig,
+    "threshold/fixed": FixedThresholdConfig,
+    "threshold/tuned": TunedThresholdConfig,
+    "tracking/mlflow": TrackingConfig,
+    "console/console": ConsoleConfig,
+    "cache/features": CacheConfig,
+    "plots/plots": PlotsConfig,
+    "nothing": DisabledConfig,
+}
+
+
+CUSTOM_OPTIONS: dict[str, dict[str, Any]] = {
+    "model/custom": {"_target_": "???"},
+    "vectorizer/custom": {"_target_": "???"},
+}
+"""Options that stand for any class: `glob(*)` cannot know what to run them with."""
+
+
+def find_schema_name(settings: Any) -> str | None:
+    """Return the name of the schema that a group's settings have, or None of a plain dict."""
+    return next((name for name, node in SCHEMA_CLASSES.items() if type(settings) is node), None)
+
+
+def flatten_config(config: Config, without: Collection[str]) -> dict[str, Any]:
+    """Return a configuration under flat keys, such as "model.alpha", without some of its groups."""
+    return _flatten({k: v for k, v in asdict(config).items() if k not in without}, "")
+
+
+def _flatten(content: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in content.items():
+        if isinstance(value, dict):
+            found |= _flatten(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def check(cfg: DictConfig) -> Config:
+    """Convert a composed configuration to its dataclasses, which checks every range.
+
+    Args:
+        cfg: what Hydra composed, without the `hydra` node.
+
+    Returns:
+        The configuration, resolved; a group without a schema is a plain dict.
+
+    Raises:
+        ConfigError: a value is missing, of a wrong type, out of range or unknown.
+    """
+    checked: dict[str, Any] = {}
+    for key in cfg:
+        name = str(key)
+        _refuse_additions(cfg, name)
+        checked[name] = _convert(cfg, name)
+    for name in ("task", *EXPERIMENT_GROUPS, "tracking", "console"):
+        if checked.get(name) is None and name not in OPTIONAL_GROUPS:
+            raise ConfigError(f"{name} is not set. It is a group; choose an option: {name}=...")
+    _check_task(checked["task"])
+    try:
+        return Config(**checked)
+    except InvalidValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _check_task(task: Any) -> None:
+    """Refuse a name that is not the option's own: it chooses the code that is run."""
+    if type(task) is not SCHEMA_CLASSES.get(f"task/{getattr(task, 'name', None)}"):
+        raise ConfigError(
+            "task.name belongs to the option and cannot be changed by itself. Choose a task:"
+            " task=..."
+        )
+
+
+def _refuse_additions(cfg: DictConfig, name: str) -> None:
+    """Refuse keys that "+" added to a group with a schema: nothing would read them."""
+    known = [f.name for f in fields(Config)]
+    if name not in known:
+        raise ConfigError(
+            f"'{name}' is not a key of the configuration.{suggest_closest(name, known)}"
+        )
+    group = cfg._get_node(name)
+    schema = OmegaConf.get_type(group) if isinstance(group, DictConfig) else None
+    if not isinstance(group, DictConfig) or schema is None or not hasattr(schema, "__mro__"):
+        return
+    if schema is dict or group._is_missing():
+        return
+    allowed = [f.name for f in fields(schema)]
+    for key in map(str, group):
+        if key not in allowed:
+            raise ConfigError(
+                f"'{name}.{key}' is not a key of {name}.{suggest_closest(key, allowed)}"
+                f" It takes: {', '.join(allowed) or 'nothing'}."
+            )
+
+
+def _convert(cfg: DictConfig, name: str) -> Any:
+    try:
+        node = cfg[name]
+        return OmegaConf.to_object(node) if OmegaConf.is_config(node) else node
+    except InvalidValueError as error:
+        raise ConfigError(f"{name}.{error}") from None
+    except MissingMandatoryValue as error:
+        raise ConfigError(f"{error.full_key or name} is not set; give it a value.") from None
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{name}: {str(error).splitlines()[0]}") from None

@@ -1,0 +1,45 @@
+"""Rules: what a field may be; a value that breaks one is `Refused`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+
+from tagifai.exceptions import InvalidValueError
+
+
+def require(holds: bool, key: str, value: object, allowed: str) -> None:
+    """Refuse the value of a field unless the rule holds."""
+    if not holds:
+        raise InvalidValueError(key, value, allowed)
+
+
+def require_one_of(key: str, value: object, allowed: Collection[object]) -> None:
+    """Refuse a value that is not among the allowed ones."""
+    shown = ", ".join("null" if item is None else str(item) for item in allowed)
+    require(value in allowed, key, value, f"one of {shown}")
+
+
+def require_positive(key: str, value: float) -> None:
+    """Refuse what is not a finite number above 0."""
+    require(0 < value < math.inf, key, value, "a number above 0")
+
+
+def require_non_negative(key: str, value: float) -> None:
+    """Refuse what is not a finite number of at least 0."""
+    require(0 <= value < math.inf, key, value, "a number of at least 0")
+
+
+def require_at_least(key: str, value: int, least: int) -> None:
+    """Refuse a number below the least."""
+    require(value >= least, key, value, f"a whole number of at least {least}")
+
+
+def require_fraction(key: str, value: float) -> None:
+    """Refuse what is not strictly between 0 and 1."""
+    require(0 < value < 1, key, value, "a share between 0 and 1, both excluded")
+
+
+def require_not_blank(key: str, value: str | None) -> None:
+    """Refuse a blank string; None is something else."""
+    require(value is None or bool(value.strip()), key, value, "something that is not blank")

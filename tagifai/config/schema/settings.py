@@ -1,0 +1,190 @@
+"""Schemas of what surrounds an experiment: tracking, console, objective, sweep, paths."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+from tagifai.config.schema.rules import (
+    require,
+    require_at_least,
+    require_non_negative,
+    require_not_blank,
+    require_one_of,
+)
+
+METRIC_PATTERN = re.compile(
+    r"model_bytes|val_((?!model_bytes)[a-z]\w*|(class/.+/|slice/.+/)(f1|precision|recall))"
+)
+"""What an objective may be; whether a run has it, is seen when there is one."""
+
+STANDARD_METRICS = ("val_loss", "val_f1", "val_precision", "val_recall", "model_bytes")
+"""Those that every run has."""
+
+
+@dataclass
+class TrackingConfig:
+    """Where runs are recorded.
+
+    Args:
+        enabled: record runs in MLflow; without it a run is only on disk.
+        uri: of the tracking store; the environment variable MLFLOW_TRACKING_URI wins.
+        experiment: name of the MLflow experiment.
+        run_name: None names the run by its model, vectorizer and data.
+        tags: further tags of the run.
+        model: name of the registered model that runs are promoted to.
+    """
+
+    enabled: bool = True
+    uri: str = "sqlite:///${paths.stores}/mlflow.db"
+    experiment: str = "tagifai"
+    run_name: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    model: str = "tagifai"
+
+    def __post_init__(self) -> None:
+        for key in ("uri", "experiment", "run_name"):
+            require_not_blank(key, getattr(self, key))
+        plain = re.fullmatch(r"[\w][\w .-]*", self.model) is not None
+        require(plain, "model", self.model, "letters, digits, spaces and _ . -")
+        for key in self.tags:
+            named = re.fullmatch(r"[\w ./:-]+", key) is not None
+            require(named, "tags", key, "names of letters, digits, spaces and _ . / : -")
+
+
+@dataclass
+class CacheConfig:
+    """What is kept so that later runs need not make it again.
+
+    Args:
+        max_gb: of cleaned texts and features, in 10**9 bytes; beyond it those go that have not been
+            used for longest. 0 keeps nothing.
+    """
+
+    max_gb: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_non_negative("max_gb", self.max_gb)
+
+
+@dataclass
+class ConsoleConfig:
+    """What a person sees.
+
+    Args:
+        verbosity: "normal", or "quiet" for the result only.
+        style: "auto" draws bars and colours on a terminal and plain lines elsewhere; "plain"
+            writes plain lines everywhere.
+        every: epochs between two plain lines.
+    """
+
+    verbosity: str = "normal"
+    style: str = "auto"
+    every: int = 10
+
+    def __post_init__(self) -> None:
+        require_one_of("verbosity", self.verbosity, ("normal", "quiet"))
+        require_one_of("style", self.style, ("auto", "plain"))
+        require_at_least("every", self.every, 1)
+
+
+@dataclass
+class PlotsConfig:
+    """What is drawn.
+
+    Args:
+        enabled: draw figures of a run or a search, and put them into its report.
+    """
+
+    enabled: bool = True
+
+
+@dataclass
+class ObjectiveConfig:
+    """What a run returns, and what a search is to do with it.
+
+    Args:
+        metric: a validation metric of the run: val_loss, val_f1, val_precision, val_recall, one of
+            your own (see `tagifai.evaluation.metrics.metric`), or one of a class or slice, such as
+            val_class/mlops/f1; or model_bytes. A list of them, for a search with several
+            objectives.
+        direction: "maximize" or "minimize"; a list of as many as there are metrics.
+        report_every: epochs between two reports to a search's pruner; None never reports.
+        repeats: trainings whose mean is the objective. The test rows are the same in all of them.
+        by: "seeds" cuts the other rows anew into train and validation, once a seed from `seed` on;
+            "folds" cuts them into as many folds as there are repeats, each the validation once.
+    """
+
+    metric: Any = "val_f1"
+    direction: Any = "maximize"
+    report_every: int | None = None
+    repeats: int = 1
+    by: str = "seeds"
+
+    def __post_init__(self) -> None:
+        allowed = (
+            "a validation metric: val_loss, val_f1, val_precision, val_recall,"
+            " val_class/<name>/f1 or val_slice/<name>/f1 (test metrics are not for choosing);"
+            " or model_bytes"
+        )
+        require(bool(self.metrics), "metric", self.metric, allowed)
+        for metric in self.metrics:
+            known = isinstance(metric, str) and METRIC_PATTERN.fullmatch(metric) is not None
+            require(known, "metric", metric, allowed)
+        once = len(set(self.metrics)) == len(self.metrics)
+        require(once, "metric", self.metric, "metrics that differ")
+        for direction in self.directions:
+            require_one_of("direction", direction, ("maximize", "minimize"))
+        as_many = len(self.directions) == len(self.metrics)
+        expected = f"one direction for each of {', '.join(self.metrics)}"
+        require(as_many, "direction", self.direction, expected)
+        if self.report_every is not None:
+            require_at_least("report_every", self.report_every, 1)
+        require_at_least("repeats", self.repeats, 1)
+        require_one_of("by", self.by, ("seeds", "folds"))
+        folds = self.by == "seeds" or self.repeats > 1
+        require(folds, "repeats", self.repeats, "at least 2 with objective.by=folds")
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics, of which there is one but in a search with several objectives."""
+        return list(self.metric) if isinstance(self.metric, list) else [self.metric]
+
+    @property
+    def directions(self) -> list[str]:
+        """The direction of each metric."""
+        several = isinstance(self.direction, list)
+        return list(self.direction) if several else [self.direction]
+
+
+@dataclass
+class SweepConfig:
+    """What is told to a search beside its preset.
+
+    Args:
+        restart: begin a new study, and keep the one that is there.
+    """
+
+    restart: bool = False
+
+
+@dataclass
+class PathsConfig:
+    """Folders.
+
+    Args:
+        root: the project's, which run.py sets.
+        outputs: a folder for each run is below it.
+        stores: what outlives a run.
+    """
+
+    root: str = MISSING
+    outputs: str = MISSING
+    stores: str = MISSING
+
+    def __post_init__(self) -> None:
+        for key in ("root", "outputs", "stores"):
+            require_not_blank(key, getattr(self, key))

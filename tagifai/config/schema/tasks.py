@@ -1,0 +1,294 @@
+"""Schemas of the `task` group: each task and its own parameters."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from omegaconf import MISSING
+
+from tagifai.config.schema.rules import (
+    require,
+    require_at_least,
+    require_fraction,
+    require_non_negative,
+    require_not_blank,
+    require_one_of,
+)
+
+
+@dataclass
+class EltTaskConfig:
+    """Fetch, check and join the tables of a data set.
+
+    Args:
+        force: do it again even if nothing has changed.
+    """
+
+    name: str = "elt"
+    force: bool = False
+
+
+@dataclass
+class TrainTaskConfig:
+    """Train a model and record the run."""
+
+    name: str = "train"
+
+
+@dataclass
+class EvaluateTaskConfig:
+    """Score a trained model.
+
+    Args:
+        run_id: the run, or latest, best or champion; None is the latest.
+        data: a labelled CSV file; None is the test split of the run.
+        output: a JSON file for the scores; None writes them to the output folder only.
+    """
+
+    name: str = "evaluate"
+    run_id: str | None = None
+    data: str | None = None
+    output: str | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("run_id", "data", "output"):
+            require_not_blank(key, getattr(self, key))
+
+
+@dataclass
+class PredictTaskConfig:
+    """Tag texts with a trained model.
+
+    Args:
+        run_id: the run, or latest, best or champion; None is the latest.
+        text: a text, taken literally.
+        input: a .txt (a text a line), .csv or .jsonl file, or - for lines on standard input.
+        output: a .json, .jsonl or .csv file; None prints JSON to standard output.
+        batch_size: texts that a process holds in memory at a time.
+        n_jobs: processes; None is one for each processor. A single batch, or a thousand texts,
+            are predicted in one.
+    """
+
+    name: str = "predict"
+    run_id: str | None = None
+    text: str | None = None
+    input: str | None = None
+    output: str | None = None
+    batch_size: int = 1000
+    n_jobs: int | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("run_id", "text", "input", "output"):
+            require_not_blank(key, getattr(self, key))
+        require_at_least("batch_size", self.batch_size, 1)
+        if self.n_jobs is not None:
+            require_at_least("n_jobs", self.n_jobs, 1)
+
+
+@dataclass
+class ErrorsTaskConfig:
+    """Show what a run takes for what, and the mistakes that it was surest of.
+
+    Args:
+        run_id: the run, or latest, best or champion; None is the latest.
+        part: train, val or test; which of the run's rows.
+        limit: mistakes that are shown.
+        terms: that spoke for a mistake, and against it, of linear models.
+        output: a JSON file; None writes to the output folder only.
+    """
+
+    name: str = "errors"
+    run_id: str | None = None
+    part: str = "test"
+    limit: int = 10
+    terms: int = 5
+    output: str | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("run_id", "output"):
+            require_not_blank(key, getattr(self, key))
+        require_one_of("part", self.part, ("train", "val", "test"))
+        require_at_least("limit", self.limit, 0)
+        require_at_least("terms", self.terms, 0)
+
+
+@dataclass
+class CompareTaskConfig:
+    """Rank the runs of an experiment, those that differ in their seed only as one row.
+
+    Args:
+        experiment: name of the MLflow experiment; None is `tracking.experiment`.
+        parent: id of a parent run, whose children are compared.
+        filter: of runs, in MLflow's language, such as "params.split.shuffle = 'True'".
+        tags: values that tags of the runs must have.
+        metric: of the runs; rows are sorted by its mean.
+        direction: "maximize" or "minimize", which is to say what the first row is.
+        baseline: a row's name, or the id of one of its runs; None shows no differences.
+        confidence: of the intervals of differences, as a share.
+        output: a .csv, .json or .md file for all rows; None writes none.
+        limit: rows that are shown.
+    """
+
+    name: str = "compare"
+    experiment: str | None = None
+    parent: str | None = None
+    filter: str | None = None
+    tags: dict[str, str] | None = field(default_factory=dict)
+    metric: str = "test_f1"
+    direction: str = "maximize"
+    baseline: str | None = None
+    confidence: float = 0.95
+    output: str | None = None
+    limit: int = 20
+
+    def __post_init__(self) -> None:
+        for key in ("experiment", "filter", "metric", "baseline"):
+            require_not_blank(key, getattr(self, key))
+        is_id = self.parent is None or re.fullmatch(r"[\w-]+", self.parent) is not None
+        require(is_id, "parent", self.parent, "the id of a run, or null")
+        require_one_of("direction", self.direction, ("maximize", "minimize"))
+        require_fraction("confidence", self.confidence)
+        kinds = (".csv", ".json", ".md")
+        is_kind = self.output is None or self.output.lower().endswith(kinds)
+        require(is_kind, "output", self.output, "a .csv, .json or .md file, or null")
+        require_at_least("limit", self.limit, 1)
+
+
+@dataclass
+class PromoteTaskConfig:
+    """Register the best training run, and make it the champion if it beats the present one.
+
+    Args:
+        run_id: the run; None is the best finished training run by the metric.
+        metric: of validation rows, by which the run is chosen; None is `objective.metric`.
+        direction: "maximize" or "minimize"; None is `objective.direction`.
+        experiment: name of the MLflow experiment; None is `tracking.experiment`.
+        filter: of runs, in MLflow's language, such as "params.split.shuffle = 'True'".
+        force: make it the champion whatever the comparison says, and even where there is none.
+    """
+
+    name: str = "promote"
+    run_id: str | None = None
+    metric: str | None = None
+    direction: str | None = None
+    experiment: str | None = None
+    filter: str | None = None
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        for key in ("run_id", "experiment", "filter"):
+            require_not_blank(key, getattr(self, key))
+        choosing = self.metric is None or self.metric.startswith("val_")
+        expected = "a metric of validation rows, val_...; test rows are for the comparison"
+        require(choosing, "metric", self.metric, expected)
+        require_one_of("direction", self.direction, (None, "maximize", "minimize"))
+
+
+@dataclass
+class RollbackTaskConfig:
+    """Give the champion's alias back to the version that had it before."""
+
+    name: str = "rollback"
+
+
+@dataclass
+class RerunTaskConfig:
+    """Train a run again from its own record, and compare.
+
+    Args:
+        run_id: the run, or latest, best or champion; None is the latest.
+    """
+
+    name: str = "rerun"
+    run_id: str | None = None
+
+    def __post_init__(self) -> None:
+        require_not_blank("run_id", self.run_id)
+
+
+@dataclass
+class ExportTaskConfig:
+    """Write a run's model to one file, to hand on.
+
+    Args:
+        path: a .zip file; one that is there is refused.
+        run_id: the run, or latest, best or champion; None is the latest.
+    """
+
+    name: str = "export"
+    path: str = MISSING
+    run_id: str | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("path", "run_id"):
+            require_not_blank(key, getattr(self, key))
+        is_zip = self.path.lower().endswith(".zip")
+        require(is_zip, "path", self.path, "a .zip file")
+
+
+@dataclass
+class ImportTaskConfig:
+    """Take a model in that somebody has exported, after every part of it has been checked.
+
+    Args:
+        path: the .zip file.
+    """
+
+    name: str = "import"
+    path: str = MISSING
+
+    def __post_init__(self) -> None:
+        require_not_blank("path", self.path)
+
+
+@dataclass
+class ServeTaskConfig:
+    """Answer requests over HTTP with a run's model, by MLflow's scoring server.
+
+    Args:
+        run_id: the run, or latest, best or champion; None is the champion.
+        host: address to listen on; the default is this machine only.
+        port: to listen on; 0 takes one that is free.
+    """
+
+    name: str = "serve"
+    run_id: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 5001
+
+    def __post_init__(self) -> None:
+        for key in ("run_id", "host"):
+            require_not_blank(key, getattr(self, key))
+        require(0 <= self.port < 2**16, "port", self.port, "a whole number from 0 to 65535")
+
+
+@dataclass
+class CleanTaskConfig:
+    """Show what nobody needs any more, and remove it if told to.
+
+    Args:
+        apply: remove it; otherwise it is only shown.
+        days: output folders and caches are old after so many days.
+        max_gb: of all output folders together, in 10**9 bytes; above it the oldest are removed
+            too. None sets no limit.
+        cache: remove all caches, old or not.
+    """
+
+    name: str = "clean"
+    apply: bool = False
+    days: float = 30.0
+    max_gb: float | None = None
+    cache: bool = False
+
+    def __post_init__(self) -> None:
+        require_non_negative("days", self.days)
+        if self.max_gb is not None:
+            require_non_negative("max_gb", self.max_gb)
+
+
+@dataclass
+class InfoTaskConfig:
+    """Say what is installed, which data and runs there are, and where."""
+
+    name: str = "info"

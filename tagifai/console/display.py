@@ -1,0 +1,331 @@
+"""What a person sees: aligned lines, tables and progress on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tagifai.console import progress, rich_tables
+from tagifai.console.progress import EpochProgress, SearchProgress
+from tagifai.utils.terminal import format_path, is_ansi_enabled
+
+if TYPE_CHECKING:
+    # For types only: the header is to be there before scikit-learn is.
+    from tagifai.evaluation.metrics import Performance
+
+PLAIN_WIDTH = 100
+"""Columns where there is no terminal to ask."""
+
+
+MIN_LAST_COLUMN_WIDTH = 12
+"""Columns that a table's last column needs at least; with less, all of them are folded."""
+
+
+class DisplaySettings(Protocol):
+    """The `console` group."""
+
+    verbosity: str
+    style: str
+    every: int
+
+
+class Display:
+    """Writes to standard output; `quiet` leaves out all but results.
+
+    On a terminal lines are folded between words to its width; elsewhere they are left whole.
+
+    Args:
+        quiet: results only.
+        plain: no colours, bars or other control characters, even on a terminal.
+        every: epochs between two plain lines.
+        silent: not even results.
+    """
+
+    def __init__(self, *, quiet: bool, plain: bool, every: int, silent: bool = False) -> None:
+        self._folds = sys.stdout.isatty() and not plain
+        self._draws = is_ansi_enabled(sys.stdout) and not plain
+        self._quiet = quiet or silent
+        self._every = every
+        self._console = _Console(
+            file=sys.stdout,
+            force_terminal=None if self._draws else False,
+            no_color=None if self._draws else True,
+            width=None if sys.stdout.isatty() else PLAIN_WIDTH,
+            highlight=False,
+            markup=False,
+            soft_wrap=not self._folds,
+            quiet=silent,
+        )
+
+    @classmethod
+    def from_config(cls, settings: DisplaySettings, *, silent: bool = False) -> Display:
+        """Return the display that the `console` group describes, or one that shows nothing."""
+        quiet, plain = settings.verbosity == "quiet", settings.style == "plain"
+        return cls(quiet=quiet, plain=plain, every=settings.every, silent=silent)
+
+    program: ClassVar[list[str]] = [
+        *(["uv", "run"] if "UV" in os.environ else ["python"]),
+        sys.argv[0],
+    ]
+    """How this program was called, without arguments."""
+
+    @property
+    def live(self) -> bool:
+        """Whether bars may be drawn."""
+        return self._draws and not self._quiet
+
+    # --- lines ---------------------------------------------------------------------------------
+
+    def show_header(
+        self,
+        title: str,
+        groups: Mapping[str, rich_tables.GroupSettings],
+        chosen: Collection[str] = (),
+    ) -> None:
+        """Show what will run, a line a group; on a terminal it ends where the width does.
+
+        Args:
+            title: the task.
+            groups: by name, the chosen option and its settings.
+            chosen: settings that somebody asked for, as in "model.alpha"; they come first.
+        """
+        if self._quiet:
+            return
+        self._console.print(Text(title, style="bold"))
+        for name, group in groups.items():
+            asked = {key.partition(".")[2] for key in chosen if key.startswith(f"{name}.")}
+            line = rich_tables.format_setting_line(name, group, asked)
+            if self._folds and not group[1]:
+                self._fold(line, rich_tables.NAME_WIDTH)
+            else:
+                if self._folds:
+                    line.truncate(self._console.width, overflow="ellipsis")
+                self._console.print(line, soft_wrap=True)
+
+    def show_line(self, text: str, style: str = "") -> None:
+        """Show a line of text."""
+        if not self._quiet:
+            self._print_line(Text(text, style=style))
+
+    def show_note(self, text: str, *, result: bool = False) -> None:
+        """Show what somebody should know, even where only results are if it is one."""
+        if result or not self._quiet:
+            self._print_line(Text(f"Note: {text}", style="yellow"), len("Note: "))
+
+    def show_fact(self, name: str, text: str, style: str = "", *, result: bool = False) -> None:
+        """Show what there is to say of something.
+
+        Args:
+            name: of it; empty for more of the one before.
+            text: to say.
+            style: of the text.
+            result: show it even where only results are.
+        """
+        if result or not self._quiet:
+            self._print_line(rich_tables.format_fact(name, text, style), rich_tables.NAME_WIDTH)
+
+    def show_copyable(self, name: str, text: str | Path, *, result: bool = False) -> None:
+        """Show a path or a command, in one piece so that it can be copied.
+
+        Args:
+            name: of it.
+            text: the path or the command.
+            result: show it even where only results are.
+        """
+        if self._quiet and not result:
+            return
+        line = rich_tables.format_fact(name, format_path(text) if isinstance(text, Path) else text)
+        if self._folds and cell_len(line.plain) > self._console.width:
+            first, rest = line.divide([rich_tables.NAME_WIDTH])
+            first.rstrip()
+            self._console.print(first)
+            self._console.print(rest, soft_wrap=True)
+        else:
+            self._console.print(line, soft_wrap=True)
+
+    def show_report(self, path: Path | None) -> None:
+        """Show where a report is, or that there is none."""
+        if path is None:
+            self.show_fact("Report", "not written; the log says why", style="yellow")
+        else:
+            self.show_copyable("Report", path)
+
+    def show_result(self, text: str, indent: int = 0) -> None:
+        """Show a line of text that is the result, indented from where it has to be folded."""
+        self._print_line(Text(text), indent)
+
+    def _print_line(self, line: Text, indent: int = 0) -> None:
+        if self._folds and cell_len(line.plain) > self._console.width:
+            self._fold(line, indent)
+        else:
+            self._console.print(line, soft_wrap=True)
+
+    def _fold(self, line: Text, indent: int) -> None:
+        for piece in rich_tables.wrap_line(line, self._console, indent):
+            self._console.print(piece, soft_wrap=True)
+
+    # --- progress ------------------------------------------------------------------------------
+
+    @contextmanager
+    def show_spinner(self, what: str) -> Iterator[None]:
+        """Show on a terminal that something is being done."""
+        if not self.live:
+            yield
+            return
+        with progress.make_spinner(self._console, what):
+            yield
+
+    @contextmanager
+    def show_epoch_progress(self, total: int, rows: int | None = None) -> Iterator[EpochProgress]:
+        """Give what is told how far a training is.
+
+        Args:
+            total: epochs.
+            rows: of an epoch, where they are not all trained on at once.
+        """
+        if self._quiet:
+            yield EpochProgress()
+        elif self._draws:
+            with progress.make_bar(self._console, "Epoch") as bar:
+                task = bar.add_task("", total=total, state="vectorizing")
+                shown = progress.EpochBar(bar, task, rows)
+                yield shown
+            for line in shown.summarize(total):
+                self.show_fact("Epochs", line)
+        else:
+            lines = progress.EpochLines(self.show_line, self._every, rows)
+            try:
+                yield lines
+            finally:
+                lines.finish()
+
+    @contextmanager
+    def show_row_progress(self, what: str) -> Iterator[Callable[..., None]]:
+        """Give a function that is told how many rows are done and, if that is known, of how many.
+
+        Nothing is shown before it is told something.
+
+        Args:
+            what: is done with the rows.
+        """
+        if self._quiet:
+            yield lambda done, of=None: None
+        elif self._draws:
+            with progress.show_row_bar(self._console, what) as tell:
+                yield tell
+        else:
+            seldom = progress.ThrottledLines(self.show_line)
+            yield lambda done, of=None: seldom.show_line(progress.format_row_count(what, done, of))
+
+    @contextmanager
+    def show_step_progress(self, name: str, total: int) -> Iterator[Callable[[int, str], None]]:
+        """Give a function that is told how many steps are done, and which was the last.
+
+        Args:
+            name: of a step, such as "Figure".
+            total: of the steps.
+        """
+        if not self.live or not total:
+            yield lambda done, last: None
+            return
+        with progress.make_bar(self._console, name) as bar:
+            task = bar.add_task("", total=total, state="")
+            yield lambda done, last: bar.update(task, completed=done, state=last)
+
+    @contextmanager
+    def show_trial_progress(self, total: int) -> Iterator[Callable[[SearchProgress], None]]:
+        """Give a function that is told where a search is, whenever that has changed."""
+        if self._quiet:
+            yield lambda state: None
+        elif self._draws:
+            with progress.make_bar(self._console, "Trial", left=True) as bar:
+                task = bar.add_task("", total=total, state="")
+                yield lambda state: bar.update(
+                    task, completed=state.done, state=" · ".join(state.summarize())
+                )
+        else:
+            yield progress.TrialLines(self.show_line, total)
+
+    # --- tables --------------------------------------------------------------------------------
+
+    def show_table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Show results in rows; the last column is folded, the others are aligned to the right."""
+        table = rich_tables.make_results(columns, rows, fold=False)
+        least = [[*row[:-1], row[-1][:MIN_LAST_COLUMN_WIDTH]] for row in rows]
+        if self._room(rich_tables.make_results(columns, least, fold=False)) < 0:
+            table = rich_tables.make_results(columns, rows, fold=True)
+        self._print_table(title, table)
+
+    def show_leaderboard(
+        self,
+        title: str,
+        names: Mapping[str, Sequence[str]],
+        numbers: Mapping[str, Sequence[str]],
+        optional: Sequence[str] = (),
+    ) -> list[str]:
+        """Show named rows of figures, within the width that there is.
+
+        Args:
+            title: of the table.
+            names: by column, a text a row; if there is no room they share one column, folded.
+            numbers: by column, a text a row, never folded.
+            optional: figures that may be left out for the width, the least important first.
+
+        Returns:
+            The columns that were left out.
+        """
+        kept, left_out = dict(numbers), []
+        for column in [name for name in optional if name in numbers]:
+            if self._room(rich_tables.make_leaderboard(names, kept)) >= 0:
+                break
+            del kept[column]
+            left_out.append(column)
+        tables = list(rich_tables.make_leaderboard_variants(names, kept))
+        self._print_table(title, next((t for t in tables if self._room(t) >= 0), tables[-1]))
+        return left_out
+
+    def show_scores(self, title: str, performance: Performance) -> None:
+        """Show the scores of all rows, each class and each slice as a table."""
+        room = self._room(rich_tables.make_scores(performance))
+        longest = max(map(len, [*performance["class"], "overall (weighted)"]))
+        name = str if room >= 0 else partial(rich_tables.wrap_name, columns=max(8, longest + room))
+        self._print_table(title, rich_tables.make_scores(performance, name))
+        for metric, value in performance.get("metrics", {}).items():
+            self.show_result(f"{metric} = {value:.4f}")
+
+    def _room(self, table: Table) -> int:
+        """Return the columns that a table leaves, negative if it is too wide."""
+        unlimited = self._console.options.update(width=10_000)
+        return self._console.width - self._console.measure(table, options=unlimited).maximum
+
+    def _print_table(self, title: str, table: Table) -> None:
+        if self._console.begun:
+            self._console.print()
+        self._print_line(Text(title, style="bold"))
+        self._console.print(table, soft_wrap=False)
+        self._console.print()
+
+
+class _Console(Console):
+    """Goes silent when its reader has gone: nobody reading is no reason to end a training."""
+
+    begun = False
+    """Whether something was printed."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        self.begun = True
+        super().print(*objects, **how)
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

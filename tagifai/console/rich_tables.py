@@ -1,0 +1,162 @@
+"""Listings: lines and tables that fit a width, with names in a column of their own."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    # For types only: the header is to be there before scikit-learn is.
+    from tagifai.evaluation.metrics import Performance, Scores
+
+NAME_WIDTH = 15
+"""Columns that names take, with the blanks behind them."""
+
+OPTION_WIDTH = 14
+"""Columns that the options of the header take; longer ones push their settings to the right."""
+
+GroupSettings = tuple[str | None, Mapping[str, Any]]
+"""The chosen option of a group, and its settings."""
+
+
+def format_setting_line(name: str, group: GroupSettings, chosen: Collection[str]) -> Text:
+    """Return a line of the header.
+
+    Args:
+        name: of the group.
+        group: its option and settings; a setting that is None is left out.
+        chosen: settings that somebody asked for, which come first, before a dot.
+    """
+    option, settings = group
+    values = {k: f"{k}={shorten_value(v)}" for k, v in settings.items() if v is not None}
+    first = ", ".join(text for key, text in values.items() if key in chosen)
+    rest = ", ".join(text for key, text in values.items() if key not in chosen)
+    line = Text.assemble((_pad(name, NAME_WIDTH), "cyan"))
+    if option is not None:
+        line.append(_pad(option, OPTION_WIDTH) if values else option)
+    line.append(first, style="bold")
+    line.append(" · " if first and rest else "", style="dim")
+    line.append(rest, style="dim")
+    return line
+
+
+def format_fact(name: str, text: str, style: str = "") -> Text:
+    """Return a name and what there is to say, in one line."""
+    return Text.assemble(
+        (_pad(f"{name}:", NAME_WIDTH) if name else " " * NAME_WIDTH, "cyan"), (text, style)
+    )
+
+
+def wrap_line(line: Text, console: Console, indent: int) -> Iterator[Text]:
+    """Yield a line in lines that fit a console, indented from the second one on."""
+    first, rest = line.divide([indent])
+    for number, piece in enumerate(rest.wrap(console, max(20, console.width - indent))):
+        piece.rstrip()
+        yield Text.assemble(first if number == 0 else " " * indent, piece)
+
+
+def _pad(text: str, columns: int) -> str:
+    """Return a text with the blanks that fill its columns, and two at least."""
+    return text + " " * max(2, columns - cell_len(text))
+
+
+def make_empty(columns: Sequence[str], text_columns: Collection[int], fold: bool = False) -> Table:
+    """Return an empty table.
+
+    Args:
+        columns: heads.
+        text_columns: columns of texts, to the left and folded; the others are of figures, to the right.
+        fold: figures too, rather than cut them off.
+    """
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for number, name in enumerate(columns):
+        if number in text_columns:
+            table.add_column(Text(name), overflow="fold")
+        else:
+            table.add_column(Text(name), justify="right", no_wrap=not fold, overflow="fold")
+    return table
+
+
+def make_results(columns: Sequence[str], cells: Sequence[Sequence[str]], *, fold: bool) -> Table:
+    """Return a table with figures, and texts in the last column."""
+    table = make_empty(columns, {len(columns) - 1}, fold)
+    for row in cells:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def make_leaderboard(
+    names: Mapping[str, Sequence[str]], numbers: Mapping[str, Sequence[str]]
+) -> Table:
+    """Return a table with names to the left and figures to the right."""
+    table = make_empty([*names, *numbers], range(len(names)))
+    for row in zip(*names.values(), *numbers.values(), strict=True):
+        table.add_row(*map(Text, row))
+    return table
+
+
+def make_leaderboard_variants(
+    names: Mapping[str, Sequence[str]], numbers: Mapping[str, Sequence[str]]
+) -> Iterator[Table]:
+    """Yield tables of the same, the last one for least room."""
+    yield make_leaderboard(names, numbers)
+    yield make_leaderboard(
+        {name.replace(".", ".\n"): texts for name, texts in names.items()}, numbers
+    )
+    yield make_leaderboard(
+        {"": ["\n".join(row) for row in _pairs(names)]} if names else {}, numbers
+    )
+
+
+def _pairs(columns: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
+    """Yield for each row what its cells are with the names of their columns."""
+    for row in zip(*columns.values(), strict=True):
+        yield [f"{name}={text}" for name, text in zip(columns, row, strict=True)]
+
+
+def make_scores(performance: Performance, format_name: Callable[[str], str] = str) -> Table:
+    """Return a table of all rows, each class and each slice.
+
+    Args:
+        performance: the scores.
+        format_name: gives a name as it is shown, which may have several lines.
+    """
+    table = make_empty(["", "precision", "recall", "f1", "samples"], {0})
+    for label, found in performance["class"].items():
+        table.add_row(Text(format_name(label)), *_format_scores(found))
+    table.add_section()
+    table.add_row(
+        format_name("overall (weighted)"), *_format_scores(performance["overall"]), style="bold"
+    )
+    if performance["slices"]:
+        table.add_section()
+    for label, found in performance["slices"].items():
+        table.add_row(Text(format_name(f"slice {label}")), *_format_scores(found), style="dim")
+    return table
+
+
+def wrap_name(name: str, columns: int) -> str:
+    """Return a name in lines of so many columns, broken at blanks and hyphens where it has any."""
+    return "\n".join(textwrap.wrap(name, columns)) or name
+
+
+def _format_scores(scores: Scores) -> list[str]:
+    values = [scores["precision"], scores["recall"], scores["f1"]]
+    return [*(f"{value:.4f}" for value in values), str(scores["num_samples"])]
+
+
+def shorten_value(value: Any) -> str:
+    """Return a value as it is shown: long lists by their length, long texts by both ends."""
+    if isinstance(value, list | tuple) and len(value) > 6:
+        return f"[{len(value)} items]"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(str, value)) + "]"
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:24]}…{text[-32:]}"

@@ -1,0 +1,219 @@
+"""Splits: seeded, stratified train, validation and test rows, or an error that says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import StratifiedKFold, train_test_split
+
+from tagifai.exceptions import DataError
+from tagifai.preprocessing.labels import Indices, LabelEncoder
+
+MAX_SHOWN_CLASSES = 10
+"""Classes that an error names."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row positions of the three parts, each of shape (n_part,), disjoint."""
+
+    train: Indices
+    val: Indices
+    test: Indices
+
+
+def make_stratified(
+    y: Indices,
+    encoder: LabelEncoder,
+    train_size: float,
+    val_size: float,
+    random_state: np.random.RandomState,
+) -> Split:
+    """Split rows so that every part has the classes in the same proportions.
+
+    Two cuts are made, train against the rest and then the rest into validation and test; each
+    draws once from `random_state`.
+
+    Args:
+        y: label indices, shape (n,).
+        encoder: the names of the labels, for the error.
+        train_size: share of all rows for training, between 0 and 1.
+        val_size: share of all rows for validation; test gets what is left.
+        random_state: the source of randomness, advanced by the draws.
+
+    Raises:
+        DataError: a class has too few rows to be in all three parts.
+    """
+    # Rounding keeps 0.15 / (1 - 0.7) at one half, which floats put a hair below it.
+    val_share = round(val_size / (1 - train_size), 12)
+    try:
+        train, rest = train_test_split(
+            np.arange(len(y)), train_size=train_size, stratify=y, random_state=random_state
+        )
+        val, test = train_test_split(
+            rest, train_size=val_share, stratify=y[rest], random_state=random_state
+        )
+    except ValueError as error:
+        raise _make_infeasible_error(y, encoder, train_size, val_size, str(error)) from None
+    split = Split(train, val, test)
+    for name in ("train", "val", "test"):
+        absent = np.setdiff1d(y, y[getattr(split, name)])
+        if absent.size:
+            reason = f"{name} would have no row of {', '.join(encoder.decode(absent))}."
+            raise _make_infeasible_error(y, encoder, train_size, val_size, reason)
+    return split
+
+
+def resplit_train_val(
+    y: Indices, encoder: LabelEncoder, split: Split, random_state: np.random.RandomState
+) -> Split:
+    """Cut the train and validation rows anew, in the same sizes; the test rows stay what they are.
+
+    Args:
+        y: label indices, shape (n,).
+        encoder: the names of the labels, for the error.
+        split: the first cut.
+        random_state: advanced by one draw.
+
+    Raises:
+        DataError: a class has too few rows to be in both parts.
+    """
+    rest = np.sort(np.concatenate([split.train, split.val]))
+    try:
+        train, val = train_test_split(
+            rest,
+            train_size=len(split.train),
+            test_size=len(split.val),
+            stratify=y[rest],
+            random_state=random_state,
+        )
+    except ValueError as error:
+        reason = f"objective.repeats cuts train and validation anew, and {error}"
+        raise _make_infeasible_error(
+            y, encoder, len(split.train) / len(y), len(split.val) / len(y), reason
+        ) from None
+    again = Split(train, val, split.test)
+    absent = np.setdiff1d(y[split.val], y[val])
+    if absent.size:
+        reason = f"cut anew, val would have no row of {', '.join(encoder.decode(absent))}."
+        raise _make_infeasible_error(
+            y, encoder, len(split.train) / len(y), len(split.val) / len(y), reason
+        )
+    return again
+
+
+def make_folds(
+    y: Indices, encoder: LabelEncoder, split: Split, n: int, random_state: np.random.RandomState
+) -> list[Split]:
+    """Cut the train and validation rows into stratified folds, each the validation rows once.
+
+    Args:
+        y: label indices, shape (n_rows,).
+        encoder: the names of the labels, for the error.
+        split: the first cut, whose test rows stay what they are.
+        n: folds, at least 2.
+        random_state: advanced by the draws of the shuffle.
+
+    Raises:
+        DataError: a class has fewer rows than there are folds.
+    """
+    rest = np.sort(np.concatenate([split.train, split.val]))
+    counts = np.bincount(y[rest], minlength=len(encoder.classes))
+    if counts.min() < n:
+        scarce = encoder.classes[int(counts.argmin())]
+        raise DataError(
+            f"objective.repeats = {n} folds need {n} rows of each class outside the test rows;"
+            f" {scarce} has {counts.min()}. Use fewer folds, objective.by=seeds, or raise"
+            " data.min_freq so that rare tags join the rest."
+        )
+    cutter = StratifiedKFold(n, shuffle=True, random_state=random_state)
+    return [Split(rest[train], rest[val], split.test) for train, val in cutter.split(rest, y[rest])]
+
+
+def make_predefined(
+    parts: Sequence[str],
+    y: Indices,
+    encoder: LabelEncoder,
+    train_size: float,
+    val_size: float,
+    random_state: np.random.RandomState,
+) -> Split:
+    """Return the parts that the data say themselves; one that they lack is cut from the train rows.
+
+    Args:
+        parts: train, val or test for each row, shape (n,).
+        y: label indices, shape (n,).
+        encoder: the names of the labels, for errors.
+        train_size: share for training of all rows.
+        val_size: share for validation; a part is cut in the proportion that it has to training.
+        random_state: advanced by a draw for each part that is cut.
+
+    Raises:
+        DataError: a class has no train rows, or too few for the parts that are to be cut.
+    """
+    rows = {name: np.flatnonzero(np.asarray(parts) == name) for name in ("train", "val", "test")}
+    sizes = {"test": 1 - train_size - val_size, "val": val_size}
+    missing = {name: size for name, size in sizes.items() if not rows[name].size}
+    left = train_size + sum(missing.values())
+    for name, size in missing.items():
+        # Rounded, as in the cuts of `stratified`.
+        cut, left = round(size / left, 12), left - size
+        try:
+            kept, rows[name] = train_test_split(
+                rows["train"], test_size=cut, stratify=y[rows["train"]], random_state=random_state
+            )
+        except ValueError as error:
+            reason = f"the {name} rows have to be cut from the train rows, and {error}"
+            raise _make_infeasible_error(y, encoder, train_size, val_size, reason) from None
+        rows["train"] = kept
+    absent = np.setdiff1d(y, y[rows["train"]])
+    if absent.size:
+        raise make_no_train_rows_error(encoder.decode(absent), len(encoder.classes))
+    return Split(rows["train"], rows["val"], rows["test"])
+
+
+def make_no_train_rows_error(absent: Sequence[str], classes: int) -> DataError:
+    """Return the error for classes that the data give no train rows to."""
+    return DataError(
+        f"The data say themselves which rows are for training, and {len(absent)} of {classes}"
+        f" classes have none: {', '.join(absent[:10])}. Give them train rows, or leave them out"
+        " (data.accepted_tags, data.min_freq)."
+    )
+
+
+def _make_infeasible_error(
+    y: Indices, encoder: LabelEncoder, train_size: float, val_size: float, reason: str
+) -> DataError:
+    counts = np.bincount(y, minlength=len(encoder.classes))
+    return make_infeasible_error(counts, encoder, train_size, val_size, reason)
+
+
+def make_infeasible_error(
+    counts: Indices, encoder: LabelEncoder, train_size: float, val_size: float, reason: str
+) -> DataError:
+    """Return the error for rows that cannot be split.
+
+    Args:
+        counts: rows by class, shape (classes,).
+        encoder: the names of the classes.
+        train_size: share for training.
+        val_size: share for validation.
+        reason: as a sentence.
+    """
+    by_size = sorted(zip(counts.tolist(), encoder.classes, strict=True))
+    named = ", ".join(f"{name} {n}" for n, name in by_size[:MAX_SHOWN_CLASSES])
+    more = (
+        f" (the smallest {MAX_SHOWN_CLASSES} of {len(by_size)} classes)"
+        if len(by_size) > MAX_SHOWN_CLASSES
+        else ""
+    )
+    # scikit-learn goes on with the numbers of all classes.
+    reason = reason.partition(" Classes with too few")[0].partition(" The minimum number of")[0]
+    return DataError(
+        f"These rows cannot be split into {train_size:g} train, {val_size:g} validation and the"
+        f" rest test with every class in each part: {reason} Rows by class: {named}{more}. Raise"
+        " data.min_freq so that rare tags join the rest (data.other; null leaves them out), add"
+        " rows, or change split.train_size and split.val_size."
+    )

@@ -1,0 +1,124 @@
+"""Soundness: what compiled code takes on trust in a fitted estimator is checked before its use.
+
+Trees are walked, sparse matrices indexed and support vectors counted without a look at the bounds:
+in an estimator that somebody has tampered with, that reads or writes memory that is not its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.ensemble._gb import BaseGradientBoosting
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
+from sklearn.neighbors._base import NeighborsBase
+from sklearn.svm._base import BaseLibSVM, BaseSVC
+from sklearn.tree._tree import Tree
+
+from tagifai.exceptions import BundleError
+
+SPARSE = ("csr", "csc")
+"""Formats that are checked whole, and the only ones that classifiers of texts have."""
+
+
+def check(value: Any, where: str, features: int | None = None) -> None:
+    """Refuse an estimator with parts that compiled code would leave its memory with.
+
+    Args:
+        value: anything that may have such parts in it.
+        where: it is from, for the error.
+        features: those that the value's own estimator lets through.
+
+    Raises:
+        BundleError: a part that points outside of itself.
+    """
+    if value is None or isinstance(value, str | int | float):
+        return  # early, for the terms of a vocabulary
+    if isinstance(value, Tree):
+        _check_tree(value, where, value.n_features if features is None else features)
+    elif issparse(value):
+        _check_sparse(value, where)
+    elif isinstance(value, dict):
+        check(list(value.values()), where, features)
+    elif isinstance(value, list | tuple) or _holds_objects(value):
+        for item in value:
+            check(item, where, features)
+    elif hasattr(value, "__dict__") and not isinstance(value, type):
+        check(vars(value), where, getattr(value, "n_features_in_", features))
+        _check_estimator(value, where)
+
+
+def _holds_objects(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.hasobject
+
+
+def _check_estimator(value: Any, where: str) -> None:
+    """Check how the parts of an estimator go together; one that is not fitted has none."""
+    fitted = vars(value)
+    if isinstance(value, BaseGradientBoosting) and "estimators_" in fitted:
+        _check_boosting(value, where)
+    elif isinstance(value, BaseLibSVM) and "support_vectors_" in fitted:
+        _check_support_vectors(value, where)
+    elif isinstance(value, NeighborsBase) and "_fit_X" in fitted:
+        _check_neighbours(value, where)
+    elif isinstance(value, CountVectorizer | HashingVectorizer) and value.input != "content":
+        raise BundleError(f"{where} holds a vectorizer that reads files (input={value.input!r}).")
+    vocabulary = fitted.get("vocabulary_")
+    if isinstance(vocabulary, dict) and set(vocabulary.values()) != set(range(len(vocabulary))):
+        raise BundleError(f"{where} holds a vocabulary whose terms have no columns of their own.")
+
+
+def _check_tree(tree: Any, where: str, features: int) -> None:
+    left, right, nodes = tree.children_left, tree.children_right, np.arange(tree.node_count)
+    for child in (left, right):
+        if not (((child > nodes) & (child < tree.node_count)) | (child == -1)).all():
+            raise BundleError(f"{where} holds a decision tree that is not one.")
+    if ((left == -1) != (right == -1)).any():
+        raise BundleError(f"{where} holds a decision tree with half a node.")
+    tested = tree.feature[left != -1]
+    if tree.n_features != features or ((tested < 0) | (tested >= features)).any():
+        raise BundleError(f"{where} holds a decision tree over features that it does not have.")
+
+
+def _check_sparse(matrix: Any, where: str) -> None:
+    try:
+        if matrix.format not in SPARSE or matrix.data.dtype.kind not in "biuf":
+            raise ValueError(f"{matrix.format} of {matrix.data.dtype}")
+        matrix.check_format(full_check=True)
+    except (ValueError, TypeError, AttributeError, IndexError) as error:
+        raise BundleError(f"{where} holds a sparse matrix that is not one ({error}).") from None
+
+
+def _check_boosting(model: Any, where: str) -> None:
+    features, width = model.n_features_in_, model.estimators_.shape[1]
+    for inner in model.estimators_.ravel():
+        # It hands its features to the trees themselves, past their estimators.
+        _check_tree(inner.tree_, where, features)
+    if model._raw_predict_init(np.zeros((1, features), np.float32)).shape != (1, width):
+        raise BundleError(f"{where} holds boosted trees of more classes than there are.")
+
+
+def _check_support_vectors(model: Any, where: str) -> None:
+    counts, coef = np.asarray(model._n_support), model._dual_coef_
+    n, features = model.support_vectors_.shape
+    pairs = len(counts) * (len(counts) - 1) // 2
+    sound = (
+        isinstance(model, BaseSVC)
+        and (counts >= 0).all()
+        and counts.sum() == n == len(model.support_)
+        and features == model.shape_fit_[1]
+        and coef.shape == (len(counts) - 1, n)
+        and coef.size == coef.shape[0] * n
+        and ((model.support_ >= 0) & (model.support_ < model.shape_fit_[0])).all()
+        and model._intercept_.size == pairs
+        and {model._probA.size, model._probB.size} in ({0}, {pairs})
+    )
+    if not sound:
+        raise BundleError(f"{where} holds support vectors that do not go together.")
+
+
+def _check_neighbours(model: Any, where: str) -> None:
+    rows, features = model._fit_X.shape
+    if features != model.n_features_in_ or rows != len(getattr(model, "_y", range(rows))):
+        raise BundleError(f"{where} holds neighbours without a label or with other features.")

@@ -1,0 +1,93 @@
+"""Thresholds: from class probabilities to label indices, with a fall-back for the unsure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from tagifai.exceptions import InvalidValueError
+from tagifai.preprocessing.labels import Indices
+
+Probabilities = npt.NDArray[np.float64]
+
+
+def decide(y_prob: Probabilities, threshold: float | None, other: int) -> Indices:
+    """Return the most probable class of each row, or `other` where its probability is too low.
+
+    Args:
+        y_prob: class probabilities, shape (n, classes).
+        threshold: the highest probability must be above it; None accepts any.
+        other: index of the class to fall back to.
+
+    Returns:
+        Label indices, shape (n,).
+    """
+    best: Indices = y_prob.argmax(axis=1)
+    if threshold is None:
+        return best
+    # "not above" and not "at or below", so that a NaN falls back too.
+    return np.where(y_prob.max(axis=1) > threshold, best, other)
+
+
+class Threshold(Protocol):
+    """A policy that finds the threshold on validation rows."""
+
+    def fit(self, y_prob: Probabilities, y_true: Indices, other: int) -> float:
+        """Return the threshold for validation rows.
+
+        Args:
+            y_prob: their class probabilities, shape (n, classes).
+            y_true: their label indices, shape (n,).
+            other: index of the class to fall back to.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class FixedThreshold:
+    """The same threshold whatever the data.
+
+    Args:
+        value: a probability, at least 0 and below 1.
+    """
+
+    value: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.value < 1:
+            raise InvalidValueError("value", self.value, "a probability, at least 0 and below 1")
+
+    def fit(self, y_prob: Probabilities, y_true: Indices, other: int) -> float:
+        """Return the value."""
+        return self.value
+
+
+@dataclass(frozen=True)
+class QuantileThreshold:
+    """A quantile of the predicted classes' probabilities.
+
+    Args:
+        q: the share of validation rows that fall below the threshold, from 0 to 1.
+    """
+
+    q: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.q <= 1:
+            raise InvalidValueError("q", self.q, "a share from 0 to 1")
+
+    def fit(self, y_prob: Probabilities, y_true: Indices, other: int) -> float:
+        """Return the q-quantile of each row's highest probability, linearly interpolated."""
+        return float(np.quantile(y_prob.max(axis=1), self.q))
+
+
+@dataclass(frozen=True)
+class AutoThreshold(QuantileThreshold):
+    """A quantile where there is a label of the rest and the model has probabilities, else none.
+
+    Args:
+        q: as for `Quantile`.
+    """

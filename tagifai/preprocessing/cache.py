@@ -1,0 +1,158 @@
+"""The cache: arrays on disk, found by all that decides them, made by one process for all.
+
+An entry is one npz file, written whole and renamed, and read without unpickling. It is never
+wrong: whatever decides it is in its name. A damaged one is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import platform
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from filelock import FileLock
+
+from tagifai.utils.environment import ALL_LIBRARIES, get_versions
+
+CODE = ("cleaning", "vectorizers", "feature_cache", "char_ngrams", "alphabet", "murmurhash")
+"""Modules of this package that decide what is kept; a test holds them against the files."""
+
+UNREADABLE = (
+    *(OSError, ValueError, TypeError, KeyError, AttributeError, EOFError),
+    *(NotImplementedError, BadZipFile, zlib.error),
+)
+"""What reading a damaged file raises."""
+
+LOCK_POLL_SECONDS = 0.01
+
+Arrays = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+
+class FeatureCache:
+    """Gives what was made of the same before, by whatever process, or has it made and keeps it.
+
+    Where the disk is full or read-only, everything is made anew, and the log says so once.
+
+    Args:
+        folder: of the entries; made with the first one.
+        max_bytes: of all entries; beyond it those go that have not been used for longest.
+    """
+
+    def __init__(self, folder: Path, max_bytes: float) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._has_logged = False
+
+    def __call__(self, key: Mapping[str, Any], make: Callable[[], Arrays]) -> Arrays:
+        """Return the arrays of a key.
+
+        Args:
+            key: all that decides them, as JSON's types, beside code and libraries.
+            make: makes them, if they are not there; its errors are the caller's.
+        """
+        if self._max_bytes <= 0:
+            return make()
+        path = self._folder / f"{_name(key)}.npz"
+        found = _read(path)
+        if found is not None:
+            return found
+        with self._hold_lock(path):
+            found = _read(path)
+            if found is None:
+                found = make()
+                self._write(path, found)
+        return found
+
+    @contextmanager
+    def _hold_lock(self, path: Path) -> Iterator[None]:
+        """Hold off other processes that need the same, if there can be a lock."""
+        lock = FileLock(path.with_name(f".{path.stem}.lock"), poll_interval=LOCK_POLL_SECONDS)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except (OSError, NotImplementedError) as error:
+            self._log_once(error)
+            yield
+            return
+        try:
+            yield
+        finally:
+            # Who waits for it finds the entry, and needs the lock no more.
+            Path(lock.lock_file).unlink(missing_ok=True)
+            lock.release()
+
+    def _write(self, path: Path, arrays: Arrays) -> None:
+        size = sum(array.nbytes for array in arrays.values())
+        if size > self._max_bytes:
+            return
+        try:
+            handle, name = tempfile.mkstemp(dir=self._folder, prefix=f".{path.name}.")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    np.savez(file, allow_pickle=False, **arrays)
+                Path(name).replace(path)
+            finally:
+                Path(name).unlink(missing_ok=True)
+            self._trim()
+        except OSError as error:
+            self._log_once(error)
+
+    def _trim(self) -> None:
+        """Remove what has not been used for longest, until the rest is small enough."""
+        found = []
+        for path in self._folder.glob("*.npz"):
+            with suppress(FileNotFoundError):  # another process may be at it
+                stat = path.stat()
+                found.append((stat.st_mtime_ns, stat.st_size, path))
+        left = sum(size for _, size, _ in found)
+        for _, size, path in sorted(found):
+            if left <= self._max_bytes:
+                return
+            path.unlink(missing_ok=True)
+            left -= size
+
+    def _log_once(self, error: Exception) -> None:
+        if not self._has_logged:
+            log.info("No cache in %s, so all is made anew: %s", self._folder, error)
+        self._has_logged = True
+
+
+def _read(path: Path) -> Arrays | None:
+    """Return an entry that is there and whole, which counts as its use, or None."""
+    try:
+        # Opened here: of a file that is none, NumPy would leave it open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+            found = {name: content[name] for name in content.files}
+    except UNREADABLE:
+        return None
+    with suppress(OSError):  # it may be another user's
+        os.utime(path)
+    return found
+
+
+def _name(key: Mapping[str, Any]) -> str:
+    whole = {"key": key, "circumstances": _describe_environment()}
+    text = json.dumps(whole, sort_keys=True, allow_nan=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def _describe_environment() -> dict[str, Any]:
+    """Return the code, the libraries and the kind of machine, which decide every result."""
+    folder = Path(__file__).parent
+    sums = {name: hashlib.sha256((folder / f"{name}.py").read_bytes()).hexdigest() for name in CODE}
+    machine = (platform.system(), platform.machine())
+    return {"code": sums, "versions": get_versions(ALL_LIBRARIES), "machine": machine}

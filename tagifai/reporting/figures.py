@@ -1,0 +1,102 @@
+"""Figures: what there is to draw of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tagifai.evaluation import error_analysis
+from tagifai.models.losses import get_loss_name
+from tagifai.models.outputs import has_probabilities
+from tagifai.reporting.render import FigureMakers
+from tagifai.training.fitting import FitResult, PreparedData, compute_part_outputs
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TERMS_PER_CLASS = 8
+"""That are shown of each class."""
+
+MAX_CLASSES = 40
+"""Whose terms are shown, those with most rows."""
+
+
+def build_for_data(prepared: PreparedData) -> FigureMakers:
+    """Return what makes the figures of a data set."""
+    from tagifai.reporting.plots import data
+
+    parts = {name: Counter(prepared.get_part(name)["tag"]) for name in ("train", "val", "test")}
+    rows = {tag: {part: n[tag] for part, n in parts.items()} for tag in prepared.count_labels()}
+    words = [len(text.split()) for text in prepared.rows["raw"]]
+    return {
+        "class_balance": partial(data.plot_class_balance, rows),
+        "text_lengths": partial(data.plot_text_lengths, words),
+    }
+
+
+def build_for_result(prepared: PreparedData, result: FitResult) -> FigureMakers:
+    """Return what makes the figures of a training: of its losses, its scores and its model."""
+    from tagifai.reporting.plots import classes, probabilities, training
+
+    tagger, history = result.tagger, result.history
+    names = tagger.encoder.classes
+
+    @cache
+    def scored(part: str) -> tuple[Any, Any]:
+        return prepared.get_labels(part), compute_part_outputs(prepared, tagger, part)
+
+    def confusion() -> Figure:
+        y_true, found = scored("test")
+        counts = error_analysis.compute_confusion_matrix(y_true, tagger.decide(found), len(names))
+        return classes.plot_confusion(counts, names, "test rows")
+
+    test = result.performance["test"]
+    makers: dict[str, Callable[[], Figure]] = {
+        "losses": partial(
+            training.plot_losses,
+            history.train_loss,
+            history.val_loss,
+            result.epoch,
+            get_loss_name(tagger.model),
+        ),
+        "confusion": confusion,
+        "classes": partial(classes.plot_scores, test["class"], test["overall"], "test rows"),
+        "precision_recall": lambda: probabilities.plot_precision_recall(
+            *scored("test"), names, "test rows"
+        ),
+    }
+    if has_probabilities(tagger.model):
+        makers["reliability"] = lambda: probabilities.plot_reliability(*scored("test"), "test rows")
+        if tagger.other in names:
+            makers["threshold"] = lambda: probabilities.plot_threshold(
+                *scored("val"), names.index(str(tagger.other)), tagger.threshold, "validation rows"
+            )
+    weighing = find_heaviest_terms(tagger, prepared.count_labels())
+    if weighing:
+        makers["terms"] = partial(classes.plot_terms, weighing)
+    return makers
+
+
+def find_heaviest_terms(
+    tagger: Any, counts: Mapping[str, int]
+) -> dict[str, list[tuple[str, float]]]:
+    """Return by class the terms that weigh most for it; nothing of a model without such weights.
+
+    Args:
+        tagger: fitted.
+        counts: rows by class, the most frequent first.
+    """
+    weights = error_analysis.get_weights(tagger.model)
+    if weights is None or not hasattr(tagger.vectorizer, "get_feature_names_out"):
+        return {}
+    terms = tagger.vectorizer.get_feature_names_out()
+    found = {}
+    for name in list(counts)[:MAX_CLASSES]:
+        of_class = weights[tagger.encoder.classes.index(name)]
+        largest = np.argsort(-of_class, kind="stable")[:TERMS_PER_CLASS]
+        found[name] = [(str(terms[column]), float(of_class[column])) for column in largest]
+    return found

@@ -1,0 +1,100 @@
+"""Comparisons: the report of a leaderboard."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tagifai.reporting import render, text_tables
+from tagifai.reporting.html_pages import HtmlReport, ReportTable
+from tagifai.tracking.leaderboard import Leaderboard
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ALT_TEXTS = {
+    "means": "The mean of each configuration",
+    "differences": "What each configuration gains on the baseline, with its interval",
+}
+
+MAX_DRAWN_ROWS = 40
+"""That are drawn; the table has all."""
+
+
+def build_figures(board: Leaderboard, metric: str) -> dict[str, Callable[[], Figure]]:
+    """Return what makes the figures of a leaderboard."""
+    from tagifai.reporting.plots import leaderboard
+
+    rows = board.rows.head(MAX_DRAWN_ROWS)
+    names = _name_rows(board)[:MAX_DRAWN_ROWS]
+    found = {
+        "means": partial(
+            leaderboard.plot_means, names, rows["mean"].tolist(), rows["std"].tolist(), metric
+        )
+    }
+    if board.baseline is None:
+        return dict(found)
+    others = (rows.index != board.baseline) & rows["difference"].notna()
+    compared = rows[others]
+    found["differences"] = partial(
+        leaderboard.plot_differences,
+        [name for name, other in zip(names, others, strict=True) if other],
+        compared["difference"].tolist(),
+        compared["low"].tolist(),
+        compared["high"].tolist(),
+        str(board.baseline),
+        board.interval,
+    )
+    return dict(found) if len(compared) else {"means": found["means"]}
+
+
+def _name_rows(board: Leaderboard) -> list[str]:
+    texts = [
+        [f"{column}={cell}" for cell in board.rows[column]] for column in board.setting_columns
+    ]
+    found = [", ".join(row) for row in zip(*texts, strict=True)] if texts else []
+    return found or [str(name) for name in board.rows.index]
+
+
+def build(
+    board: Leaderboard, title: str, description: str, folder: Path, command: str
+) -> HtmlReport:
+    """Return the report of a leaderboard.
+
+    Args:
+        board: the rows.
+        title: of the report.
+        description: which runs are compared.
+        folder: of figures.
+        command: that compares them.
+    """
+    columns = text_tables.format_columns(board)
+    texts = {
+        name: [str(cell) for cell in board.rows[name]] for name in board.setting_columns
+    } | columns
+    best = board.rows.iloc[0]
+    table = ReportTable(
+        "All rows, the best first",
+        list(texts),
+        list(zip(*texts.values(), strict=True)),
+        numbers=range(len(board.setting_columns), len(texts)),
+        strong=[0],
+    )
+    notes = [] if board.baseline is None else [f"Differences to {board.baseline}: {board.interval}"]
+    return HtmlReport(
+        title=title,
+        subtitle=f"{time.strftime('%Y-%m-%d %H:%M')}. {description}",
+        summary=[
+            ("best", _name_rows(board)[0]),
+            ("its mean", text_tables.format_number(float(best["mean"]))),
+            ("its runs", str(best["n"])),
+            ("configurations", str(len(board.rows))),
+        ],
+        notes=notes,
+        pictures=render.load_figures(folder, ALT_TEXTS),
+        tables=[table],
+        command=command,
+    )

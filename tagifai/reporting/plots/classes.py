@@ -1,0 +1,172 @@
+"""Plots of classes: which are taken for which, how well each is found, what speaks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from tagifai.evaluation.metrics import Scores
+from tagifai.reporting.plots.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    PALE,
+    RED,
+    SHARES_COLORMAP,
+    apply_style,
+    compute_grid,
+    distinguish_names,
+    make_axes,
+    make_figure,
+    show_spaces,
+)
+
+Score = Literal["precision", "recall", "f1"]
+
+MAX_SPACIOUS_CLASSES = 12
+"""Classes up to which the cells of a confusion matrix have room for a share beside a count."""
+
+
+@apply_style
+def plot_confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], rows: str) -> Figure:
+    """Show how many rows of each class were given each class, coloured by the class's share.
+
+    Args:
+        counts: true classes in lines, predicted ones in columns, shape (classes, classes).
+        classes: their names.
+        rows: which rows these are, such as "test rows".
+    """
+    n = len(classes)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    side = 3.2 + max(3.0, 0.95 * n if n <= MAX_SPACIOUS_CLASSES else 0.34 * n)
+    title = f"Which classes are taken for which ({rows})"
+    figure, axes = make_axes(title, "predicted class", "true class", side + 1.2, side)
+    image = axes.imshow(shares, cmap=SHARES_COLORMAP, vmin=0, vmax=1, aspect="equal")
+    names = distinguish_names(classes)
+    axes.set_xticks(
+        np.arange(n),
+        names,
+        rotation=45 if n <= MAX_SPACIOUS_CLASSES else 90,
+        ha="right" if n <= MAX_SPACIOUS_CLASSES else "center",
+    )
+    axes.set_yticks(
+        np.arange(n), [f"{name} ({total})" for name, total in zip(names, totals[:, 0], strict=True)]
+    )
+    axes.grid(visible=False)
+    for line, column in zip(*np.nonzero(counts), strict=True):
+        share = shares[line, column]
+        text = (
+            f"{counts[line, column]}\n{share:.0%}"
+            if n <= MAX_SPACIOUS_CLASSES
+            else f"{counts[line, column]}"
+        )
+        colour = "white" if share > 0.55 else "black"
+        axes.text(
+            column,
+            line,
+            text,
+            ha="center",
+            va="center",
+            color=colour,
+            fontsize=11 if n <= MAX_SPACIOUS_CLASSES else 8,
+        )
+    bar = figure.colorbar(image, ax=axes, format=PercentFormatter(1), shrink=0.8, pad=0.02)
+    bar.set_label("share of the true class")
+    bar.outline.set_visible(False)
+    return figure
+
+
+@apply_style
+def plot_scores(scores: Mapping[str, Scores], overall: Scores, rows: str) -> Figure:
+    """Show precision, recall and F1 of each class, the one with most rows first.
+
+    Args:
+        scores: by class.
+        overall: of all rows.
+        rows: which rows these are.
+    """
+    ordered = sorted(scores.items(), key=lambda item: -item[1]["num_samples"])
+    title = f"Scores by class ({rows})"
+    figure, axes = make_axes(title, "score", "", 8.2, 1.9 + 0.42 * max(len(ordered), 2))
+    places = np.arange(len(ordered))[::-1]
+    found = [[values["precision"], values["recall"]] for _, values in ordered]
+    for place, (low, high) in zip(places, map(sorted, found), strict=True):
+        axes.plot([low, high], [place, place], color=PALE, linewidth=4, zorder=1)
+    marks: dict[Score, tuple[str, str]] = {
+        "precision": (BLUE, "<"),
+        "recall": (GREEN, ">"),
+        "f1": (RED, "o"),
+    }
+    for name, (colour, mark) in marks.items():
+        values = [float(of_class[name]) for _, of_class in ordered]
+        label = {"f1": "F1"}.get(name, name)
+        axes.scatter(
+            values,
+            places,
+            s=75,
+            color=colour,
+            marker=mark,
+            label=label,
+            zorder=3,
+            edgecolor="white",
+            clip_on=False,
+        )
+    axes.axvline(
+        overall["f1"],
+        color=GREY,
+        linestyle="dashed",
+        linewidth=1.5,
+        zorder=0,
+        label=f"F1 of all rows, weighted: {overall['f1']:.3f}",
+    )
+    names = distinguish_names([name for name, _ in ordered])
+    axes.set_yticks(
+        places,
+        [
+            f"{name} (n={values['num_samples']})"
+            for name, (_, values) in zip(names, ordered, strict=True)
+        ],
+    )
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.7, len(ordered) - 0.3))
+    figure.legend(loc="outside lower center", ncols=4, fontsize=10)
+    return figure
+
+
+@apply_style
+def plot_terms(weights: Mapping[str, Sequence[tuple[str, float]]]) -> Figure:
+    """Show the terms that weigh most for each class.
+
+    Args:
+        weights: by class, terms and their weights, the largest first.
+    """
+    lines, columns = compute_grid(len(weights))
+    longest = max((len(found) for found in weights.values()), default=1)
+    height = 0.9 + lines * (0.8 + 0.27 * longest)
+    figure = make_figure("Terms that weigh most for each class", 1.0 + 3.6 * columns, height)
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    names = distinguish_names(list(weights), 26)
+    for axes, name, found in zip(panels, names, weights.values(), strict=False):
+        _draw_bars(axes, name, found)
+    for axes in panels[len(weights) :]:
+        axes.set_visible(False)
+    figure.supxlabel("weight in the model", fontsize=11)
+    return figure
+
+
+def _draw_bars(axes: Axes, title: str, weights: Sequence[tuple[str, float]]) -> None:
+    places = np.arange(len(weights))[::-1]
+    axes.barh(places, [weight for _, weight in weights], color=BLUE, height=0.7)
+    axes.set_yticks(
+        places, [show_spaces(term) for term, _ in weights], family="monospace", fontsize=10
+    )
+    axes.set_title(title, fontsize=11)
+    axes.tick_params(axis="x", labelsize=9)
+    axes.locator_params(axis="x", nbins=4)
+    axes.grid(visible=False, axis="y")

@@ -1,0 +1,81 @@
+"""Plots of runs set against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tagifai.reporting.plots.style import BLUE, GREY, apply_style, distinguish_names, make_axes
+
+
+@apply_style
+def plot_means(
+    names: Sequence[str], mean: Sequence[float], std: Sequence[float], metric: str
+) -> Figure:
+    """Show the mean of each row of runs and how much its seeds differ, the best at the top.
+
+    Args:
+        names: of the rows.
+        mean: of the metric.
+        std: its standard deviation; NaN for one run.
+        metric: its name.
+    """
+    title = f"{metric}, mean of each configuration"
+    return _plot_rows(
+        title, metric, names, mean, np.vstack([std, std]), "mean ± standard deviation"
+    )
+
+
+@apply_style
+def plot_differences(
+    names: Sequence[str],
+    difference: Sequence[float],
+    low: Sequence[float],
+    high: Sequence[float],
+    baseline: str,
+    interval: str,
+) -> Figure:
+    """Show what each row of runs gains on a baseline, with its interval.
+
+    Args:
+        names: of the rows.
+        difference: of their means.
+        low: end of the interval; NaN where there is none.
+        high: likewise.
+        baseline: name of the row that differences are to.
+        interval: what the intervals are.
+    """
+    centre = np.asarray(difference, dtype=np.float64)
+    reach = np.vstack([centre - np.asarray(low), np.asarray(high) - centre])
+    title = f"Differences to {distinguish_names([baseline], 60)[0]}"
+    figure = _plot_rows(title, "difference", names, difference, reach, interval)
+    figure.axes[0].axvline(0, color=GREY, linestyle="dashed", linewidth=1.5, zorder=0)
+    return figure
+
+
+def _plot_rows(
+    title: str,
+    label: str,
+    names: Sequence[str],
+    centre: Sequence[float],
+    reach: np.typing.NDArray[np.float64],
+    interval: str,
+) -> Figure:
+    figure, axes = make_axes(title, label, "", 8.2, 1.8 + 0.38 * max(len(names), 2))
+    places = np.arange(len(names))[::-1]
+    axes.errorbar(
+        centre,
+        places,
+        xerr=np.nan_to_num(reach),
+        fmt="o",
+        color=BLUE,
+        markersize=8,
+        capsize=4,
+        label=interval,
+    )
+    axes.set_yticks(places, distinguish_names(names, 48))
+    axes.set_ylim(-0.7, len(names) - 0.3)
+    figure.legend(loc="outside lower center", fontsize=10)
+    return figure

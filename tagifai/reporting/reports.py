@@ -1,0 +1,174 @@
+"""Reporting: the figures and the report of a run, drawn, kept and recorded."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import flag_override
+
+from tagifai.config import paths
+from tagifai.config.schema import Config, check
+from tagifai.console.display import Display
+from tagifai.reporting import html_pages, leaderboard_report, render
+from tagifai.reporting.html_pages import HtmlReport
+from tagifai.reporting.render import FigureMakers
+from tagifai.tracking import session
+from tagifai.tracking.leaderboard import Leaderboard
+from tagifai.tracking.provenance import Invocation
+from tagifai.utils.files import replace_atomically
+
+if TYPE_CHECKING:
+    from tagifai.training import fitting
+
+REPORT = "report.html"
+FIGURES = "figures"
+
+log = logging.getLogger(__name__)
+
+
+def write_for_run(
+    tracked: session.TrackedRun,
+    config: Config,
+    origin: Invocation,
+    display: Display,
+    prepared: fitting.PreparedData,
+    result: fitting.FitResult,
+    objective: Mapping[str, float],
+    profile: dict[str, Any],
+    provenance: Mapping[str, Any],
+) -> Path | None:
+    """Draw a run's figures and write its report; return the report, or None if it failed.
+
+    Args:
+        tracked: the open run.
+        config: of the run.
+        origin: of the configuration.
+        display: shows how far drawing is.
+        prepared: the rows.
+        result: the fitted tagger and its scores.
+        objective: the objective's metrics, and their values.
+        profile: of the data.
+        provenance: how the run came about.
+    """
+    # Late: a comparison, which is reported too, does without the model's libraries.
+    from tagifai.reporting import figures, run_report
+
+    def page() -> HtmlReport:
+        return run_report.build(
+            config, compose_defaults(config), origin, tracked.id, result, objective, profile, provenance,
+            origin.output_dir / FIGURES,
+        )  # fmt: skip
+
+    if config.plots.enabled:
+        log_figures(
+            tracked,
+            lambda: {
+                **figures.build_for_result(prepared, result),
+                **figures.build_for_data(prepared),
+            },
+            origin.output_dir,
+            display,
+        )
+    return write(tracked, page, origin.output_dir)
+
+
+def write_for_leaderboard(
+    config: Config, board: Leaderboard, description: str, display: Display
+) -> Path | None:
+    """Draw the figures of a leaderboard and write its report; return the report, or None.
+
+    Args:
+        config: of the comparison.
+        board: the rows.
+        description: which runs are compared.
+        display: shows how far drawing is.
+    """
+    output, nowhere = Path(HydraConfig.get().runtime.output_dir), session.TrackedRun("comparison")
+    metric = f"{config.task.metric} ({config.task.direction})"
+    if config.plots.enabled:
+        log_figures(
+            nowhere, lambda: leaderboard_report.build_figures(board, metric), output, display
+        )
+    command = shlex.join(["run.py", *sys.argv[1:]])
+    title = f"Comparison by {metric}"
+    return write(
+        nowhere,
+        lambda: leaderboard_report.build(board, title, description, output / FIGURES, command),
+        output,
+    )
+
+
+def log_figures(
+    tracked: session.TrackedRun,
+    get_makers: Callable[[], FigureMakers],
+    output: Path,
+    display: Display,
+) -> None:
+    """Draw figures into the run's folder, and keep them with the run.
+
+    Args:
+        tracked: the open run.
+        get_makers: gives what makes the figures.
+        output: the run's folder.
+        display: shows how far drawing is.
+    """
+    try:
+        makers = get_makers()
+    except Exception as error:
+        log.warning("No figures can be drawn: %s", error, exc_info=error)
+        return
+    drawn: list[Path] = []
+    with display.show_step_progress("Figure", len(makers)) as show:
+        for number, (name, make) in enumerate(makers.items()):
+            drawn += render.save_figures({name: make}, output / FIGURES)
+            show(number + 1, name)
+    if drawn:
+        tracked.log_folder(output / FIGURES)
+
+
+def write(tracked: session.TrackedRun, make_report: Any, output: Path) -> Path | None:
+    """Write a report, and keep it with the run; one that cannot be written is no reason to fail.
+
+    Args:
+        tracked: the open run.
+        make_report: gives the page.
+        output: the run's folder.
+
+    Returns:
+        The file, or None.
+    """
+    path = output / REPORT
+    try:
+        html = html_pages.render(make_report())
+        with replace_atomically(path) as file:
+            file.write(html)
+    except Exception as error:
+        log.warning("The report cannot be written: %s", error, exc_info=error)
+        return None
+    tracked.log_file(path)
+    return path
+
+
+def compose_defaults(config: Config) -> Config:
+    """Return the configuration that nobody has chosen anything of.
+
+    Args:
+        config: says where the project is.
+    """
+    if not GlobalHydra.instance().is_initialized():  # the process of a launcher
+        with initialize_config_dir(str(Path(config.paths.root) / "conf"), job_name="defaults"):
+            return paths.resolve(check(compose("config")))
+    loader = GlobalHydra.instance().config_loader()
+    cfg = loader.load_configuration("config", [], run_mode=RunMode.RUN)
+    with flag_override(cfg, ["struct", "readonly"], [False, False]):
+        del cfg["hydra"]
+    return paths.resolve(check(cfg))

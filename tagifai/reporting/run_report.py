@@ -1,0 +1,124 @@
+"""Summaries: the report of a run, from what the run has in hand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from tagifai.config.schema import Config, flatten_config
+from tagifai.data import profiles
+from tagifai.evaluation.metrics import Performance, Scores
+from tagifai.reporting import html_pages, render
+from tagifai.reporting.html_pages import HtmlReport, ReportTable
+from tagifai.tracking.provenance import Invocation
+from tagifai.training.fitting import FitResult
+
+HIDDEN_GROUPS = ("paths", "sweep", "task", "console", "plots")
+"""Groups that say nothing of what was trained."""
+
+SCORES: tuple[Literal["precision", "recall", "f1"], ...] = ("precision", "recall", "f1")
+
+ALT_TEXTS = {
+    "losses": "Losses by epoch, with the chosen epoch",
+    "confusion": "Confusion matrix of the test rows, counts and shares",
+    "classes": "Precision, recall and F1 by class",
+    "precision_recall": "Precision against recall of each class",
+    "reliability": "How often predictions are right, by their probability",
+    "threshold": "F1 and coverage by threshold",
+    "terms": "Terms that weigh most for each class",
+    "class_balance": "Rows by class and part",
+    "text_lengths": "Words in a text",
+}
+"""What is to be seen on the figures, in the order of the report."""
+
+
+def build(
+    config: Config,
+    defaults: Config,
+    origin: Invocation,
+    run_id: str,
+    result: FitResult,
+    objective: Mapping[str, float],
+    profile: dict[str, Any],
+    provenance: Mapping[str, Any],
+    figures: Path,
+) -> HtmlReport:
+    """Return the report of a training run.
+
+    Args:
+        config: of the run.
+        defaults: the configuration that nobody has chosen anything of.
+        origin: of the configuration.
+        run_id: of the run.
+        result: the fitted tagger and its scores.
+        objective: its metrics and their values.
+        profile: of the data.
+        provenance: versions, platform and state of the code.
+        figures: folder of figures, which need not be there.
+    """
+    return HtmlReport(
+        title=f"{origin.name}: F1 {result.performance['test']['overall']['f1']:.4f} on test rows",
+        subtitle=f"tagifai run {run_id}, {time.strftime('%Y-%m-%d %H:%M')}, {origin.output_dir}",
+        summary=_summary(config, origin, result, objective, profile),
+        notes=profiles.list_warnings(profile),
+        pictures=render.load_figures(figures, ALT_TEXTS),
+        tables=[_build_scores_table(part, result.performance[part]) for part in ("test", "val")],
+        settings=html_pages.list_settings(
+            flatten_config(config, HIDDEN_GROUPS), flatten_config(defaults, HIDDEN_GROUPS)
+        ),
+        facts={"Data": profiles.format_facts(profile), "Environment": _environment(provenance)},
+        command=origin.command,
+    )
+
+
+def _summary(
+    config: Config,
+    origin: Invocation,
+    result: FitResult,
+    objective: Mapping[str, float],
+    profile: Mapping[str, Any],
+) -> list[tuple[str, str]]:
+    overall = result.performance["test"]["overall"]
+    threshold = result.tagger.threshold
+    return [
+        ("F1 on test rows", f"{overall['f1']:.4f}"),
+        ("precision", f"{overall['precision']:.4f}"),
+        ("recall", f"{overall['recall']:.4f}"),
+        *((name, f"{value:.6g}") for name, value in objective.items()),
+        ("threshold", "none" if threshold is None else f"{threshold:.4f}"),
+        ("epoch", f"{result.epoch} of {config.training.epochs}"),
+        ("features", f"{result.features:,}"),
+        ("rows", f"{profile['rows']:,}"),
+        ("classes", str(len(result.tagger.encoder.classes))),
+        ("seed", str(config.seed)),
+        ("seconds", f"{time.monotonic() - origin.started:.1f}"),
+    ]
+
+
+def _build_scores_table(part: str, performance: Performance) -> ReportTable:
+    slices = {f"slice {name}": scores for name, scores in performance["slices"].items()}
+    found: dict[str, Scores] = {
+        **performance["class"],
+        "overall (weighted)": performance["overall"],
+        **slices,
+    }
+    rows = [
+        [name, *(f"{s[score]:.4f}" for score in SCORES), str(s["num_samples"])]
+        for name, s in found.items()
+    ]
+    columns = ["", "precision", "recall", "F1", "samples"]
+    named = {"test": "Scores on test rows", "val": "Scores on validation rows"}[part]
+    return ReportTable(
+        named, columns, rows, numbers=range(1, 5), strong=[len(performance["class"])]
+    )
+
+
+def _environment(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
+    git = ", ".join(f"{key} {value}" for key, value in provenance["git"].items())
+    return [
+        ("platform", str(provenance["platform"])),
+        *((name, str(found)) for name, found in provenance["versions"].items()),
+        *([("git", git)] if git else []),
+    ]

@@ -1,0 +1,122 @@
+"""Views: what a person sees of a training run, and the log has too."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tagifai.config.schema import EXPERIMENT_GROUPS, Config, SGDConfig
+from tagifai.console.display import Display
+from tagifai.tracking.provenance import Invocation
+
+if TYPE_CHECKING:
+    # For types only: the header is to be there before scikit-learn is.
+    from tagifai.training import fitting
+
+log = logging.getLogger(__name__)
+
+
+def show_header(display: Display, config: Config, origin: Invocation) -> None:
+    """Show what will be trained, and what of it has no effect."""
+    options = origin.options
+    groups = {
+        group: (options.get(group), _get_visible_settings(getattr(config, group)))
+        for group in EXPERIMENT_GROUPS
+    }
+    groups["training"] = (None, asdict(config.training))
+    groups["objective"] = (None, asdict(config.objective))
+    groups["seed"] = (str(config.seed), {})
+    again = "train" if origin.rerun_of is None else f"rerun of {origin.rerun_of}"
+    chosen = {item.partition("=")[0].lstrip("+") for item in origin.overrides or ()}
+    display.show_header(f"tagifai {again}", groups, chosen)
+    for key, reason in _find_ignored_parameters(config, origin).items():
+        log.info("Note: model.%s has no effect %s.", key, reason)
+        display.show_note(f"model.{key} has no effect {reason}.")
+
+
+def _get_visible_settings(settings: Any) -> dict[str, Any]:
+    if settings is None or isinstance(settings, dict):
+        return settings or {}
+    hidden = ("_target_", "name", "projects_sha256", "tags_sha256", "sha256")
+    return {key: value for key, value in asdict(settings).items() if key not in hidden}
+
+
+def _find_ignored_parameters(config: Config, origin: Invocation) -> dict[str, str]:
+    """Return the model's parameters that were asked for and have no effect, with the reason."""
+    if not isinstance(config.model, SGDConfig):
+        return {}
+    given = [item.partition("=")[0] for item in origin.overrides or ()]
+    # Only eta0 has a value where nobody asked for one.
+    return {
+        key: reason
+        for key, reason in config.model.find_ignored().items()
+        if f"model.{key}" in given or (key != "eta0" and getattr(config.model, key) is not None)
+    }
+
+
+def show_data(display: Display, prepared: fitting.PreparedData, doubts: list[str]) -> None:
+    """Show how many rows there are for what, and what is doubtful about them."""
+    counts = prepared.count_labels()
+    sizes = prepared.count_rows()
+    rows = f"{sum(counts.values())} rows, {len(counts)} classes"
+    parts = ", ".join(f"{name} {number}" for name, number in sizes.items())
+    log.info("Data: %s (%s); %s", rows, _format_counts(counts), parts)
+    display.show_line("")
+    display.show_fact("Data", f"{rows} ({_format_counts(counts)})")
+    display.show_fact("Parts", parts)
+    for doubt in [*prepared.list_notes(), *doubts]:
+        log.info("Note: %s", doubt)
+        display.show_note(doubt)
+
+
+def _format_counts(counts: dict[str, int], shown: int = 10) -> str:
+    """Return the largest classes with their rows."""
+    named = [f"{tag} {n}" for tag, n in list(counts.items())[:shown]]
+    return ", ".join([*named, "…"] if len(counts) > shown else named)
+
+
+def show_result(
+    display: Display,
+    config: Config,
+    origin: Invocation,
+    run_id: str,
+    result: fitting.FitResult,
+    objective: dict[str, float],
+    report: Path | None,
+) -> None:
+    """Show the test scores, the objective, and the commands to go on with."""
+    threshold = result.tagger.threshold
+    at = "" if threshold is None else f" at threshold {threshold:.4f}"
+    at += ", refitted to train and validation rows" if config.training.refit else ""
+    display.show_scores(f"Run {run_id}: test{at}", result.performance["test"])
+    repeats = config.objective.repeats
+    over = "" if repeats == 1 else f", mean over {repeats} {config.objective.by}"
+    for name, value in objective.items():
+        rows = "" if name == "model_bytes" else " (validation rows" + over + ")"
+        digits = 0 if name == "model_bytes" else 4
+        display.show_fact("Objective", f"{name} = {value:.{digits}f}{rows}", style="green")
+    display.show_fact("It took", f"{time.monotonic() - origin.started:.1f} s")
+    display.show_copyable("Files", origin.output_dir)
+    display.show_report(report)
+    for name, command in _list_next_commands(config, origin).items():
+        display.show_copyable(name, command)
+
+
+def _list_next_commands(config: Config, origin: Invocation) -> dict[str, str]:
+    """Return the commands to go on with, as they would be typed here."""
+    from tagifai.tracking import store
+    from tagifai.utils.urls import mask_password
+
+    prefix = "uv run " if "UV" in os.environ else ""
+    program = shlex.join([*Display.program, "task=predict", *origin.paths])
+    ways = {"Predict": f'{program} task.text="..."'}
+    uri = mask_password(store.get_tracking_uri(config.tracking.uri))
+    if config.tracking.enabled:
+        shown = f"{prefix}mlflow ui --backend-store-uri {shlex.quote(uri)}"
+        ways["Look at"] = uri if uri.startswith("http") else shown
+    return ways

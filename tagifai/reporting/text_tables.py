@@ -1,0 +1,97 @@
+"""Reports: a leaderboard as texts, to be shown or kept in a file."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pandas as pd
+
+from tagifai.tracking.leaderboard import MISSING, Leaderboard
+
+
+def format_columns(board: Leaderboard) -> dict[str, list[str]]:
+    """Return the columns of figures as texts, in the order of the rows, with four decimals."""
+    rows = board.rows
+    shown = {
+        "n": rows["n"].map(str),
+        "mean": rows["mean"].map(format_number),
+        "std": rows["std"].map(format_number),
+    }
+    if board.baseline is not None:
+        bounds = zip(rows["low"], rows["high"], strict=True)
+        gains = rows["difference"].map(lambda gain: format_number(gain, "+"))
+        shown["diff."] = gains.where(rows.index != board.baseline, "baseline")
+        percent = board.interval.partition(", ")[2]
+        shown[f"{percent} interval"] = pd.Series(
+            [_format_interval(*pair) for pair in bounds], rows.index
+        )
+        shown["pairs"] = rows["pairs"].map(lambda n: MISSING if pd.isna(n) else str(n))
+    shown["seconds"] = rows["seconds"].map(lambda s: MISSING if pd.isna(s) else f"{s:.1f}")
+    if "model_bytes" in rows:
+        shown["size"] = rows["model_bytes"].map(_format_size)
+    return {name: [str(cell) for cell in cells] for name, cells in shown.items()}
+
+
+def format_number(value: float, sign: str = "") -> str:
+    """Return a number with four decimals, or four digits where these would say little."""
+    if math.isnan(value):
+        return MISSING
+    plain = value == 0 or 1e-4 <= abs(value) < 1e4
+    return format(value, f"{sign}.4f" if plain else f"{sign}.4g")
+
+
+def _format_interval(low: float, high: float) -> str:
+    return (
+        MISSING if math.isnan(low) else f"[{format_number(low, '+')}, {format_number(high, '+')}]"
+    )
+
+
+def _format_size(count: float) -> str:
+    return MISSING if math.isnan(count) else f"{count / 1e6:.2f} MB"
+
+
+def format_leaderboard(board: Leaderboard, kind: str, **about: Any) -> str:
+    """Return all rows as a text.
+
+    Args:
+        board: the rows.
+        kind: "csv" or "json", with every digit, or "md", with four.
+        about: what else there is to say, which JSON has room for.
+    """
+    if kind == "md":
+        return _format_markdown(board)
+    if kind == "csv":
+        return board.rows.to_csv(index=False, lineterminator="\n")
+    rows = [{"row": name, **_make_json_row(row)} for name, row in board.rows.iterrows()]
+    interval = board.interval if board.baseline is not None else None
+    content = {**about, "baseline": board.baseline, "interval": interval, "rows": rows}
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _make_json_row(row: pd.Series[Any]) -> dict[str, Any]:
+    whole = {"n", "pairs"}
+    return {
+        str(key): None if pd.isna(value) else int(value) if key in whole else value
+        for key, value in row.items()
+        if key != "interval"
+    }
+
+
+def _format_markdown(board: Leaderboard) -> str:
+    figures = format_columns(board)
+    texts = {name: list(board.rows[name]) for name in board.setting_columns} | figures
+    lines = [
+        list(texts),
+        [":---" if name in board.setting_columns else "---:" for name in texts],
+        *zip(*texts.values(), strict=True),
+    ]
+    table = "".join(f"| {' | '.join(_escape(c) for c in line)} |\n" for line in lines)
+    if board.baseline is None:
+        return table
+    return f"{table}\nDifferences to {_escape(board.baseline)}: {board.interval}.\n"
+
+
+def _escape(cell: str) -> str:
+    return cell.replace("|", "\\|")

@@ -1,0 +1,231 @@
+"""Recording: what a training run leaves behind, on disk and in the tracking store."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from tagifai.config.schema import Config, flatten_config
+from tagifai.data import datasets
+from tagifai.exceptions import StaleTrialError, TrackingError
+from tagifai.models import bundles
+from tagifai.serving import pyfunc
+from tagifai.tracking import session
+from tagifai.tracking.provenance import Invocation
+from tagifai.training import fitting
+from tagifai.training.callbacks import HistoryCallback
+from tagifai.training.loop import History, TrainingPruned
+from tagifai.utils.files import format_json, write_json
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def log_epochs_on_error(tracked: session.TrackedRun, prefix: str = "") -> Iterator[HistoryCallback]:
+    """Record the losses of a training that ends early; a whole one is recorded with its result.
+
+    Args:
+        tracked: the open run.
+        prefix: of the metrics' names.
+    """
+    keep = HistoryCallback()
+    try:
+        yield keep
+    except BaseException:
+        # The store's own failure must not take the place of what went wrong.
+        with suppress(TrackingError):
+            log_epochs(tracked, keep.history, prefix)
+        raise
+
+
+def log_epochs(tracked: session.TrackedRun, history: History, prefix: str = "") -> None:
+    """Record the losses, and the scores that were reported, by epoch."""
+    by_epoch: dict[str, list[float] | dict[int, float]] = {
+        f"{prefix}train_loss": history.train_loss,
+        f"{prefix}val_loss": history.val_loss,
+    }
+    if history.scores:
+        by_epoch[f"{prefix}reported"] = history.scores
+    tracked.log_epochs(by_epoch)
+
+
+@contextmanager
+def log_trial_state(tracked: session.TrackedRun) -> Iterator[None]:
+    """Record how a trial ends: COMPLETE, PRUNED, FAIL, or DIED where nobody waited for it."""
+    state = "FAIL"
+    try:
+        yield
+        state = "COMPLETE"
+    except TrainingPruned:
+        state, tracked.status = "PRUNED", "KILLED"
+        raise
+    except (StaleTrialError, KeyboardInterrupt):
+        state, tracked.status = "DIED", "KILLED"
+        raise
+    finally:
+        with nullcontext() if state == "COMPLETE" else suppress(TrackingError):
+            tracked.log_tags({"trial.state": state})
+
+
+@contextmanager
+def mention_saved_model(output: Path) -> Iterator[None]:
+    """Say where the model is when tracking fails after it was saved."""
+    try:
+        yield
+    except TrackingError as error:
+        saved = output / "bundle"
+        if not saved.is_dir():
+            raise
+        raise TrackingError(
+            f"{error} The model is trained and saved all the same: {saved}"
+        ) from error
+
+
+@contextmanager
+def log_run_id(tracked: session.TrackedRun, output: Path) -> Iterator[None]:
+    """Say in the log, however the block ends, which run it is; the id may come late."""
+    try:
+        yield
+    finally:
+        log.info("Run %s in %s", tracked, output)
+
+
+def log_inputs(
+    tracked: session.TrackedRun,
+    config: Config,
+    dataset: datasets.Dataset,
+    origin: Invocation,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Record all that the run is made from, before anything can go wrong.
+
+    Args:
+        tracked: the open run.
+        config: of the run.
+        dataset: its rows.
+        origin: of the configuration.
+        provenance: the origin's document.
+    """
+    output, overrides = origin.output_dir, origin.overrides
+    with tracked.batch_logging():
+        tracked.log_params(flatten_config(config, without=("paths", "sweep", "cache")))
+        tracked.log_tags(
+            {
+                "command": origin.command,
+                "cwd": str(Path.cwd()),
+                **({} if overrides is None else {"overrides": shlex.join(overrides)}),
+                "output_dir": str(output),
+                "seed": config.seed,
+                **{f"option.{group}": option for group, option in origin.options.items()},
+                **{f"version.{name}": found for name, found in provenance["versions"].items()},
+                **{f"mlflow.source.git.{key}": value for key, value in provenance["git"].items()},
+                **config.tracking.tags,
+            }
+        )
+    manifest = dataset.manifest
+    counts = {"rows": manifest["rows"], "tags": manifest["tag_counts"]}
+    source = next(iter(manifest["tables"].values()))["source"]
+    tracked.log_dataset(manifest["name"], dataset.digest, source, counts)
+    (output / "config.yaml").write_text(_format_yaml(config), encoding="utf-8")
+    tracked.log_file(output / "config.yaml")
+    tracked.log_file(output / ".hydra" / "overrides.yaml")
+
+
+def log_profile(tracked: session.TrackedRun, output: Path, profile: Mapping[str, Any]) -> None:
+    """Keep what is in the data with the run."""
+    write_json(output / "profile.json", profile)
+    tracked.log_file(output / "profile.json")
+
+
+_yaml_by_group: dict[tuple[str, str], str] = {}
+"""The YAML of each group that this process has met, by its name and content."""
+
+
+def _format_yaml(config: Config) -> str:
+    """Return a configuration as YAML, a group at a time: most are the same in all trials."""
+    groups = []
+    for name, content in asdict(config).items():
+        key = (name, repr(content))
+        if key not in _yaml_by_group:
+            _yaml_by_group[key] = OmegaConf.to_yaml(OmegaConf.create({name: content}))
+        groups.append(_yaml_by_group[key])
+    return "".join(groups)
+
+
+def save_model(
+    tracked: session.TrackedRun,
+    config: Config,
+    output: Path,
+    prepared: fitting.PreparedData,
+    result: fitting.FitResult,
+    objective: Mapping[str, float],
+    histories: Mapping[str, History],
+    digest: str,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Save the model to the run's folder first, then where it is loaded from, then to the store.
+
+    Args:
+        tracked: the open run.
+        config: of the run.
+        output: the run's folder.
+        prepared: the rows, whose ids are kept by part.
+        result: the fitted tagger and its scores.
+        objective: the objective's metrics, and their values.
+        histories: of all trainings, by the prefix of their metrics' names.
+        digest: SHA-256 of the data set.
+        provenance: how the run came about.
+    """
+    policy = config.data
+    splits = {
+        "data": {"name": policy.name, "digest": digest},
+        "policy": {
+            "accepted": policy.accepted_tags,
+            "min_freq": policy.min_freq,
+            "other": policy.other,
+        },
+        **prepared.get_ids(),
+    }
+    documents = {
+        "config.yaml": _format_yaml(config),
+        "performance.json": format_json(result.performance),
+        "provenance.json": format_json(provenance),
+        "splits.json": format_json(splits),
+    }
+    sums = bundles.save(output / "bundle", result.tagger, documents)
+    write_json(output / "performance.json", result.performance)
+    published = bundles.publish(output / "bundle", Path(config.paths.stores), tracked.id)
+    for prefix, history in histories.items():
+        log_epochs(tracked, history, prefix)
+    model_id = tracked.log_model(partial(pyfunc.save, bundle=published, run_id=tracked.id))
+    log_result(tracked, result, objective, model_id)
+    tracked.log_metrics({"model_bytes": result.get_metric("model_bytes")}, model_id)
+    tracked.log_tags({f"content.{name}": of_part for name, of_part in sums.items()})
+    tracked.log_file(output / "performance.json")
+    tracked.log_bundle(published)
+
+
+def log_result(
+    tracked: session.TrackedRun,
+    result: fitting.FitResult,
+    objective: Mapping[str, float],
+    model_id: str | None = None,
+) -> None:
+    """Record the scores of a training, and the objective, which is `objective` if there is one."""
+    log.info("Objective %s", ", ".join(f"{name} = {value!r}" for name, value in objective.items()))
+    by_epoch = ("train_loss", "val_loss")
+    final = {name: value for name, value in result.get_metrics().items() if name not in by_epoch}
+    if len(objective) == 1:
+        final["objective"] = next(iter(objective.values()))
+    else:
+        final |= {f"objective/{name}": value for name, value in objective.items()}
+    tracked.log_metrics(final, model_id)
+    tracked.log_tags({"epoch": result.epoch, "features": result.features})

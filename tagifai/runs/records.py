@@ -1,0 +1,216 @@
+"""What a run's bundle has recorded: its rows, its configuration, how it came about."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pandas as pd
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from tagifai.config import paths
+from tagifai.config.schema import OPTIONAL_GROUPS, SCHEMA_CLASSES, Config, check
+from tagifai.data import datasets
+from tagifai.data.blocks import Blocks
+from tagifai.exceptions import BundleError, ConfigError, DataError
+from tagifai.models import bundles
+from tagifai.preprocessing.labels import build_label_map as labels_of
+from tagifai.training import fitting
+
+CHUNK_ROWS = 20_000
+"""Of a data set that are in memory at a time."""
+
+LOCAL_GROUPS = ("tracking", "console", "cache", "plots", "paths")
+"""Groups that belong to the place where a run is made, and not to the run."""
+
+
+def load_part(bundle: Path, stores: Path, part: str = "test") -> tuple[list[str], list[str]]:
+    """Return texts, not cleaned, and labels of a part of a run's rows, in the run's order.
+
+    Args:
+        bundle: of the run; it says which rows of which data set.
+        stores: the folder of stores, which has the data set.
+        part: train, val or test.
+
+    Raises:
+        BundleError: the bundle does not say which rows.
+        DataError: the data set is gone from the store, or another one by now.
+    """
+    splits = bundles.read_document(bundle, "splits.json")
+    try:
+        name, digest = splits["data"]["name"], splits["data"]["digest"]
+        policy, ids = splits["policy"], splits[part]
+        if not re.fullmatch(r"\w[\w.-]*", name):
+            raise ValueError(f"{name!r} is not the name of a data set")
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{bundle}: splits.json does not say which rows ({error}).") from None
+    # Some at a time: of the whole table there may be more than memory has room for.
+    stored = Blocks.from_csv(datasets.get_table_path(name, digest, stores), CHUNK_ROWS)
+    counts: Counter[str] = Counter()
+    found = []
+    for table in stored.read_in_order(CHUNK_ROWS):
+        counts.update(table["tag"].tolist())
+        found.append(table[table["id"].isin(ids)])
+    rows = pd.concat(found).set_index("id").loc[ids]
+    labels = rows["tag"].map(labels_of(counts, **policy))
+    return fitting.get_raw_texts(rows).tolist(), labels.tolist()
+
+
+def load_dataset(bundle: Path, config: Config, *, progress: bool = False) -> datasets.Dataset:
+    """Return the data set that a run was trained with, or what its source has by now.
+
+    Args:
+        bundle: of the run.
+        config: its configuration, with the present folders.
+        progress: show a bar for downloads.
+
+    Raises:
+        DataError: it is not in the store, and cannot be made again.
+    """
+    stores = Path(config.paths.stores)
+    digest = str(bundles.read_document(bundle, "splits.json")["data"]["digest"])
+    kept = datasets.find_by_digest(config.data.name, digest, stores)
+    if kept is not None:
+        return kept
+    try:
+        return datasets.load(config.data, stores, progress=progress)
+    except DataError as error:
+        raise DataError(
+            f"The data set {config.data.name!r} that the run was trained with (SHA-256"
+            f" {digest[:12]}…) is not in {stores / 'data'} any more, and cannot be made again from"
+            f" its source. {error}"
+        ) from error
+
+
+def read_provenance(bundle: Path) -> dict[str, Any]:
+    """Return how a run came about, see `Origin.document`; nothing of a run from before there was.
+
+    Raises:
+        BundleError: it is not of the form that we write.
+    """
+    if "provenance.json" not in bundles.read_manifest(bundle)["parts"]:
+        return {}
+    found = bundles.read_document(bundle, "provenance.json")
+    tables = ("options", "schemas", "versions", "git")
+    right = isinstance(found, dict) and all(_is_table(found.get(name)) for name in tables)
+    if not right or not isinstance(found.get("overrides"), list | None):
+        raise BundleError(f"{bundle}/provenance.json does not say how a run came about.")
+    return dict(found)
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(v, str | None) for v in value.values())
+
+
+def load_config(bundle: Path, present: Config) -> Config:
+    """Return the configuration of a run, checked as if it had been composed just now.
+
+    What the run is made of comes from its record, with defaults for what there was not yet. The
+    place where it is made, and what is shown and allowed there, are the present ones: folders,
+    tracking, console, whitelist. Data files below the project's root are looked for below the
+    present one.
+
+    Args:
+        bundle: of the run.
+        present: the configuration of the present command.
+
+    Raises:
+        BundleError: the bundle is not what was saved.
+        ConfigError: the record does not fit this version.
+    """
+    names = {"task": "task/train"} | read_provenance(bundle).get("schemas", {})
+    try:
+        content = _read_groups(bundle, present.paths.root) | {
+            "task": {"name": "train"},
+            **{group: asdict(getattr(present, group)) for group in LOCAL_GROUPS},
+            "whitelist": present.whitelist,
+        }
+        cfg = OmegaConf.structured(Config)
+        for group, settings in content.items():
+            name = names[group] if group in names else _guess_schema(group, settings)
+            cfg[group] = _make_node(group, settings, name)
+        return check(cfg)
+    except (ConfigError, OmegaConfBaseException) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{bundle}/config.yaml does not fit this version: {reason}") from None
+
+
+def _read_groups(bundle: Path, root: str) -> dict[str, Any]:
+    """Return the recorded groups that say what the run is made of."""
+    try:
+        # Not by OmegaConf, which takes some texts for more than texts.
+        record = yaml.safe_load((bundle / "config.yaml").read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"it is no YAML ({' '.join(str(error).split())}).") from None
+    if not isinstance(record, dict):
+        raise ConfigError("it is not a mapping of groups.")
+    data, place = record.get("data"), record.get("paths")
+    if isinstance(data, dict) and isinstance(place, dict):
+        record["data"] = _move_paths(data, str(place.get("root")), root)
+    others = (*LOCAL_GROUPS, "whitelist", "task", "sweep")
+    return {str(group): settings for group, settings in record.items() if group not in others}
+
+
+def _move_paths(data: Mapping[Any, Any], old: str, new: str) -> dict[Any, Any]:
+    """Return the settings of data with the project's new root in place of its old one."""
+    names = [name.removeprefix("data.") for name in paths.PATHS]
+    inside = {
+        key: str(Path(new) / Path(value).relative_to(old))
+        for key, value in data.items()
+        if key in names and isinstance(value, str) and Path(value).is_relative_to(old)
+    }
+    return {**data, **inside}
+
+
+def _make_node(group: str, settings: Any, name: str | None) -> Any:
+    """Return a group's settings as a node of their schema.
+
+    Args:
+        group: its name.
+        settings: recorded.
+        name: of the schema; None is the group's own, if it has one.
+    """
+    if name is not None and name not in SCHEMA_CLASSES:
+        raise ConfigError(f"{group} has the schema {name!r}, which is not known.")
+    schema = SCHEMA_CLASSES[name] if name is not None else get_type_hints(Config).get(group)
+    if not is_dataclass(schema) or not isinstance(settings, dict):
+        return _escape(settings)
+    return OmegaConf.merge(OmegaConf.structured(schema), _escape(settings))
+
+
+def _guess_schema(group: str, settings: Any) -> str | None:
+    """Return the schema that settings were made with, of a record that does not name it.
+
+    It has all their keys. It may have fields that are newer than the record, but not as many as
+    the record has: who names a class by himself gives it a few arguments.
+    """
+    if not settings:
+        return "nothing" if isinstance(settings, dict) and group in OPTIONAL_GROUPS else None
+    found = []
+    for name, node in SCHEMA_CLASSES.items():
+        if name.startswith(f"{group}/") and isinstance(settings, dict):
+            known = {field.name: field.default for field in fields(node)}
+            other_class = known.get("_target_") != settings.get("_target_")
+            newer = len(known) - len(settings)
+            most = 0 if other_class else len(settings) - 1
+            if known.keys() >= settings.keys() and newer <= most:
+                found.append((other_class, newer, name))
+    return min(found)[2] if found else None
+
+
+def _escape(value: Any) -> Any:
+    """Return a value whose texts OmegaConf takes as they are: nothing is looked up for a record."""
+    if isinstance(value, dict):
+        return {key: _escape(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_escape(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    escaped = re.sub(r"(\\*)\$\{", lambda match: 2 * match[1] + r"\${", value)
+    return "\\" + escaped if re.fullmatch(r"\\*\?\?\?", escaped) else escaped

@@ -1,0 +1,160 @@
+"""Reruns: whether a run that was trained again gave the same, and if not, what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tagifai.evaluation import metrics
+from tagifai.exceptions import BundleError, UserError
+from tagifai.models import bundles
+from tagifai.runs import records
+
+IGNORED_PARTS = ("config.yaml", "provenance.json")
+"""Parts of a bundle that are not a training's result: they name folders and commands."""
+
+MISSING = "not there"
+
+DIRTY = "uncommitted changes"
+
+
+class NotReproducedError(UserError):
+    """A run that was trained again from its record gave something else."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class RunFingerprint:
+    """What a bundle says of its run, by name.
+
+    Args:
+        digest: SHA-256 of the data set.
+        metrics: of validation and test rows.
+        parts: sums of the contents of the bundle's parts.
+        circumstances: versions, code and platform, as far as they are recorded.
+    """
+
+    digest: str
+    metrics: Mapping[str, float]
+    parts: Mapping[str, str]
+    circumstances: Mapping[str, str]
+
+    @classmethod
+    def from_bundle(cls, bundle: Path) -> RunFingerprint:
+        """Return the evidence of a bundle.
+
+        Raises:
+            BundleError: it is not what was saved.
+        """
+        manifest = bundles.read_manifest(bundle)
+        scores: dict[str, float] = {}
+        try:
+            for rows, scored in bundles.read_document(bundle, "performance.json").items():
+                scores |= metrics.flatten(scored, rows)
+            digest = str(bundles.read_document(bundle, "splits.json")["data"]["digest"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BundleError(
+                f"{bundle} does not say what its run gave ({type(error).__name__}: {error})."
+            ) from None
+        return cls(
+            digest=digest,
+            metrics=scores,
+            parts={k: v["content"] for k, v in manifest["parts"].items() if k not in IGNORED_PARTS},
+            circumstances=_circumstances(records.read_provenance(bundle), manifest["versions"]),
+        )
+
+    def collect_results(self) -> dict[str, str | float]:
+        """Return all that came out, and the data that it came from first."""
+        parts = {f"content of {name}": of_part for name, of_part in self.parts.items()}
+        return {"data (SHA-256)": self.digest, **self.metrics, **parts}
+
+
+def _circumstances(provenance: Mapping[str, Any], versions: Mapping[str, str]) -> dict[str, str]:
+    """Return what is known of versions, code and platform; older bundles have versions only."""
+    found = dict(provenance.get("versions", versions))
+    if provenance:
+        git = provenance["git"]
+        found["git commit"] = git.get("commit", "no checkout")
+        found[DIRTY] = git.get("dirty", "no checkout")
+        found["platform"] = provenance["platform"]
+    return found
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A line of the table: what differs, and its two values."""
+
+    what: str
+    recorded: str
+    now: str
+
+
+@dataclass(frozen=True)
+class RerunComparison:
+    """Two runs of one configuration.
+
+    Args:
+        results: that differ, the data first; none where the run is reproduced.
+        circumstances: that differ, which may be why.
+        metrics: how many were compared.
+        parts: of the bundle, likewise.
+    """
+
+    results: list[Difference]
+    circumstances: list[Difference]
+    metrics: int
+    parts: int
+
+    @property
+    def equal(self) -> bool:
+        """Whether everything that came out is the same to the last bit."""
+        return not self.results
+
+    @property
+    def compared(self) -> str:
+        """How much was compared, as a phrase."""
+        return f"the data, {self.metrics} metrics and {self.parts} parts of the bundle"
+
+    def build_document(self, run_id: str, rerun_of: str) -> dict[str, Any]:
+        """Return the comparison for JSON."""
+        return {
+            "rerun_of": rerun_of,
+            "run_id": run_id,
+            "equal": self.equal,
+            "results": [asdict(difference) for difference in self.results],
+            "circumstances": [asdict(difference) for difference in self.circumstances],
+        }
+
+
+def compare_runs(before: RunFingerprint, now: RunFingerprint) -> RerunComparison:
+    """Compare a run with the record that it was made from.
+
+    Args:
+        before: of the record.
+        now: of the run.
+    """
+    results = _differences(before.collect_results(), now.collect_results())
+    # Of what the record does not say, nobody knows whether it differs.
+    known = {k: v for k, v in now.circumstances.items() if k in before.circumstances}
+    circumstances = _differences({k: before.circumstances[k] for k in known}, known)
+    if results and before.circumstances.get(DIRTY) == known.get(DIRTY) == "true":
+        # They may be others, and the reason.
+        circumstances.append(Difference(DIRTY, "true", "true"))
+    return RerunComparison(results, circumstances, len(now.metrics), len(now.parts))
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
+    return [
+        Difference(name, _text(before, name), _text(now, name))
+        for name in {**before, **now}
+        if before.get(name) != now.get(name)
+    ]
+
+
+def _text(values: Mapping[str, Any], name: str) -> str:
+    """Return a value with all its digits."""
+    value = values.get(name, MISSING)
+    return value if isinstance(value, str) else repr(value)

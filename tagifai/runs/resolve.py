@@ -1,0 +1,158 @@
+"""Runs by id: where their bundles are, and which one is the latest."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from tagifai.config.schema import Config
+from tagifai.exceptions import BundleError, ConfigError
+from tagifai.models import bundles
+from tagifai.models.tagger import Tagger
+from tagifai.tracking import session, store
+from tagifai.tracking.registry import CHAMPION, ModelRegistry
+from tagifai.utils.files import replace_atomically, write_json
+
+LATEST, BEST = "latest", "best"
+"""Names that stand for the id of a run, as the alias of the champion does."""
+
+
+def get_latest(stores: Path) -> str | None:
+    """Return the id of the latest successful training run, or None if there is none."""
+    try:
+        return (stores / "run_id.txt").read_text(encoding="utf-8").strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def set_latest(stores: Path, run_id: str, performance: Mapping[str, Any]) -> None:
+    """Name the latest successful training run and its scores, each file as a whole."""
+    from filelock import FileLock  # late: it brings asyncio, which a prediction does without
+
+    # One process at a time, so that both files are of the same run.
+    with FileLock(stores / ".latest.lock"):
+        write_json(stores / "performance.json", performance)
+        with replace_atomically(stores / "run_id.txt") as file:
+            file.write(run_id + "\n")
+
+
+def find(stores: Path, run_id: str | None, uri: str | None) -> tuple[str, Path]:
+    """Return the id and the bundle of a run.
+
+    Args:
+        stores: the folder of stores.
+        run_id: None is the latest run.
+        uri: tracking store to fetch a bundle from that is not on this machine, or None.
+
+    Raises:
+        BundleError: there is no such run, or no run at all.
+        TrackingError: it is not on this machine, and the tracking store does not answer.
+    """
+    run_id = run_id or get_latest(stores)
+    if run_id is None:
+        raise BundleError(f"No run has been trained into {stores} yet. Train one: run.py")
+    path = bundles.get_path(stores, run_id)
+    if not path.is_dir() and not (uri and _fetch(stores, run_id, uri)):
+        known = get_latest(stores)
+        hint = f" The latest run is {known}." if known and known != run_id else ""
+        raise BundleError(f"There is no run {run_id!r} with a model in {stores}.{hint}")
+    return run_id, path
+
+
+def choose_run(config: Config, default: str = LATEST) -> tuple[str, Path]:
+    """Return the id and the bundle of the run that `task.run_id` names.
+
+    Runs whose process is gone are closed on the way.
+
+    Args:
+        config: of a task with a `run_id`: an id, "latest", "best" or "champion".
+        default: where it is None.
+
+    Raises:
+        BundleError: there is no such run, or no run at all.
+        ConfigError: the name is one that only a tracking store knows, and there is none.
+        TrackingError: the store does not answer.
+    """
+    stores = Path(config.paths.stores)
+    session.close_abandoned_runs(stores)
+    uri = store.get_tracking_uri(config.tracking.uri) if config.tracking.enabled else None
+    run_id = config.task.run_id or default
+    if run_id in (BEST, CHAMPION) and uri is None:
+        raise ConfigError(f"task.run_id={run_id}: tracking=none knows no {run_id} run.")
+    if run_id == BEST and uri is not None:
+        run_id = find_best(uri, config)
+    if run_id == CHAMPION and uri is not None:
+        run_id = find_champion(uri, config.tracking.model)
+    return find(stores, None if run_id == LATEST else run_id, uri)
+
+
+def find_best(
+    uri: str,
+    config: Config,
+    *,
+    metric: str | None = None,
+    direction: str | None = None,
+    experiment: str | None = None,
+    filter: str | None = None,
+    without: Collection[str] = (),
+) -> str:
+    """Return the id of the best finished training run by its validation rows.
+
+    Args:
+        uri: of the tracking store.
+        config: has what is None below: the objective, and the tracking experiment.
+        metric: its name.
+        direction: "maximize" or "minimize".
+        experiment: name of the MLflow experiment.
+        filter: of runs, in MLflow's language.
+        without: ids of runs that do not count.
+
+    Raises:
+        ConfigError, DataError: there is no such run, experiment or metric.
+        TrackingError: the store does not answer.
+    """
+    from tagifai.tracking import query, selection
+
+    found = query.load_runs(uri, experiment or config.tracking.experiment, filter=filter)
+    maximize = (direction or config.objective.directions[0]) == "maximize"
+    metric = metric or config.objective.metrics[0]
+    return selection.find_best(found, metric, maximize=maximize, without=without)
+
+
+def find_champion(uri: str, model: str) -> str:
+    """Return the id of the run that the champion of a registered model is made from.
+
+    Args:
+        uri: of the tracking store.
+        model: name of the registered model.
+
+    Raises:
+        BundleError: there is no champion.
+        ConfigError, TrackingError: there is no store, or it does not answer.
+    """
+    found = ModelRegistry(uri, model).get_champion()
+    if found is None:
+        raise BundleError(
+            f"The registered model {model!r} has no champion yet. Make one with task=promote, or"
+            " name another run, such as task.run_id=latest."
+        )
+    return found.run_id
+
+
+def load_tagger(stores: Path, run_id: str | None, uri: str | None) -> tuple[str, Tagger]:
+    """Return the id and the tagger of a run; arguments and errors as in `find`."""
+    found, path = find(stores, run_id, uri)
+    return found, bundles.load(path)
+
+
+def _fetch(stores: Path, run_id: str, uri: str) -> bool:
+    stores.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=stores, prefix=".fetch.") as scratch:
+        bundle = store.download_bundle(uri, run_id, Path(scratch))
+        if bundle is None:
+            return False
+        bundles.read_manifest(bundle)
+        bundles.publish(bundle, stores, run_id)
+    return True

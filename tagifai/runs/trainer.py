@@ -1,0 +1,198 @@
+"""The trainer: from a configuration to a tracked run with a model, or to the value of a trial."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.random import RandomState
+
+from tagifai.config.schema import Config
+from tagifai.console.display import Display
+from tagifai.data import datasets, profiles
+from tagifai.exceptions import StaleTrialError
+from tagifai.preprocessing.cache import FeatureCache
+from tagifai.reporting import reports, run_summary
+from tagifai.runs import logger, resolve
+from tagifai.runs.repeats import RepeatTrainer, build_components
+from tagifai.tracking import multirun, session, store
+from tagifai.tracking.provenance import Invocation
+from tagifai.training import fitting, objectives, streaming
+from tagifai.training.loop import TrainingPruned
+from tagifai.utils import process_pool
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished run.
+
+    Args:
+        run_id: of the run.
+        objective: the objective's metrics, and their values.
+    """
+
+    run_id: str
+    objective: dict[str, float]
+
+    @property
+    def value(self) -> Any:
+        """The objective as a task returns it, a list if it has several metrics."""
+        return _to_return_value(self.objective)
+
+
+def train(
+    config: Config, origin: Invocation, display: Display, dataset: datasets.Dataset | None = None
+) -> TrainedRun:
+    """Train, score, record and show a run, which is the latest from then on.
+
+    Args:
+        config: checked.
+        origin: of the configuration.
+        display: shows what is done.
+        dataset: None loads the one that is configured.
+    """
+    with _open_run(config, origin, display, dataset) as run:
+        profile = profiles.compute(run.prepared)
+        logger.log_profile(run.tracked, origin.output_dir, profile)
+        run_summary.show_data(display, run.prepared, profiles.list_warnings(profile))
+        result = run.repeats.fit(run.prepared, run.components, test=True)
+        objective = run.repeats.compute_objective(run.prepared, run.components, result)
+        logger.save_model(
+            run.tracked,
+            config,
+            origin.output_dir,
+            run.prepared,
+            result,
+            objective,
+            run.repeats.histories,
+            run.digest,
+            run.provenance,
+        )
+        report = reports.write_for_run(
+            run.tracked,
+            config,
+            origin,
+            display,
+            run.prepared,
+            result,
+            objective,
+            profile,
+            run.provenance,
+        )
+    resolve.set_latest(Path(config.paths.stores), run.tracked.id, result.performance)
+    run_summary.show_result(display, config, origin, run.tracked.id, result, objective, report)
+    return TrainedRun(run.tracked.id, objective)
+
+
+def train_trial(config: Config, origin: Invocation, display: Display) -> Any:
+    """Train as a trial of a search: nothing is kept, and the test rows are not looked at.
+
+    Args:
+        config: checked.
+        origin: of the configuration.
+        display: a silent one.
+
+    Returns:
+        The objective, or `sweeps.PRUNED` or `sweeps.REAPED`.
+    """
+    try:
+        with _open_run(config, origin, display) as run:
+            return _train_repeats(run)
+    except StaleTrialError:
+        # Nobody waits for the result any more.
+        return multirun.REAPED
+
+
+@dataclass(frozen=True)
+class _OpenRun:
+    """An open run with all that it trains on."""
+
+    tracked: session.TrackedRun
+    trial: multirun.TrialHandle
+    prepared: fitting.PreparedData
+    components: fitting.Components
+    repeats: RepeatTrainer
+    digest: str
+    provenance: dict[str, Any]
+
+
+@contextmanager
+def _open_run(
+    config: Config, origin: Invocation, display: Display, dataset: datasets.Dataset | None = None
+) -> Iterator[_OpenRun]:
+    """Check what can be checked without data, then open the run and prepare its rows."""
+    stores = Path(config.paths.stores)
+    random_state = RandomState(config.seed)
+    parts = build_components(config, random_state)
+    # What is wrong with these is said before data are read.
+    fitting.get_cleaner_arguments(config.preprocessing)
+    objectives.check_metrics(config.objective)
+    streaming.check_supported(config, parts)
+    if not multirun.is_search_trial():
+        session.close_abandoned_runs(stores)
+    if dataset is None:
+        with display.show_row_progress("Reading") as told:
+            dataset = datasets.load(config.data, stores, progress=display.live, on_progress=told)
+    opened = session.start_run(
+        enabled=config.tracking.enabled,
+        uri=store.get_tracking_uri(config.tracking.uri),
+        experiment=config.tracking.experiment,
+        run_name=config.tracking.run_name or origin.name,
+        stores=stores,
+        log_file=origin.output_dir / "run.log",
+        tags=_tags(config, origin),
+    )
+    with (
+        multirun.open_trial() as trial,
+        logger.mention_saved_model(origin.output_dir),
+        opened as tracked,
+        logger.log_run_id(tracked, origin.output_dir),
+    ):
+        if multirun.is_search_trial():
+            # Otherwise nobody waits for the id.
+            trial.note(run_id=tracked.id)
+        provenance = origin.make_record(config)
+        logger.log_inputs(tracked, config, dataset, origin, provenance)
+        memory = FeatureCache(stores / "cache" / "features", config.cache.max_gb * 1e9)
+        with display.show_row_progress("Looking through") as told:
+            # The trials of a search are beside each other already.
+            processes = 1 if multirun.is_search_trial() else process_pool.count_processors()
+            prepared = streaming.prepare(dataset, config, random_state, memory, told, processes)
+        for metric in config.objective.metrics:
+            prepared.check_objective(metric)
+        rounds = RepeatTrainer(config, display, tracked, trial, memory)
+        yield _OpenRun(tracked, trial, prepared, parts, rounds, dataset.digest, provenance)
+
+
+def _tags(config: Config, origin: Invocation) -> dict[str, str]:
+    tags = {"mlflow.parentRunId": multirun.ensure_parent_run(config), "rerun_of": origin.rerun_of}
+    return multirun.get_trial_tags() | {
+        key: value for key, value in tags.items() if value is not None
+    }
+
+
+def _train_repeats(run: _OpenRun) -> Any:
+    try:
+        with logger.log_trial_state(run.tracked):
+            with run.tracked.batch_logging():
+                objective = run.repeats.compute_objective(run.prepared, run.components, None)
+                logger.log_result(run.tracked, run.repeats.last_result, objective)
+            # With the trial too, for whoever goes on with the search should it be gone by now.
+            run.trial.note(result=list(objective.values()))
+            return _to_return_value(objective)
+    except TrainingPruned:
+        run.trial.note(result=multirun.PRUNED)
+        return multirun.PRUNED
+    except StaleTrialError:
+        return multirun.REAPED
+
+
+def _to_return_value(objective: dict[str, float]) -> Any:
+    values = list(objective.values())
+    return values[0] if len(values) == 1 else values

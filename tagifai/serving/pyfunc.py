@@ -1,0 +1,226 @@
+"""Serving: a bundle as an MLflow model of code and data, with nothing that has to be unpickled.
+
+MLflow loads such a model by the function `_load_pyfunc` of this module, in the copy of the package
+that is kept with the model, and hands it the bundle.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import shutil
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
+    from mlflow.pyfunc import PyFuncModel
+
+    from tagifai.models.tagger import Tagger
+
+LIBRARIES = (
+    *("mlflow", "numpy", "pandas", "scipy", "scikit-learn", "skops"),
+    *("imbalanced-learn", "nltk"),
+)
+"""What the package needs to predict."""
+
+MODULES = (
+    *("exceptions", "utils.environment", "utils.files"),
+    *("preprocessing.alphabet", "preprocessing.char_ngrams", "preprocessing.cleaning"),
+    *("preprocessing.labels", "preprocessing.murmurhash"),
+    *("models.bundles", "models.estimator_schema", "models.estimator_state", "models.limits"),
+    *("models.outputs", "models.safety", "models.serialization", "models.tagger"),
+    *("models.thresholds", "models.verification", "serving.pyfunc"),
+)
+"""The part of the package that predicting takes; all of it would be a hundred files a model."""
+
+EXAMPLE = "Detecting cars in video"
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class PyfuncTagger:
+    """What MLflow calls to predict.
+
+    Args:
+        tagger: of the bundle.
+    """
+
+    def __init__(self, tagger: Tagger) -> None:
+        self._tagger = tagger
+
+    def predict(self, model_input: Any, params: Any = None) -> pd.DataFrame:
+        """Tag texts.
+
+        Args:
+            model_input: a frame with the column `text`, shape (n, 1).
+            params: none are known.
+
+        Returns:
+            The columns input_text, predicted_tag and probability, shape (n, 3).
+
+        Raises:
+            MlflowException: a row has no text; says which.
+        """
+        texts = list(model_input["text"])
+        check_texts(texts)
+        found = self._tagger.predict(texts)
+        probabilities = [row["probability"] for row in found]
+        return pd.DataFrame(
+            {
+                "input_text": texts,
+                "predicted_tag": [row["predicted_tag"] for row in found],
+                # MLflow would send NaN, which is no JSON, where a model has none.
+                "probability": np.array(probabilities, object if None in probabilities else float),
+            }
+        )
+
+
+OUTPUTS = {"input_text": "string", "predicted_tag": "string", "probability": "double"}
+"""Columns of a prediction, with their types; the probability is missing of models without any."""
+
+
+def check_texts(texts: Sequence[Any]) -> None:
+    """Refuse rows that are no texts, as a request that cannot be answered.
+
+    Raises:
+        MlflowException: with the first such row, counted from 1.
+    """
+    wrong = next((i for i, text in enumerate(texts) if not _is_text(text)), None)
+    if wrong is None:
+        return
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import BAD_REQUEST
+
+    where = f"Row {wrong + 1} of {len(texts)}"
+    raise MlflowException(
+        f"{where}: {_describe_value(texts[wrong])}; every row needs a string `text`.",
+        error_code=BAD_REQUEST,
+    )
+
+
+def _is_text(value: Any) -> bool:
+    # Half of a surrogate pair is no text, and nothing could send it back.
+    return isinstance(value, str) and not SURROGATE.search(value)
+
+
+def _describe_value(value: Any) -> str:
+    if isinstance(value, str):
+        return "the text is not valid Unicode"
+    missing = pd.api.types.is_scalar(value) and pd.isna(value)
+    return "there is no text" if missing else f"{value!r} is not a text"
+
+
+def _load_pyfunc(path: str) -> PyfuncTagger:
+    """Return what predicts with the bundle in a folder; MLflow calls it by this name."""
+    # Late, for the process that only writes models.
+    from tagifai.models import bundles
+
+    return PyfuncTagger(bundles.load(Path(path)))
+
+
+def build_signature() -> ModelSignature:
+    """Return what goes into the model, and what comes out."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+
+    outputs: list[ColSpec | TensorSpec] = [
+        ColSpec(DataType[kind], name, required=name != "probability")
+        for name, kind in OUTPUTS.items()
+    ]
+    return ModelSignature(Schema([ColSpec(DataType.string, "text")]), Schema(outputs))
+
+
+def save(path: Path, model_id: str, *, bundle: Path, run_id: str) -> None:
+    """Write an MLflow model that is complete in itself: bundle, package and what it requires.
+
+    The same as `mlflow.pyfunc.save_model` writes, which looks through all that is installed.
+
+    Args:
+        path: the folder to write.
+        model_id: of the model in the tracking store.
+        bundle: of the run.
+        run_id: of the run.
+    """
+    from mlflow.models import Model
+    from mlflow.pyfunc import FLAVOR_NAME
+
+    shutil.copytree(bundle, path / "data" / "bundle")
+    _write_package(path / "code" / "tagifai")
+    model = Model(
+        model_uuid=model_id,
+        model_id=model_id,
+        run_id=run_id,
+        signature=build_signature(),
+        saved_input_example_info=_write_example(path),
+    )
+    model.add_flavor(
+        FLAVOR_NAME,
+        loader_module=__name__,
+        data="data/bundle",
+        code="code",
+        env=_write_environment(path),
+        python_version=platform.python_version(),
+        streamable=False,
+    )
+    model.model_size_bytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    model.save(str(path / "MLmodel"))
+
+
+def _write_package(target: Path) -> None:
+    """Copy the package's modules that predicting takes."""
+    files = {Path(*name.split(".")).with_suffix(".py") for name in MODULES}
+    package = Path(__file__).parent.parent
+    for file in files | {file.parent / "__init__.py" for file in files}:
+        (target / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(package / file, target / file)
+
+
+def _write_example(path: Path) -> dict[str, str]:
+    """Write an input in the forms that MLflow shows, and return what it keeps of them."""
+    example = {"columns": ["text"], "data": [[EXAMPLE]]}
+    (path / "input_example.json").write_text(json.dumps(example), encoding="utf-8")
+    request = json.dumps({"dataframe_split": example}, indent=2)
+    (path / "serving_input_example.json").write_text(request, encoding="utf-8")
+    return {
+        "artifact_path": "input_example.json",
+        "pandas_orient": "split",
+        "serving_input_path": "serving_input_example.json",
+        "type": "dataframe",
+    }
+
+
+def _write_environment(path: Path) -> dict[str, str]:
+    """Write what is required, in the three forms of which installers take one."""
+    pinned, python = [f"{name}=={version(name)}" for name in LIBRARIES], platform.python_version()
+    (path / "requirements.txt").write_text("\n".join(pinned), encoding="utf-8")
+    conda = {
+        "name": "tagifai",
+        "channels": ["conda-forge"],
+        "dependencies": [f"python={python}", "pip", {"pip": pinned}],
+    }
+    virtualenv = {
+        "python": python,
+        "build_dependencies": ["pip", "setuptools", "wheel"],
+        "dependencies": ["-r requirements.txt"],
+    }
+    for name, content in (("conda.yaml", conda), ("python_env.yaml", virtualenv)):
+        (path / name).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return {"conda": "conda.yaml", "virtualenv": "python_env.yaml"}
+
+
+def wrap_tagger(tagger: Tagger) -> PyFuncModel:
+    """Return a tagger as MLflow's servers want it; no saved model's code is run for it."""
+    from mlflow.models import Model
+    from mlflow.pyfunc import FLAVOR_NAME, PyFuncModel
+
+    meta = Model(signature=build_signature())
+    meta.add_flavor(FLAVOR_NAME, loader_module=__name__)
+    return PyFuncModel(model_meta=meta, model_impl=PyfuncTagger(tagger))

@@ -1,0 +1,139 @@
+"""Jobs: what a launcher composes them from, and where they go."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, flag_override
+
+from tagifai.config import paths
+from tagifai.config.schema import EXPERIMENT_GROUPS, Config, check
+from tagifai.sweeping.loader import CachingLoader
+from tagifai.sweeping.settings import SweeperPlugin
+from tagifai.sweeping.studies import Study
+
+FOLDER = "folder"
+"""Attribute of a study: its folder below the outputs."""
+
+Compose = Callable[[Sequence[str]], tuple[Config, dict[str, str]]]
+"""Gives the configuration and the options that overrides make, with those of the search."""
+
+
+def strip_hydra_node(cfg: DictConfig) -> DictConfig:
+    """Return a composed configuration without Hydra's own node."""
+    alone = copy.deepcopy(cfg)
+    with flag_override(alone, ["struct", "readonly"], [False, False]):
+        del alone["hydra"]
+    return alone
+
+
+def make_loader(sweeper: SweeperPlugin) -> ConfigLoader:
+    """Return what composes the configurations of jobs, in whatever process."""
+    return CachingLoader(cast(ConfigLoaderImpl, sweeper.context.config_loader))
+
+
+def make_composer(sweeper: SweeperPlugin) -> Compose:
+    """Return what composes a job's configuration."""
+    quick, master = make_loader(sweeper), sweeper.master
+
+    def compose(overrides: Sequence[str]) -> tuple[Config, dict[str, str]]:
+        cfg = quick.load_sweep_config(master, list(overrides))
+        choices = {group: str(cfg.hydra.runtime.choices[group]) for group in EXPERIMENT_GROUPS}
+        return paths.resolve(check(strip_hydra_node(cfg))), choices
+
+    return compose
+
+
+def make_run_composer(sweeper: SweeperPlugin) -> Callable[[Sequence[str]], Config]:
+    """Return what composes a single run's configuration from overrides alone."""
+    own, name = sweeper.context.config_loader, sweeper.master.hydra.job.config_name
+
+    def compose(overrides: Sequence[str]) -> Config:
+        cfg = own.load_configuration(name, list(overrides), run_mode=RunMode.RUN)
+        return paths.resolve(check(strip_hydra_node(cfg)))
+
+    return compose
+
+
+def make_job_config(sweeper: SweeperPlugin, study: Study, outputs: Path, n_jobs: int) -> DictConfig:
+    """Return the configuration that a launcher composes the jobs of a study from.
+
+    Args:
+        sweeper: the plugin, with what Hydra gave it.
+        study: that jobs report to.
+        outputs: the folder of outputs.
+        n_jobs: jobs at a time.
+    """
+    cfg = copy.deepcopy(sweeper.master)
+    OmegaConf.set_readonly(cfg.hydra, False)
+    OmegaConf.set_struct(cfg.hydra, False)
+    _choose_folder(cfg, study, outputs)
+    set_hydra_value(cfg, "hydra.sweeper.study_name", study.name)
+    if "JoblibLauncher" in cfg.hydra.launcher._target_:
+        set_hydra_value(cfg, "hydra.launcher.n_jobs", n_jobs)
+    # A line for every single job would be mixed into the search's own.
+    OmegaConf.update(cfg, "hydra.hydra_logging.root.level", "WARNING")
+    return cfg
+
+
+def _choose_folder(cfg: DictConfig, study: Study, outputs: Path) -> None:
+    """Take the folder that the study has, or a new one, unless one was given."""
+    if any(item.startswith("hydra.sweep.dir=") for item in cfg.hydra.overrides.hydra):
+        return
+    known = study.get_attribute(FOLDER)
+    if known is not None:
+        folder = outputs / known
+    else:
+        new = Path(cfg.hydra.sweep.dir).absolute()
+        folder = new.with_name(f"{new.name.removesuffix('-multirun')}-{study.name}")
+        if folder.is_relative_to(outputs):
+            study.set_attribute(FOLDER, folder.relative_to(outputs).as_posix())
+    set_hydra_value(cfg, "hydra.sweep.dir", str(folder))
+
+
+def set_hydra_value(cfg: DictConfig, key: str, value: str | int) -> None:
+    """Set a value of Hydra's own, here and in what jobs are composed from.
+
+    Args:
+        cfg: from `for_jobs`.
+        key: such as "hydra.sweep.dir"; one that is not there yet is added.
+        value: its value.
+    """
+    shown = QuotedString(value, Quote.double).with_quotes() if isinstance(value, str) else value
+    plus = "+" if OmegaConf.select(cfg, key) is None and "env_set" in key else ""
+    OmegaConf.update(cfg, key, value)
+    kept = [i for i in cfg.hydra.overrides.hydra if i.lstrip("+").partition("=")[0] != key]
+    cfg.hydra.overrides.hydra = [*kept, f"{plus}{key}={shown}"]
+
+
+def get_path_overrides(cfg: DictConfig) -> list[str]:
+    """Return the overrides of folders, which a command that goes on from here needs too."""
+    return [item for item in map(str, cfg.hydra.overrides.task) if item.startswith("paths.")]
+
+
+def is_serial(cfg: DictConfig) -> bool:
+    """Return whether the launcher runs jobs in this process, one after another."""
+    return str(cfg.hydra.launcher._target_).endswith(".BasicLauncher")
+
+
+def load_space_extension(name: str | None) -> Callable[[DictConfig, Any], None] | None:
+    """Return the function that adds to a trial's parameters, or None.
+
+    Args:
+        name: of a function that takes the configuration and the trial.
+
+    Raises:
+        ConfigError: there is none of that name, or it is not allowed.
+    """
+    if name is None:
+        return None
+    from tagifai.config.instantiate import locate_function
+
+    return locate_function("hydra.sweeper.custom_search_space", name)

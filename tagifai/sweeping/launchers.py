@@ -1,0 +1,153 @@
+"""Launchers: what those of clusters need to be quiet, and to be called by several threads."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Protocol
+
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, configure_log
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from tagifai.exceptions import ConfigError
+from tagifai.sweeping import local_workers
+
+
+class JobLauncher(Protocol):
+    """What runs the jobs of a search."""
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Run jobs, and return how they ended."""
+        ...
+
+
+def make(cfg: DictConfig, context: HydraContext, function: TaskFunction) -> JobLauncher:
+    """Return what runs jobs, ready for threads that launch one at a time; call in the first thread.
+
+    Args:
+        cfg: what jobs are composed from.
+        context: of Hydra.
+        function: that a job is.
+
+    Raises:
+        ConfigError: there is no such cluster.
+    """
+    launcher: Launcher = Plugins.instance().instantiate_launcher(
+        config=cfg, hydra_context=context, task_function=function
+    )
+    # Some launchers do so themselves; submitit's does not, and has lines for every single job.
+    configure_log(cfg.hydra.hydra_logging, cfg.hydra.verbose, context.execution_whitelist)
+    kind = type(launcher).__name__
+    if local_workers.supports(launcher):
+        return local_workers.JoblibWorkers(launcher)
+    if kind == "RayLauncher":
+        _start_ray(cfg)
+    if kind == "SlurmLauncher":
+        _use_squeue()
+    if kind == "LocalLauncher":
+        _track_local_jobs()
+    return launcher
+
+
+def _start_ray(cfg: DictConfig) -> None:
+    """Start Ray, or connect to it.
+
+    Ray ends with the thread that started it, two threads that start it at once fail, and it takes
+    the place of our handler of SIGTERM.
+    """
+    import ray
+
+    if ray.is_initialized():
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    settings: Any = OmegaConf.to_container(cfg.hydra.launcher.ray.init, resolve=True)
+    try:
+        ray.init(**settings)
+    except (ConnectionError, RuntimeError, TypeError, ValueError) as error:
+        text = " ".join(str(error).split())
+        raise ConfigError(f"Ray does not start with hydra.launcher.ray.init: {text}") from error
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+
+def _use_squeue() -> None:
+    """Have submitit ask `squeue` for the states of jobs.
+
+    It asks `sacct`, which needs a database that small clusters do without; then nobody hears of a
+    job that was killed.
+    """
+    if shutil.which("sbatch") is None:
+        raise ConfigError(
+            "hydra/launcher=slurm needs a Slurm cluster, and there is no sbatch here. To try it"
+            " without one: hydra/launcher=slurm_local."
+        )
+    from submitit.slurm.slurm import SlurmInfoWatcher, SlurmJob
+
+    class Watcher(SlurmInfoWatcher):
+        def _make_command(self) -> list[str] | None:
+            if not self._registered - self._finished:
+                return None
+            return ["squeue", "--me", "--noheader", "--states=all", "--format=%i|%T"]
+
+        def read_info(self, string: bytes | str) -> dict[str, dict[str, str]]:
+            text = string if isinstance(string, str) else string.decode()
+            known = dict(line.split("|", 1) for line in text.split())
+            # Slurm forgets a job some minutes after its end.
+            return {job: {"State": known.get(job, "ENDED")} for job in list(self._registered)}
+
+    SlurmJob.watcher = Watcher(delay_s=10)
+    logging.getLogger("submitit").setLevel(logging.ERROR)
+
+
+def end_jobs(launcher: JobLauncher, seconds: float) -> bool:
+    """End the jobs that are not children of this process, and return whether that is seen to.
+
+    Args:
+        launcher: what runs them.
+        seconds: that those of this machine may take to close their runs; Slurm has a time of its
+            own for that.
+    """
+    kind = type(launcher).__name__
+    if kind == "SlurmLauncher":
+        from submitit.slurm.slurm import SlurmJob
+
+        watcher = SlurmJob.watcher
+        jobs = sorted(watcher._registered - watcher._finished)
+        if jobs:
+            subprocess.run(["scancel", "--quiet", *jobs], check=False, capture_output=True)  # noqa: S603, S607
+    if kind == "LocalLauncher":
+        alive = [process for process in _local_processes if process.poll() is None]
+        for process in alive:
+            process.terminate()  # which it passes on
+        until = time.monotonic() + seconds
+        for process in alive:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, until - time.monotonic()))
+    return kind in ("SlurmLauncher", "LocalLauncher")
+
+
+_local_processes: list[subprocess.Popen[bytes]] = []
+
+
+def _track_local_jobs() -> None:
+    """Have submitit's local executor tell which processes it begins."""
+    from submitit.local import local
+
+    begin = local.start_controller
+
+    def known(*args: Any, **kwargs: Any) -> subprocess.Popen[bytes]:
+        process = begin(*args, **kwargs)
+        _local_processes.append(process)
+        return process
+
+    local.start_controller = known

@@ -1,0 +1,332 @@
+"""The loop: ask for a trial, launch its job, judge what comes back, tell the study.
+
+Each worker is a thread that launches one job at a time, so none waits for another. The processes
+that work on one study know of each other by the study alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from hydra.core.utils import JobReturn, JobStatus
+from optuna.trial import Trial, TrialState
+
+from tagifai.console.progress import SearchProgress
+from tagifai.exceptions import StaleTrialError, UserError
+from tagifai.sweeping import composition, launchers
+from tagifai.sweeping.plan import SearchPlan
+from tagifai.sweeping.studies import Study, has_died
+from tagifai.tracking import multirun
+
+IDLE_POLL_SECONDS = 1.0
+"""How often a worker without a trial looks whether one of the others has died."""
+
+JOB_POLL_SECONDS = 3.0
+"""How often it is looked whether a job that was launched is still worked on."""
+
+SHUTDOWN_SECONDS = 10.0
+"""How long jobs that are told to end may take to close their runs."""
+
+DEATHS_IN_A_ROW = 5
+"""Workers that die one after another, with no trial ending in between, before the search ends."""
+
+REMOTE_DEATHS = ("UncompletedJobError", "WorkerCrashedError", "NodeDiedError", "OutOfMemoryError")
+"""How launchers of clusters call a job whose process is gone."""
+
+TRACE = "failed during processing with trace:"
+"""What submitit writes above the traceback of a job that failed before its task began."""
+
+log = logging.getLogger(__name__)
+
+
+class SearchFailedError(UserError):
+    """Too many trials failed."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class _JobOutcome:
+    """How a job ended."""
+
+    state: TrialState | None
+    values: list[float] | None = None
+    reason: str = ""
+    dead: bool = False
+
+
+class SearchLoop:
+    """The workers of this process.
+
+    Args:
+        plan: of the search.
+        launcher: runs one job a call.
+    """
+
+    def __init__(self, plan: SearchPlan, launcher: launchers.JobLauncher) -> None:
+        self._plan = plan
+        self._study: Study = plan.study
+        self._launcher = launcher
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._stop = threading.Event()
+        self._error: BaseException | None = None
+        self._deaths_in_a_row = 0
+        self._show: Callable[[SearchProgress], None] = lambda state: None
+        self._began = time.monotonic()
+        self._ended_here = 0
+
+    def run(self) -> None:
+        """Work until the study is full, time is up, or too many trials failed."""
+        with (
+            self._study.heartbeat,
+            self._plan.display.show_trial_progress(self._plan.n_trials) as self._show,
+        ):
+            self._show_state("")
+            try:
+                self._work_all()
+            except KeyboardInterrupt:
+                self._interrupt_jobs()
+                raise
+            finally:
+                self._stop.set()
+        if self._error is not None:
+            self._study.abandon_own_trials("Its search ended with an error.")
+            raise self._error
+
+    def check_failures(self) -> None:
+        """Raise an error if more trials failed than may."""
+        tally = self._study.count_trials()
+        failed, allowed = tally.failed, self._plan.max_failure_rate * self._plan.n_trials
+        if failed and (failed > allowed or failed == tally.finished):
+            raise SearchFailedError(
+                f"{failed} of {tally.finished} trials of {self._study.name!r} failed, for the"
+                " reasons above."
+            )
+
+    # --- workers -----------------------------------------------------------------------------
+
+    def _work_all(self) -> None:
+        if self._plan.n_workers == 1:
+            self._work()
+            return
+        threads = [
+            threading.Thread(target=self._work, name=f"worker-{n}", daemon=True)
+            for n in range(self._plan.n_workers)
+        ]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            # A join without an end would not be interrupted by a signal.
+            for thread in threads:
+                thread.join(timeout=0.2)
+
+    def _work(self) -> None:
+        try:
+            while (trial := self._next_trial()) is not None:
+                self._show_state("")
+                self._end_trial(trial, self._launch_and_wait(trial))
+        except Exception as error:
+            with self._changed:
+                self._error = self._error or error
+                self._stop.set()
+                self._changed.notify_all()
+
+    def _next_trial(self) -> Trial | None:
+        """Return the next trial, waiting for those of others; None if there is nothing to do."""
+        with self._changed:
+            while not self._stop.is_set() and not self._time_is_up():
+                self._study.end_stale_trials()
+                tally = self._study.count_trials()
+                if tally.finished >= self._plan.n_trials or self._too_many_failed():
+                    return None
+                if tally.finished + tally.running < self._plan.n_trials:
+                    trial = self._study.ask(self._plan.n_trials)
+                    if trial is not None:
+                        return trial
+                self._changed.wait(IDLE_POLL_SECONDS)
+        return None
+
+    def _time_is_up(self) -> bool:
+        timeout = self._plan.timeout
+        return timeout is not None and time.monotonic() - self._began >= timeout
+
+    def _too_many_failed(self) -> bool:
+        return self._study.count_trials().failed > self._plan.max_failure_rate * self._plan.n_trials
+
+    # --- one trial ---------------------------------------------------------------------------
+
+    def _launch_and_wait(self, trial: Trial) -> _JobOutcome:
+        """Return how a trial's job ended, or that it has died.
+
+        Not every launcher hears of it when a job is killed or put back into a queue.
+        """
+        with self._lock:
+            overrides = self._plan.suggest_overrides(trial)
+        if composition.is_serial(self._plan.cfg):
+            return self._launch(trial, overrides)
+        outcomes: queue.SimpleQueue[_JobOutcome] = queue.SimpleQueue()
+        threading.Thread(
+            target=lambda: outcomes.put(self._launch_safely(trial, overrides)),
+            name=f"job-{trial.number}",
+            daemon=True,
+        ).start()
+        while True:
+            try:
+                return outcomes.get(timeout=JOB_POLL_SECONDS)
+            except queue.Empty:
+                with self._lock:
+                    self._study.end_stale_trials()
+                    if self._study.has_ended(trial):
+                        # As dead, or by what its job left with it.
+                        return _JobOutcome(None)
+
+    def _launch_safely(self, trial: Trial, overrides: list[str]) -> _JobOutcome:
+        try:
+            return self._launch(trial, overrides)
+        except Exception as error:
+            # Whoever waits for this thread would wait for ever.
+            return _JobOutcome(TrialState.FAIL, reason=_format_error(error))
+
+    def _launch(self, trial: Trial, overrides: list[str]) -> _JobOutcome:
+        if threading.current_thread() is not threading.main_thread():
+            # Processes begun here inherit it: Ctrl-C is for the first process, which ends the jobs.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            returned = self._launcher.launch([overrides], initial_job_idx=trial.number)[0]
+        except Exception as error:
+            if _is_death(error):
+                return _JobOutcome(
+                    None, reason=f"Its worker died: {_format_error(error)}", dead=True
+                )
+            return _JobOutcome(TrialState.FAIL, reason=_format_error(error))
+        except BaseException as error:
+            if threading.current_thread() is threading.main_thread():
+                raise
+            # The job was interrupted by itself, not this process.
+            return _JobOutcome(None, reason=f"Interrupted ({type(error).__name__}).", dead=True)
+        return _judge(returned, len(self._plan.metrics))
+
+    def _end_trial(self, trial: Trial, outcome: _JobOutcome) -> None:
+        with self._changed:
+            if outcome.dead:
+                self._study.abandon(trial._trial_id, outcome.reason)
+                self._deaths_in_a_row += 1
+                if self._deaths_in_a_row >= DEATHS_IN_A_ROW and not self._stop.is_set():
+                    raise SearchFailedError(
+                        f"{DEATHS_IN_A_ROW} workers died one after another; the last one:"
+                        f" {outcome.reason}"
+                    )
+            elif outcome.state is not None:
+                self._deaths_in_a_row = 0
+                self._study.tell(trial, outcome.state, outcome.values, outcome.reason)
+                self._ended_here += 1
+            if outcome.reason and outcome.state is TrialState.FAIL:
+                self._plan.record_failure(trial.number, outcome.reason)
+            self._show_state(self._describe_end(trial))
+            self._changed.notify_all()
+
+    def _describe_end(self, trial: Trial) -> str:
+        record = self._study.list_trials()[trial.number]
+        if has_died(record):
+            return f"Trial {trial.number} died"
+        values = ", ".join(self._plan.format_values(record.values or []))
+        shown = f" {values}" if record.state is TrialState.COMPLETE else ""
+        state = {TrialState.FAIL: "failed"}.get(record.state, record.state.name.lower())
+        return f"Trial {trial.number} {state}{shown}"
+
+    def _show_state(self, event: str) -> None:
+        with self._lock:
+            tally = self._study.count_trials()
+            passed = time.monotonic() - self._began
+            self._show(
+                SearchProgress(
+                    done=tally.finished,
+                    running=tally.running,
+                    pruned=tally.pruned,
+                    failed=tally.failed,
+                    best=self._plan.describe_best(),
+                    event=event,
+                    seconds_per_trial=passed / self._ended_here if self._ended_here else None,
+                )
+            )
+
+    # --- an interrupt --------------------------------------------------------------------------
+
+    def _interrupt_jobs(self) -> None:
+        """Let the jobs close their runs, and leave no trial that looks as if it went on."""
+        self._stop.set()
+        # Jobs anywhere see it at their next beat; those of this machine are told as well.
+        self._study.abandon_own_trials("Interrupted with its search.")
+        for child in multiprocessing.active_children():
+            child.terminate()
+        seen_to = launchers.end_jobs(self._launcher, SHUTDOWN_SECONDS)
+        until = time.monotonic() + (0.0 if seen_to else SHUTDOWN_SECONDS)
+        for thread in threading.enumerate():
+            if thread.name.startswith(("worker-", "job-")):
+                thread.join(timeout=max(0.0, until - time.monotonic()))
+        for child in multiprocessing.active_children():
+            # Not by a method of its own, which the processes of joblib do not have.
+            if child.pid is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(child.pid, signal.SIGKILL)
+                # What it was about to write is written, or is not, before its run is closed.
+                child.join(SHUTDOWN_SECONDS)
+
+
+def _is_death(error: Exception) -> bool:
+    """Return whether an error of a launcher says that there is no job, or none any more."""
+    name = type(error).__name__
+    # What submitit raises if a job cannot be handed in too; a job's own error has its traceback.
+    refused = name == "FailedJobError" and TRACE not in str(error)
+    return isinstance(error, BrokenProcessPool) or name in REMOTE_DEATHS or refused
+
+
+def _judge(returned: JobReturn, n_values: int) -> _JobOutcome:
+    """Return how a job ended, from what it returned.
+
+    Not by `return_value`, which writes to standard error and raises.
+    """
+    value: Any = returned._return_value
+    if returned.status is JobStatus.FAILED:
+        if isinstance(value, optuna.TrialPruned):
+            return _JobOutcome(TrialState.PRUNED)
+        if isinstance(value, StaleTrialError):
+            return _JobOutcome(None, reason="Its job was interrupted.", dead=True)
+        return _JobOutcome(TrialState.FAIL, reason=_format_error(value))
+    if isinstance(value, str) and value in (multirun.PRUNED, multirun.REAPED):
+        return _JobOutcome(TrialState.PRUNED if value == multirun.PRUNED else None)
+    try:
+        values = [float(v) for v in (value if n_values > 1 else [value])]
+    except (TypeError, ValueError):
+        return _JobOutcome(TrialState.FAIL, reason=f"The job returned {value!r}, not a number.")
+    if len(values) != n_values:
+        reason = f"The job returned {len(values)} values for {n_values} objectives."
+        return _JobOutcome(TrialState.FAIL, reason=reason)
+    if any(math.isnan(v) for v in values):
+        return _JobOutcome(TrialState.FAIL, reason=f"The job returned {value!r}.")
+    return _JobOutcome(TrialState.COMPLETE, values)
+
+
+def _format_error(error: BaseException) -> str:
+    text = str(error)
+    if TRACE in text:
+        lines = text.splitlines()
+        return lines[lines.index("-" * 22, 2) - 2].strip()
+    text = " ".join(text.split())
+    if isinstance(error, UserError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,318 @@
+"""The plan: a search that can begin, what it tells its run, and what it leaves."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from omegaconf import DictConfig
+from optuna.pruners import BasePruner, NopPruner
+from optuna.samplers import GridSampler
+from optuna.trial import Trial
+
+from tagifai.config import paths
+from tagifai.config.schema import Config, check
+from tagifai.console.display import Display
+from tagifai.data import datasets
+from tagifai.exceptions import ConfigError, TrackingError
+from tagifai.sweeping import checks, composition, grammar, identity, samplers, studies, winners
+from tagifai.sweeping.settings import SearchSettings, SweeperPlugin
+from tagifai.sweeping.space import SearchSpace
+from tagifai.sweeping.studies import Study
+from tagifai.tracking import multirun, query, session, store
+from tagifai.utils.urls import mask_password
+
+PARENT_RUN = "parent_run"
+"""Attribute of a study: its run in the tracking store."""
+
+RUN_STATUSES = {"COMPLETE": "FINISHED", "FAIL": "FAILED"}
+"""How a run ends whose job has said how its trial does; killed, if it has not come to that."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class SearchPlan:
+    """A search that can begin.
+
+    Args:
+        config: what all trials share.
+        settings: of the sweeper.
+        space: of the search.
+        study: where trials are asked for.
+        display: for what a person sees.
+        cfg: what launchers compose jobs from.
+        folder: of the job folders.
+        n_trials: in all.
+        n_workers: jobs at a time.
+        extend: adds to a trial's parameters; None where the space is all.
+        compose: gives configuration and options of overrides, with those of the search.
+        compose_alone: gives the configuration of overrides by themselves.
+        parent: the search's run.
+    """
+
+    config: Config
+    settings: SearchSettings
+    space: SearchSpace
+    study: Study
+    display: Display
+    cfg: DictConfig
+    folder: Path
+    n_trials: int
+    n_workers: int
+    extend: Callable[[DictConfig, Trial], None] | None
+    compose: composition.Compose
+    compose_alone: Callable[[Sequence[str]], Config]
+    parent: session.TrackedRun
+
+    @property
+    def metrics(self) -> list[str]:
+        """The objective's metrics."""
+        return self.config.objective.metrics
+
+    @property
+    def max_failure_rate(self) -> float:
+        """Share of the trials that may fail."""
+        return self.settings.max_failure_rate
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds after which no trial begins."""
+        return self.settings.timeout
+
+    def suggest_overrides(self, trial: Trial) -> list[str]:
+        """Choose a trial's values and return its overrides."""
+        self.space.suggest_overrides(trial)
+        if self.extend is not None:
+            self.extend(self.cfg, trial)
+        return self.space.make_overrides(trial.params)
+
+    def format_values(self, values: Sequence[float]) -> list[str]:
+        """Return values with the names of their metrics."""
+        named = zip(self.metrics, values, strict=False)
+        return [f"{name} {winners.format_number(value)}" for name, value in named]
+
+    def describe_best(self) -> str:
+        """Return the best value and its trial as a text, empty if there is none yet."""
+        found = winners.summarize_study(self.study, self.metrics)
+        if not found.best:
+            return ""
+        if len(self.metrics) > 1:
+            return f"{len(found.best)} on the front"
+        best = found.best[0]
+        return f"best {winners.format_number(best.values[0])} (trial {best.number})"
+
+    def record_failure(self, number: int, reason: str) -> None:
+        """Give a trial whose job did not come to have a run one that says why."""
+        config = self.config.tracking
+        if not config.enabled or "run_id" in self.study.list_trials()[number].user_attrs:
+            return
+        tags = {
+            "mlflow.parentRunId": self.parent.id,
+            "study": self.study.name,
+            "trial.number": str(number),
+            "trial.state": "FAIL",
+            "command": shlex.join(["run.py", *self._make_command_overrides(number)]),
+        }
+        made = session.create_run(
+            store.get_tracking_uri(config.uri),
+            config.experiment,
+            f"trial-{number}",
+            Path(self.config.paths.stores),
+            tags,
+        )
+        made.end("FAILED", reason)
+
+    def close_dead_runs(self) -> None:
+        """Close the runs of trials that died, where their jobs could not.
+
+        They are asked of the tracking store: a job may die before it has told the study its run.
+        """
+        config = self.config.tracking
+        dead = {str(t.number): t for t in self.study.list_trials() if studies.has_died(t)}
+        if not config.enabled or not dead:
+            return
+        uri = store.get_tracking_uri(config.uri)
+        try:
+            left = query.find_unfinished_children(uri, self.parent.id)
+            for run_id, (status, tags) in left.items():
+                trial = dead.get(tags.get("trial.number", ""))
+                if trial is not None:
+                    run = session.reopen_run(run_id, uri)
+                    state = tags.get("trial.state", "RUNNING")
+                    if state == "RUNNING":
+                        run.log_tags({"trial.state": "DIED"})
+                    if status == "RUNNING":
+                        run.end(
+                            RUN_STATUSES.get(state, "KILLED"), str(trial.user_attrs[studies.DIED])
+                        )
+        except TrackingError as error:
+            # What the search ended with is the error to tell.
+            log.info("The runs of dead trials could not be closed: %s", error)
+
+    def _make_command_overrides(self, number: int) -> list[str]:
+        words = self.space.make_overrides(self.study.list_trials()[number].params)
+        return [word for word in words if not re.match(r"sweep[.=]", word)]
+
+
+@contextmanager
+def prepare_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> Iterator[SearchPlan]:
+    """Check a search and open its study and its run, for a block that does the trials.
+
+    Args:
+        sweeper: the plugin, with what Hydra gave it.
+        arguments: overrides of the command line.
+
+    Raises:
+        UserError: the search cannot begin.
+    """
+    settings = SearchSettings.from_hydra(sweeper.settings)
+    config = paths.resolve(check(composition.strip_hydra_node(sweeper.master)))
+    if config.task.name != "train":
+        raise ConfigError(f"task={config.task.name} cannot be searched with; a search trains.")
+    space = grammar.parse_space(settings.params, settings.when, arguments)
+    pruner = samplers.make_pruner(settings.pruner)
+    checks.check_objective(config, settings, pruner)
+    extend = composition.load_space_extension(settings.custom_search_space)
+    stores = Path(config.paths.stores)
+    stores.mkdir(parents=True, exist_ok=True)
+    with studies.translate_storage_errors(settings.storage), ExitStack() as until_the_end:
+        # One process at a time, or two that begin together would each make a study's run.
+        with FileLock(stores / ".search.lock"):
+            study, searched = _open_study(sweeper, config, settings, space, pruner)
+            parent = until_the_end.enter_context(
+                session.start_run(
+                    enabled=config.tracking.enabled,
+                    uri=store.get_tracking_uri(config.tracking.uri),
+                    experiment=config.tracking.experiment,
+                    run_name=config.tracking.run_name or study.name,
+                    stores=stores,
+                    tags={**config.tracking.tags, "study": study.name},
+                    resumed=study.get_attribute(PARENT_RUN),
+                )
+            )
+            study.set_attribute(PARENT_RUN, parent.id)
+            cfg = composition.make_job_config(
+                sweeper, study, Path(config.paths.outputs), settings.n_jobs
+            )
+        if config.tracking.enabled:
+            composition.set_hydra_value(
+                cfg, f"hydra.job.env_set.{multirun.PARENT_RUN_VARIABLE}", parent.id
+            )
+        plan = SearchPlan(
+            config=config,
+            settings=settings,
+            space=space,
+            study=study,
+            display=Display.from_config(config.console),
+            cfg=cfg,
+            folder=Path(cfg.hydra.sweep.dir).absolute(),
+            n_trials=_count_trials(settings, study, space),
+            n_workers=1 if composition.is_serial(cfg) else settings.n_jobs,
+            extend=extend,
+            compose=composition.make_composer(sweeper),
+            compose_alone=composition.make_run_composer(sweeper),
+            parent=parent,
+        )
+        plan.folder.mkdir(parents=True, exist_ok=True)
+        _show_header(plan, pruner)
+        _log_search(plan, searched)
+        yield plan
+
+
+def _open_study(
+    sweeper: SweeperPlugin,
+    config: Config,
+    settings: SearchSettings,
+    space: SearchSpace,
+    pruner: BasePruner,
+) -> tuple[Study, dict[str, Any]]:
+    """Return the study to go on with, or a new one, and what it is a search of."""
+    sampler = samplers.make_sampler(settings.sampler, config.seed, space.make_grid)
+    storage = studies.connect(settings.storage)
+    stores = Path(config.paths.stores)
+    session.close_abandoned_runs(stores)
+    dataset = datasets.load(config.data, stores, progress=Display.from_config(config.console).live)
+    checks.check_metrics(config, dataset)
+    searched = identity.describe_search(config, space, dataset.digest)
+    preset = sweeper.master.hydra.runtime.choices.get("sweep") or "search"
+    name = settings.study_name or f"{preset}-{config.data.name}".replace("/", "-")
+    name = identity.choose_study(storage, name, searched, restart=config.sweep.restart)
+    if not studies.has_study(storage, name):
+        checks.check_space(space, composition.make_composer(sweeper))
+    study = studies.open_study(storage, name, config.objective.directions, sampler, pruner)
+    study.set_attribute(identity.SEARCH_DESCRIPTION, searched)
+    return study, searched
+
+
+def _count_trials(settings: SearchSettings, study: Study, space: SearchSpace) -> int:
+    if not isinstance(study.optuna.sampler, GridSampler):
+        return settings.n_trials
+    return min(settings.n_trials, prod(len(choices) for choices in space.make_grid().values()))
+
+
+def _log_search(plan: SearchPlan, searched: Mapping[str, Any]) -> None:
+    """Record in the search's run what it is; parameters are the study's, so they never change."""
+    hydra = plan.cfg.hydra
+    objective = plan.config.objective
+    plan.parent.log_params({f"space.{k}": v for k, v in searched["parameters"].items()})
+    plan.parent.log_params(
+        {
+            "objective.metric": ", ".join(objective.metrics),
+            "objective.direction": ", ".join(objective.directions),
+            "data": plan.config.data.name,
+            "data.digest": searched["data digest"],
+        }
+    )
+    plan.parent.log_tags(
+        {
+            "preset": hydra.runtime.choices.get("sweep"),
+            "command": shlex.join(["run.py", *sys.argv[1:]]),
+            "overrides": shlex.join(hydra.overrides.task),
+            "storage": mask_password(plan.settings.storage or "in memory"),
+            "sweep.dir": str(plan.folder),
+            "n_trials": plan.n_trials,
+            "sampler": plan.settings.sampler.get("_target_"),
+            "pruner": (plan.settings.pruner or {}).get("_target_"),
+            "launcher": hydra.runtime.choices.get("hydra/launcher"),
+        }
+    )
+
+
+def _show_header(plan: SearchPlan, pruner: BasePruner) -> None:
+    objective, tally = plan.config.objective, plan.study.count_trials()
+    hydra = plan.cfg.hydra
+    sampler_name = str(plan.settings.sampler["_target_"]).rpartition(".")[2]
+    launcher = f"{hydra.runtime.choices.get('hydra/launcher')}, {plan.n_workers} at a time"
+    goal = [f"{d} {m}" for m, d in zip(objective.metrics, objective.directions, strict=True)]
+    groups: dict[str, tuple[str | None, Mapping[str, Any]]] = {
+        "study": (
+            plan.study.name,
+            {"storage": mask_password(plan.settings.storage or "in memory")},
+        ),
+        "objective": (", ".join(goal), {}),
+        "trials": (str(plan.n_trials), {"sampler": sampler_name, "pruner": type(pruner).__name__}),
+        "launcher": (launcher, {}),
+    }
+    groups |= {name: (text, {}) for name, text in plan.space.describe().items()}
+    plan.display.show_header("tagifai search", groups)
+    if tally.finished >= plan.n_trials:
+        plan.display.show_line(
+            f"Nothing to do: {tally.finished} of {plan.n_trials} trials are done. For more of them"
+            " raise hydra.sweeper.n_trials."
+        )
+    elif tally.finished or tally.died:
+        plan.display.show_fact("Going on", f"{tally.finished} of {plan.n_trials} trials are done.")
+    if not isinstance(pruner, NopPruner) and objective.report_every is None:
+        plan.display.show_line(
+            "Note: nothing is pruned, because objective.report_every is not set.", style="yellow"
+        )

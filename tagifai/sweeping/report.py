@@ -1,0 +1,116 @@
+"""The report of a search: its figures, its best trials, what it searched and how it went."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tagifai.config.schema import flatten_config
+from tagifai.reporting import html_pages, render, reports, run_report
+from tagifai.reporting.html_pages import HtmlReport, ReportTable
+from tagifai.sweeping import winners
+from tagifai.sweeping.plan import SearchPlan
+from tagifai.utils import environment
+
+ALT_TEXTS = {
+    "optimization_history": "The objective by trial, and the best so far",
+    "param_importances": "How much each parameter matters",
+    "slice": "The objective against each parameter",
+    "parallel_coordinate": "The parameters of each trial, and its objective",
+    "intermediate_values": "What trials reported on their way, pruned ones too",
+    "pareto_front": "Trials that no other beats in all objectives",
+}
+
+
+def write(plan: SearchPlan) -> Path | None:
+    """Draw the figures of a search and write its report; return the report, or None.
+
+    Args:
+        plan: of the search, which has ended.
+    """
+    if plan.config.plots.enabled:
+        from tagifai.reporting.plots import search  # late: matplotlib
+
+        reports.log_figures(
+            plan.parent,
+            lambda: search.list_figures(plan.study.optuna, plan.metrics),
+            plan.folder,
+            plan.display,
+        )
+    return reports.write(plan.parent, lambda: build(plan), plan.folder)
+
+
+def build(plan: SearchPlan) -> HtmlReport:
+    """Return the report of a search."""
+    found = winners.summarize_study(plan.study, plan.metrics)
+    tally = found.counts
+    best = ", ".join(plan.format_values(found.best[0].values)) if found.best else "none yet"
+    return HtmlReport(
+        title=f"Search {plan.study.name}: {best}",
+        subtitle=f"tagifai search {plan.parent.id}, {time.strftime('%Y-%m-%d %H:%M')},"
+        f" {plan.folder}",
+        summary=[
+            ("best", best),
+            ("trial", ", ".join(str(trial.number) for trial in found.best) or "none"),
+            ("trials", f"{tally.finished} of {plan.n_trials}"),
+            ("complete", str(tally.complete)),
+            ("pruned", str(tally.pruned)),
+            ("failed", str(tally.failed)),
+            ("saved by pruning", f"{found.saved_seconds:.0f} s"),
+        ],
+        notes=[f"{len(numbers)} failed: {reason}" for reason, numbers in found.failures.items()],
+        pictures=render.load_figures(
+            plan.folder / reports.FIGURES, _get_alt_texts(len(plan.metrics))
+        ),
+        tables=[_build_trial_table(plan)],
+        settings=_list_settings(plan),
+        facts={
+            "Space": [(key, str(text)) for key, text in plan.space.describe().items()],
+            "Environment": list(environment.get_versions(environment.ALL_LIBRARIES).items()),
+        },
+        command=shlex.join(["run.py", *sys.argv[1:]]),
+    )
+
+
+def _get_alt_texts(objectives: int) -> Mapping[str, str]:
+    if objectives == 1:
+        return ALT_TEXTS
+    several = {
+        f"objective-{number}-{name}": f"{text} (objective {number + 1})"
+        for number in range(objectives)
+        for name, text in ALT_TEXTS.items()
+    }
+    return {"pareto_front": ALT_TEXTS["pareto_front"], **several}
+
+
+def _build_trial_table(plan: SearchPlan) -> ReportTable:
+    """Return all trials, the best first, then by number."""
+    found = winners.summarize_study(plan.study, plan.metrics)
+    best = {trial.number: place for place, trial in enumerate(found.top)}
+    trials = sorted(
+        plan.study.list_trials(), key=lambda t: (best.get(t.number, len(best)), t.number)
+    )
+    keys = list(dict.fromkeys(k for t in trials for k in plan.space.index_by_key(t.params)))
+    rows = []
+    for trial in trials:
+        values = [winners.format_number(v) for v in trial.values or []] or [
+            "" for _ in plan.metrics
+        ]
+        own: Mapping[str, Any] = plan.space.index_by_key(trial.params)
+        cells = [winners.format_number(own[key]) if key in own else "" for key in keys]
+        rows.append([str(trial.number), trial.state.name.lower(), *values, *cells])
+    columns = ["trial", "state", *plan.metrics, *keys]
+    numbers = [0, *range(2, 2 + len(plan.metrics))]
+    return ReportTable("Trials", columns, rows, numbers=numbers, strong=range(len(found.best)))
+
+
+def _list_settings(plan: SearchPlan) -> list[html_pages.ReportSetting]:
+    config = plan.config
+    given = flatten_config(config, run_report.HIDDEN_GROUPS)
+    return html_pages.list_settings(
+        given, flatten_config(reports.compose_defaults(config), run_report.HIDDEN_GROUPS)
+    )

@@ -1,0 +1,155 @@
+"""Samplers and pruners: Optuna's, made from the configuration, and one seed for a whole search."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from itertools import count
+from typing import Any
+
+import numpy as np
+import optuna
+from hydra.utils import instantiate
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler, GridSampler, QMCSampler
+from optuna.study import Study as OptunaStudy
+from optuna.trial import FrozenTrial, TrialState
+
+from tagifai.exceptions import ConfigError
+from tagifai.sweeping.studies import has_died
+
+SEED_INDEX = "turn"
+"""Attribute of a trial: its place in the order that the seed gives."""
+
+REQUIRED_PACKAGES = {"CmaEsSampler": ("cmaes",), "GPSampler": ("scipy", "torch")}
+"""Packages beyond Optuna's own that a sampler imports."""
+
+
+class ReseededSampler(BaseSampler):
+    """A sampler that begins anew with a seed of its own for every trial.
+
+    A serial search gives the same trials each time, and one that is taken up again goes on with
+    those that it would have had, where one seed for each start would repeat the first ones.
+
+    Args:
+        make: gives a sampler for a seed.
+        seed: of the search.
+    """
+
+    def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
+        self._make = make
+        self._seed = seed
+        self._local = threading.local()
+        self._local.sampler = make(seed)
+
+    def before_trial(self, study: OptunaStudy, trial: FrozenTrial) -> None:
+        """Make the sampler of this trial; a trial that takes a dead one's place has its seed."""
+        entropy = np.random.SeedSequence([self._seed, _reserve_seed_index(study, trial)])
+        self._local.sampler = self._make(int(entropy.generate_state(1)[0]))
+        self._sampler.before_trial(study, trial)
+
+    @property
+    def _sampler(self) -> BaseSampler:
+        if not hasattr(self._local, "sampler"):
+            self._local.sampler = self._make(self._seed)
+        found: BaseSampler = self._local.sampler
+        return found
+
+    def infer_relative_search_space(self, study: OptunaStudy, trial: FrozenTrial) -> Any:
+        """Ask the sampler of the trial."""
+        return self._sampler.infer_relative_search_space(study, trial)
+
+    def sample_relative(self, study: OptunaStudy, trial: FrozenTrial, search_space: Any) -> Any:
+        """Ask the sampler of the trial."""
+        return self._sampler.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: OptunaStudy, trial: FrozenTrial, param_name: str, param_distribution: Any
+    ) -> Any:
+        """Ask the sampler of the trial."""
+        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(
+        self,
+        study: OptunaStudy,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Tell a sampler of this kind."""
+        self._sampler.after_trial(study, trial, state, values)
+
+
+def _reserve_seed_index(study: OptunaStudy, trial: FrozenTrial) -> int:
+    """Give a trial the first turn that none holds which lives or has ended well, and return it."""
+    while True:
+        trials = study.get_trials(deepcopy=False)
+        others = [t for t in reversed(trials) if t.number != trial.number and not has_died(t)]
+        held = {t.user_attrs.get(SEED_INDEX): t.number for t in others}
+        mine = study._storage.get_trial(trial._trial_id).user_attrs.get(SEED_INDEX)
+        # Of two processes that took the same one at once, the earlier trial keeps it.
+        if mine is not None and held.get(mine, trial.number) >= trial.number:
+            return int(mine)
+        free = next(turn for turn in count() if turn not in held)
+        study._storage.set_trial_user_attr(trial._trial_id, SEED_INDEX, free)
+
+
+def make_sampler(
+    settings: Mapping[str, Any], seed: int, grid: Callable[[], Mapping[str, list[Any]]]
+) -> BaseSampler:
+    """Return the sampler that the configuration describes.
+
+    Args:
+        settings: of the `hydra/sweeper/sampler` group.
+        seed: where the settings have none.
+        grid: gives the choices of each parameter, for a grid.
+
+    Raises:
+        ConfigError: it cannot be made, or needs packages that are not installed.
+    """
+    name = str(settings.get("_target_", "")).rpartition(".")[2]
+    for package in REQUIRED_PACKAGES.get(name, ()):
+        if find_spec(package) is None:
+            raise ConfigError(
+                f"hydra/sweeper/sampler: {name} needs a package that is not installed. Install"
+                f" it: pip install {package}"
+            )
+    given = settings.get("seed")
+    seed = int(seed if given is None else given)
+
+    def make(seed: int) -> Any:
+        allowed = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*")
+        return _instantiate("sampler", {**settings, "seed": seed}, allowed)
+
+    made = make(seed)
+    if isinstance(getattr(made, "func", None), type) and issubclass(made.func, GridSampler):
+        made = made(grid())
+    if not isinstance(made, BaseSampler):
+        raise ConfigError(f"hydra.sweeper.sampler: {name} is not a sampler.")
+    # These two look up in the study which point is next, in an order that the seed gives.
+    return made if isinstance(made, GridSampler | QMCSampler) else ReseededSampler(make, seed)
+
+
+def make_pruner(settings: Mapping[str, Any] | None) -> BasePruner:
+    """Return the pruner that the configuration describes; None is one that never prunes."""
+    if not settings:
+        return optuna.pruners.NopPruner()
+    made = _instantiate("pruner", settings, ("optuna.pruners.*",))
+    if not isinstance(made, BasePruner):
+        raise ConfigError(f"hydra.sweeper.pruner: {settings.get('_target_')} is not a pruner.")
+    return made
+
+
+def _instantiate(what: str, settings: Mapping[str, Any], allowed: tuple[str, ...]) -> Any:
+    try:
+        with warnings.catch_warnings(
+            action="ignore", category=optuna.exceptions.ExperimentalWarning
+        ):
+            return instantiate(dict(settings), _execution_whitelist_=allowed, _convert_="all")
+    except Exception as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise ConfigError(
+            f"hydra.sweeper.{what}: {settings.get('_target_')} cannot be made: {reason}"
+        ) from None

@@ -1,0 +1,95 @@
+"""Settings: the fields of the sweeper's configuration, checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from tagifai.exceptions import ConfigError
+
+
+class SweeperPlugin(Protocol):
+    """The sweeper, with what Hydra gave it."""
+
+    settings: Mapping[str, Any]
+    context: HydraContext
+    function: TaskFunction
+    master: DictConfig
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """The fields of the sweeper's configuration, checked.
+
+    Args:
+        sampler: configuration of the sampler.
+        pruner: configuration of the pruner, or None.
+        directions: of each objective.
+        storage: URL of the store of studies, or None for one in memory.
+        study_name: None is the default name.
+        n_trials: of the study as a whole.
+        n_jobs: workers.
+        max_failure_rate: share of the trials that may fail.
+        timeout: seconds, or None.
+        params: of the space.
+        when: branches of the space.
+        custom_search_space: name of a function of configuration and trial.
+    """
+
+    sampler: dict[str, Any]
+    pruner: dict[str, Any] | None
+    directions: list[str]
+    storage: str | None
+    study_name: str | None
+    n_trials: int
+    n_jobs: int
+    max_failure_rate: float
+    timeout: float | None
+    params: dict[str, Any] | None
+    when: dict[str, Any] | None
+    custom_search_space: str | None
+
+    @classmethod
+    def from_hydra(cls, values: Mapping[str, Any]) -> SearchSettings:
+        """Return the settings that Hydra gave the plugin.
+
+        Raises:
+            ConfigError: one is out of range.
+        """
+        plain: dict[str, Any] = {
+            key: OmegaConf.to_container(value, resolve=True)
+            if OmegaConf.is_config(value)
+            else value
+            for key, value in values.items()
+        }
+        direction = plain.pop("direction")
+        several = isinstance(direction, list)
+        named = [getattr(d, "name", d) for d in (direction if several else [direction])]
+        made = cls(directions=named, **plain)
+        made._check()
+        return made
+
+    def _check(self) -> None:
+        rules = {
+            "n_trials": (self.n_trials >= 1, "a whole number of at least 1"),
+            "n_jobs": (self.n_jobs >= 1, "a whole number of at least 1"),
+            "max_failure_rate": (0 <= self.max_failure_rate <= 1, "a share from 0 to 1"),
+            "timeout": (self.timeout is None or self.timeout > 0, "seconds above 0, or null"),
+            "study_name": (
+                self.study_name is None or re.fullmatch(r"\w[\w.-]*", self.study_name) is not None,
+                "letters, digits, '.', '_' and '-'",
+            ),
+            "storage": (
+                self.storage is None or isinstance(self.storage, str),
+                "the URL of a database, or null",
+            ),
+        }
+        for key, (holds, allowed) in rules.items():
+            if not holds:
+                value = getattr(self, key)
+                raise ConfigError(f"hydra.sweeper.{key} = {value!r} is not allowed: {allowed}")

@@ -1,0 +1,80 @@
+"""The sweeper plugin; loaded before every command, so what it does is imported when it does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from hydra_plugins.hydra_optuna_sweeper.config import OptunaSweeperConf
+from omegaconf import MISSING, DictConfig
+
+
+@dataclass
+class SearchSweeperConfig(OptunaSweeperConf):
+    """The settings of the stock Optuna sweeper and more.
+
+    Args:
+        sampler: an option of `hydra/sweeper/sampler`: tpe, random, grid, qmc, nsgaii and others.
+        direction: follows the objective.
+        storage: where studies are; None keeps the study in memory.
+        study_name: None is `<preset>-<data>`.
+        n_trials: of the study as a whole, however often it is taken up again.
+        n_jobs: workers, of launchers that have several.
+        max_failure_rate: share of the trials that may fail; when all fail, it is an error anyway.
+        params: the space, by parameter, in Hydra's override grammar.
+        custom_search_space: full name of a function of configuration and trial that adds to it.
+        pruner: of `optuna.pruners`; an option of `hydra/sweeper/pruner`, or a `_target_`.
+        timeout: seconds after which no further trial begins; None never ends early.
+        when: parameters that belong to one choice of another one, such as
+            {vectorizer=tfidf_char: {vectorizer.ngram_max: range(3,11)}}.
+    """
+
+    _target_: str = "tagifai.sweeping.sweeper.SearchSweeper"
+    defaults: list[Any] = field(default_factory=lambda: [{"sampler": "tpe"}, {"pruner": "median"}])
+    direction: Any = "${objective.direction}"
+    storage: Any | None = "sqlite:///${paths.stores}/studies.db"
+    max_failure_rate: float = 1.0
+    pruner: Any = MISSING
+    timeout: float | None = None
+    when: dict[str, Any] | None = None
+
+
+class SearchSweeper(Sweeper):
+    """Hyperparameter search with Optuna: pruned, resumable, never idle.
+
+    Args:
+        settings: the fields of `SearchConf`.
+    """
+
+    context: HydraContext
+    function: TaskFunction
+    master: DictConfig
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings: Mapping[str, Any] = settings
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Take what launchers need; they are made when it is known where jobs go."""
+        self.context = hydra_context
+        self.function = task_function
+        self.master = config
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Search, with the overrides of the command line."""
+        from tagifai.console.display import Display
+
+        with Display.from_config(self.master.console).show_spinner("Loading libraries"):
+            from tagifai.sweeping import search
+
+        search.run_search(self, arguments)
+
+
+ConfigStore.instance().store(
+    group="hydra/sweeper", name="tagifai", node=SearchSweeperConfig, provider="tagifai"
+)

@@ -1,0 +1,1 @@
+"""MLflow: what is recorded there, and what is read from it."""

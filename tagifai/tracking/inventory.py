@@ -1,0 +1,165 @@
+"""Ledger: what the tracking store says of runs and their models, and how they leave it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from tagifai.exceptions import ConfigError, DataError, TrackingError, suggest_closest
+from tagifai.runs.leftovers import ENDED, RunInfo
+from tagifai.tracking import query, store
+from tagifai.utils import locks
+
+if TYPE_CHECKING:
+    from mlflow.entities import LoggedModel
+    from mlflow.entities import Run as MlflowRun
+    from mlflow.entities.model_registry import ModelVersion
+
+MODELS_PER_PAGE = 100
+VERSIONS_PER_PAGE = 1000
+DEFAULT_EXPERIMENT = "Default"
+"""The experiment that every store has."""
+
+
+class RunInventory:
+    """The runs of a tracking store.
+
+    Every failure of the store is a `TrackingError`.
+
+    Args:
+        uri: of the store.
+        stores: the folder of stores, with the marks of runs that are under way.
+
+    Raises:
+        TrackingError: there is no store yet, or it does not answer.
+    """
+
+    def __init__(self, uri: str, stores: Path) -> None:
+        try:
+            self._client = store.connect_existing(uri)
+        except DataError as error:
+            raise TrackingError(str(error)) from None
+        self._stores = stores
+
+    def list_runs(self, experiment: str) -> list[RunInfo]:
+        """Return the runs of an experiment that are not deleted.
+
+        Raises:
+            ConfigError: there are experiments, and this is none of them.
+        """
+        with store.translate_errors():
+            found = self._client.get_experiment_by_name(experiment)
+        if found is None:
+            self._refuse_experiment(experiment)
+            return []
+        if found.lifecycle_stage != "active":
+            return []
+        return [_make_run(run) for run in query.search_runs(self._client, found.experiment_id, "")]
+
+    def _refuse_experiment(self, experiment: str) -> None:
+        with store.translate_errors():
+            known = {found.name for found in self._client.search_experiments()} - {
+                DEFAULT_EXPERIMENT
+            }
+        if known:
+            raise ConfigError(
+                f"tracking.experiment = {experiment!r}: there is no such experiment in the tracking"
+                f" store.{suggest_closest(experiment, known)} There are: {', '.join(sorted(known))}."
+            )
+
+    def get_run(self, run_id: str) -> RunInfo | None:
+        """Return a run, deleted or not, or None if the store has none of this id."""
+        from mlflow.exceptions import MlflowException
+
+        with store.translate_errors():
+            try:
+                return _make_run(self._client.get_run(run_id))
+            except MlflowException as error:
+                if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    raise
+        return None
+
+    def list_registered_ids(self) -> set[str]:
+        """Return what the versions of all registered models name: ids of runs and of models."""
+        versions: list[ModelVersion] = []
+        token: str | None = None
+        with store.translate_errors():
+            while True:
+                page = self._client.search_model_versions(
+                    max_results=VERSIONS_PER_PAGE, page_token=token
+                )
+                versions += page
+                token = page.token
+                if not token:
+                    break
+        named = {name for version in versions for name in (version.run_id, version.model_id)}
+        # A version that was made of a path or of a logged model names the run nowhere else.
+        parts = {part for v in versions for part in re.split(r"[/:]+", v.source or "")}
+        return {name for name in named | parts if name}
+
+    def list_models(self, experiments: Collection[str], run_id: str = "") -> dict[str, list[str]]:
+        """Return the ids of MLflow's logged models by the run that made them.
+
+        Args:
+            experiments: ids of the experiments.
+            run_id: the models of this run only.
+        """
+        wanted = f"source_run_id = '{run_id}'" if run_id else None
+        models: list[LoggedModel] = []
+        token: str | None = None
+        with store.translate_errors():
+            while experiments:
+                page = self._client.search_logged_models(
+                    list(experiments), wanted, max_results=MODELS_PER_PAGE, page_token=token
+                )
+                models += page
+                token = page.token
+                if not token:
+                    break
+        found: dict[str, list[str]] = {}
+        for model in models:
+            found.setdefault(model.source_run_id or "", []).append(model.model_id)
+        return found
+
+    @contextmanager
+    def lock_run(self, run_id: str) -> Iterator[RunInfo | None]:
+        """Keep a run as it is for a block, and give what it is now; None if it is under way.
+
+        Nobody can make or reopen a run in the meantime.
+        """
+        with FileLock(self._stores / ".tracking.lock"):
+            found = self.get_run(run_id)
+            if found is None or found.status not in ENDED:
+                yield None
+                return
+            with locks.hold(self._stores / "running", run_id) as ours:
+                yield found if ours else None
+
+    def delete_run(self, run_id: str) -> None:
+        """Mark a run as deleted."""
+        with store.translate_errors():
+            self._client.delete_run(run_id)
+
+    def delete_model(self, model_id: str) -> None:
+        """Mark a logged model as deleted."""
+        with store.translate_errors():
+            self._client.delete_logged_model(model_id)
+
+
+def _make_run(run: MlflowRun) -> RunInfo:
+    info, tags = run.info, run.data.tags
+    return RunInfo(
+        id=info.run_id,
+        experiment=info.experiment_id,
+        status=info.status,
+        active=info.lifecycle_stage == "active",
+        parent=tags.get("mlflow.parentRunId"),
+        state=tags.get("trial.state"),
+        output=tags.get("output_dir") or tags.get("sweep.dir"),
+        ended=None if info.end_time is None else info.end_time / 1000,
+    )

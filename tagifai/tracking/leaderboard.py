@@ -1,0 +1,299 @@
+"""Leaderboards: runs that differ only in their seed as one row, ranked, and set against a baseline.
+
+Runs come as a frame, one a row, with the columns run_id, name, status, parent, start (ms since
+1970), seconds, digest (of the data), and one for each parameter, tag and metric, such as
+"params.model.alpha", "tags.option.model" and "metrics.test_f1".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tagifai.exceptions import ConfigError
+from tagifai.tracking.selection import get_column
+
+IGNORED_PARAMETERS = re.compile(
+    r"seed|whitelist"
+    r"|(task|tracking|console|cache|plots|paths|sweep)\..*"
+    # Where the data are; the digest says which they are.
+    r"|data\.(projects|tags|path|val_path|test_path|(\w+_)?sha256)"
+)
+"""Parameters that do not make a row of their own."""
+
+OBJECTIVE_PARAMETERS = re.compile(r"objective\..*")
+"""Parameters that have an influence on the objective only."""
+
+SIZE_COLUMNS = ("metrics.model_bytes", "metrics.objective/model_bytes", "tags.model_bytes")
+"""Where a run may say how large its model is."""
+
+MISSING = "-"
+MAX_VALUE_LENGTH = 40
+MAX_SHOWN_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """Rows, the best first.
+
+    Args:
+        rows: by label; the columns of `setting_columns`, then n, mean, std (NaN for one run), with a baseline
+            difference, low, high, pairs and interval (what the bounds are), then seconds a run and,
+            where it is known, model_bytes. The baseline's own row has no pairs.
+        setting_columns: the columns by which rows differ.
+        baseline: label of the row that differences are to.
+        interval: of the differences, such as "paired t, 95 %".
+        duplicates: runs that do not count, since a later one has the same configuration and seed.
+    """
+
+    rows: pd.DataFrame
+    setting_columns: tuple[str, ...]
+    baseline: str | None
+    interval: str
+    duplicates: int
+
+
+# --- what the rows are -------------------------------------------------------------------------
+
+
+def find_varying_settings(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return what runs differ in, beside their seed: options by group, then parameters by key.
+
+    A parameter that has one value with each option of its group follows from the option and is
+    left out. Data of other content are "data.digest".
+
+    Args:
+        runs: shape (n, columns).
+        metric: decides whether parameters of the objective matter.
+
+    Returns:
+        Texts, shape (n, differences); "-" where a run has no such parameter, or no value for it.
+    """
+    options = _extract_columns(runs, "tags.option.", none="none")
+    options = {group: of_runs for group, of_runs in options.items() if of_runs.nunique() > 1}
+    # A run from before there was a parameter is as one without a value for it.
+    parameters = _extract_columns(runs, "params.", none=MISSING)
+    parameters["data.digest"] = _fill_missing(get_column(runs, "digest").astype(object).str[:8])
+    shown = {
+        key: values
+        for key, values in sorted(parameters.items())
+        if values.nunique() > 1
+        and not IGNORED_PARAMETERS.fullmatch(key)
+        and (metric.startswith("objective") or not OBJECTIVE_PARAMETERS.fullmatch(key))
+        and not _is_implied(values, options.get(key.partition(".")[0]))
+    }
+    found = pd.DataFrame(dict(sorted(options.items())) | shown, index=runs.index, dtype=object)
+    return found.map(_shorten)
+
+
+def _extract_columns(runs: pd.DataFrame, prefix: str, none: str) -> dict[str, pd.Series[Any]]:
+    kept = [name for name in map(str, runs) if name.startswith(prefix)]
+    return {
+        name.removeprefix(prefix): _fill_missing(runs[name]).replace("None", none) for name in kept
+    }
+
+
+def _fill_missing(values: pd.Series[Any]) -> pd.Series[Any]:
+    return values.astype(object).where(values.notna(), MISSING)
+
+
+def _is_implied(values: pd.Series[Any], options: pd.Series[Any] | None) -> bool:
+    return options is not None and bool((values.groupby(options).nunique() <= 1).all())
+
+
+def _shorten(value: str) -> str:
+    """Return a value that can stand in a table; long ones that differ stay different."""
+    if len(value) <= MAX_VALUE_LENGTH:
+        return value
+    return f"{value[:24]}…{hashlib.sha256(value.encode()).hexdigest()[:8]}"
+
+
+def format_row_name(values: Mapping[str, str]) -> str:
+    """Return the name of a row, such as "model=sgd, model.alpha=0.1"."""
+    return ", ".join(f"{key}={value}" for key, value in values.items()) or "all"
+
+
+# --- the figures -------------------------------------------------------------------------------
+
+
+def build(
+    runs: pd.DataFrame,
+    metric: str,
+    *,
+    maximize: bool = True,
+    baseline: str | None = None,
+    confidence: float = 0.95,
+) -> Leaderboard:
+    """Make a row of the runs that differ only in their seed, and rank the rows by their mean.
+
+    Args:
+        runs: with values of the metric.
+        metric: its name.
+        maximize: whether a higher mean comes first.
+        baseline: a row's name or a part of it, or the id of one of its runs.
+        confidence: of the intervals of differences to the baseline, as a share.
+
+    Raises:
+        ConfigError: the baseline is no row, or more than one.
+    """
+    named = find_varying_settings(runs, metric)
+    labels = pd.Series(
+        [format_row_name(dict(row)) for _, row in named.iterrows()], runs.index, dtype=object
+    )
+    rows = named.set_axis(labels)[~labels.duplicated().to_numpy()].sort_index()
+    latest = _select_latest(runs, labels)
+    by_row = labels[latest.index]
+    parts = [rows, _compute_spread(latest[f"metrics.{metric}"], by_row)]
+    against = None
+    if baseline is not None:
+        against = find_baseline(baseline, rows, dict(zip(runs["run_id"], labels, strict=True)))
+        parts.append(compute_differences(latest, metric, by_row, against, confidence))
+    parts.append(_compute_costs(latest, by_row))
+    table = pd.concat([part.loc[rows.index] for part in parts], axis="columns")
+    table = table.sort_values("mean", ascending=not maximize, kind="stable")
+    repeats = len(runs) - len(latest)
+    return Leaderboard(
+        table, tuple(map(str, named)), against, describe_interval(confidence), repeats
+    )
+
+
+def describe_interval(confidence: float) -> str:
+    """Return the name of the intervals, such as "paired t, 95 %"."""
+    return f"paired t, {100 * confidence:g} %"
+
+
+def _select_latest(runs: pd.DataFrame, labels: pd.Series[Any]) -> pd.DataFrame:
+    """Return one run of each row and seed, the latest: the same again is no further evidence."""
+    ordered = runs.sort_values("start", kind="stable")
+    seeds = get_column(ordered, "params.seed")
+    again = pd.DataFrame({"row": labels, "seed": seeds}).loc[ordered.index].duplicated(keep="last")
+    return ordered[~again | seeds.isna()]
+
+
+def _compute_spread(values: pd.Series[float], by_row: pd.Series[Any]) -> pd.DataFrame:
+    found = values.astype(float).groupby(by_row).agg(["size", "mean", "std"])
+    return found.rename(columns={"size": "n"})
+
+
+def _compute_costs(runs: pd.DataFrame, by_row: pd.Series[Any]) -> pd.DataFrame:
+    """Return the mean seconds of a run and, where any run says so, the mean size of its model."""
+    sizes = pd.Series(math.nan, runs.index)
+    for name in SIZE_COLUMNS:
+        sizes = sizes.fillna(pd.to_numeric(get_column(runs, name), errors="coerce"))
+    costs = pd.DataFrame({"seconds": runs["seconds"].astype(float), "model_bytes": sizes})
+    means = costs.groupby(by_row).mean()
+    return means if sizes.notna().any() else means[["seconds"]]
+
+
+def compute_differences(
+    runs: pd.DataFrame,
+    metric: str,
+    by_row: pd.Series[Any],
+    baseline: str,
+    confidence: float,
+) -> pd.DataFrame:
+    """Return how much more each row has of the metric than the baseline, over pairs of runs.
+
+    A pair are two runs of the same seed on the same data; of unknown seeds or data there are none.
+
+    Args:
+        runs: at most one of each row and seed.
+        metric: its name.
+        by_row: label of each run.
+        baseline: label of the row that is subtracted.
+        confidence: of the interval, as a share.
+
+    Returns:
+        By label: difference (mean of the pairs'), low, high, pairs, interval (what the bounds
+        are). The baseline has none of them.
+    """
+    keys = ["seed", "digest"]
+    table = pd.DataFrame(
+        {
+            "row": by_row,
+            "seed": get_column(runs, "params.seed"),
+            "digest": get_column(runs, "digest"),
+            "value": runs[f"metrics.{metric}"].astype(float),
+        }
+    )
+    own = table[table["row"] == baseline].dropna(subset=keys)
+    pairs = table.dropna(subset=keys).merge(own, on=keys, suffixes=("", "_baseline"))
+    pairs["gain"] = pairs["value"] - pairs["value_baseline"]
+    others = [name for name in by_row.unique() if name != baseline]
+    gains = {name: pairs.loc[pairs["row"] == name, "gain"].to_numpy() for name in others}
+    found = pd.DataFrame(
+        [compute_paired_t(gains[name], confidence) for name in others],
+        index=pd.Index(others, dtype=object),
+        columns=["difference", "low", "high"],
+        dtype=float,
+    )
+    found["pairs"] = pd.array([len(gains[name]) for name in others], dtype="Int64")
+    found["interval"] = [
+        None if math.isnan(low) else describe_interval(confidence) for low in found["low"]
+    ]
+    return found.reindex([*others, baseline])
+
+
+def compute_paired_t(
+    gains: npt.NDArray[np.float64], confidence: float
+) -> tuple[float, float, float]:
+    """Return the mean of paired differences and the bounds of Student's t interval of it.
+
+    Args:
+        gains: differences, shape (pairs,).
+        confidence: that the interval is to have, as a share.
+
+    Returns:
+        Mean, lower and upper bound: mean -+ t * s / sqrt(pairs), with the quantile t of pairs - 1
+        degrees of freedom. NaN for fewer than two pairs, which say nothing of their spread.
+    """
+    if len(gains) < 2:
+        return math.nan, math.nan, math.nan
+    # The quantile of scipy.stats.t, without its import, which takes a third of a second.
+    from scipy.special import stdtrit
+
+    mean = float(gains.mean())
+    half = float(stdtrit(len(gains) - 1, (1 + confidence) / 2) * gains.std(ddof=1))
+    half /= math.sqrt(len(gains))
+    return mean, mean - half, mean + half
+
+
+def find_baseline(baseline: str, rows: pd.DataFrame, by_run: Mapping[str, str]) -> str:
+    """Return the label of the row that a baseline means.
+
+    Args:
+        baseline: a label, a part or parts of one such as "model=sgd" or "sgd", or a run's id.
+        rows: values of names, by label.
+        by_run: label by run id.
+
+    Raises:
+        ConfigError: no row, or more than one; with the labels of all rows.
+    """
+    if baseline in by_run:
+        return by_run[baseline]
+    if baseline in rows.index:
+        return baseline
+    wanted = {part.strip() for part in baseline.split(",")}
+    matches = [
+        str(name)
+        for name, values in rows.iterrows()
+        if wanted <= {*values, *(f"{key}={value}" for key, value in values.items())}
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    among = matches or [str(name) for name in rows.index]
+    listed = "; ".join(among[:MAX_SHOWN_ROWS])
+    more = f"; and {len(among) - MAX_SHOWN_ROWS} more" if len(among) > MAX_SHOWN_ROWS else ""
+    what = f"{len(matches)} rows are" if matches else "no row is"
+    raise ConfigError(
+        f"task.baseline = {baseline!r}: {what} named so. Give one of these, or the id of a run"
+        f" in it: {listed}{more}."
+    )

@@ -1,0 +1,215 @@
+"""Sweeps from the inside: what a job of one belongs to, and the parent run of a plain multirun.
+
+Loaded before every command, so what a sweep needs is imported in a sweep.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+if TYPE_CHECKING:
+    from tagifai.config.schema import Config
+    from tagifai.sweeping.trials import TrialAddress
+
+SEARCH_TARGET = "tagifai.sweeping.sweeper.SearchSweeper"
+
+PARENT_RUN_VARIABLE = "TAGIFAI_PARENT_RUN"
+"""Variable by which a search tells its jobs the id of their parent run."""
+
+COMMAND_VARIABLE = "TAGIFAI_COMMAND"
+"""Variable by which the first process tells the others how it was called."""
+
+PRUNED, REAPED = "pruned", "reaped"
+"""What a job of a search returns in place of its objective."""
+
+
+# --- a job and its search ----------------------------------------------------------------------
+
+
+class TrialHandle(Protocol):
+    """What a training tells a search and hears from it."""
+
+    def note(self, **attributes: Any) -> None:
+        """Keep attributes with the trial."""
+
+    def report(self, step: int, value: float) -> bool:
+        """Report a value and return whether to stop."""
+
+    def check(self) -> None:
+        """Raise `Reaped` if nobody waits for the result any more."""
+
+
+class NullTrial:
+    """Stands in for a trial where there is none, or none that a job could reach."""
+
+    def note(self, **attributes: Any) -> None:
+        """Tell nobody."""
+
+    def report(self, step: int, value: float) -> bool:
+        """Go on."""
+        return False
+
+    def check(self) -> None:
+        """Go on."""
+
+
+def is_search_trial() -> bool:
+    """Return whether the present job is a trial of a search of ours."""
+    hydra = HydraConfig.get()
+    return hydra.mode == RunMode.MULTIRUN and hydra.sweeper._target_ == SEARCH_TARGET
+
+
+@contextmanager
+def open_trial() -> Iterator[TrialHandle]:
+    """Work on the trial of the present job, if it is one.
+
+    Raises:
+        Reaped: it was taken for dead.
+    """
+    address = _find_address()
+    if address is None:
+        yield NullTrial()
+        return
+    from tagifai.sweeping import trials
+
+    with trials.open_trial(address) as opened:
+        yield opened
+
+
+def _find_address() -> TrialAddress | None:
+    if not is_search_trial() or not HydraConfig.get().sweeper.storage:
+        return None
+    from tagifai.sweeping.studies import is_shared
+    from tagifai.sweeping.trials import TrialAddress
+
+    hydra = HydraConfig.get()
+    sweeper = hydra.sweeper
+    if not is_shared(sweeper.storage):
+        return None
+    pruner = OmegaConf.to_container(sweeper.pruner, resolve=True) if sweeper.pruner else None
+    return TrialAddress(sweeper.storage, sweeper.study_name, hydra.job.num, pruner)  # type: ignore[arg-type]
+
+
+def get_trial_tags() -> dict[str, str]:
+    """Return what marks the present job's run as a trial, or nothing."""
+    if not is_search_trial():
+        return {}
+    hydra = HydraConfig.get()
+    return {
+        "study": str(hydra.sweeper.study_name),
+        "trial.number": str(hydra.job.num),
+        "trial.state": "RUNNING",
+    }
+
+
+# --- the parent run ----------------------------------------------------------------------------
+
+
+def ensure_parent_run(config: Config) -> str | None:
+    """Return the run that the present job's run is a child of, or None.
+
+    A search tells its jobs. The jobs of another sweep find it by the sweep's folder, and the first
+    one makes it.
+    """
+    hydra = HydraConfig.get()
+    if hydra.mode != RunMode.MULTIRUN or not config.tracking.enabled:
+        return None
+    if PARENT_RUN_VARIABLE in os.environ:
+        return os.environ[PARENT_RUN_VARIABLE]
+    from filelock import FileLock
+
+    from tagifai.tracking import session, store
+    from tagifai.utils import locks
+    from tagifai.utils.files import write_json
+
+    folder = Path(hydra.sweep.dir).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".parent.lock"):
+        known = _read_parent(folder)
+        uri = store.get_tracking_uri(config.tracking.uri)
+        if known is not None and known["uri"] == uri:
+            return str(known["run_id"])
+        made = session.create_run(
+            uri,
+            config.tracking.experiment,
+            folder.name,
+            Path(config.paths.stores),
+            {
+                "sweep.dir": str(folder),
+                "command": os.environ.get(COMMAND_VARIABLE, ""),
+                **config.tracking.tags,
+            },
+        )
+        write_json(folder / "parent_run.json", {"run_id": made.id, "uri": uri})
+        running = Path(config.paths.stores) / "running"
+        locks.write_mark(running, make_lock_key(folder), made.id, uri)
+        return made.id
+
+
+def _read_parent(folder: Path) -> dict[str, str] | None:
+    try:
+        found = json.loads((folder / "parent_run.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return dict(found)
+
+
+def make_lock_key(folder: Path) -> str:
+    """Return the name of the mark, and of its lock, of a multirun into a folder."""
+    return "sweep-" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+
+
+_watched = ExitStack()
+_folders: list[tuple[Path, Path]] = []
+"""Folders of this process's multiruns, each with its stores."""
+
+
+class MultirunCallback(Callback):
+    """Notes the folder of a multirun, and shows by a lock that its process lives.
+
+    It makes no run and ends none: what goes wrong in a callback, Hydra only warns of.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Note the folder."""
+        from tagifai.utils import locks
+
+        folder = Path(config.hydra.sweep.dir).absolute()
+        stores = Path(config.paths.stores).absolute()
+        if _watched.enter_context(locks.hold(stores / "running", make_lock_key(folder))):
+            # One that is there is of an earlier sweep into the same folder.
+            (folder / "parent_run.json").unlink(missing_ok=True)
+            _folders.append((folder, stores))
+
+
+def close_parent_run(status: str, reason: str = "") -> None:
+    """Close the parent run of this process's multirun, if jobs have made one.
+
+    Args:
+        status: FINISHED, FAILED or KILLED.
+        reason: kept as a tag.
+
+    Raises:
+        TrackingError: the store does not answer.
+    """
+    while _folders:
+        from tagifai.tracking import session
+        from tagifai.utils import locks
+
+        folder, stores = _folders.pop()
+        known = _read_parent(folder)
+        if known is not None:
+            session.reopen_run(known["run_id"], known["uri"]).end(status, reason)
+            locks.remove_mark(stores / "running", make_lock_key(folder))
+    _watched.close()

@@ -1,0 +1,87 @@
+"""The clerk's desk: what the process that records in MLflow does (see `clerk`)."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, suppress
+from multiprocessing.connection import Connection
+from typing import Any
+
+from tagifai.exceptions import TrackingError
+from tagifai.tracking import session, store
+from tagifai.tracking.messages import serve_requests
+from tagifai.tracking.session import TrackedRun
+from tagifai.utils.urls import get_sqlite_path
+
+
+class RecorderProcess:
+    """The runs that are open here, by number.
+
+    What its methods return is sent home.
+    """
+
+    def __init__(self) -> None:
+        self._runs: dict[int, TrackedRun] = {}
+        self._open: dict[int, AbstractContextManager[TrackedRun]] = {}
+
+    def dispatch(self, run: int, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of a run, or of the desk, which is number 0.
+
+        Raises:
+            TrackingError: whatever goes wrong.
+        """
+        with store.translate_errors():
+            return getattr(self._runs[run] if run else self, name)(*args, **kwargs)
+
+    def warm_up(self, uri: str) -> None:
+        """Import MLflow, and have a first look at a database, if there is one already."""
+        path = get_sqlite_path(uri)
+        with suppress(Exception):  # it will come again when a run is to be opened
+            client = store.connect(uri)
+            if path is not None and path.exists():
+                client.search_experiments(max_results=1)
+
+    def preload(self) -> None:
+        """Import what it takes to write a model."""
+        from tagifai.serving import pyfunc
+
+        pyfunc.build_signature()
+
+    def open(self, number: int, *settings: Any) -> str:
+        """Open a run and mark it."""
+        opening = session.open_run(*settings)
+        self._runs[number] = opening.__enter__()
+        self._open[number] = opening
+        return self._runs[number].id
+
+    def release(self, number: int) -> None:
+        """Let go of a run that was closed, or could not be."""
+        opening = self._open.pop(number, None)
+        if opening is not None:
+            opening.__exit__(None, None, None)
+
+    def create(self, number: int, *settings: Any) -> str:
+        """Make a run that somebody else closes."""
+        self._runs[number] = session.create_run(*settings)
+        return self._runs[number].id
+
+    def reopen(self, number: int, run_id: str, uri: str) -> str:
+        """Take up a run that is in a store already."""
+        self._runs[number] = session.reopen_run(run_id, uri)
+        return run_id
+
+    def close_remaining(self) -> None:
+        """Close the runs that nobody will close any more."""
+        for number in list(self._open):
+            # One that cannot be closed keeps its mark, and is closed by a later command.
+            with suppress(TrackingError):
+                self._runs[number].close("FAILED", session.ABANDONED_REASON)
+            self.release(number)
+
+
+def main(descriptor: int) -> None:
+    """Do what is told over a connection until its other end is closed."""
+    desk = RecorderProcess()
+    serve_requests(desk.dispatch, Connection(descriptor))
+    desk.close_remaining()
+    os._exit(0)  # the command waits for it, and there is nothing left to put in order

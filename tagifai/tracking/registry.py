@@ -1,0 +1,118 @@
+"""Registry: versions of the registered model, and which of them is the champion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tagifai.tracking import store
+
+CHAMPION = "champion"
+"""The alias, as in models:/tagifai@champion."""
+
+PREVIOUS_TAG = "previous_champion"
+"""Tag of a version: the number of the one whose place it took."""
+
+ROLLED_BACK_TAG = "rolled_back"
+"""Tag of a version that was the champion until a roll-back; it is promoted again by name only."""
+
+NOT_FOUND_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""What MLflow answers where there is no such model, and where it has no such alias."""
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A version of the registered model.
+
+    Args:
+        number: counts from 1.
+        run_id: of the run that has made it.
+        tags: what is kept with it.
+    """
+
+    number: int
+    run_id: str
+    tags: Mapping[str, str]
+
+
+class ModelRegistry:
+    """The versions of one registered model. Every failure of the store is a `TrackingError`.
+
+    Args:
+        uri: of the tracking store, which has the registry too.
+        name: of the registered model.
+
+    Raises:
+        DataError: there is no store yet.
+        TrackingError: it does not answer.
+    """
+
+    def __init__(self, uri: str, name: str) -> None:
+        self.name = name
+        self._on_server = uri.startswith("http")
+        self._client = store.connect_existing(uri)
+
+    def get_champion(self) -> ModelVersion | None:
+        """Return the version that has the alias, or None."""
+        from mlflow.exceptions import MlflowException
+
+        with store.translate_errors():
+            try:
+                found = self._client.get_model_version_by_alias(self.name, CHAMPION)
+            except MlflowException as error:
+                if error.error_code not in NOT_FOUND_CODES:
+                    raise
+                return None
+        return _make_version(found)
+
+    def list_versions(self) -> list[ModelVersion]:
+        """Return all versions, the newest first."""
+        name = self.name.replace("'", "''")
+        with store.translate_errors():
+            found = self._client.search_model_versions(f"name = '{name}'", max_results=10_000)
+        return sorted(map(_make_version, found), key=lambda version: -version.number)
+
+    def get_version(self, number: int) -> ModelVersion | None:
+        """Return a version by its number, or None if it is not there any more."""
+        return next((found for found in self.list_versions() if found.number == number), None)
+
+    def find_by_run(self, run_id: str) -> ModelVersion | None:
+        """Return the newest version that is made from a run, or None."""
+        return next((found for found in self.list_versions() if found.run_id == run_id), None)
+
+    def register(self, run_id: str, model_id: str) -> ModelVersion:
+        """Make a version from the model that a run keeps."""
+        from mlflow.exceptions import MlflowException
+
+        with store.translate_errors():
+            try:
+                self._client.create_registered_model(self.name)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            # A database's client would look for models:/<id> in whatever store is MLflow's default.
+            where = self._client.get_logged_model(model_id).artifact_location
+            source = f"models:/{model_id}" if self._on_server else where
+            made = self._client.create_model_version(self.name, source, run_id, model_id=model_id)
+        return _make_version(made)
+
+    def set_champion(self, version: ModelVersion) -> None:
+        """Give the alias to a version."""
+        with store.translate_errors():
+            self._client.set_registered_model_alias(self.name, CHAMPION, str(version.number))
+
+    def set_tags(self, version: ModelVersion, tags: Mapping[str, Any]) -> None:
+        """Set tags of a version; those that are None are taken away."""
+        with store.translate_errors():
+            for key, value in tags.items():
+                if value is not None:
+                    self._client.set_model_version_tag(
+                        self.name, str(version.number), key, str(value)
+                    )
+                elif key in version.tags:
+                    self._client.delete_model_version_tag(self.name, str(version.number), key)
+
+
+def _make_version(found: Any) -> ModelVersion:
+    return ModelVersion(int(found.version), str(found.run_id), dict(found.tags or {}))

@@ -1,0 +1,156 @@
+"""Selection: which of the tracked runs count, to be compared or to be promoted.
+
+Runs come as a frame, one a row, as `leaderboards` has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from tagifai.exceptions import DataError, suggest_closest
+
+
+@dataclass(frozen=True)
+class RunSelection:
+    """The runs that are compared.
+
+    Args:
+        runs: finished trainings with the metric, at least one.
+        description: what they have in common, as a phrase.
+        excluded: how many were left out, by reason.
+    """
+
+    runs: pd.DataFrame
+    description: str
+    excluded: Mapping[str, int]
+
+
+def select_runs(
+    runs: pd.DataFrame,
+    metric: str,
+    *,
+    parent: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    filter: str | None = None,
+) -> RunSelection:
+    """Choose the finished trainings that have the metric.
+
+    Args:
+        runs: all there are, or those that a filter has found.
+        metric: its name.
+        parent: id of a run; only its children count.
+        tags: values that the runs must have.
+        filter: the filter. Without filter, parent and tags it is the children of the latest
+            parent that has any to compare, or else all runs.
+
+    Raises:
+        DataError: there is no such run; says which metrics there are.
+    """
+    if not (parent or tags or filter):
+        parent = find_latest_parent(runs, metric)
+    phrases = ["those" if tags or filter else "all there are"]
+    chosen = runs
+    if parent is not None:
+        chosen = chosen[get_column(chosen, "parent") == parent]
+        phrases = [f"children of {_name_run(runs, parent)}"]
+    for key, value in (tags or {}).items():
+        chosen = chosen[get_column(chosen, f"tags.{key}") == value]
+        phrases.append(f"with {key}={value}")
+    if filter:
+        phrases.append(f"where {filter}")
+    return _select_eligible(chosen, metric, " ".join(phrases))
+
+
+def find_latest_parent(runs: pd.DataFrame, metric: str) -> str | None:
+    """Return the id of the parent, begun last, that has finished children with the metric."""
+    counting = runs[
+        is_training(runs) & is_finished(runs) & get_column(runs, f"metrics.{metric}").notna()
+    ]
+    children = counting[counting["parent"].notna()]
+    if children.empty:
+        return None
+    # A parent that is not among the runs is as old as its first child.
+    begun = children.groupby("parent")["start"].min()
+    own = runs.set_index("run_id")["start"]
+    begun.update(own[own.index.isin(begun.index)])
+    return str(begun.idxmax())
+
+
+def find_best(
+    runs: pd.DataFrame, metric: str, *, maximize: bool, without: Collection[str] = ()
+) -> str:
+    """Return the id of the best finished training; of equal ones the latest.
+
+    Args:
+        runs: all there are, or those that a filter has found.
+        metric: its name.
+        maximize: whether a higher value is better.
+        without: ids of runs that do not count. Trials of searches never do: they keep no model.
+
+    Raises:
+        DataError: there is no such run; says which metrics there are.
+    """
+    of_search = get_column(runs, "tags.trial.number").notna()
+    eligible = runs[~of_search & ~get_column(runs, "run_id").isin(list(without))]
+    chosen = _select_eligible(eligible, metric, "trials of searches do not count").runs
+    ordered = chosen.sort_values([f"metrics.{metric}", "start"], ascending=[not maximize, False])
+    return str(ordered["run_id"].iloc[0])
+
+
+def _select_eligible(chosen: pd.DataFrame, metric: str, description: str) -> RunSelection:
+    of_training, ended = is_training(chosen), is_finished(chosen)
+    valued = get_column(chosen, f"metrics.{metric}").notna()
+    if not of_training.any():
+        raise DataError(
+            f"There is no training run to compare ({description}). Train some: run.py -m ..."
+        )
+    if not (of_training & ended).any():
+        raise DataError(f"None of {of_training.sum()} training runs has finished ({description}).")
+    if not (of_training & ended & valued).any():
+        known = _list_metrics(chosen[of_training & ended])
+        raise DataError(
+            f"No finished training run has the metric {metric!r} ({description})."
+            f"{suggest_closest(metric, known)} There are: {_format_metrics(known)}."
+        )
+    left_out = {
+        "not finished": of_training & ~ended,
+        f"without {metric}": of_training & ended & ~valued,
+    }
+    counts = {reason: int(those.sum()) for reason, those in left_out.items() if those.any()}
+    return RunSelection(chosen[of_training & ended & valued], description, counts)
+
+
+def is_training(runs: pd.DataFrame) -> pd.Series[bool]:
+    """Return which runs are trainings."""
+    return get_column(runs, "params.task.name") == "train"
+
+
+def is_finished(runs: pd.DataFrame) -> pd.Series[bool]:
+    """Return which runs have come to their end."""
+    return get_column(runs, "status") == "FINISHED"
+
+
+def get_column(runs: pd.DataFrame, name: str) -> pd.Series[Any]:
+    """Return a column, empty where no run has it."""
+    return runs[name] if name in runs else pd.Series(None, runs.index, dtype=object)
+
+
+def _name_run(runs: pd.DataFrame, parent: str) -> str:
+    own = runs.loc[runs["run_id"] == parent, "name"].dropna()
+    return f"{own.iloc[0]} ({parent})" if len(own) else parent
+
+
+def _list_metrics(runs: pd.DataFrame) -> list[str]:
+    there = runs.dropna(axis=1, how="all").filter(regex=r"^metrics\.")
+    return sorted(name.removeprefix("metrics.") for name in map(str, there))
+
+
+def _format_metrics(metrics: Sequence[str]) -> str:
+    plain = [name for name in metrics if "/" not in name]
+    of_parts = len(metrics) - len(plain)
+    more = [f"{of_parts} of single classes or slices"] if of_parts else []
+    return ", ".join([*plain, *more]) or "none"

@@ -1,0 +1,176 @@
+"""The tracking store: where it is, how it is made and reached, and what it says when it fails."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from tagifai.exceptions import DataError, TrackingError
+from tagifai.utils import sqlite
+from tagifai.utils.urls import get_sqlite_path, is_url, mask_password
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+log = logging.getLogger(__name__)
+
+
+def get_tracking_uri(configured: str) -> str:
+    """Return the URI of the tracking store: MLFLOW_TRACKING_URI wins over the configured one."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or configured
+
+
+def connect(uri: str) -> MlflowClient:
+    """Return a client of a tracking store; MLflow is imported here."""
+    # Telemetry is off unless the user turns it on; a server that is gone is found out in seconds.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    with translate_errors():
+        import mlflow
+
+        sqlite.enable_wal()
+        return mlflow.MlflowClient(uri)
+
+
+def connect_existing(uri: str) -> MlflowClient:
+    """Return a client of a tracking store that is there already and answers.
+
+    Raises:
+        DataError: there is no store yet.
+        TrackingError: it does not answer.
+    """
+    path = get_sqlite_path(uri)
+    if path is not None and not path.exists():
+        raise DataError(f"There are no tracked runs yet: no {path}. Train some: run.py")
+    if not is_reachable(uri):
+        raise TrackingError(
+            f"{mask_password(uri)} does not answer. Check tracking.uri and MLFLOW_TRACKING_URI."
+        )
+    return connect(uri)
+
+
+def find_run(client: MlflowClient, run_id: str) -> Run | None:
+    """Return a run, deleted or not, or None if the store has none of this id."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+
+
+def make_database(uri: str) -> None:
+    """Make a missing SQLite database under another name first.
+
+    MLflow's migrations cannot be taken up again after a kill in the middle of them.
+    """
+    path = get_sqlite_path(uri)
+    if path is None or path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.draft")
+    # One may be left of a process that was killed; the caller's lock says that nobody is at it.
+    draft.unlink(missing_ok=True)
+    connect(f"sqlite:///{draft}").search_experiments(max_results=1)
+    draft.rename(path)
+
+
+def ensure_experiment(client: MlflowClient, name: str, uri: str, stores: Path) -> str:
+    """Return the id of an experiment, made if there is none of this name.
+
+    Args:
+        client: of the store.
+        name: of the experiment.
+        uri: of the store.
+        stores: the folder of stores, for the artifacts.
+
+    Raises:
+        TrackingError: the experiment was deleted, or its folder of artifacts has moved.
+    """
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        # A server of its own knows where to put artifacts; a database does not.
+        where = None if uri.startswith("http") else str(stores / "artifacts")
+        return str(client.create_experiment(name, artifact_location=where))
+    if found.lifecycle_stage != "active":
+        raise TrackingError(
+            f"tracking.experiment = {name!r} was deleted in {mask_password(uri)}. Restore it"
+            f" (mlflow experiments restore -x {found.experiment_id}) or use another name."
+        )
+    where = found.artifact_location.removeprefix("file://")
+    is_ours = is_url(where) or Path(where) == stores / "artifacts"
+    if uri.startswith("sqlite:") and not is_ours and not Path(where).is_dir():
+        # MLflow would make the old folder again, wherever that was.
+        raise TrackingError(
+            f"tracking.experiment = {name!r} keeps its artifacts in {where}, which is not there"
+            " any more. Bring it back, or use another tracking.experiment."
+        )
+    return str(found.experiment_id)
+
+
+def is_reachable(uri: str) -> bool:
+    """Return whether a server is there to talk to, without waiting for retries."""
+    server = urlsplit(uri)
+    if not server.scheme.startswith("http") or server.hostname is None:
+        return True
+    try:
+        port = server.port or (443 if server.scheme == "https" else 80)
+        socket.create_connection((server.hostname, port), timeout=1).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+@contextmanager
+def translate_errors() -> Iterator[None]:
+    """Turn whatever a tracking store raises into a `TrackingError` with its first line."""
+    try:
+        yield
+    except TrackingError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise TrackingError(
+            f"Tracking failed: {type(error).__name__}: {_shorten(text)}. Check"
+            " tracking.uri and MLFLOW_TRACKING_URI, or run with tracking=none."
+        ) from error
+
+
+def _shorten(text: str, length: int = 300) -> str:
+    return text.rstrip(".") if len(text) <= length else f"{text[:length]}…"
+
+
+def download_bundle(uri: str, run_id: str, scratch: Path) -> Path | None:
+    """Fetch the bundle of a run from its tracking store.
+
+    Args:
+        uri: of the store.
+        run_id: the run.
+        scratch: an empty folder to fetch into.
+
+    Returns:
+        The bundle's folder, or None if the store has no such run, or no bundle of it.
+    """
+    if not is_reachable(uri):
+        raise TrackingError(
+            f"Run {run_id} has no model on this machine, and {mask_password(uri)} does not answer. Check"
+            " tracking.uri and MLFLOW_TRACKING_URI."
+        )
+    try:
+        with translate_errors():
+            return Path(connect(uri).download_artifacts(run_id, "bundle", str(scratch)))
+    except TrackingError as error:
+        log.info("No bundle of run %s in %s: %s", run_id, mask_password(uri), error)
+        return None

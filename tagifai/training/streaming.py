@@ -1,0 +1,212 @@
+"""Streaming: which rows of a table stay in memory while the others are trained on in chunks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.random import RandomState
+from sklearn.utils import get_tags
+
+from tagifai.config.schema import Config, TableConfig
+from tagifai.data.blocks import Blocks
+from tagifai.data.datasets import Dataset
+from tagifai.data.holdout import Group, Holdout, choose_holdout
+from tagifai.data.splits import Split
+from tagifai.exceptions import ConfigError, DataError
+from tagifai.preprocessing.cleaning import Cleaner
+from tagifai.preprocessing.feature_cache import ArrayCache, skip_cache
+from tagifai.preprocessing.labels import LabelEncoder, build_label_map
+from tagifai.training import fitting
+from tagifai.training.chunks import ChunkSource, StreamedData, encode_tags
+from tagifai.training.fitting import Components, PreparedData
+
+BLOCKS_PER_CHUNK = 20
+"""Of a chunk, from as many places of the file: it may be sorted by label."""
+
+OnProgress = Callable[[int, int], None]
+"""Told how many rows are done, and of how many."""
+
+
+def get_chunk_rows(config: Config) -> int | None:
+    """Return how many rows are to be in memory at a time, or None of data that are as a whole."""
+    return config.data.chunk_rows if isinstance(config.data, TableConfig) else None
+
+
+def check_supported(config: Config, components: Components) -> None:
+    """Refuse what needs all rows at once, before any data are read.
+
+    Args:
+        config: of a run.
+        components: its unfitted objects.
+
+    Raises:
+        ConfigError: data.chunk_rows is set, and something else does not go with it.
+    """
+    if get_chunk_rows(config) is None:
+        return
+    model, vectorizer = type(components.model).__name__, type(components.vectorizer).__name__
+    reasons = {
+        f"{vectorizer} learns its terms from all texts. Use vectorizer=hashing, which learns"
+        " nothing": get_tags(components.vectorizer).requires_fit,
+        f"{type(components.sampler).__name__} draws from all rows. Use sampling=none, and for rare"
+        " classes model.class_weight=balanced": components.sampler is not None,
+        f"{model} has no partial_fit. Use model=sgd, or model=complement_nb": not hasattr(
+            components.model, "partial_fit"
+        ),
+        "training.refit=true fits to all rows at once. Use training.refit=false": (
+            config.training.refit
+        ),
+        "objective.repeats cuts all rows anew. Use objective.repeats=1": (
+            config.objective.repeats > 1
+        ),
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise ConfigError(
+                f"data.chunk_rows = {get_chunk_rows(config)}: the rows are never in memory all at once,"
+                f" and {reason}; or leave data.chunk_rows out, if memory has room for all."
+            )
+
+
+def prepare(
+    dataset: Dataset,
+    config: Config,
+    random_state: RandomState,
+    cache: ArrayCache = skip_cache,
+    on_progress: OnProgress = lambda done, of: None,
+    processes: int = 1,
+) -> PreparedData:
+    """Prepare the rows of a data set: all, or those that stay in memory while the rest is streamed.
+
+    Args:
+        dataset: with its table in the store.
+        config: of a run.
+        random_state: advanced by the choice of the rows.
+        cache: keeps cleaned texts, where the rows are in memory.
+        on_progress: how far it is, where the rows are streamed.
+        processes: that prepare chunks for training, at most.
+
+    Raises:
+        DataError: the rows cannot be split, or have fewer than two labels.
+    """
+    data, rows = config.data, get_chunk_rows(config)
+    if rows is None or not isinstance(data, TableConfig):
+        return fitting.prepare(
+            dataset.table, data, config.preprocessing, config.split, random_state, cache
+        )
+    blocks = Blocks.from_csv(dataset.path, max(1, rows // BLOCKS_PER_CHUNK))
+    counted = _count_rows(blocks, rows, lambda done: on_progress(done // 2, blocks.rows))
+    by_tag: Counter[str] = Counter()
+    for (_, tag), number in counted.items():
+        by_tag[tag] += number
+    label_of = build_label_map(by_tag, data.accepted_tags, data.min_freq, data.other)
+    encoder = LabelEncoder.fit(label_of.values())
+    indices = {tag: encoder.index(label) for tag, label in label_of.items()}
+    counts = _count_by_class(counted, indices)
+    held = choose_holdout(counts, encoder, config.split, data.sample_rows, random_state)
+    found = _collect_rows(
+        blocks,
+        rows,
+        held,
+        indices,
+        lambda done: on_progress((blocks.rows + done) // 2, blocks.rows),
+    )
+    cleaning = fitting.get_cleaner_arguments(config.preprocessing)
+    found = found.assign(
+        text=[*map(Cleaner(**cleaning), found["raw"])], tag=encoder.decode(found["y"])
+    )
+    outside = found["role"] == "train"
+    texts = frozenset(found.loc[~outside, "text"])
+    source = ChunkSource(blocks, rows, indices, cleaning, texts, config.split.shuffle)
+    kept = found[~(outside & found["text"].isin(list(texts)))].reset_index(drop=True)
+    return _build_streamed(kept, source, held, encoder, data.other, random_state, processes)
+
+
+def _build_streamed(
+    rows: pd.DataFrame,
+    source: ChunkSource,
+    holdout: Holdout,
+    encoder: LabelEncoder,
+    other: str | None,
+    random_state: RandomState,
+    processes: int,
+) -> StreamedData:
+    split = Split(*(np.flatnonzero(rows["role"] == name) for name in ("train", "val", "test")))
+    if not split.train.size:
+        raise DataError(
+            "The texts of all rows that were looked at are those of validation and test rows too."
+            " Leave repeated rows out of the data, or raise data.sample_rows."
+        )
+    return StreamedData(
+        rows=rows[["id", "raw", "text", "tag"]],
+        y=rows["y"].to_numpy(),
+        encoder=encoder,
+        split=split,
+        cleaning=dict(source.cleaning),
+        other=other,
+        source=source,
+        train_counts=holdout.train_counts,
+        label_counts=dict(zip(encoder.classes, holdout.total_counts, strict=True)),
+        random_state=RandomState(random_state.randint(2**31)),
+        processes=processes,
+    )
+
+
+def _count_rows(
+    blocks: Blocks, rows: int, on_progress: Callable[[int], None]
+) -> Counter[tuple[str, str]]:
+    """Return rows by part and tag; without parts, all are train rows."""
+    counted: Counter[tuple[str, str]] = Counter()
+    done = 0
+    for table in blocks.read_in_order(rows):
+        counted.update(zip(_parts(table), table["tag"].tolist(), strict=True))
+        done += len(table)
+        on_progress(done)
+    return counted
+
+
+def _parts(table: pd.DataFrame) -> list[str]:
+    return table["split"].tolist() if "split" in table else ["train"] * len(table)
+
+
+def _count_by_class(
+    counts_by_tag: Counter[tuple[str, str]], indices: Mapping[str, int]
+) -> dict[Group, int]:
+    """Return rows by part and class."""
+    counts: Counter[Group] = Counter()
+    for (part, tag), number in counts_by_tag.items():
+        if tag in indices:
+            counts[part, indices[tag]] += number
+    return dict(sorted(counts.items()))
+
+
+def _collect_rows(
+    blocks: Blocks,
+    rows: int,
+    holdout: Holdout,
+    indices: Mapping[str, int],
+    on_progress: Callable[[int], None],
+) -> pd.DataFrame:
+    """Return the rows that stay in memory: id, raw, y and their part, in the order of the file."""
+    found, seen, done = [], holdout.make_seen_counts(), 0
+    for table in blocks.read_in_order(rows):
+        y = encode_tags(table["tag"], indices)
+        roles = holdout.assign_roles(_parts(table), y, seen)
+        at = np.flatnonzero(roles != "")
+        raw = fitting.get_raw_texts(table)
+        found.append(
+            pd.DataFrame(
+                {
+                    "id": table["id"].iloc[at],
+                    "raw": raw.iloc[at],
+                    "y": y[at],
+                    "role": roles[at],
+                }
+            )
+        )
+        done += len(table)
+        on_progress(done)
+    return pd.concat(found, ignore_index=True)

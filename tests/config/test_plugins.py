@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+from hydra.core.object_type import ObjectType
+from hydra.core.plugins import Plugins
+from hydra.errors import MissingConfigException
+from hydra.plugins.config_source import ConfigSource
+from hydra.plugins.sweeper import Sweeper
+from omegaconf import OmegaConf
+
+from tagifai import cli
+from tagifai.config.plugins import PresetSource, SchemaSource
+from tagifai.config.schema import SCHEMA_CLASSES, Config, DataConfig
+from tagifai.sweeping.sweeper import SearchSweeper
+from tests.conftest import CONF, Compose
+
+
+@pytest.fixture
+def source() -> SchemaSource:
+    return SchemaSource("test", "tagifai://schemas")
+
+
+def test_hydra_finds_the_source_by_its_entry_point() -> None:
+    (entry,) = entry_points(group="hydra.plugins", name="tagifai-schemas")
+    assert entry.load() is SchemaSource
+    assert SchemaSource in Plugins.instance().discover(ConfigSource)
+
+
+def test_another_scheme_is_not_served() -> None:
+    with pytest.raises(ValueError, match="Invalid path"):
+        SchemaSource("test", "file://schemas")
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMA_CLASSES))
+@pytest.mark.parametrize("suffix", ["", ".yaml"])
+def test_every_schema_is_served_as_a_structured_configuration(
+    source: SchemaSource, name: str, suffix: str
+) -> None:
+    path = f"schema/{name}{suffix}"
+    assert source.is_config(path)
+    assert source.exists(path)
+    result = source.load_config(path)
+    assert OmegaConf.get_type(result.config) is SCHEMA_CLASSES[name]
+    assert (result.provider, result.path) == ("test", "tagifai://schemas")
+    assert result.header == {"package": None}
+
+
+@pytest.mark.parametrize(
+    "path", ["model/sgd", "schema", "schema/", "schema/model", "schema/model/nope", "sgd", ""]
+)
+def test_nothing_else_is_served(source: SchemaSource, path: str) -> None:
+    assert not source.is_config(path)
+    assert not source.exists(path)
+
+
+@pytest.mark.parametrize("path", ["", "schema", "schema/model", "model"])
+@pytest.mark.parametrize("kind", [None, ObjectType.CONFIG, ObjectType.GROUP])
+def test_no_schema_is_listed(source: SchemaSource, path: str, kind: ObjectType | None) -> None:
+    assert source.available()
+    assert not source.is_group(path)
+    assert source.list(path, kind) == []
+
+
+def test_every_schema_is_asked_for_by_an_option_and_every_one_asked_for_is_there() -> None:
+    asked = {
+        line.strip().removeprefix("- ").removeprefix("/").removeprefix("schema/")
+        for file in CONF.rglob("*.yaml")
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if "schema/" in line and line.strip().endswith("@_here_")
+    }
+    # The options of groups that take one schema only have it from the whole configuration's.
+    typed = {type_ for type_ in get_type_hints(Config).values() if type_ is not DataConfig}
+    of_group = {name for name, node in SCHEMA_CLASSES.items() if node in typed}
+    assert asked == {f"{name}@_here_" for name in set(SCHEMA_CLASSES) - of_group}
+
+
+# --- presets that searches have found ----------------------------------------------------------
+
+
+@pytest.fixture
+def presets(tmp_path: Path) -> PresetSource:
+    """A source whose folder is not there yet."""
+    return PresetSource("test", f"presets://{tmp_path}/stores/presets")
+
+
+def found(stores: Path, name: str, content: str) -> None:
+    folder = stores / "presets" / "experiment"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.yaml").write_text(f"# @package _global_\n{content}\n")
+
+
+def test_hydra_finds_the_presets_and_the_search_by_their_entry_points() -> None:
+    (entry,) = entry_points(group="hydra.plugins", name="tagifai-presets")
+    assert entry.load() is PresetSource
+    assert PresetSource in Plugins.instance().discover(ConfigSource)
+    (entry,) = entry_points(group="hydra.plugins", name="tagifai-search")
+    assert entry.load() is SearchSweeper
+    assert SearchSweeper in Plugins.instance().discover(Sweeper)
+
+
+def test_presets_have_a_scheme_of_their_own() -> None:
+    assert PresetSource.scheme() == "presets"
+    with pytest.raises(ValueError, match="Invalid path"):
+        PresetSource("test", "file:///a")
+
+
+@pytest.mark.parametrize("path", ["", "experiment", "nope"])
+@pytest.mark.parametrize("kind", [None, ObjectType.CONFIG, ObjectType.GROUP])
+def test_before_the_first_search_there_is_nothing_and_that_is_no_trouble(
+    presets: PresetSource, tmp_path: Path, path: str, kind: ObjectType | None
+) -> None:
+    assert presets.available()
+    assert presets.list(path, kind) == []
+    assert not presets.is_group(path)
+    assert not presets.exists("experiment/quick-sample")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_search_has_found_is_listed_and_loaded(
+    presets: PresetSource, tmp_path: Path
+) -> None:
+    found(tmp_path / "stores", "quick-sample", "seed: 7")
+    found(tmp_path / "stores", "quick-sample-2", "seed: 8")
+    assert presets.list("", ObjectType.GROUP) == ["experiment"]
+    assert presets.list("", ObjectType.CONFIG) == []
+    assert presets.list("experiment", ObjectType.CONFIG) == ["quick-sample", "quick-sample-2"]
+    assert presets.list("experiment", ObjectType.GROUP) == presets.list("nope", None) == []
+    result = presets.load_config("experiment/quick-sample")
+    assert result.config == {"seed": 7}
+    assert result.header["package"] == "_global_"
+    assert (result.provider, result.path) == ("test", f"presets://{tmp_path}/stores/presets")
+
+
+def test_a_preset_in_the_stores_is_an_option_beside_those_of_the_project(
+    composed: Compose, tmp_path: Path
+) -> None:
+    assert composed().seed == 42
+    found(tmp_path / "stores", "quick-sample", "defaults:\n  - override /model: sgd_huber\nseed: 7")
+    cfg = composed("experiment=quick-sample")
+    assert (cfg.seed, cfg.model.loss) == (7, "modified_huber")
+    with pytest.raises(MissingConfigException) as caught:
+        composed("experiment=quick-sampel")
+    message, _ = cli.explain(caught.value)
+    assert message == (
+        "experiment=quick-sampel: there is no such option. Did you mean 'quick-sample'? experiment"
+        " takes: best, quick-sample, reference, streamed."
+    )
+
+
+def test_presets_are_those_of_the_stores_that_the_environment_names(
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found(tmp_path / "stores", "here", "seed: 7")
+    found(tmp_path / "elsewhere", "there", "seed: 8")
+    monkeypatch.setenv("TAGIFAI_STORES", str(tmp_path / "elsewhere"))
+    assert composed("experiment=there").seed == 8
+    with pytest.raises(MissingConfigException, match="experiment/here"):
+        composed("experiment=here")
+
+
+def test_without_presets_hydra_warns_of_nothing(
+    composed: Compose, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    composed()
+    assert not (tmp_path / "stores").exists()
+    assert recwarn.list == []

@@ -1,0 +1,704 @@
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tagifai.console.display import Display
+from tagifai.console.progress import SearchProgress
+from tagifai.evaluation.metrics import Performance, Scores
+from tests import terminals
+
+LISTENED_TO = """
+import sys
+from tagifai.console.display import Display
+
+shown = Display(quiet=False, plain=True, every=1)
+with shown.show_epoch_progress(10) as show:
+    show(0, 1.0, 2.0)
+    sys.stdout.flush()
+    sys.stdin.readline()
+    for epoch in range(1, 10):
+        show(epoch, 1.0, 2.0)
+shown.show_scores("Test", {"overall": dict.fromkeys(("precision", "recall", "f1", "num_samples"), 1),
+                      "class": {}, "slices": {}})
+shown.show_result("x" * 100_000)
+sys.stdout.flush()
+sys.stderr.write("trained")
+"""
+
+
+class Terminal(io.StringIO):
+    """Standard output that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@dataclass
+class Settings:
+    verbosity: str = "normal"
+    style: str = "auto"
+    every: int = 10
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    made = Terminal()
+    monkeypatch.setattr("tagifai.console.display.sys", SimpleNamespace(stdout=made))
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "60")
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    return made
+
+
+def seen(terminal: Terminal, columns: int = 60) -> list[str]:
+    """The lines that are left on a terminal."""
+    written = terminal.getvalue().replace("\n", "\r\n")
+    return terminals.shown(terminals.rendered(written, columns))
+
+
+def display(quiet: bool = False, plain: bool = False, every: int = 10) -> Display:
+    return Display(quiet=quiet, plain=plain, every=every)
+
+
+def scores(value: float, samples: int) -> Scores:
+    return {"precision": value, "recall": value, "f1": value, "num_samples": samples}
+
+
+def performance(**slices: Scores) -> Performance:
+    return {
+        "overall": scores(0.5, 6),
+        "class": {"cv": scores(0.25, 4), "nlp": scores(1.0, 2)},
+        "slices": slices,
+    }
+
+
+def show_all(shown: Display) -> None:
+    shown.show_header("train", {"model": ("sgd", {"alpha": 1e-4})})
+    shown.show_line("a line", style="yellow")
+    with shown.show_epoch_progress(2) as show:
+        show(0, 1.0, 2.0)
+        show(1, 0.5, 1.5)
+    shown.show_scores("Test", performance())
+    shown.show_result("a result")
+
+
+# --- the display -------------------------------------------------------------------------------
+
+
+def test_away_from_a_terminal_there_are_no_control_characters(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    shown = display()
+    show_all(shown)
+    captured = capsys.readouterr()
+    assert not shown.live
+    assert "\x1b" not in captured.out
+    assert "\r" not in captured.out
+    assert captured.err == ""
+
+
+def test_plain_lines_are_plain_on_a_terminal_too(terminal: Terminal) -> None:
+    shown = display(plain=True)
+    show_all(shown)
+    assert not shown.live
+    assert "\x1b" not in terminal.getvalue()
+    assert "Epoch 1 | train_loss 0.50000 | val_loss 1.50000\n" in terminal.getvalue()
+
+
+def test_on_a_terminal_there_are_bars_and_colours(terminal: Terminal) -> None:
+    shown = display()
+    show_all(shown)
+    assert shown.live
+    assert "\x1b[" in terminal.getvalue()
+    assert "2/2" in terminal.getvalue()
+    assert "val_loss 1.50000" in terminal.getvalue()
+    assert "Epoch 1 |" not in terminal.getvalue()
+
+
+def test_quiet_leaves_out_all_but_results(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = display(quiet=True)
+    shown.show_header("train", {"model": ("sgd", {})})
+    shown.show_line("a line")
+    with shown.show_epoch_progress(1) as show:
+        show(0, 1.0, 1.0)
+    assert capsys.readouterr().out == ""
+    shown.show_result("a result")
+    assert capsys.readouterr().out == "a result\n"
+    shown.show_scores("Test", performance())
+    assert "overall (weighted)" in capsys.readouterr().out
+
+
+def test_silent_leaves_out_results_too(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = Display(quiet=False, plain=False, every=1, silent=True)
+    show_all(shown)
+    shown.show_table("t", ["a", "b"], [["1", "2"]])
+    with shown.show_trial_progress(2) as tell:
+        tell(SearchProgress(1, 0, 0, 0, event="Trial 0 complete"))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_silent_shows_nothing_on_a_terminal_and_is_not_live(terminal: Terminal) -> None:
+    shown = Display.from_config(Settings(), silent=True)
+    show_all(shown)
+    assert not shown.live
+    assert terminal.getvalue() == ""
+
+
+@pytest.mark.parametrize(("uv", "words"), [("1", ["uv", "run"]), (None, ["python"])])
+def test_the_program_is_the_words_that_it_was_called_with(uv: str | None, words: list[str]) -> None:
+    code = (
+        "import sys; sys.argv = ['my run.py', 'a=1']; from tagifai.console.display import Display;"
+    )
+    env = {name: value for name, value in os.environ.items() if name != "UV"}
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code} print(Display.program)"],
+        env=env if uv is None else {**env, "UV": uv},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == f"{[*words, 'my run.py']}\n"
+
+
+def test_quiet_draws_no_bars_on_a_terminal(terminal: Terminal) -> None:
+    assert not display(quiet=True).live
+
+
+@pytest.mark.parametrize(
+    ("settings", "quiet", "live"),
+    [
+        (Settings(), False, True),
+        (Settings(verbosity="quiet"), True, False),
+        (Settings(style="plain"), False, False),
+    ],
+)
+def test_the_console_group_describes_the_display(
+    terminal: Terminal, settings: Settings, quiet: bool, live: bool
+) -> None:
+    shown = Display.from_config(settings)
+    shown.show_line("a line")
+    assert (terminal.getvalue() == "") is quiet
+    assert shown.live is live
+
+
+@pytest.mark.parametrize(
+    ("every", "total", "told"),
+    [(1, 3, [0, 1, 2]), (2, 5, [0, 2, 4]), (2, 4, [0, 2, 3]), (10, 3, [0, 2]), (10, 1, [0])],
+)
+def test_plain_lines_come_every_so_many_epochs_and_after_the_last(
+    capsys: pytest.CaptureFixture[str], every: int, total: int, told: list[int]
+) -> None:
+    with display(every=every).show_epoch_progress(total) as show:
+        for epoch in range(total):
+            show(epoch, 0.123456, 2.0)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"Epoch {epoch} | train_loss 0.12346 | val_loss 2.00000" for epoch in told]
+
+
+@pytest.mark.parametrize(
+    ("every", "ends_after", "told"), [(10, 13, [0, 10, 12]), (10, 11, [0, 10]), (3, 3, [0, 2])]
+)
+def test_the_last_epoch_is_told_wherever_patience_ends_the_training(
+    capsys: pytest.CaptureFixture[str], every: int, ends_after: int, told: list[int]
+) -> None:
+    with display(every=every).show_epoch_progress(100) as show:
+        for epoch in range(ends_after):
+            show(epoch, 1.0, 2.0)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"Epoch {epoch} | train_loss 1.00000 | val_loss 2.00000" for epoch in told]
+
+
+def test_a_training_without_epochs_tells_of_none(capsys: pytest.CaptureFixture[str]) -> None:
+    with display().show_epoch_progress(3):
+        pass
+    assert capsys.readouterr().out == ""
+
+
+def test_a_reader_that_goes_away_does_not_end_a_training() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", LISTENED_TO],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            assert process.stdout.readline().startswith("Epoch 0 |")
+            process.stdout.close()
+            process.stdin.write("\n")
+            process.stdin.flush()
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
+        assert process.stderr.read() == "trained"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1.0, "1.0"), (1, "1"), (1e-5, "1e-05"), (0.1 + 0.2, "0.30000000000000004"), (0.0, "0.0"),
+     (100000.0, "100000.0"), (True, "True"), ([1.0, 2], "[1.0, 2]"), ((1, 1.5), "[1, 1.5]")],
+)  # fmt: skip
+def test_values_are_shown_as_they_are(
+    capsys: pytest.CaptureFixture[str], value: object, shown: str
+) -> None:
+    display().show_header("t", {"vectorizer": (None, {"max_df": value})})
+    assert capsys.readouterr().out.splitlines()[1] == f"vectorizer     max_df={shown}"
+
+
+def test_the_header_names_groups_options_and_values_and_leaves_out_none(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    display().show_header(
+        "tagifai train",
+        {
+            "model": ("sgd", {"alpha": 1e-5, "power_t": None, "shuffle": True}),
+            "sampling": ("none", {}),
+            "training": (None, {"epochs": 100}),
+            "preprocessing": ("default", {"stopwords": ["a"] * 179, "tags": ["a", "b"]}),
+        },
+    )
+    assert capsys.readouterr().out.splitlines() == [
+        "tagifai train",
+        "model          sgd           alpha=1e-05, shuffle=True",
+        "sampling       none",
+        "training       epochs=100",
+        "preprocessing  default       stopwords=[179 items], tags=[a, b]",
+    ]
+
+
+def test_lists_of_up_to_six_items_and_values_of_up_to_60_characters_are_shown_whole(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    values = {"six": list("abcdef"), "seven": list("abcdefg")}
+    long = {"short": "x" * 60, "long": "a" * 30 + "b" * 31}
+    display().show_header("t", {"one": (None, values), "two": (None, long)})
+    shown = capsys.readouterr().out
+    assert "six=[a, b, c, d, e, f], seven=[7 items]" in shown
+    assert f"short={'x' * 60}" in shown
+    assert f"long={'a' * 24}…a{'b' * 31}" in shown
+
+
+def test_a_long_line_is_not_broken_away_from_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = "word " * 60
+    display().show_line(text)
+    display().show_result(text)
+    assert capsys.readouterr().out == f"{text}\n{text}\n"
+
+
+def test_what_looks_like_markup_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    display().show_line("[bold]x[/bold] [1, 2] :smile:")
+    assert capsys.readouterr().out == "[bold]x[/bold] [1, 2] :smile:\n"
+    scored = performance()
+    scored["class"] = {"[red]": scores(0.5, 1)}
+    display().show_scores("Test", scored)
+    assert "[red]" in capsys.readouterr().out
+
+
+def test_the_table_has_a_row_a_class_then_the_whole_then_a_row_a_slice(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    display().show_scores("Test, threshold 0.5", performance(short_text=scores(0.125, 3)))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip(" ─━")]
+    assert lines == [
+        ["Test,", "threshold", "0.5"],
+        ["precision", "recall", "f1", "samples"],
+        ["cv", "0.2500", "0.2500", "0.2500", "4"],
+        ["nlp", "1.0000", "1.0000", "1.0000", "2"],
+        ["overall", "(weighted)", "0.5000", "0.5000", "0.5000", "6"],
+        ["slice", "short_text", "0.1250", "0.1250", "0.1250", "3"],
+    ]
+
+
+def test_without_slices_the_table_ends_with_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    display().show_scores("Test", performance())
+    assert "slice" not in capsys.readouterr().out
+
+
+# --- searches ----------------------------------------------------------------------------------
+
+
+def state(event: str = "", **changed: Any) -> SearchProgress:
+    counts = {"done": 0, "running": 0, "pruned": 0, "failed": 0}
+    return SearchProgress(**{**counts, **changed}, event=event)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, []),
+        ({"done": 3}, []),
+        ({"running": 2}, ["2 running"]),
+        ({"best": "best 0.5 (trial 1)", "running": 1, "pruned": 2, "failed": 3},
+         ["best 0.5 (trial 1)", "1 running", "2 pruned", "3 failed"]),
+    ],
+)  # fmt: skip
+def test_of_a_search_what_there_is_is_said_and_what_there_is_not_is_left_out(
+    changed: dict[str, Any], said: list[str]
+) -> None:
+    assert state(**changed).summarize() == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "done", "left"),
+    [
+        (None, 0, []),
+        (2.0, 10, []),
+        (2.0, 12, []),
+        (2.0, 5, ["about 10 s left"]),
+        (12.0, 5, ["about 1 min 0 s left"]),
+        (12.34, 0, ["about 2 min 3 s left"]),
+        (0.01, 9, ["about 0 s left"]),
+        (720.0, 0, ["about 120 min 0 s left"]),
+    ],
+)
+def test_the_time_that_is_left_is_that_of_the_trials_that_are_left(
+    seconds: float | None, done: int, left: list[str]
+) -> None:
+    assert state(seconds_per_trial=seconds, done=done).format_time_left(10) == left
+
+
+def test_a_plain_line_tells_what_has_happened_and_where_the_search_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with display().show_trial_progress(3) as tell:
+        tell(state("Trial 0 done", done=1, running=1, best="best 0.5 (trial 0)",
+                   seconds_per_trial=31.0))  # fmt: skip
+        tell(state("Trial 1 failed", done=2, failed=1))
+        tell(state("Trial 2 pruned", done=3, failed=1, pruned=1, seconds_per_trial=31.0))
+    assert capsys.readouterr().out.splitlines() == [
+        "Trial 0 done | 1 of 3 done, best 0.5 (trial 0), 1 running, about 1 min 2 s left",
+        "Trial 1 failed | 2 of 3 done, 1 failed",
+        "Trial 2 pruned | 3 of 3 done, 1 pruned, 1 failed",
+    ]
+
+
+def test_a_plain_line_is_said_once_and_never_where_nothing_has_happened(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with display().show_trial_progress(2) as tell:
+        tell(state())
+        for running in (1, 0):
+            tell(state("Trial 0 pruned", done=1, pruned=1, running=running))
+        tell(state())
+    assert capsys.readouterr().out == "Trial 0 pruned | 1 of 2 done, 1 running, 1 pruned\n"
+
+
+def test_a_quiet_search_says_nothing_before_its_results(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with display(quiet=True).show_trial_progress(1) as tell:
+        tell(state("Trial 0 complete", done=1))
+    assert capsys.readouterr().out == ""
+    display(quiet=True).show_table("Best", ["trial", "parameters"], [["0", "a=1"]])
+    assert "a=1" in capsys.readouterr().out
+
+
+def test_a_search_on_a_terminal_has_a_bar_and_no_lines(terminal: Terminal) -> None:
+    with display().show_trial_progress(4) as tell:
+        tell(state("Trial 0 complete", done=1, running=2, best="best 0.5 (trial 0)"))
+        tell(state("Trial 1 pruned", done=2, running=1, pruned=1, best="best 0.5 (trial 0)"))
+    shown = terminal.getvalue()
+    assert "\x1b[" in shown
+    assert "2/4" in shown
+    assert "best 0.5 (trial 0) · 1 running · 1 pruned" in shown
+    assert "Trial 1 pruned" not in shown
+
+
+def test_a_bar_of_a_search_that_fails_is_taken_down(terminal: Terminal) -> None:
+    with pytest.raises(ValueError, match="no"), display().show_trial_progress(4):
+        raise ValueError("no")
+    assert "\x1b[?25h" in terminal.getvalue()  # the cursor is back
+    assert seen(terminal) == [""]
+
+
+# --- tables ------------------------------------------------------------------------------------
+
+
+def rows_of(output: str) -> list[list[str]]:
+    return [line.split() for line in output.splitlines() if line.strip(" ─━")]
+
+
+def test_a_table_has_a_title_its_columns_and_a_line_a_row(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [["3", "0.9", "model.alpha=1"], ["12", "0.85", "model.alpha=2"]]
+    display().show_table("The best 2", ["trial", "val_f1", "parameters"], rows)
+    output = capsys.readouterr().out
+    assert rows_of(output) == [["The", "best", "2"], ["trial", "val_f1", "parameters"], *rows]
+    lines = output.splitlines()
+    # Numbers end where their column does, the last column begins where its title does.
+    header = next(line for line in lines if "parameters" in line)
+    three, twelve = (next(line for line in lines if f"alpha={n}" in line) for n in (1, 2))
+    assert three.index("3") == twelve.index("2 ")
+    assert header.index("parameters") == three.index("model") == twelve.index("model")
+    assert "\x1b" not in output
+
+
+def test_a_table_without_rows_has_its_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    display().show_table("None", ["trial", "parameters"], [])
+    assert rows_of(capsys.readouterr().out) == [["None"], ["trial", "parameters"]]
+
+
+def test_a_table_may_have_one_column(capsys: pytest.CaptureFixture[str]) -> None:
+    display().show_table("One", ["parameters"], [["a"], ["b"]])
+    assert rows_of(capsys.readouterr().out) == [["One"], ["parameters"], ["a"], ["b"]]
+
+
+def test_what_looks_like_markup_in_a_table_is_shown_as_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    display().show_table("t", ["trial", "parameters"], [["1", "keep=[bold]a[/bold] :smile:"]])
+    assert "keep=[bold]a[/bold] :smile:" in capsys.readouterr().out
+
+
+def test_long_parameters_are_folded_and_nothing_of_them_is_lost(terminal: Terminal) -> None:
+    long = ", ".join(f"model.parameter_{n}={n}" for n in range(8))
+    display().show_table("t", ["trial", "val_f1", "parameters"], [["1", "0.12345678", long]])
+    lines = terminal.getvalue().splitlines()
+    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines) <= 60
+    words = "".join(terminal.getvalue().split())
+    for n in range(8):
+        assert f"model.parameter_{n}={n}" in words
+    assert "0.12345678" in words
+
+
+# --- rankings ----------------------------------------------------------------------------------
+
+NAMES = {"model": ["sgd", "sgd_huber"], "model.alpha": ["0.1", "0.25"]}
+FIGURES = {"mean": ["0.5000", "0.2500"], "seconds": ["1.0", "22.0"], "size": ["1 MB", "2 MB"]}
+
+
+def widest(text: str) -> int:
+    return max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in text.splitlines())
+
+
+def test_a_ranking_has_names_to_the_left_and_figures_to_the_right(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert display().show_leaderboard("Best", NAMES, FIGURES, optional=("size", "seconds")) == []
+    output = capsys.readouterr().out
+    assert rows_of(output) == [
+        ["Best"],
+        ["model", "model.alpha", "mean", "seconds", "size"],
+        ["sgd", "0.1", "0.5000", "1.0", "1", "MB"],
+        ["sgd_huber", "0.25", "0.2500", "22.0", "2", "MB"],
+    ]
+    header, first = (next(x for x in output.splitlines() if word in x) for word in ("mean", "sgd"))
+    assert header.index("model.alpha") == first.index("0.1")
+    assert header.index("seconds") + len("seconds") == first.index("1.0") + len("1.0")
+    assert "\x1b" not in output
+
+
+def test_figures_that_may_be_left_out_are_so_until_the_rest_fits(terminal: Terminal) -> None:
+    # 60 columns: one of the two has to go.
+    long = NAMES | {"model.alpha": ["0.1", "0.12345678901234567890123"]}
+    assert display().show_leaderboard("t", long, FIGURES, ("size", "seconds")) == ["size"]
+    assert widest(terminal.getvalue()) <= 60
+    assert "seconds" in terminal.getvalue()
+
+
+def test_heads_are_broken_at_their_dots_before_names_share_a_column(terminal: Terminal) -> None:
+    names = {"vectorizer.max_features": ["1" * 12], "training.early.patience": ["2" * 12]}
+    display().show_leaderboard("t", names, {"mean": ["0.5000"], "a figure": ["0.123456789"]})
+    assert widest(terminal.getvalue()) <= 60
+    assert "1" * 12 in terminal.getvalue()
+    assert re.search(r"vectorizer\..*early\.", terminal.getvalue())
+    assert "=" not in terminal.getvalue()
+
+
+def test_names_without_room_share_a_column_and_nothing_of_them_is_lost(terminal: Terminal) -> None:
+    names = {f"model.parameter_{n}": ["[b]one[/b]", "two"] for n in range(5)}
+    assert display().show_leaderboard("t", names, FIGURES, ("size", "none")) == ["size"]
+    assert widest(terminal.getvalue()) <= 60
+    words = "".join(terminal.getvalue().split())
+    assert "0.5000" in words
+    for n in range(5):
+        assert f"model.parameter_{n}=[b]one[/b]" in re.sub(r"0\.5000|1\.0", "", words)
+
+
+def test_a_ranking_of_one_nameless_row_has_figures_only(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    display(quiet=True).show_leaderboard("t", {}, {"mean": ["0.5"]})
+    assert rows_of(capsys.readouterr().out) == [["t"], ["mean"], ["0.5"]]
+
+
+# --- widths ------------------------------------------------------------------------------------
+
+WIDTHS = (60, 80, 140)
+LONG = "outputs/2026-11-22/07-42-16.793593-train/" + "a-folder-of-a-long-name/" * 5
+
+
+def show_everything(shown: Display) -> None:
+    """Show what tasks show, with what is long in it, but nothing that is to be copied."""
+    settings = {f"parameter_{number}": "x" * 30 for number in range(6)}
+    shown.show_header("tagifai train", {"model": ("sgd", settings), "space": ("choice " * 30, {})})
+    shown.show_fact("Data", "897 rows, 4 classes (" + "natural-language-processing 354, " * 5)
+    shown.show_note("a doubt that takes more words than there are columns, " * 3)
+    shown.show_result("a result that takes more words than there are columns, " * 3)
+    with shown.show_epoch_progress(2, 10) as show:
+        show.update_rows(5)
+        show(0, 1.0, 2.0)
+    scored = performance(short_text=scores(0.125, 3))
+    scored["class"]["natural-language-processing"] = scores(0.5, 6)
+    shown.show_scores(
+        "Run 5e044bce476b4541b43b707f6b3eb4bf: test at threshold 0.5084, refitted", scored
+    )
+    shown.show_table(
+        "Best", ["trial", "val_f1", "parameters"], [["1", "0.5", "model.alpha=1, " * 10]]
+    )
+    shown.show_table(
+        "What differs", ["recorded", "now", ""], [["a" * 36, "b" * 36, "metric val_f1"]]
+    )
+    shown.show_leaderboard("Rank", NAMES, FIGURES, optional=("size",))
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_no_line_is_longer_than_the_terminal_is_wide(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    show_everything(display())
+    assert widest(terminal.getvalue()) <= columns
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_no_word_and_no_figure_is_broken(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    show_everything(display())
+    text = "\n".join(seen(terminal, columns))
+    for whole in ("computer", "classes", "0.1250", "0.5000", "samples", "model.alpha=1,"):
+        assert whole in text.replace("nlp", "computer"), whole
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_what_is_to_be_copied_is_in_one_piece(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    display().show_copyable("Predict", f"python run.py task=predict {LONG}")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()).splitlines()
+    # One that does not fit beside its name begins where the line does.
+    assert lines == ["Predict:", f"python run.py task=predict {LONG}"]
+
+
+def test_what_is_to_be_copied_is_beside_its_name_where_it_fits(terminal: Terminal) -> None:
+    display().show_copyable("Report", "report.html")
+    assert seen(terminal) == ["Report:        report.html"]
+
+
+def test_a_line_that_is_folded_goes_on_below_its_beginning(terminal: Terminal) -> None:
+    display().show_fact("Data", "word " * 12)
+    assert seen(terminal) == [
+        "Data:          word word word word word word word word word",
+        "               word word word",
+    ]
+
+
+def test_a_header_ends_where_the_terminal_does_and_what_was_asked_for_comes_first(
+    terminal: Terminal,
+) -> None:
+    settings = {"loss": "log_loss", "penalty": "l2", "alpha": 0.5, "eta0": 0.1, "shuffle": True}
+    display().show_header("t", {"model": ("sgd", settings)}, ["model.alpha", "model", "other.loss"])
+    assert seen(terminal)[1] == "model          sgd           alpha=0.5 · loss=log_loss, pen…"
+
+
+def test_away_from_a_terminal_a_header_and_a_fact_are_whole(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shown = display()
+    shown.show_header("t", {"model": ("sgd", {"a": "x" * 60, "b": "y" * 60})})
+    shown.show_fact("Data", "word " * 40)
+    shown.show_copyable("Report", LONG)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].endswith("y" * 60)
+    assert lines[2] == "Data:          " + "word " * 40
+    assert lines[3] == f"Report:        {LONG}"
+
+
+# --- colours and control characters ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_a_terminal_without_colours_gets_lines_without_control_characters(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    shown = display()
+    show_everything(shown)
+    with shown.show_spinner("Loading"), shown.show_step_progress("Figure", 2) as tell:
+        tell(1, "losses")
+    assert not shown.live
+    assert [c for c in terminal.getvalue() if ord(c) < 32 and c != "\n"] == []
+    assert "Epoch 0 |" in terminal.getvalue()
+
+
+def test_an_empty_no_color_is_none(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "")
+    assert display().live
+
+
+# --- what is left behind -----------------------------------------------------------------------
+
+
+def test_of_progress_nothing_is_left_but_how_the_training_ended(terminal: Terminal) -> None:
+    shown = display()
+    with shown.show_spinner("Loading"), shown.show_row_progress("Reading") as told:
+        told(5, 10)
+    with shown.show_epoch_progress(3) as show:
+        show(0, 1.0, 2.0)
+        show(1, 0.5, 1.5)
+    with shown.show_step_progress("Figure", 2) as tell, shown.show_trial_progress(2) as state_is:
+        tell(2, "losses")
+        state_is(state("Trial 0 done", done=1))
+    assert seen(terminal) == ["Epochs:        2 of 3, train loss 0.50000, val 1.50000"]
+
+
+def interrupted_in_an_epoch(shown: Display) -> None:
+    with shown.show_epoch_progress(3) as show:
+        show(0, 1.0, 2.0)
+        shown._console.file.write("^C")  # as the terminal does
+        raise KeyboardInterrupt
+
+
+def interrupted_in_a_row(shown: Display) -> None:
+    with shown.show_row_progress("Reading") as told:
+        told(5)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("training", [interrupted_in_an_epoch, interrupted_in_a_row])
+def test_of_what_is_interrupted_nothing_is_left(
+    terminal: Terminal, training: Callable[[Display], None]
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        training(display())
+    assert seen(terminal) == [""]
+
+
+def test_before_the_first_epoch_the_bar_says_what_is_done(terminal: Terminal) -> None:
+    with display().show_epoch_progress(3):
+        pass
+    assert "vectorizing" in terminal.getvalue()
+    assert seen(terminal) == [""]

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import io
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from tagifai.data.downloads import fetch
+from tagifai.exceptions import DataError
+from tests.conftest import Site
+
+CONTENT = b"id,tag\n1,cv\n"
+SUM = sha256(CONTENT).hexdigest()
+
+
+class Terminal(io.StringIO):
+    """Standard error as a user sees it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def url(site: Site) -> str:
+    site.files["tags.csv"] = CONTENT
+    return site.url("tags.csv")
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def get(url: str, expected: str | None, cache: Path, *, progress: bool = False) -> bytes:
+    path = fetch("data.tags", "data.tags_sha256", url, expected, cache, progress)
+    assert path.parent == cache
+    return path.read_bytes()
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def test_a_file_is_kept_under_the_name_of_its_url(url: str, cache: Path) -> None:
+    assert get(url, SUM, cache) == CONTENT
+    assert names(cache) == [f"{sha256(url.encode()).hexdigest()[:16]}-data.tags"]
+
+
+def test_a_file_with_a_sum_is_fetched_once(site: Site, url: str, cache: Path) -> None:
+    for _ in range(2):
+        assert get(url, SUM, cache) == CONTENT
+    assert site.asked == ["tags.csv"]
+
+
+def test_a_file_without_a_sum_is_fetched_anew(site: Site, url: str, cache: Path) -> None:
+    assert get(url, None, cache) == CONTENT
+    site.files["tags.csv"] = b"new"
+    assert get(url, None, cache) == b"new"
+    assert site.asked == ["tags.csv"] * 2
+
+
+def test_two_urls_of_one_name_are_two_files(site: Site, url: str, cache: Path) -> None:
+    site.files["old/tags.csv"] = b"old"
+    assert get(site.url("old/tags.csv"), None, cache) == b"old"
+    assert get(url, SUM, cache) == CONTENT
+    assert len(names(cache)) == 2
+
+
+@pytest.mark.usefixtures("one_try")
+def test_a_damaged_file_in_the_cache_is_fetched_again(url: str, cache: Path) -> None:
+    get(url, SUM, cache)
+    (cache / names(cache)[0]).write_text("damaged")
+    assert get(url, SUM, cache) == CONTENT
+
+
+@pytest.mark.usefixtures("one_try")
+def test_a_wrong_sum_names_the_expected_and_the_found_one_and_the_way_out(
+    url: str, cache: Path
+) -> None:
+    with pytest.raises(DataError) as caught:
+        get(url, "0" * 64, cache)
+    message = str(caught.value)
+    assert message.startswith(f"data.tags: {url} does not have the SHA-256")
+    for part in ("0" * 64, SUM, "set data.tags_sha256=null (and a"):
+        assert part in message
+    assert "data.tags=/path" not in message
+    assert names(cache) == []
+
+
+@pytest.mark.usefixtures("one_try")
+def test_a_site_that_is_gone_is_told_with_what_was_tried_and_the_way_out(
+    nobody: str, cache: Path
+) -> None:
+    with pytest.raises(DataError) as caught:
+        get(f"{nobody}/tags.csv", SUM, cache)
+    message = str(caught.value)
+    assert message.startswith(f"data.tags: {nobody}/tags.csv could not be fetched in 1 tries")
+    assert "ConnectionError" in message
+    assert "With the file at hand, give its path: data.tags=/path/to/file" in message
+    assert len(message) < 600
+    assert names(cache) == []
+
+
+def test_a_failing_site_is_asked_three_times(
+    site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pooch.core.time.sleep", lambda _seconds: None)
+    with pytest.raises(DataError, match=r"could not be fetched in 3 tries \(HTTPError: 404"):
+        get(site.url("nowhere.csv"), SUM, cache)
+    assert site.asked == ["nowhere.csv"] * 3
+
+
+@pytest.mark.usefixtures("one_try")
+@pytest.mark.parametrize("bad", ["gopher://x/y", "http://", "http://[x/y"])
+def test_an_address_that_is_none_is_a_file_that_cannot_be_fetched(bad: str, cache: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        get(bad, SUM, cache)
+    assert str(caught.value).startswith(f"data.tags: {bad} could not be fetched")
+
+
+def test_a_cache_that_cannot_be_written_is_told(url: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"data\.tags: http://.* could not be fetched"):
+        get(url, SUM, tmp_path / "file" / "cache")
+
+
+@pytest.mark.parametrize(
+    ("progress", "terminal", "shown"),
+    [(True, True, True), (False, True, False), (True, False, False)],
+)
+def test_a_bar_is_shown_to_those_who_want_it_and_see_it(
+    url: str,
+    cache: Path,
+    progress: bool,
+    terminal: bool,
+    shown: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = Terminal() if terminal else io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert get(url, SUM, cache, progress=progress) == CONTENT
+    assert ("data.tags:   0%" in stream.getvalue()) is shown
+    assert stream.getvalue().rpartition("\r")[0].rpartition("\r")[2].strip() == ""  # it is gone

@@ -1,0 +1,533 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy
+import skops.io
+from numpy.random import RandomState
+from sklearn.linear_model import SGDClassifier
+
+from tagifai.exceptions import BundleError
+from tagifai.models import bundles, estimator_state
+from tagifai.models.tagger import Tagger
+from tagifai.utils.files import compute_sha256
+from tests.conftest import DOCUMENTS, TEXTS, fitted
+
+PARTS = {
+    "config.yaml",
+    "model._expanded_class_weight.npy",
+    "model.classes_.npy",
+    "model.coef_.npy",
+    "model.intercept_.npy",
+    "model.json",
+    "performance.json",
+    "splits.json",
+    "tagger.json",
+    "vectorizer._tfidf.idf_.npy",
+    "vectorizer.json",
+    "vectorizer.vocabulary_.json",
+}
+OLD_PARTS = {
+    "config.yaml",
+    "model.coef_.npy",
+    "model.skops",
+    "performance.json",
+    "splits.json",
+    "tagger.json",
+    "vectorizer._tfidf.idf_.npy",
+    "vectorizer.skops",
+    "vectorizer.vocabulary_.json",
+}
+"""Of a bundle of format 1, or of estimators that are more than plain values and arrays."""
+
+KINDS = ("json", "skops")
+
+ANY_TEXTS = [*TEXTS[:3], "", "unseen: Ünïcode", "x" * 1000]
+
+SAVE = """
+import json, sys
+from pathlib import Path
+from tagifai.models import bundles
+from tagifai.models import estimator_state
+from tests.conftest import DOCUMENTS, fitted
+
+print(json.dumps(bundles.save(Path(sys.argv[1]), fitted(), DOCUMENTS)))
+"""
+
+
+class Unknown:
+    """A type that nobody trusts."""
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, tagger: Tagger) -> Path:
+    path = tmp_path / "bundle"
+    bundles.save(path, tagger, DOCUMENTS)
+    return path
+
+
+@pytest.fixture
+def old(tmp_path: Path, tagger: Tagger, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundle as format 1 has it."""
+    path = tmp_path / "old"
+    with monkeypatch.context() as patched:
+        patched.setattr(estimator_state, "extract", lambda estimator: None)
+        bundles.save(path, tagger, DOCUMENTS)
+    change_manifest(path, lambda manifest: manifest.update(format=1))
+    return path
+
+
+def change_manifest(bundle: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    file = bundle / "manifest.json"
+    manifest = json.loads(file.read_text())
+    change(manifest)
+    file.write_text(json.dumps(manifest))
+
+
+def replace_part(bundle: Path, name: str, content: bytes) -> None:
+    """Give a part another content, and the manifest the sum of it."""
+    (bundle / name).write_bytes(content)
+    sums = {name: {"sha256": hashlib.sha256(content).hexdigest()}}
+    change_manifest(bundle, lambda manifest: manifest["parts"].update(sums))
+
+
+def array(value: object) -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.asarray(value), allow_pickle=False)
+    return file.getvalue()
+
+
+def refusal(bundle: Path) -> str:
+    with pytest.raises(BundleError) as caught:
+        bundles.load(bundle)
+    assert str(bundle) in str(caught.value)
+    return str(caught.value)
+
+
+# --- round trip --------------------------------------------------------------------------------
+
+
+def test_a_loaded_tagger_predicts_the_same_as_the_saved_one(bundle: Path, tagger: Tagger) -> None:
+    loaded = bundles.load(bundle)
+    assert loaded.predict(ANY_TEXTS) == tagger.predict(ANY_TEXTS)
+    np.testing.assert_array_equal(loaded.predict_proba(ANY_TEXTS), tagger.predict_proba(ANY_TEXTS))
+    settings = ("cleaning", "encoder", "threshold", "other")
+    assert all(getattr(loaded, name) == getattr(tagger, name) for name in settings)
+
+
+def test_a_bundle_of_the_first_format_is_loaded_and_predicts_the_same(
+    old: Path, tagger: Tagger
+) -> None:
+    manifest = bundles.read_manifest(old)
+    assert (manifest["format"], set(manifest["parts"])) == (1, OLD_PARTS)
+    assert bundles.load(old).predict(ANY_TEXTS) == tagger.predict(ANY_TEXTS)
+
+
+def test_saving_leaves_the_tagger_as_it_was(tmp_path: Path, tagger: Tagger) -> None:
+    before = tagger.predict(ANY_TEXTS)
+    bundles.save(tmp_path / "bundle", tagger, DOCUMENTS)
+    assert tagger.predict(ANY_TEXTS) == before
+    assert isinstance(tagger.model.random_state, RandomState)
+
+
+def test_a_tagger_without_a_threshold_stays_without(tmp_path: Path, tagger: Tagger) -> None:
+    bare = replace(tagger, threshold=None)
+    bundles.save(tmp_path / "bundle", bare, DOCUMENTS)
+    assert bundles.load(tmp_path / "bundle").threshold is None
+
+
+def test_the_parts_are_there_with_the_sums_of_their_files(bundle: Path) -> None:
+    manifest = bundles.read_manifest(bundle)
+    assert manifest["format"] == 2
+    assert set(manifest["parts"]) == PARTS
+    assert {file.name for file in bundle.iterdir()} == PARTS | {"manifest.json"}
+    for name, sums in manifest["parts"].items():
+        assert sums["sha256"] == compute_sha256(bundle / name)
+    assert (bundle / "config.yaml").read_text() == "seed: 42\n"
+
+
+def test_vocabulary_and_weights_are_what_anyone_can_read(bundle: Path, tagger: Tagger) -> None:
+    terms = json.loads((bundle / "vectorizer.vocabulary_.json").read_text())
+    assert terms == tagger.vectorizer.get_feature_names_out().tolist()
+    weights = np.load(bundle / "model.coef_.npy", allow_pickle=False)
+    np.testing.assert_array_equal(weights, tagger.model.coef_)
+
+
+def test_nothing_is_pickled(bundle: Path, old: Path) -> None:
+    found: dict[str, bytes] = {}
+    for file in (*bundle.iterdir(), *old.iterdir()):
+        if file.suffix != ".skops":
+            found[file.name] = file.read_bytes()
+            continue
+        with zipfile.ZipFile(file) as archive:
+            found |= {f"{file.name}/{name}": archive.read(name) for name in archive.namelist()}
+    assert {Path(name).suffix for name in found} == {".json", ".npy", ".yaml"}
+    for name, content in found.items():
+        if name.endswith(".npy"):
+            # An array of objects says so in its header, and would be a pickle.
+            assert content.startswith(b"\x93NUMPY")
+            assert b"'|O'" not in content[:128]
+        else:
+            content.decode("utf-8")
+
+
+def test_the_sums_of_content_are_equal_in_two_processes(tmp_path: Path, tagger: Tagger) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SAVE, str(tmp_path / "there")],
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"PYTHONHASHSEED": "1"},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    here = bundles.save(tmp_path / "here", tagger, DOCUMENTS)
+    assert here == json.loads(done.stdout)
+    other = bundles.save(tmp_path / "other", fitted(seed=1), DOCUMENTS)
+    changed = {name for name in here if here[name] != other[name]}
+    assert changed == {"model.coef_.npy", "model.intercept_.npy", "tagger.json"}
+
+
+def test_publishing_copies_a_bundle_to_the_run_and_replaces_what_is_there(
+    bundle: Path, tmp_path: Path
+) -> None:
+    stores = tmp_path / "stores"
+    for _ in range(2):
+        path = bundles.publish(bundle, stores, "abc")
+        assert path == bundles.get_path(stores, "abc")
+        assert path == stores / "artifacts" / "abc" / "artifacts" / "bundle"
+        assert bundles.read_manifest(path) == bundles.read_manifest(bundle)
+
+
+# --- failing saves -----------------------------------------------------------------------------
+
+
+def test_a_failing_save_leaves_nothing(tmp_path: Path, tagger: Tagger) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        bundles.save(tmp_path / "bundle", tagger, {**DOCUMENTS, "config.yaml": "\ud800"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failing_save_leaves_the_old_bundle(bundle: Path, tagger: Tagger) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        bundles.save(bundle, tagger, {**DOCUMENTS, "config.yaml": "\ud800"})
+    assert [path.name for path in bundle.parent.iterdir()] == ["bundle"]
+    assert bundles.load(bundle).predict(ANY_TEXTS) == tagger.predict(ANY_TEXTS)
+
+
+@pytest.mark.parametrize("part", ["model", "vectorizer"])
+def test_a_type_that_is_not_trusted_is_not_saved_and_leaves_nothing(
+    tmp_path: Path, tagger: Tagger, part: str
+) -> None:
+    changed: dict[str, Any] = {part: Unknown()}
+    with pytest.raises(BundleError, match=r"holds types that are not trusted: .*Unknown\.$"):
+        bundles.save(tmp_path / "bundle", replace(tagger, **changed), DOCUMENTS)
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- refused bundles ---------------------------------------------------------------------------
+
+
+def test_a_bundle_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "nowhere").startswith("There is no model at ")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"format": "1", "versions": {}, "parts": {}}',
+        '{"format": 0, "versions": {}, "parts": {}}',
+        '{"format": -1, "versions": {}, "parts": {}}',
+        '{"format": 1.0, "versions": {}, "parts": {}}',
+        '{"format": null, "versions": {}, "parts": {}}',
+        '{"format": 1, "versions": {}, "parts": 3}',
+        '{"format": 1, "versions": [], "parts": {}}',
+        '{"format": 1, "versions": null, "parts": {}}',
+        '{"format": 1, "versions": {"numpy": 2}, "parts": {}}',
+        '{"format": 1, "versions": {"numpy": "\\u001b[2J"}, "parts": {}}',
+        '{"format": 1, "versions": {"": "2"}, "parts": {}}',
+        "[" * 100_000,
+        '{"format": 1, "parts": {}}',
+        '{"format": 1, "versions": {}}',
+    ],
+)
+def test_a_manifest_that_cannot_be_read_is_refused(bundle: Path, content: str) -> None:
+    (bundle / "manifest.json").write_text(content)
+    assert "the manifest cannot be read (" in refusal(bundle)
+
+
+def test_a_newer_format_is_refused_with_what_this_version_reads(bundle: Path) -> None:
+    change_manifest(bundle, lambda manifest: manifest.update(format=3))
+    assert "has format 3, and this version of tagifai reads up to 2" in refusal(bundle)
+
+
+@pytest.mark.parametrize("name", sorted(PARTS | OLD_PARTS))
+def test_a_changed_part_is_refused(bundle: Path, old: Path, name: str) -> None:
+    bundle = bundle if name in PARTS else old
+    content = bytearray((bundle / name).read_bytes())
+    content[-1] ^= 1
+    (bundle / name).write_bytes(content)
+    assert refusal(bundle).endswith(f": the part {name} is not the one that was saved.")
+
+
+@pytest.mark.parametrize("name", sorted(PARTS | OLD_PARTS))
+def test_a_missing_part_is_refused(bundle: Path, old: Path, name: str) -> None:
+    bundle = bundle if name in PARTS else old
+    (bundle / name).unlink()
+    assert f"the part {name} is missing or not a plain file" in refusal(bundle)
+
+
+def test_a_link_in_place_of_a_part_is_refused_although_its_content_is_right(bundle: Path) -> None:
+    shutil.move(bundle / "tagger.json", bundle.parent / "tagger.json")
+    (bundle / "tagger.json").symlink_to(bundle.parent / "tagger.json")
+    assert "the part tagger.json is missing or not a plain file" in refusal(bundle)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../secret", "/etc/passwd", "a/b", ".hidden", "..", "", "a b", "model.__class__.x.npy"],
+)
+def test_a_bad_name_of_a_part_is_refused(bundle: Path, name: str) -> None:
+    change_manifest(bundle, lambda manifest: manifest["parts"].update({name: {}}))
+    assert f"{name!r} is not the name of a part" in refusal(bundle)
+
+
+@pytest.mark.parametrize("name", ["model.pkl", "model.joblib", "model.py", "model", "model.npz"])
+def test_a_part_of_a_kind_that_could_run_code_is_refused(bundle: Path, name: str) -> None:
+    replace_part(bundle, name, pickle.dumps(print))
+    assert f"{name!r} is not the name of a part; those are files of .json, .npy" in refusal(bundle)
+
+
+def test_a_manifest_that_is_a_link_is_refused_although_its_content_is_right(bundle: Path) -> None:
+    shutil.move(bundle / "manifest.json", bundle.parent / "manifest.json")
+    (bundle / "manifest.json").symlink_to(bundle.parent / "manifest.json")
+    assert "the manifest cannot be read (it is a link)" in refusal(bundle)
+
+
+@pytest.mark.parametrize("sums", [None, {}, "x", {"sha256": None}])
+def test_a_part_without_a_sum_is_refused(bundle: Path, sums: object) -> None:
+    change_manifest(bundle, lambda manifest: manifest["parts"].update({"tagger.json": sums}))
+    assert "the part tagger.json is not the one that was saved" in refusal(bundle)
+
+
+@pytest.mark.parametrize("name", ["model", "vectorizer"])
+def test_a_manifest_with_an_estimator_twice_is_refused(bundle: Path, old: Path, name: str) -> None:
+    replace_part(bundle, f"{name}.skops", (old / f"{name}.skops").read_bytes())
+    assert f"the manifest has both {name}.json and {name}.skops" in refusal(bundle)
+
+
+NEEDED = [*DOCUMENTS, "tagger.json", *(f"{n}.{k}" for n in ("model", "vectorizer") for k in KINDS)]
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_manifest_without_a_needed_part_is_refused(bundle: Path, old: Path, name: str) -> None:
+    bundle = bundle if name in PARTS else old
+    change_manifest(bundle, lambda manifest: manifest["parts"].pop(name))
+    shown = name.replace(".skops", ".json")
+    assert f"the manifest has no part {shown}" in refusal(bundle)
+
+
+def test_a_type_that_is_not_trusted_is_refused_even_under_the_right_sum(old: Path) -> None:
+    replace_part(old, "model.skops", skops.io.dumps(Unknown()))
+    message = refusal(old)
+    assert re.search(r"model\.skops holds types that are not trusted: .*Unknown\.$", message)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("tagger.json", b"{}"),
+        ("tagger.json", b"[]"),
+        ("tagger.json", b"{"),
+        ("tagger.json", b"\xff"),
+        ("model.coef_.npy", array(np.zeros((3, 2)))),
+        ("model.coef_.npy", array("text")),
+        ("vectorizer._tfidf.idf_.npy", array([1.0])),
+        ("vectorizer.vocabulary_.json", b"3"),
+        ("vectorizer.nowhere.vocabulary_.json", b"[]"),
+    ],
+)
+def test_parts_that_make_no_working_model_are_refused_even_under_the_right_sum(
+    bundle: Path, name: str, content: bytes
+) -> None:
+    replace_part(bundle, name, content)
+    assert "the parts do not make a working model (" in refusal(bundle)
+
+
+def test_a_part_that_would_take_the_place_of_a_method_is_refused(old: Path) -> None:
+    replace_part(old, "model.predict_proba.npy", array([1.0]))
+    assert "model.predict_proba would take the place of a method" in refusal(old)
+
+
+def test_an_array_of_objects_is_not_unpickled(bundle: Path) -> None:
+    file = io.BytesIO()
+    np.save(file, np.array([Unknown()], dtype=object), allow_pickle=True)
+    replace_part(bundle, "model.coef_.npy", file.getvalue())
+    assert "model.coef_.npy is an array of objects, which would have to be" in refusal(bundle)
+
+
+@pytest.mark.parametrize("name", ["model.coef_.npy", "vectorizer._tfidf.idf_.npy"])
+@pytest.mark.parametrize("content", [b"not an array", pickle.dumps([1]), b"PK\x05\x06" + bytes(18)])
+def test_what_is_no_array_is_refused(bundle: Path, name: str, content: bytes) -> None:
+    replace_part(bundle, name, content)
+    assert f"{name} is not an array (" in refusal(bundle)
+
+
+def test_an_array_that_claims_more_than_its_file_has_is_refused(bundle: Path) -> None:
+    content = array(np.zeros((3, 2)))
+    replace_part(bundle, "model.coef_.npy", content.replace(b"(3, 2), ", b"(3, 2**40), "))
+    assert "model.coef_.npy is not an array (" in refusal(bundle)
+    replace_part(bundle, "model.coef_.npy", content.replace(b"(3, 2), }  ", b"(3, 200), }"))
+    assert "claims shape (3, 200) of float64 and has 48 bytes for it" in refusal(bundle)
+
+
+@pytest.mark.parametrize("name", ["model.skops", "vectorizer.skops"])
+@pytest.mark.parametrize("content", [b"", b"not a zip", pickle.dumps([1])])
+def test_what_is_no_skops_file_is_refused(old: Path, name: str, content: bytes) -> None:
+    replace_part(old, name, content)
+    assert f"{name} is not a skops file (" in refusal(old)
+
+
+@pytest.mark.parametrize("name", ["vectorizer.vocabulary_.json", "model.coef_.npy"])
+def test_a_bundle_without_a_large_part_is_refused(bundle: Path, name: str) -> None:
+    change_manifest(bundle, lambda manifest: manifest["parts"].pop(name))
+    (bundle / name).unlink()
+    assert "the parts do not make a working model (" in refusal(bundle)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"classes": ["cv"]}, {"classes": ["b", "a"]}, {"cleaning": {"x": 1}}, {"other": 3}]
+)
+def test_settings_that_do_not_fit_the_model_are_refused(
+    bundle: Path, changed: dict[str, object]
+) -> None:
+    settings = {**json.loads((bundle / "tagger.json").read_text()), **changed}
+    replace_part(bundle, "tagger.json", json.dumps(settings).encode())
+    assert "the parts do not make a working model (" in refusal(bundle)
+
+
+@pytest.mark.parametrize("name", ["model.__class__.x.npy", "model.loss_functions.x.npy"])
+def test_a_part_cannot_set_anything_on_a_class(bundle: Path, old: Path, name: str) -> None:
+    before = {**vars(SGDClassifier)}, {**SGDClassifier.loss_functions}
+    for path in (bundle, old):
+        replace_part(path, name, array([1.0]))
+        refusal(path)
+    assert (dict(vars(SGDClassifier)), SGDClassifier.loss_functions) == before
+    assert not hasattr(SGDClassifier, "x")
+
+
+@pytest.mark.parametrize("run_id", ["", "..", "a/b", "../x", "a b", "a.b", "x" * 65, "a\n", "é"])
+def test_a_bad_run_id_is_refused(tmp_path: Path, run_id: str) -> None:
+    with pytest.raises(BundleError, match="is not a run id: those have letters, digits"):
+        bundles.get_path(tmp_path, run_id)
+
+
+def test_a_run_id_of_letters_digits_dashes_and_underscores_is_accepted(tmp_path: Path) -> None:
+    for run_id in ("a", "A-b_9", "x" * 64):
+        assert run_id in bundles.get_path(tmp_path, run_id).parts
+
+
+# --- versions ----------------------------------------------------------------------------------
+
+
+def test_the_same_versions_are_no_reason_to_warn(
+    bundle: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bundles.load(bundle)
+    assert caplog.records == []
+
+
+def test_another_version_of_a_library_is_a_warning_with_both(
+    bundle: Path, caplog: pytest.LogCaptureFixture, tagger: Tagger
+) -> None:
+    change_manifest(bundle, lambda manifest: manifest["versions"].update(numpy="1.0", python="2"))
+    assert bundles.load(bundle).predict(ANY_TEXTS) == tagger.predict(ANY_TEXTS)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert f"was saved with numpy 1.0 and is loaded with numpy {np.__version__};" in record.message
+
+
+def test_several_other_versions_are_one_line(
+    bundle: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = {"scikit-learn": "1.0", "scipy": "1.1"}
+    change_manifest(bundle, lambda manifest: manifest["versions"].update(old))
+    bundles.load(bundle, "model.zip")
+    (record,) = caplog.records
+    start = "model.zip was saved with scikit-learn 1.0, scipy 1.1 and is loaded with scikit-learn "
+    assert record.message.startswith(start)
+    assert "\n" not in record.message
+
+
+# --- the probe ---------------------------------------------------------------------------------
+
+
+def change_probe(bundle: Path, probe: object) -> None:
+    settings = json.loads((bundle / "tagger.json").read_text())
+    replace_part(bundle, "tagger.json", json.dumps({**settings, "probe": probe}).encode())
+
+
+def test_a_bundle_without_a_probe_is_loaded(bundle: Path, tagger: Tagger) -> None:
+    settings = json.loads((bundle / "tagger.json").read_text())
+    del settings["probe"]
+    replace_part(bundle, "tagger.json", json.dumps(settings).encode())
+    assert bundles.load(bundle).predict(ANY_TEXTS) == tagger.predict(ANY_TEXTS)
+
+
+def test_a_model_that_gives_other_outputs_is_refused_with_both_versions_and_the_way_out(
+    bundle: Path,
+) -> None:
+    change_probe(bundle, {"texts": ["a"], "outputs": [[0.2, 0.2, 0.6]]})
+    change_manifest(bundle, lambda manifest: manifest["versions"].update(scipy="1.0"))
+    message = refusal(bundle)
+    assert "the model gives other outputs than when it was saved. It was saved with" in message
+    assert f"with scipy 1.0, and here is scipy {scipy.__version__}: install" in message
+    assert message.endswith("(pip install scipy==1.0), or train again.")
+
+
+def test_a_changed_model_under_the_right_sum_is_refused(bundle: Path, tagger: Tagger) -> None:
+    replace_part(bundle, "model.coef_.npy", array(tagger.model.coef_ + 1e-3))
+    message = refusal(bundle)
+    assert "other outputs than when it was saved. The libraries are the same" in message
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [3, {}, {"texts": ["a"]}, {"texts": [1], "outputs": [[1]]}, {"texts": [], "outputs": "x"}],
+)
+def test_a_probe_that_is_none_is_refused(bundle: Path, probe: object) -> None:
+    change_probe(bundle, probe)
+    assert "the parts do not make a working model (" in refusal(bundle)
+
+
+def test_parts_that_do_not_work_with_other_versions_say_so(bundle: Path) -> None:
+    replace_part(bundle, "tagger.json", b"{}")
+    change_manifest(bundle, lambda manifest: manifest["versions"].update(numpy="1.0"))
+    assert "(KeyError: 'cleaning'). It was saved with numpy 1.0, and here is" in refusal(bundle)
+
+
+def test_a_type_that_another_version_had_is_refused_with_that_version(old: Path) -> None:
+    replace_part(old, "model.skops", skops.io.dumps(Unknown()))
+    change_manifest(old, lambda m: m["versions"].update({"scikit-learn": "1.8.0"}))
+    message = refusal(old)
+    assert "Unknown. It was saved with scikit-learn 1.8.0, and here is scikit-learn" in message
+    assert message.endswith("(pip install scikit-learn==1.8.0), or train again.")

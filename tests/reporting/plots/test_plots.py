@@ -1,0 +1,215 @@
+"""Every figure with few classes and with many, with long names: readable, and no label clipped."""
+
+from __future__ import annotations
+
+import io
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+from tagifai.evaluation.metrics import Scores
+from tagifai.reporting.plots import classes, data, probabilities, style, training
+
+NUMBERS = [2, 4, 40]
+
+
+def names_of(number: int) -> list[str]:
+    return [f"class {n} with a name that is longer than others" for n in range(number)]
+
+
+def drawn(figure: Figure) -> Any:
+    with style.use_style():
+        FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
+        return figure.canvas.get_renderer()  # type: ignore[attr-defined]
+
+
+def texts(figure: Figure) -> list[str]:
+    """Return all that is written in a figure."""
+    from matplotlib.text import Text
+
+    found = [text.get_text() for text in figure.findobj(Text) if text.get_visible()]
+    return [text for text in found if text]
+
+
+def assert_apart(labels: list[Any], renderer: Any) -> None:
+    """Check that no two neighbouring labels overlap, turned ones by their own width."""
+    boxes = [label.get_window_extent(renderer) for label in labels if label.get_text()]
+    for one, other in pairwise(boxes):
+        assert Bbox.intersection(one, other) is None or _turned(labels), (one, other)
+
+
+def _turned(labels: list[Any]) -> bool:
+    return labels[0].get_rotation() not in (0, 90)
+
+
+def rows_of(number: int, many: int = 60) -> tuple[Any, Any]:
+    rng = np.random.default_rng(0)
+    y_true = np.concatenate([np.arange(number), rng.integers(0, number, number * many)])
+    y_prob = rng.dirichlet(np.ones(number), len(y_true))
+    y_prob[np.arange(len(y_true)), y_true] += 0.5
+    return y_true, y_prob / y_prob.sum(axis=1, keepdims=True)
+
+
+def scores(value: float, number: int) -> Scores:
+    return {"precision": value, "recall": value / 2, "f1": value, "num_samples": number}
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_confusion_matrix_has_counts_and_shares_of_the_true_class(number: int) -> None:
+    counts = np.eye(number, dtype=np.int64) * 3
+    counts[0, 1] = 1
+    figure = classes.plot_confusion(counts, names_of(number), "test rows")
+    renderer, axes = drawn(figure), figure.axes[0]
+    assert_apart(axes.get_yticklabels(), renderer)
+    assert_apart(axes.get_xticklabels(), renderer)
+    cells = {text.get_text() for text in axes.texts}
+    assert cells == ({"3\n75%", "1\n25%", "3\n100%"} if number <= 12 else {"3", "1"})
+    assert len(axes.texts) == number + 1
+
+
+def test_a_class_without_rows_has_no_share() -> None:
+    figure = classes.plot_confusion(np.array([[0, 0], [0, 2]]), ["a", "b"], "test rows")
+    drawn(figure)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["2\n100%"]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_scores_by_class_have_support_and_the_largest_class_first(number: int) -> None:
+    found = {name: scores(0.5, n + 1) for n, name in enumerate(names_of(number))}
+    figure = classes.plot_scores(found, scores(0.7, 9), "test rows")
+    renderer, axes = drawn(figure), figure.axes[0]
+    labels = axes.get_yticklabels()
+    assert_apart(labels, renderer)
+    assert f"(n={number})" in labels[0].get_text()
+    assert any("0.700" in text for text in texts(figure))
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_terms_have_a_part_for_each_class_and_show_their_spaces(number: int) -> None:
+    figure = classes.plot_terms({name: [(" in ", 2.0), ("$x", 1.0)] for name in names_of(number)})
+    drawn(figure)
+    parts = [axes for axes in figure.axes if axes.get_visible()]
+    assert len(parts) == number
+    assert [text.get_text() for text in parts[0].get_yticklabels()] == ["␣in␣", r"\$x"]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_precision_and_recall_name_the_classes_that_rank_worst(number: int) -> None:
+    y_true, y_prob = rows_of(number)
+    figure = probabilities.plot_precision_recall(y_true, y_prob, names_of(number), "test rows")
+    drawn(figure)
+    legend = figure.legends[0]
+    assert len(legend.get_texts()) == min(number, 8)
+    assert len(figure.axes[0].lines) == number
+
+
+def test_a_class_that_no_row_has_has_no_curve() -> None:
+    y_prob = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]])
+    figure = probabilities.plot_precision_recall(
+        np.array([0, 1]), y_prob, ["a", "b", "c"], "test rows"
+    )
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a: 1.00", "b: 1.00"]
+
+
+def test_the_calibration_error_is_the_mean_distance_weighted_by_rows() -> None:
+    highest, right = np.array([0.55, 0.55, 0.95, 1.0]), np.array([True, False, True, True])
+    error, bins = probabilities.compute_calibration(highest, right)
+    assert error == pytest.approx((2 * 0.05 + 2 * 0.025) / 4)
+    assert bins[5].tolist() == pytest.approx([0.55, 0.5, 2])
+    assert bins[9].tolist() == pytest.approx([0.975, 1.0, 2])
+    assert bins[0].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_reliability_is_drawn_over_how_many_rows_each_bin_has(number: int) -> None:
+    y_true, y_prob = rows_of(number)
+    figure = probabilities.plot_reliability(y_true, y_prob, "test rows")
+    drawn(figure)
+    bars = figure.axes[1].patches
+    assert sum(bar.get_height() for bar in bars) == len(y_true)  # type: ignore[attr-defined]
+
+
+def test_the_threshold_is_marked_with_what_it_costs_and_brings() -> None:
+    y_prob = np.array([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7], [0.45, 0.55]])
+    figure = probabilities.plot_threshold(
+        np.array([0, 1, 1, 0]), y_prob, 0, 0.56, "validation rows"
+    )
+    drawn(figure)
+    assert any("chosen: 0.560, F1 1.000, coverage 75%" in text for text in texts(figure))
+
+
+def test_without_a_threshold_none_is_marked() -> None:
+    y_true, y_prob = rows_of(2)
+    figure = probabilities.plot_threshold(y_true, y_prob, 0, None, "validation rows")
+    assert not any("chosen" in text for text in texts(figure))
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_balance_of_classes_has_rows_and_shares(number: int) -> None:
+    found = {name: {"train": 6, "val": 2, "test": 2} for name in names_of(number)}
+    figure = data.plot_class_balance(found)
+    renderer, axes = drawn(figure), figure.axes[0]
+    assert_apart(axes.get_yticklabels(), renderer)
+    assert {text.get_text() for text in axes.texts} == {f" 10 ({1 / number:.1%})"}
+
+
+@pytest.mark.parametrize(("words", "said"), [([3] * 5, "3"), ([1, 2, 900], "2"), ([], "")])
+def test_lengths_say_the_median_whatever_they_are(words: list[int], said: str) -> None:
+    figure = data.plot_text_lengths(words)
+    drawn(figure)
+    assert any(f"half have up to {said} words" in text for text in texts(figure)) is bool(words)
+    bars = figure.axes[0].patches
+    assert sum(bar.get_height() for bar in bars) == len(words)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 100])
+def test_losses_have_their_unit_and_the_chosen_epoch(epochs: int) -> None:
+    falling = np.linspace(1, 0.5, epochs).tolist()
+    figure = training.plot_losses(falling, falling, epochs - 1, "log_loss")
+    drawn(figure)
+    assert figure.axes[0].get_ylabel() == "log loss (nats)"
+    assert any(f"chosen: epoch {epochs - 1}, {falling[-1]:.4f}" in text for text in texts(figure))
+
+
+def test_every_figure_has_a_title_and_its_axes_have_labels() -> None:
+    y_true, y_prob = rows_of(3)
+    made = [
+        training.plot_losses([1.0, 0.5], [1.0, 0.6], 1, "hinge"),
+        classes.plot_confusion(np.eye(3, dtype=np.int64), names_of(3), "test rows"),
+        probabilities.plot_precision_recall(y_true, y_prob, names_of(3), "test rows"),
+        probabilities.plot_threshold(y_true, y_prob, 0, 0.5, "validation rows"),
+        data.plot_text_lengths([1, 2, 3]),
+    ]
+    for figure in made:
+        assert figure.get_suptitle()
+        assert figure.axes[0].get_xlabel()
+        assert figure.axes[0].get_ylabel()
+
+
+def test_long_names_lose_their_middle_and_those_alike_get_a_number() -> None:
+    assert style.shorten("a" * 40 + "b") == "a" * 14 + "…" + "a" * 14 + "b"
+    assert style.shorten("plain") == "plain"
+    assert style.shorten("two\nlines") == "two lines"
+    assert style.shorten("costs $5 and $6") == r"costs \$5 and \$6"
+    long = [f"{'x' * 30}{n}{'y' * 30}" for n in range(2)]
+    assert len(set(style.distinguish_names(long))) == 2
+
+
+def test_the_same_figure_is_the_same_file_whatever_the_user_has_set() -> None:
+    import matplotlib as mpl
+
+    def written() -> bytes:
+        file = io.BytesIO()
+        figure = data.plot_text_lengths([1, 2, 3])
+        with style.use_style():
+            figure.savefig(file, format="svg", metadata={"Date": None})
+        return file.getvalue()
+
+    first = written()
+    with mpl.rc_context({"font.size": 30, "axes.facecolor": "red"}):
+        assert written() == first

@@ -1,0 +1,136 @@
+"""Reports as a person gets them: of real runs, and opened in a real browser where there is one."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.app import App
+from tests.reporting.test_html_pages import Reader
+
+DRAWN = ("vectorizer=tfidf_word", "training.epochs=3")
+
+BROWSER = shutil.which("chromium")
+HEADLESS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--hide-scrollbars", "--virtual-time-budget=5000"),
+)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> App:
+    """Two runs, the second with another model, and their comparison."""
+    app = App(tmp_path_factory.mktemp("reported"))
+    app.ok(*DRAWN, "console=quiet")
+    app.ok(*DRAWN, "model=linear_svc", "threshold=none", "console=quiet")
+    app.ok("task=compare", "console=quiet")
+    return app
+
+
+def reports(app: App, task: str) -> list[Path]:
+    return sorted(app.outputs.glob(f"*/*-{task}/report.html"))
+
+
+def test_a_run_leaves_its_report_and_its_figures_in_its_folder_and_in_its_record(app: App) -> None:
+    report = reports(app, "train")[-1]
+    drawn = {path.name for path in (report.parent / "figures").iterdir()}
+    assert {"losses.png", "losses.svg", "confusion.png", "classes.svg"} <= drawn
+    client = MlflowClient(f"sqlite:///{app.stores}/mlflow.db")
+    assert "report.html" in {file.path for file in client.list_artifacts(app.run_id())}
+    kept = {file.path for file in client.list_artifacts(app.run_id(), "figures")}
+    assert kept == {f"figures/{name}" for name in drawn}
+
+
+def test_a_report_has_the_scores_what_was_chosen_and_the_command_again(app: App) -> None:
+    first, second = (path.read_text() for path in reports(app, "train"))
+    read = Reader(second)
+    assert "model=linear_svc" in read.text
+    assert 'class="changed"><td><code>model._target_' in second
+    assert 'class="changed"><td><code>seed' not in second
+    assert 'class="changed"><td><code>training.epochs</code></td><td>3</td><td>100' in first
+    assert first.count("<img") == 9
+    performance = (reports(app, "train")[0].parent / "performance.json").read_text()
+    overall = re.search(r'"f1": ([0-9.]+)', performance)
+    assert overall is not None
+    assert f"{float(overall[1]):.4f}" in Reader(first).text
+
+
+def test_a_comparison_has_a_report_of_all_rows(app: App) -> None:
+    (report,) = reports(app, "compare")
+    read = Reader(report.read_text())
+    assert "test_f1 (maximize)" in read.text
+    assert "linear_svc" in read.text
+    assert read.tags.count("img") == 1
+
+
+def test_without_plots_the_report_has_no_figures_and_matplotlib_is_not_imported(
+    tmp_path: Path,
+) -> None:
+    app = App(tmp_path)
+    process = app.start(*DRAWN, "plots=none", "console=quiet", env={"PYTHONPROFILEIMPORTTIME": "1"})
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0
+    assert "matplotlib" not in errors
+    (report,) = reports(app, "train")
+    assert "<img" not in report.read_text()
+    assert not (report.parent / "figures").exists()
+
+
+def test_a_figure_that_fails_is_no_reason_for_a_run_to_fail(tmp_path: Path) -> None:
+    app = App(tmp_path)
+    # matplotlib reads this file when it is imported, and stumbles over it.
+    (tmp_path / "matplotlibrc").write_text("backend: no_such_backend\nfont.size: large and wide\n")
+    done = app.run(*DRAWN, "console=quiet", env={"MATPLOTLIBRC": str(tmp_path / "matplotlibrc")})
+    assert done.returncode == 0
+    assert app.run_id()
+    assert len(reports(app, "train")) == 1
+
+
+def screenshot(report: Path, folder: Path, width: int, *flags: str) -> Path:
+    path = folder / f"{width}.png"
+    command = [str(BROWSER), *HEADLESS, *flags, f"--user-data-dir={folder}/profile"]
+    command += [f"--window-size={width},2400", f"--screenshot={path}", report.as_uri()]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    return path
+
+
+@pytest.mark.skipif(BROWSER is None, reason="there is no chromium on this machine")
+def test_a_browser_shows_a_report_light_and_dark_wide_and_narrow(app: App, tmp_path: Path) -> None:
+    from PIL import Image
+
+    report = reports(app, "train")[0]
+    shown = {}
+    for mode, flags in {"light": (), "dark": ("--blink-settings=preferredColorScheme=0",)}.items():
+        for width in (1200, 500):
+            (tmp_path / mode).mkdir(exist_ok=True)
+            with Image.open(screenshot(report, tmp_path / mode, width, *flags)) as image:
+                corner = image.convert("RGB").getpixel((2, 2))
+                assert isinstance(corner, tuple)
+                shown[mode, width] = sum(corner) / 3
+                # Something is on the page: it is not of one colour.
+                assert len(image.convert("L").resize((60, 60)).getcolors() or []) > 10
+    assert all(level > 240 for (mode, _), level in shown.items() if mode == "light")
+    assert all(level < 40 for (mode, _), level in shown.items() if mode == "dark")
+
+
+@pytest.mark.skipif(BROWSER is None, reason="there is no chromium on this machine")
+@pytest.mark.parametrize("width", [1200, 500])
+def test_no_part_of_a_page_is_wider_than_the_window(app: App, tmp_path: Path, width: int) -> None:
+    # The page itself forbids scripts; this copy measures itself.
+    html = reports(app, "compare")[0].read_text()
+    allowed = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
+    script = "<script>document.title = document.documentElement.scrollWidth + ' wide'</script>"
+    page = tmp_path / "page.html"
+    page.write_text(allowed.replace("</body>", script + "</body>"))
+    command = [str(BROWSER), *HEADLESS, f"--user-data-dir={tmp_path}/profile"]
+    command += [f"--window-size={width},900", "--dump-dom", page.as_uri()]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    found = re.search(r"<title>(\d+) wide</title>", done.stdout)
+    assert found is not None
+    assert int(found[1]) <= width

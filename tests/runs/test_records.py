@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from numpy.random import RandomState
+from omegaconf import OmegaConf
+
+from tagifai.config.schema import EXPERIMENT_GROUPS, Config, TrainingConfig, check, find_schema_name
+from tagifai.config.schema.settings import ConsoleConfig, PathsConfig, TrackingConfig
+from tagifai.config.schema.tasks import RerunTaskConfig, TrainTaskConfig
+from tagifai.data import datasets
+from tagifai.exceptions import BundleError, ConfigError, DataError
+from tagifai.models import bundles
+from tagifai.models.tagger import Tagger
+from tagifai.runs import records, repeats
+from tagifai.utils.files import format_json
+from tests.conftest import CONF, DOCUMENTS, Compose
+
+GROUPS = (*EXPERIMENT_GROUPS, "tracking", "console", "cache")
+OPTIONS = [(g, file.stem) for g in GROUPS for file in sorted((CONF / g).glob("*.yaml"))]
+NEEDED = {
+    ("data", "table"): ["data.path=a.csv", "data.text=[title,body]"],
+    ("data", "streamed"): ["data.path=a.csv"],
+    ("experiment", "streamed"): ["data.path=a.csv"],
+}
+PRESETS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
+
+SETTINGS = ("seed", *EXPERIMENT_GROUPS, "training", "objective")
+
+Save = Callable[..., Path]
+
+
+@pytest.fixture
+def save(tmp_path: Path, tagger: Tagger) -> Save:
+    """A function that saves a bundle with a recorded configuration, as a mapping or as a text."""
+
+    def made(record: Any, schemas: Mapping[str, Any] | None = None, **more: Any) -> Path:
+        text = record if isinstance(record, str) else OmegaConf.to_yaml(OmegaConf.create(record))
+        documents = {**DOCUMENTS, "config.yaml": text}
+        if schemas is not None:
+            content: dict[str, Any] = {"options": {}, "overrides": [], "versions": {}, "git": {}}
+            documents["provenance.json"] = format_json({**content, "schemas": schemas, **more})
+        bundles.save(tmp_path / "bundle", tagger, documents)
+        return tmp_path / "bundle"
+
+    return made
+
+
+def present(config: Config) -> Config:
+    """The configuration of a command that trains something else, somewhere else."""
+    return replace(
+        config,
+        task=RerunTaskConfig(),
+        seed=99,
+        model=None,
+        training=TrainingConfig(epochs=1),
+        tracking=TrackingConfig(uri="sqlite:///present.db", tags={"a": "b"}),
+        console=ConsoleConfig(verbosity="quiet"),
+        paths=PathsConfig("/root", "/outputs", "/stores"),
+    )
+
+
+def schemas(config: Config) -> dict[str, str | None]:
+    return {group: find_schema_name(getattr(config, group)) for group in EXPERIMENT_GROUPS}
+
+
+def assert_rebuilt(bundle: Path, config: Config) -> None:
+    here = present(config)
+    made = records.load_config(bundle, here)
+    assert {key: getattr(made, key) for key in SETTINGS} == {
+        key: getattr(config, key) for key in SETTINGS
+    }
+    assert [type(getattr(made, key)) for key in SETTINGS] == [
+        type(getattr(config, key)) for key in SETTINGS
+    ]
+    place = (made.tracking, made.console, made.paths, made.whitelist)
+    assert place == (here.tracking, here.console, here.paths, here.whitelist)
+    assert made.task == TrainTaskConfig()
+
+
+def assert_rebuilt_both_ways(save: Save, config: Config) -> None:
+    """From a record that names schemas, and from one of before there were such names."""
+    assert_rebuilt(save(asdict(config), schemas(config)), config)
+    assert_rebuilt(save(asdict(config)), config)
+
+
+# --- configurations ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_is_rebuilt_from_its_record(
+    composed: Compose, save: Save, group: str, option: str
+) -> None:
+    config = check(composed(f"{group}={option}", *NEEDED.get((group, option), [])))
+    assert_rebuilt_both_ways(save, config)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_is_rebuilt_from_its_record(
+    composed: Compose, save: Save, preset: str
+) -> None:
+    needed = NEEDED.get(("experiment", preset), [])
+    config = check(composed(f"experiment={preset}", "seed=7", *needed))
+    assert_rebuilt_both_ways(save, config)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["seed=3", "model.alpha=1e-5", "model.eta0=2.0", "training.patience=null"],
+        ["objective.metric=[val_f1,model_bytes]", "objective.direction=[maximize,minimize]"],
+        ["vectorizer.min_df=2", "vectorizer.max_df=0.5", "vectorizer.max_features=100"],
+        ["preprocessing.stopwords=[1e5,\"'on'\",'2020-01-01']", "data.other=null"],
+        # Classes that a person names have no schema, although one has the class and the keys.
+        ["model=custom", "model._target_=sklearn.linear_model.LogisticRegression", "+model.C=10"],
+        ["model=custom", "model._target_=sklearn.linear_model.RidgeClassifier",
+         "+model.alpha=0.5", "+model.class_weight=balanced"],
+        ["vectorizer=custom", "vectorizer._target_=a.B", "+vectorizer.x=[1,{y:null}]"],
+        ["model._target_=sklearn.linear_model.Perceptron"],
+    ],
+)  # fmt: skip
+def test_values_are_rebuilt_from_their_record(
+    composed: Compose, save: Save, overrides: list[str]
+) -> None:
+    assert_rebuilt_both_ways(save, check(composed(*overrides)))
+
+
+def test_a_group_that_is_null_stays_so(composed: Compose, save: Save) -> None:
+    config = replace(check(composed()), sampling=None, threshold=None)
+    assert_rebuilt_both_ways(save, config)
+
+
+def test_fields_that_there_were_not_yet_have_their_defaults(composed: Compose, save: Save) -> None:
+    config = check(composed("model=logistic_regression", "model.C=3", "threshold=none"))
+    record = asdict(config)
+    for group, key in (("training", "refit"), ("model", "tol"), ("preprocessing", "first")):
+        del record[group][key]
+    del record["objective"], record["whitelist"], record["sweep"]
+    assert_rebuilt(save(record, schemas(config)), config)
+    assert_rebuilt(save(record), config)
+
+
+@pytest.mark.parametrize("text", ["${oc.env:HOME}", "${seed}", "???", "\\${x}", "a ${", "\\???"])
+def test_nothing_is_looked_up_for_a_record(composed: Compose, save: Save, text: str) -> None:
+    config = check(composed())
+    config.preprocessing.stopwords = [text, "b"]
+    config.data.other = text
+    assert_rebuilt(save(json.dumps(asdict(config)), schemas(config)), config)
+
+
+def changed(config: Config, group: str, **values: Any) -> dict[str, Any]:
+    record = asdict(config)
+    record[group] |= values
+    return record
+
+
+def test_a_record_is_checked_as_a_command_line_is(composed: Compose, save: Save) -> None:
+    config = check(composed())
+    without = {key: value for key, value in asdict(config).items() if key != "split"}
+    for record, reason in (
+        (changed(config, "model", alpha=-1.0), "model.alpha = -1.0 is not allowed"),
+        (changed(config, "model", alpha="much"), "much"),
+        (changed(config, "training", speed=9), "speed"),
+        (asdict(config) | {"magic": {"x": 1}}, "magic"),
+        (asdict(config) | {"seed": -1}, "seed = -1"),
+        (without, "split is not set"),
+        ("[1, 2]", "not a mapping"),
+        ("a: [", "no YAML"),
+        (changed(config, "objective", metric="test_f1"), "objective.metric"),
+    ):
+        bundle = save(record, schemas(config))
+        with pytest.raises(ConfigError) as caught:
+            records.load_config(bundle, present(config))
+        assert str(caught.value).startswith(f"{bundle}/config.yaml does not fit this version: ")
+        assert reason in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("option", ["sgd", "custom"])
+def test_a_record_cannot_run_what_is_not_allowed_nor_allow_more(
+    composed: Compose, save: Save, option: str
+) -> None:
+    config = check(composed(f"model={option}", "model._target_=os.system"))
+    record = asdict(config) | {"whitelist": ["os.*"]}
+    for bundle in (save(record), save(record, schemas(config))):
+        made = records.load_config(bundle, present(config))
+        assert made.whitelist == []
+        with pytest.raises(ConfigError, match=r"model\._target_ = 'os\.system' is not allowed"):
+            repeats.build_components(made, RandomState(0))
+
+
+def test_data_files_of_the_project_are_looked_for_below_its_present_root(
+    composed: Compose, save: Save
+) -> None:
+    config = check(composed("paths.root=/old", "data.projects=/old/a/p.csv", "data.tags=/x/t.csv"))
+    made = records.load_config(save(asdict(config), schemas(config)), present(config))
+    assert made.data.projects == "/root/a/p.csv"  # type: ignore[attr-defined]
+    assert made.data.tags == "/x/t.csv"  # type: ignore[attr-defined]
+
+
+# --- how a run came about ----------------------------------------------------------------------
+
+
+def test_a_bundle_from_before_there_was_provenance_says_nothing(save: Save) -> None:
+    assert records.read_provenance(save({"seed": 1})) == {}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"options": []}, {"git": None}, {"versions": {"numpy": 2}}, {"overrides": "a"},
+     {"schemas": {"model": ["x"]}}],
+)  # fmt: skip
+def test_provenance_of_another_form_is_refused(save: Save, wrong: dict[str, Any]) -> None:
+    bundle = save({"seed": 1}, **({"schemas": {}} | wrong))
+    with pytest.raises(BundleError, match="does not say how"):
+        records.read_provenance(bundle)
+
+
+def test_a_schema_that_there_is_not_is_refused(composed: Compose, save: Save) -> None:
+    config = check(composed())
+    bundle = save(asdict(config), schemas(config) | {"model": "model/x"})
+    with pytest.raises(ConfigError, match="model has the schema 'model/x', which is not known"):
+        records.load_config(bundle, present(config))
+
+
+# --- the data set ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trained(composed: Compose, tmp_path: Path) -> tuple[Config, str]:
+    """A configuration with a table of its own, and the digest of the stored data set."""
+    path = tmp_path / "mine.csv"
+    path.write_text("text,label\na,x\nb,y\n")
+    config = check(
+        composed("data=table", f"data.path={path}", f"paths.stores={tmp_path / 'stores'}")
+    )
+    return config, datasets.load(config.data, tmp_path / "stores").digest
+
+
+def with_digest(tmp_path: Path, tagger: Tagger, digest: str) -> Path:
+    splits = format_json({"data": {"name": "mine", "digest": digest}})
+    bundles.save(tmp_path / "bundle", tagger, {**DOCUMENTS, "splits.json": splits})
+    return tmp_path / "bundle"
+
+
+def test_the_stored_data_set_counts_whatever_has_become_of_its_source(
+    trained: tuple[Config, str], tmp_path: Path, tagger: Tagger
+) -> None:
+    config, digest = trained
+    bundle = with_digest(tmp_path, tagger, digest)
+    (tmp_path / "mine.csv").write_text("text,label\na,x\nc,y\n")
+    assert records.load_dataset(bundle, config).digest == digest
+    (tmp_path / "mine.csv").unlink()
+    found = records.load_dataset(bundle, config)
+    assert (found.digest, found.table["text"].tolist()) == (digest, ["a", "b"])
+
+
+def test_a_data_set_that_is_not_stored_any_more_is_made_from_its_source_as_it_is_now(
+    trained: tuple[Config, str], tmp_path: Path, tagger: Tagger
+) -> None:
+    config, digest = trained
+    bundle = with_digest(tmp_path, tagger, digest)
+    (tmp_path / "mine.csv").write_text("text,label\na,x\nc,y\n")
+    datasets.load(config.data, tmp_path / "stores")
+    found = records.load_dataset(bundle, config)
+    assert found.digest != digest
+    assert found.table["text"].tolist() == ["a", "c"]
+
+
+def test_data_that_are_gone_are_one_clear_error(
+    trained: tuple[Config, str], tmp_path: Path, tagger: Tagger
+) -> None:
+    config, _ = trained
+    (tmp_path / "mine.csv").unlink()
+    with pytest.raises(DataError) as caught:
+        records.load_dataset(with_digest(tmp_path, tagger, "0" * 64), config)
+    assert "'mine' that the run was trained with (SHA-256 000000000000…) is not in" in str(
+        caught.value
+    )
+    assert f"there is no file {tmp_path}/mine.csv" in str(caught.value)
+
+
+# --- rows ---------------------------------------------------------------------------------------
+
+
+DATA = {"name": "sample", "digest": "0"}
+
+
+@pytest.mark.parametrize(
+    "splits",
+    [
+        *([], {}, {"data": DATA}, {"data": DATA, "policy": {}}, {"data": 3}),
+        *(
+            {"data": {"name": name, "digest": "0"}, "policy": {}, "test": []}
+            for name in ("../data", "/etc", "a\\b", "", None)
+        ),
+    ],
+)
+def test_a_bundle_that_does_not_say_which_rows_is_refused(tmp_path: Path, splits: Any) -> None:
+    (tmp_path / "splits.json").write_text(json.dumps(splits))
+    with pytest.raises(BundleError, match=r"splits\.json does not say which rows \("):
+        records.load_part(tmp_path, tmp_path)

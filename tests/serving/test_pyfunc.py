@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import scoring_server
+from sklearn.svm import LinearSVC
+
+from tagifai.models import bundles
+from tagifai.models.tagger import Tagger
+from tagifai.serving import pyfunc
+from tests.conftest import DOCUMENTS, TAGS, TEXTS
+
+ANY_TEXTS = [*TEXTS[:3], "", "unseen: Ünïcode", "x" * 1000]
+
+ALONE = """
+import json, sys
+import mlflow.pyfunc, pandas as pd
+
+model = mlflow.pyfunc.load_model(sys.argv[1])
+found = model.predict(pd.DataFrame({"text": json.loads(sys.argv[2])}))
+import tagifai
+print(json.dumps([found.to_dict("records"), tagifai.__file__]))
+"""
+
+
+@pytest.fixture(scope="module")
+def saved(tagger: Tagger, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("saved")
+    bundles.save(folder / "bundle", tagger, DOCUMENTS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_UV_AUTO_DETECT", raising=False)
+        pyfunc.save(folder / "model", "m-1", bundle=folder / "bundle", run_id="abc")
+    os.environ.pop("MLFLOW_UV_AUTO_DETECT", None)
+    return folder / "model"
+
+
+def test_a_saved_model_is_code_and_data_and_no_pickle(saved: Path) -> None:
+    flavor = yaml.safe_load((saved / "MLmodel").read_text())["flavors"]["python_function"]
+    assert flavor["loader_module"] == "tagifai.serving.pyfunc"
+    assert (saved / flavor["code"] / "tagifai" / "serving.py").is_file()
+    assert (saved / flavor["data"] / "manifest.json").is_file()
+    endings = {path.suffix for path in saved.rglob("*") if path.is_file()}
+    assert not endings & {".pkl", ".pickle", ".joblib", ".pyc"}
+    assert not (saved / "uv.lock").exists()
+
+
+def test_a_saved_model_says_what_goes_in_and_out_and_what_it_needs(saved: Path) -> None:
+    content = yaml.safe_load((saved / "MLmodel").read_text())
+    signature = content["signature"]
+    assert json.loads(signature["inputs"]) == [{"type": "string", "name": "text", "required": True}]
+    outputs = {column["name"]: column["type"] for column in json.loads(signature["outputs"])}
+    assert outputs == {
+        "input_text": "string",
+        "predicted_tag": "string",
+        "probability": "double",
+    }
+    assert (content["run_id"], content["model_id"]) == ("abc", "m-1")
+    required = (saved / "requirements.txt").read_text().split()
+    assert [line.split("==")[0] for line in required] == list(pyfunc.LIBRARIES)
+    assert json.loads((saved / "input_example.json").read_text())["columns"] == ["text"]
+
+
+def test_a_saved_model_predicts_the_same_by_itself_with_its_own_code(
+    saved: Path, tagger: Tagger, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, str(saved), json.dumps(ANY_TEXTS)],
+        cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    predictions, where = json.loads(done.stdout)
+    assert predictions == tagger.predict(ANY_TEXTS)
+    assert where == str(saved / "code" / "tagifai" / "__init__.py")
+
+
+def test_a_tagger_answers_as_mlflow_s_models_do(tagger: Tagger) -> None:
+    found = pyfunc.wrap_tagger(tagger).predict(pd.DataFrame({"text": ANY_TEXTS}))
+    assert isinstance(found, pd.DataFrame)
+    assert found.to_dict(orient="records") == tagger.predict(ANY_TEXTS)
+    assert pyfunc.PyfuncTagger(tagger).predict(pd.DataFrame({"text": []})).shape == (0, 3)
+
+
+def test_a_model_without_probabilities_answers_without_them(tagger: Tagger) -> None:
+    machine = LinearSVC().fit(tagger.vectorizer.transform(TEXTS), tagger.encoder.encode(TAGS))
+    bare = replace(tagger, model=machine, threshold=None)
+    model, content = pyfunc.wrap_tagger(bare), json.dumps({"inputs": {"text": TEXTS[:2]}})
+    invocations: Any = scoring_server.invocations
+    answer = invocations(content, "application/json", model, pyfunc.build_signature().inputs)
+    rows = [
+        {"input_text": text, "predicted_tag": tag, "probability": None}
+        for text, tag in zip(TEXTS[:2], TAGS[:2], strict=True)
+    ]
+    assert answer.response == json.dumps({"predictions": rows})
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["a", None], "Row 2 of 2: there is no text"),
+        ([math.nan, "a"], "Row 1 of 2: there is no text"),
+        ([pd.NA], "Row 1 of 1: there is no text"),
+        (["a", "b", 3], "Row 3 of 3: 3 is not a text"),
+        ([["a"]], r"Row 1 of 1: \['a'\] is not a text"),
+        (["a", "\ud800"], "Row 2 of 2: the text is not valid Unicode"),
+    ],
+)
+def test_a_row_that_is_no_text_is_refused_by_its_number(texts: list[object], said: str) -> None:
+    with pytest.raises(MlflowException, match=said) as caught:
+        pyfunc.check_texts(texts)
+    assert caught.value.error_code == "BAD_REQUEST"
+
+
+def test_rows_of_texts_are_not_refused() -> None:
+    pyfunc.check_texts(["", "a", "😀"])
+    pyfunc.check_texts([])

@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from optuna.pruners import BasePruner, MedianPruner, NopPruner
+
+from tagifai.config.schema import Config
+from tagifai.data.datasets import Dataset
+from tagifai.exceptions import ConfigError
+from tagifai.sweeping import checks, composition
+from tagifai.sweeping.grammar import parse_space
+from tests.sweeping.conftest import Searching, aiming_at
+from tests.sweeping.test_settings import made
+
+ON_DISK = "sqlite:////x/studies.db"
+
+
+def refused(config: Config, pruner: BasePruner, **settings: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        checks.check_objective(config, made(**{"storage": ON_DISK, **settings}), pruner)
+    return str(caught.value)
+
+
+# --- the objective ---------------------------------------------------------------------------
+
+
+def test_directions_that_differ_from_the_objectives_are_refused(config: Config) -> None:
+    assert refused(config, NopPruner(), direction="minimize") == (
+        "hydra.sweeper.direction = minimize, and objective.direction = maximize. Set"
+        " objective.direction alone; the sweeper follows it."
+    )
+
+
+def test_so_are_directions_in_another_order(config: Config) -> None:
+    both = aiming_at(config, ["val_f1", "model_bytes"], ["maximize", "minimize"])
+    message = refused(both, NopPruner(), direction=["minimize", "maximize"])
+    assert "minimize, maximize, and objective.direction = maximize, minimize." in message
+
+
+def test_a_pruner_with_several_objectives_is_refused(config: Config) -> None:
+    both = aiming_at(config, ["val_f1", "val_loss"], ["maximize", "minimize"])
+    assert refused(both, MedianPruner(), direction=["maximize", "minimize"]) == (
+        "MedianPruner cannot judge 2 objectives (val_f1, val_loss). Use"
+        " hydra/sweeper/pruner=none, or one metric."
+    )
+
+
+def test_a_pruner_with_the_size_of_the_model_is_refused(config: Config) -> None:
+    small = aiming_at(config, "model_bytes", "minimize")
+    message = refused(small, MedianPruner(), direction="minimize")
+    assert message.startswith("MedianPruner needs a metric that changes during training")
+    assert message.endswith("Use hydra/sweeper/pruner=none.")
+
+
+@pytest.mark.parametrize(
+    ("storage", "shown"),
+    [(None, "null"), ("sqlite:///:memory:", "sqlite:///:memory:"), ("sqlite://", "sqlite://")],
+)
+def test_a_pruner_with_a_storage_that_jobs_cannot_reach_is_refused(
+    storage: str | None, shown: str, config: Config
+) -> None:
+    message = refused(config, MedianPruner(), storage=storage)
+    assert f"hydra.sweeper.storage = {shown} is in the memory of this process" in message
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction", "storage"),
+    [
+        ("val_f1", "maximize", None),
+        ("model_bytes", "minimize", None),
+        (["val_f1", "model_bytes"], ["maximize", "minimize"], ON_DISK),
+    ],
+)
+def test_without_a_pruner_all_of_that_is_allowed(
+    metric: Any, direction: Any, storage: str | None, config: Config
+) -> None:
+    settings = made(direction=direction, storage=storage)
+    checks.check_objective(aiming_at(config, metric, direction), settings, NopPruner())
+
+
+def test_a_pruner_with_one_metric_that_changes_and_a_database_is_allowed(config: Config) -> None:
+    lowest = aiming_at(config, "val_loss", "minimize")
+    checks.check_objective(lowest, made(direction="minimize", storage=ON_DISK), MedianPruner())
+
+
+# --- the metrics -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    tags = ["computer-vision"] * 20 + ["mlops"] * 20
+    table = pd.DataFrame(
+        {
+            "id": [f"id{n}" for n in range(40)],
+            "title": [f"Title {n}" for n in range(40)],
+            "description": [f"words {n}" for n in range(40)],
+            "tag": tags,
+        }
+    )
+    return Dataset(table, {}, Path("/nowhere.csv"), fresh=False)
+
+
+@pytest.fixture
+def two_classes(config: Config) -> Config:
+    data = replace(config.data, accepted_tags=["computer-vision", "mlops"], min_freq=1)
+    return replace(config, data=data)
+
+
+def test_a_metric_of_a_class_that_is_not_there_is_refused_with_those_that_are(
+    two_classes: Config, dataset: Dataset
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        checks.check_metrics(aiming_at(two_classes, "val_class/mlopps/f1"), dataset)
+    assert "'val_class/mlopps/f1': a run on these data has no such metric." in str(caught.value)
+    assert "Did you mean 'val_class/mlops/f1'?" in str(caught.value)
+    assert "val_class/computer-vision/recall" in str(caught.value)
+
+
+def test_each_of_several_metrics_is_looked_at(two_classes: Config, dataset: Dataset) -> None:
+    metrics = ["val_f1", "val_class/mlops/f1", "val_slice/none/f1"]
+    config = aiming_at(two_classes, metrics, ["maximize"] * 3)
+    with pytest.raises(ConfigError, match="'val_slice/none/f1': a run on these data"):
+        checks.check_metrics(config, dataset)
+
+
+def test_a_class_of_the_validation_rows_is_allowed(two_classes: Config, dataset: Dataset) -> None:
+    checks.check_metrics(aiming_at(two_classes, "val_class/mlops/f1"), dataset)
+
+
+def test_other_metrics_need_no_look_at_the_rows(config: Config) -> None:
+    broken = Dataset(pd.DataFrame(), {}, Path("/nowhere.csv"), fresh=False)
+    checks.check_metrics(aiming_at(config, ["val_f1", "model_bytes"], ["maximize"] * 2), broken)
+    with pytest.raises(KeyError):
+        checks.check_metrics(aiming_at(config, "val_class/a/f1"), broken)
+
+
+# --- the space -------------------------------------------------------------------------------
+
+
+def allowing(*allowed: str) -> tuple[composition.Compose, list[list[str]]]:
+    """Return what composes these last overrides only, and what it was asked for."""
+    asked: list[list[str]] = []
+
+    def compose(overrides: Sequence[str]) -> Any:
+        asked.append(list(overrides))
+        if overrides[-1] not in allowed:
+            raise ConfigError(f"{overrides[-1]} is not allowed: less")
+
+    return compose, asked
+
+
+def test_a_parameter_none_of_whose_values_is_allowed_is_refused_with_the_first_reason() -> None:
+    compose, _ = allowing("a=1")
+    with pytest.raises(ConfigError) as caught:
+        checks.check_space(parse_space({"a": "choice(1,2)", "b": "choice(3,4)"}, None, []), compose)
+    assert str(caught.value) == (
+        "The parameter b has no value that is allowed: b=3 is not allowed: less"
+    )
+
+
+def test_one_value_that_is_allowed_is_enough() -> None:
+    compose, asked = allowing("a=2", "b=9")
+    checks.check_space(
+        parse_space({"a": "choice(1,2,3)", "b": "range(5,10)"}, None, ["c=7"]), compose
+    )
+    assert asked == [["c=7", "a=1"], ["c=7", "a=2"], ["c=7", "a=3"], ["c=7", "b=5"], ["c=7", "b=9"]]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (
+            {"model.alhpa": "choice(0.1,0.2)"},
+            (
+                "The parameter model.alhpa cannot be set by model.alhpa=0.1: Key 'alhpa' not in"
+                " 'SGD'. Did you mean: 'alpha'?."
+            ),
+        ),
+        (
+            {"nope.x": "choice(1,2)"},
+            "The parameter nope.x cannot be set by nope.x=1: Key 'nope' not in 'Config'.",
+        ),
+        (
+            {"vectorizer": "choice(tfidf_word,tfidf_wrod)"},
+            (
+                "The parameter vectorizer cannot be set by vectorizer=tfidf_wrod: In 'choices':"
+                " Could not find 'vectorizer/tfidf_wrod'."
+            ),
+        ),
+        (
+            {"model.alpha": "choice(-1.0,-2.0)"},
+            (
+                "The parameter model.alpha has no value that is allowed: model.alpha = -1.0 is not"
+                " allowed: a number of at least 0"
+            ),
+        ),
+        (
+            {"model.alpha": "choice(a,b)"},
+            (
+                "The parameter model.alpha cannot be set by model.alpha=a: Value 'a' of type 'str'"
+                " could not be converted to Float."
+            ),
+        ),
+    ],
+)
+def test_in_the_projects_configuration_a_misspelt_parameter_is_refused(
+    params: dict[str, Any], message: str, searching: Searching
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        checks.check_space(parse_space(params, None, []), composition.make_composer(searching()))
+    assert str(caught.value) == message
+
+
+def test_a_parameter_of_one_option_is_probed_beside_that_option(searching: Searching) -> None:
+    when = {"threshold=fixed": {"threshold.value": "interval(0.2,0.8)"}}
+    space = parse_space({"threshold": "none,fixed"}, when, [])
+    checks.check_space(space, composition.make_composer(searching()))
+    alone = parse_space({"threshold.value": "interval(0.2,0.8)"}, None, [])
+    with pytest.raises(ConfigError, match=r"threshold\.value cannot be set"):
+        checks.check_space(alone, composition.make_composer(searching()))
+
+
+def test_a_branch_that_an_argument_shuts_out_does_no_harm(searching: Searching) -> None:
+    when = {"vectorizer=tfidf_char": {"vectorizer.ngram_max": "range(3,5)"}}
+    space = parse_space({"model.alpha": "choice(0.1,0.2)"}, when, ["vectorizer=tfidf_word"])
+    checks.check_space(space, composition.make_composer(searching("vectorizer=tfidf_word")))
+
+
+def test_a_branch_inside_a_branch_is_probed_beside_both(searching: Searching) -> None:
+    one, other = "sklearn.linear_model.LogisticRegression", "sklearn.naive_bayes.BernoulliNB"
+    when = {
+        "model=custom": {"model._target_": f"{one},{other}"},
+        f"model._target_={one}": {"+model.C": "interval(0.1,9.0)"},
+    }
+    space = parse_space({"model": "sgd,custom"}, when, [])
+    checks.check_space(space, composition.make_composer(searching()))
+
+
+def test_parameters_that_are_allowed_together_are_allowed(searching: Searching) -> None:
+    params = {"vectorizer.ngram_min": "range(8,10)", "vectorizer.ngram_max": "range(10,12)"}
+    checks.check_space(parse_space(params, None, []), composition.make_composer(searching()))

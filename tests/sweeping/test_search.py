@@ -1,0 +1,609 @@
+"""Searches end to end, by what they leave behind: study, folders, MLflow, results, preset."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from omegaconf import OmegaConf
+from optuna.trial import FrozenTrial, TrialState
+
+from tagifai.models import bundles
+from tests.app import ROOT, SMALL, TIMEOUT_SECONDS, App
+
+SPACE = ("model.alpha=tag(log,interval(1e-6,1e-2))", "model.eta0=tag(log,interval(0.01,1.0))")
+"""A space in which every trial takes no time."""
+
+SEARCH = ("-m", "hydra/sweeper=tagifai", *SMALL, *SPACE)
+BASIC = (*SEARCH, "hydra/launcher=basic")
+JOBLIB = (*SEARCH, "hydra/launcher=joblib")
+
+
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
+
+@pytest.fixture
+def app(tmp_path: Path, ready: Callable[[Path], App]) -> App:
+    return ready(tmp_path)
+
+
+def study(app: App, name: str = "search-sample") -> optuna.Study:
+    return optuna.load_study(study_name=name, storage=f"sqlite:///{app.stores}/studies.db")
+
+
+def names(app: App) -> list[str]:
+    path = app.stores / "studies.db"
+    if not path.exists():
+        return []
+    return [s.study_name for s in optuna.get_all_study_summaries(f"sqlite:///{path}")]
+
+
+def by_state(trials: list[FrozenTrial], *states: TrialState) -> list[FrozenTrial]:
+    return [trial for trial in trials if trial.state in states]
+
+
+def runs(app: App) -> tuple[Run, dict[int, Run]]:
+    """Return the search's run, and those of its trials by number."""
+    client = MlflowClient(f"sqlite:///{app.stores}/mlflow.db")
+    experiment = client.get_experiment_by_name("tagifai")
+    assert experiment is not None
+    found = list(client.search_runs([experiment.experiment_id], max_results=1000))
+    (parent,) = [run for run in found if "sweep.dir" in run.data.tags]
+    children = [r for r in found if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    return parent, {int(run.data.tags["trial.number"]): run for run in children}
+
+
+def results(app: App) -> tuple[Path, dict[str, Any]]:
+    (path,) = app.outputs.glob("*/*/optimization_results.yaml")
+    content = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(content, dict)
+    return path.parent, {str(key): value for key, value in content.items()}
+
+
+def validation(app: App, metric: str = "f1") -> float:
+    performance = json.loads((app.stores / "performance.json").read_text())
+    return float(performance["val"]["overall"][metric])
+
+
+# --- one search, from start to end ----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[App, str]:
+    """An application after a search of six trials with two workers; tests read it only."""
+    app = App(tmp_path_factory.mktemp("search"))
+    return app, app.cold(*JOBLIB, "hydra.sweeper.n_trials=6", "objective.report_every=1")
+
+
+def test_the_study_has_all_trials_and_their_reports(done: tuple[App, str]) -> None:
+    app, _ = done
+    found = study(app)
+
+    assert [trial.number for trial in found.trials] == list(range(6))
+    assert all(t.state in (TrialState.COMPLETE, TrialState.PRUNED) for t in found.trials)
+    assert found.direction is optuna.study.StudyDirection.MAXIMIZE
+    complete = by_state(found.trials, TrialState.COMPLETE)
+    assert {tuple(trial.intermediate_values) for trial in complete} == {(0, 1, 2)}
+    # After its last epoch a trial's report is its value.
+    assert [t.intermediate_values[2] for t in complete] == [t.value for t in complete]
+
+
+def test_jobs_have_folders_by_trial_number_and_keep_no_model(done: tuple[App, str]) -> None:
+    app, _ = done
+    folder, _ = results(app)
+
+    assert sorted(p.name for p in folder.iterdir() if p.is_dir()) == list("012345")
+    assert folder.name.endswith("-search-sample")
+    assert list(app.folder.rglob("bundle")) == []
+    assert not (app.stores / "run_id.txt").exists()
+    assert not (app.stores / "performance.json").exists()
+
+
+def test_mlflow_has_one_parent_and_a_child_for_each_trial(done: tuple[App, str]) -> None:
+    app, _ = done
+    parent, children = runs(app)
+    trials = study(app).trials
+
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params["space.model.alpha"] == "from 1e-06 to 0.01, log"
+    assert parent.data.tags["trials"] == "6 of 6"
+    assert parent.data.tags["command"].startswith("run.py -m hydra/sweeper=tagifai")
+    assert parent.data.metrics["best_val_f1"] == study(app).best_value
+    assert parent.data.tags["best.trial"] == str(study(app).best_trial.number)
+    assert sorted(children) == [trial.number for trial in trials]
+    for trial in trials:
+        child = children[trial.number]
+        pruned = trial.state is TrialState.PRUNED
+        assert child.data.tags["trial.state"] == trial.state.name
+        assert child.info.status == ("KILLED" if pruned else "FINISHED")
+        assert child.data.params["model.alpha"] == str(trial.params["model.alpha"])
+        assert child.info.run_id == trial.user_attrs["run_id"]
+        assert pruned or child.data.metrics["objective"] == trial.value
+
+
+def test_every_epoch_of_a_trial_is_in_mlflow(done: tuple[App, str]) -> None:
+    app, _ = done
+    client = MlflowClient(f"sqlite:///{app.stores}/mlflow.db")
+    _, children = runs(app)
+
+    for trial in study(app).trials:
+        history = client.get_metric_history(children[trial.number].info.run_id, "val_loss")
+        epochs = 3 if trial.state is TrialState.COMPLETE else max(trial.intermediate_values) + 1
+        assert [point.step for point in history] == list(range(epochs))
+
+
+def test_no_figure_of_the_test_rows_is_recorded(done: tuple[App, str]) -> None:
+    app, _ = done
+    _, children = runs(app)
+
+    recorded = {name for child in children.values() for name in child.data.metrics}
+    assert "val_f1" in recorded
+    assert [name for name in recorded if "test" in name] == []
+
+
+def test_the_results_name_the_best_trial_and_the_command_that_trains_it(
+    done: tuple[App, str],
+) -> None:
+    app, output = done
+    folder, content = results(app)
+    best = study(app).best_trial
+
+    assert (content["trial"], content["best_value"]) == (best.number, best.value)
+    assert content["best_params"] == best.params
+    assert content["folder"] == str(folder / str(best.number))
+    assert content["run_id"] == best.user_attrs["run_id"]
+    assert content["command"].startswith("run.py experiment=search-sample")
+    assert sum(content["trials"][state] for state in ("complete", "pruned")) == 6
+    assert re.search(rf"^ +{best.number} +0\.\d{{4}} +model\.alpha=", output, re.M)
+
+
+def test_a_search_shows_a_line_a_trial_and_no_epochs(done: tuple[App, str]) -> None:
+    _, output = done
+
+    ended = re.findall(r"^Trial (\d) (complete|pruned)", output, re.M)
+    assert sorted(number for number, _ in ended) == list("012345")
+    assert "6 of 6 done" in output
+    assert "Epoch" not in output
+    assert "Launching" not in output
+    assert [c for c in output if ord(c) < 32 and c != "\n"] == []
+
+
+def test_the_winner_is_an_experiment_that_gives_its_value_exactly(done: tuple[App, str]) -> None:
+    app, _ = done
+
+    output = app.ok("experiment=search-sample", "console=plain")
+
+    assert validation(app) == study(app).best_value
+    assert "test at threshold" in output
+    assert app.bundle().is_dir()
+    # It is offered with the options of the group.
+    assert "search-sample" in app.run("experiment=nope").stderr
+
+
+def test_the_same_command_again_finds_nothing_to_do(done: tuple[App, str]) -> None:
+    app, _ = done
+    before = [(t.number, t.state, t.datetime_complete) for t in study(app).trials]
+
+    output = app.ok(*JOBLIB, "hydra.sweeper.n_trials=6", "objective.report_every=1")
+
+    assert "Nothing to do: 6 of 6 trials are done" in output
+    assert [(t.number, t.state, t.datetime_complete) for t in study(app).trials] == before
+    assert len(runs(app)[1]) == 6
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        ("training.epochs=4", "training.epochs: 3 in the study, 4 now"),
+        ("model.eta0=0.1", "model.eta0: from 0.01 to 1.0, log in the study, 0.1 now"),
+        (
+            "objective.direction=minimize",
+            "objective.direction: maximize in the study, minimize now",
+        ),
+        ("data.min_freq=70", "data.min_freq: 60 in the study, 70 now"),
+    ],
+)
+def test_a_search_of_something_else_is_refused_with_the_difference(
+    done: tuple[App, str], change: str, shown: str
+) -> None:
+    app, _ = done
+
+    refused = app.run(*JOBLIB, "hydra.sweeper.n_trials=7", "objective.report_every=1", change)
+
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    assert f"  {shown}\n" in refused.stderr
+    assert "sweep.restart=true" in refused.stderr
+    assert len(study(app).trials) == 6
+
+
+# --- going on -------------------------------------------------------------------------------------
+
+
+def test_restart_begins_another_study_and_keeps_the_old_one(app: App) -> None:
+    app.ok(*BASIC, "hydra.sweeper.n_trials=1")
+
+    app.ok(*BASIC, "hydra.sweeper.n_trials=1", "seed=7", "sweep.restart=true")
+    app.ok(*BASIC, "hydra.sweeper.n_trials=2", "seed=7")
+
+    assert names(app) == ["search-sample", "search-sample-2"]
+    assert len(study(app).trials) == 1
+    assert len(study(app, "search-sample-2").trials) == 2
+
+
+def stopped_in_a_trial(
+    app: App, stop: Callable[[subprocess.Popen[str]], None], *arguments: str
+) -> subprocess.Popen[str]:
+    """Start a search, and stop it while its third trial is under way."""
+    process = subprocess.Popen(
+        app.command(*arguments),
+        cwd=app.cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"},
+    )
+    until = time.monotonic() + TIMEOUT_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        with suppress(Exception):  # there is no study yet, or the file is locked
+            trials = study(app).trials
+            under_way = by_state(trials, TrialState.RUNNING)
+            if len(trials) >= 3 and any("run_id" in t.user_attrs for t in under_way):
+                break
+        time.sleep(0.1)
+    assert process.poll() is None, process.communicate()[0]
+    stop(process)
+    return process
+
+
+LONG = ("training.epochs=500", "hydra.sweeper.n_trials=5")
+
+
+def test_a_search_goes_on_after_ctrl_c_to_the_exact_total(app: App) -> None:
+    arguments = [*JOBLIB, *LONG]
+
+    process = stopped_in_a_trial(app, lambda p: os.killpg(p.pid, signal.SIGINT), *arguments)
+    output = process.communicate(timeout=60)[0]
+
+    assert process.returncode == 130, output
+    assert output.endswith("Interrupted.\n")
+    assert "Traceback" not in output
+    parent, children = runs(app)
+    assert parent.info.status == "KILLED"
+    assert "RUNNING" not in {child.info.status for child in children.values()}
+    assert by_state(study(app).trials, TrialState.RUNNING) == []
+    parent_id = parent.info.run_id
+
+    app.ok(*arguments)
+
+    trials = study(app).trials
+    finished = by_state(trials, TrialState.COMPLETE, TrialState.PRUNED)
+    assert len(finished) == 5
+    assert {t.user_attrs.get("died") for t in trials if t not in finished} <= {
+        "Interrupted with its search."
+    }
+    parent, children = runs(app)
+    assert (parent.info.run_id, parent.info.status) == (parent_id, "FINISHED")
+    assert "error" not in parent.data.tags
+
+
+def test_a_search_goes_on_after_kill_9_to_the_exact_total(app: App) -> None:
+    arguments = [*BASIC, *LONG]
+
+    process = stopped_in_a_trial(app, lambda p: os.killpg(p.pid, signal.SIGKILL), *arguments)
+    process.communicate(timeout=60)
+    before = study(app).trials
+    (dead,) = by_state(before, TrialState.RUNNING)
+    began = time.monotonic()
+    app.ok(*arguments)
+
+    trials = study(app).trials
+    finished = by_state(trials, TrialState.COMPLETE, TrialState.PRUNED)
+    assert len(finished) == 5
+    assert [t.number for t in trials] == list(range(6))
+    reaped = trials[dead.number]
+    assert reaped.state is TrialState.FAIL
+    assert reaped.user_attrs["died"] == "Its process ended without a word."
+    # Its successor has its parameters: one seed, whatever happens in between.
+    assert reaped.params in [trial.params for trial in trials[dead.number + 1 :]]
+    # What was done is as it was.
+    for old in by_state(before, TrialState.COMPLETE):
+        assert trials[old.number].datetime_complete == old.datetime_complete
+    _, children = runs(app)
+    assert children[dead.number].data.tags["trial.state"] == "DIED"
+    assert children[dead.number].info.status in ("FAILED", "KILLED")
+    assert time.monotonic() - began < TIMEOUT_SECONDS
+
+
+def test_the_jobs_of_a_search_that_was_killed_bring_their_trials_home(app: App) -> None:
+    arguments = [*JOBLIB, *LONG]
+
+    process = stopped_in_a_trial(app, lambda p: p.kill(), *arguments)
+    with process, suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=120)  # its workers end their trials and then themselves
+    app.ok(*arguments)
+
+    trials = study(app).trials
+    assert len(by_state(trials, TrialState.COMPLETE, TrialState.PRUNED)) == 5
+    # One that was asked for and not yet begun when the search was killed has no job to bring it.
+    failed = by_state(trials, TrialState.FAIL)
+    assert [t.user_attrs for t in failed if "job" in t.user_attrs] == []
+    assert len(trials) == 5 + len(failed)
+
+
+def test_two_processes_on_one_study_share_the_work(app: App) -> None:
+    arguments = [*BASIC, "hydra.sweeper.n_trials=8"]
+    app.ok(*BASIC, "hydra.sweeper.n_trials=1")
+
+    processes = [app.start(*arguments) for _ in range(2)]
+    outputs = [process.communicate(timeout=TIMEOUT_SECONDS) for process in processes]
+
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    trials = study(app).trials
+    finished = by_state(trials, TrialState.COMPLETE, TrialState.PRUNED)
+    assert len(finished) == 8
+    assert len({tuple(trial.params.values()) for trial in finished}) == 8
+    hosts = {trial.user_attrs["job"] for trial in finished[1:]}
+    assert len(hosts) == 2
+    parent, children = runs(app)
+    assert parent.info.status == "FINISHED"
+    assert len(children) >= 8
+
+
+def test_a_serial_search_with_one_seed_gives_the_same_trials(
+    app: App, tmp_path: Path, ready: Callable[[Path], App]
+) -> None:
+    other = ready(tmp_path / "other")
+
+    for one in (app, other):
+        one.ok(*BASIC, "hydra.sweeper.n_trials=4", "hydra.sweeper.sampler.n_startup_trials=2")
+
+    found = [[(t.params, t.values) for t in study(one).trials] for one in (app, other)]
+    assert found[0] == found[1]
+
+
+# --- pruning --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction"), [("val_f1", "maximize"), ("val_loss", "minimize")]
+)
+def test_a_planted_bad_trial_is_pruned_and_a_planted_good_one_never(
+    app: App, metric: str, direction: str
+) -> None:
+    good, bad = 1e-4, 1.0  # such a penalty leaves no weights
+
+    app.ok(
+        "-m", "hydra/sweeper=tagifai", *SMALL, "training.epochs=8", "objective.report_every=1",
+        f"objective.metric={metric}", f"objective.direction={direction}",
+        f"model.alpha=choice({good},{bad})", "hydra.sweeper.n_trials=10",
+        "hydra/sweeper/sampler=random", "hydra.sweeper.pruner.n_startup_trials=3",
+        "hydra.sweeper.pruner.n_warmup_steps=2",
+    )  # fmt: skip
+
+    trials = study(app).trials
+    planted = {
+        value: [t for t in trials if t.params["model.alpha"] == value] for value in (good, bad)
+    }
+    pruned = by_state(planted[bad], TrialState.PRUNED)
+    assert pruned
+    assert by_state(planted[good], TrialState.COMPLETE) == planted[good]
+    assert all(2 <= max(trial.intermediate_values) < 7 for trial in pruned)
+    assert study(app).best_params["model.alpha"] == good
+    _, children = runs(app)
+    for trial in pruned:
+        assert children[trial.number].data.tags["trial.state"] == "PRUNED"
+        assert children[trial.number].info.status == "KILLED"
+
+
+def test_the_test_rows_are_never_vectorized(app: App, tmp_path: Path) -> None:
+    spy = tmp_path / "spy.jsonl"
+    env = {"TAGIFAI_WHITELIST": "tests.*", "PYTHONPATH": str(ROOT), "SPY": str(spy)}
+    vectorizer = ("vectorizer=custom", "vectorizer._target_=tests.spies.SpyVectorizer")
+    training = ("training.epochs=2", "model.alpha=choice(1e-4,1e-5)", "hydra.sweeper.n_trials=2")
+
+    done = app.run("-m", "hydra/sweeper=tagifai", *vectorizer, *training, env=env)
+    assert done.returncode == 0, done.stderr
+    seen = {json.loads(line) for line in spy.read_text(encoding="utf-8").splitlines()}
+
+    # A run of the same seed says which rows are for what.
+    app.ok(*SMALL, "console=quiet")
+    splits = json.loads((app.bundle() / "splits.json").read_text())
+    table = pd.read_csv(app.stores / "data" / "sample" / "labeled.csv", dtype=str).set_index("id")
+    texts = table["title"] + " " + table["description"]
+    tagger = bundles.load(app.bundle())
+    cleaned = {
+        part: set(tagger.clean(texts.loc[splits[part]])) for part in ("train", "val", "test")
+    }
+    assert seen == cleaned["train"] | cleaned["val"]
+    assert cleaned["test"] - seen == cleaned["test"]
+
+
+# --- failures -------------------------------------------------------------------------------------
+
+
+FAILING = ("-m", "hydra/sweeper=tagifai", *SMALL, "hydra/sweeper/sampler=grid")
+
+
+def test_trials_that_fail_are_recorded_with_their_reason_and_the_search_goes_on(app: App) -> None:
+    space = ("vectorizer.ngram_min=choice(1,2,3)", "vectorizer.ngram_max=choice(1,2)")
+
+    done = app.run(*FAILING, *space, "vectorizer=tfidf_word", "hydra.sweeper.n_trials=20")
+
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    trials = study(app).trials
+    assert len(trials) == 6  # a grid ends when it is used up
+    failed = by_state(trials, TrialState.FAIL)
+    assert [
+        t for t in failed if t.params["vectorizer.ngram_min"] <= t.params["vectorizer.ngram_max"]
+    ] == []
+    assert len(failed) == 3
+    _, children = runs(app)
+    for trial in failed:
+        assert "n-gram range is empty" in trial.user_attrs["error"]
+        child = children[trial.number]
+        assert (child.info.status, child.data.tags["trial.state"]) == ("FAILED", "FAIL")
+        assert child.data.tags["error"] == trial.user_attrs["error"]
+    assert "3 failed" in done.stdout
+    assert "n-gram range is empty" in done.stdout
+
+
+def test_a_search_in_which_all_fail_is_an_error(app: App) -> None:
+    space = ("vectorizer.min_df=choice(900,901)",)  # more than there are texts
+
+    done = app.run(*FAILING, *space)
+
+    assert done.returncode == 1
+    assert "2 of 2 trials of 'search-sample' failed" in done.stderr
+    assert "Traceback" not in done.stderr
+    parent, children = runs(app)
+    assert parent.info.status == "FAILED"
+    assert {child.info.status for child in children.values()} == {"FAILED"}
+
+
+def test_a_failure_rate_of_zero_ends_the_search_at_the_first(app: App) -> None:
+    space = ("vectorizer.min_df=choice(900,901,902,903)", "hydra.sweeper.max_failure_rate=0.0")
+
+    done = app.run(*FAILING, *space)
+
+    assert done.returncode == 1
+    assert len(study(app).trials) == 1
+
+
+# --- other spaces and objectives ------------------------------------------------------------------
+
+
+def test_parameters_that_belong_to_an_option_are_searched_with_it_only(app: App) -> None:
+    app.ok("-m", "sweep=text", "training.epochs=1", "hydra.sweeper.n_trials=4", "console=quiet")
+
+    found = study(app, "text-sample")
+    for trial in found.trials:
+        option = trial.params["vectorizer"]
+        conditional = {name for name in trial.params if "[" in name}
+        assert all(name.endswith(f"[vectorizer={option}]") for name in conditional)
+        assert f"vectorizer.ngram_max [vectorizer={option}]" in conditional
+    app.ok("experiment=text-sample", "console=quiet")
+    assert validation(app) == found.best_value
+
+
+def test_the_objective_may_be_a_mean_over_seeds_and_the_winner_repeats_it(app: App) -> None:
+    repeats = ("objective.repeats=3", "objective.report_every=1", "hydra.sweeper.n_trials=2")
+
+    app.ok(*BASIC, *repeats)
+    best = study(app).best_trial
+    output = app.ok("experiment=search-sample", "console=plain")
+
+    assert sorted(best.intermediate_values) == list(range(9))  # three epochs in three repeats
+    assert (
+        f"Objective:     val_f1 = {best.value:.4f} (validation rows, mean over 3 seeds)" in output
+    )
+    client = MlflowClient(f"sqlite:///{app.stores}/mlflow.db")
+    assert client.get_run(app.run_id()).data.metrics["objective"] == best.value
+    history = client.get_metric_history(best.user_attrs["run_id"], "seed_2/val_loss")
+    assert len(history) == 3
+
+
+def test_several_objectives_give_a_front(app: App) -> None:
+    app.ok(
+        "-m", "hydra/sweeper=tagifai", "vectorizer=tfidf_word", "training.epochs=2",
+        "objective.metric=[val_f1,model_bytes]", "objective.direction=[maximize,minimize]",
+        "hydra/sweeper/pruner=none", "vectorizer.min_df=choice(1,20)",
+        "hydra/sweeper/sampler=grid",
+    )  # fmt: skip
+
+    found = study(app)
+    assert len(found.directions) == 2
+    _, content = results(app)
+    assert content["metrics"] == ["val_f1", "model_bytes"]
+    assert len(content["solutions"]) == len(found.best_trials)
+    sizes = {t.params["vectorizer.min_df"]: t.values[1] for t in found.trials}
+    assert sizes[20] < sizes[1]
+    (first, *_) = found.best_trials
+    app.ok(f"experiment=search-sample-trial{first.number}", "console=quiet")
+    assert validation(app) == first.values[0]
+
+
+@pytest.mark.parametrize(
+    "sweeper",
+    [
+        ["hydra/sweeper=optuna", "hydra.sweeper.direction=maximize", "hydra.sweeper.n_trials=2",
+         "hydra.sweeper.n_jobs=1", "model.alpha=interval(1e-5,1e-4)"],
+        ["model.alpha=1e-4,1e-5"],
+    ],
+    ids=["optuna", "basic"],
+)  # fmt: skip
+def test_the_stock_sweepers_work_and_their_runs_have_a_parent(app: App, sweeper: list[str]) -> None:
+    done = app.run("-m", *SMALL, "console=quiet", *sweeper)
+
+    assert done.returncode == 0, done.stderr
+    client = MlflowClient(f"sqlite:///{app.stores}/mlflow.db")
+    experiment = client.get_experiment_by_name("tagifai")
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id])
+    (parent,) = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
+    assert parent.info.status == "FINISHED"
+    assert len(found) == 3
+    assert {r.data.tags["mlflow.parentRunId"] for r in found if r is not parent} == {
+        parent.info.run_id
+    }
+
+
+# --- bad input ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["sweep=quick"], "sweep=quick is a search, which needs -m: run.py -m sweep=quick"),
+        (["-m", "sweep=qick"], "Did you mean 'quick'?"),
+        (["-m", "sweep=quick", "model.alhpa=interval(0.1,1)"], "model.alhpa"),
+        (["-m", "sweep=quick", "model.alpha=interval(1,0.1)"], "low <= high"),
+        (["-m", "sweep=quick", "model.alpha=interval(-2,-1)"], "no value that is allowed"),
+        (["-m", "sweep=quick", "vectorizer=choice(tfidf_word,tfidf_wrd)"], "tfidf_wrd"),
+        (["-m", "sweep=quick", "data=choice(sample,madewithml)"], "not to be searched over"),
+        (["-m", "sweep=quick", "seed=range(0,3)"], "objective.repeats"),
+        (["-m", "sweep=quick", "hydra.sweeper.study_name=a/b"], "study_name = 'a/b'"),
+        (["-m", "sweep=quick", "hydra.sweeper.n_trials=0"], "n_trials = 0 is not allowed"),
+        (["-m", "sweep=quick", "hydra.sweeper.max_failure_rate=2"], "a share from 0 to 1"),
+        (["-m", "sweep=quick", "hydra.sweeper.storage=sqlite:////proc/no/studies.db"], "storage"),
+        (["-m", "sweep=quick", "hydra.sweeper.storage=nosuchdb://host/x"], "cannot be used"),
+        (["-m", "sweep=quick", "hydra.sweeper.storage=null"], "jobs can reach"),
+        (["-m", "sweep=quick", "objective.metric=val_class/nobody/f1"], "no such metric"),
+        (["-m", "sweep=quick", "objective.metric=test_f1"], "not for choosing"),
+        (["-m", "sweep=quick", "objective.metric=[val_f1,val_loss]",
+          "objective.direction=[maximize,minimize]"], "cannot judge 2 objectives"),
+        (["-m", "sweep=quick", "objective.metric=[val_f1,val_loss]"], "one direction for each"),
+        (["-m", "sweep=quick", "hydra.sweeper.direction=minimize"], "Set objective.direction"),
+        (["-m", "sweep=quick", "hydra/sweeper/sampler=cmaes"], "pip install cmaes"),
+        (["-m", "sweep=quick", "hydra/sweeper/sampler=gp"], "pip install torch"),
+        (["-m", "sweep=quick", "hydra/sweeper/pruner=medain"], "Did you mean 'median'?"),
+        (["-m", "sweep=quick", "hydra.sweeper.pruner._target_=os.system"], "pruner"),
+        (["-m", "sweep=quick", "hydra.sweeper.custom_search_space=os.system"], "not allowed"),
+        (["-m", "sweep=quick", "task=predict", "task.text=x"], "a search trains"),
+        (["-m", "hydra/sweeper=tagifai"], "The search has no parameters"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_clear_error_before_the_first_trial(
+    app: App, arguments: list[str], said: str
+) -> None:
+    done = app.run(*arguments)
+
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.startswith("Error: ")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert names(app) == []

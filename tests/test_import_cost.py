@@ -1,0 +1,141 @@
+"""Which heavy libraries each command loads: what a person waits for before anything happens."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.app import ROOT, SMALL, TIMEOUT_SECONDS, App, environment
+
+HEAVY = {
+    *("fastapi", "imblearn", "matplotlib", "mlflow", "nltk", "numpy", "optuna"),
+    *("pandas", "pandera", "pooch", "pyarrow", "requests", "rich", "scipy"),
+    *("scipy.stats", "skops", "sklearn", "snorkel", "sqlalchemy", "uvicorn"),
+}
+"""What is looked for; each takes a tenth of a second or more, or brings one that does."""
+
+CONSOLE = {"rich"}
+FRAMES = {"numpy", "pandas", "pyarrow"}
+SKLEARN = {*FRAMES, "scipy", "scipy.stats", "sklearn"}
+TRACKING = {*FRAMES, "scipy", "mlflow", "fastapi", "requests", "sqlalchemy"}
+
+MODEL = "{stores}/model.zip"
+
+COMMANDS: dict[str, tuple[list[str], set[str]]] = {
+    "--help": (["--help"], set()),
+    "--cfg job": (["--cfg", "job"], set()),
+    "completion": (["-sc", "query=bash"], set()),
+    "elt": (["task=elt"], {*CONSOLE, *SKLEARN, "pandera"}),
+    "train": ([*SMALL], {*CONSOLE, *SKLEARN, "imblearn", "snorkel"}),
+    "train untracked": ([*SMALL, "tracking=none"], {*CONSOLE, *SKLEARN, "imblearn", "snorkel"}),
+    "evaluate": (["task=evaluate"], {*CONSOLE, *SKLEARN, "snorkel"}),
+    "errors": (["task=errors"], {*CONSOLE, *SKLEARN}),
+    "predict": (["task=predict", "task.text=A graph"], {*SKLEARN}),
+    "compare": (["task=compare", "plots=none"], {*CONSOLE, *TRACKING}),
+    "compare, drawn": (["task=compare"], {*CONSOLE, *TRACKING, "matplotlib"}),
+    "info": (["task=info"], {*CONSOLE, *FRAMES}),
+    "promote": (
+        ["task=promote", "task.force=true"],
+        {*CONSOLE, *SKLEARN, *TRACKING, "snorkel"},
+    ),
+    "rerun": (["task=rerun", "plots=none"], {*CONSOLE, *SKLEARN, "imblearn", "snorkel"}),
+    "export": (["task=export", f"task.path={MODEL}"], {*CONSOLE, *SKLEARN}),
+    "import": (["task=import", f"task.path={MODEL}"], {*CONSOLE, *SKLEARN}),
+    "clean": (["task=clean"], {*CONSOLE, *TRACKING}),
+    # There is one version only, so it is refused, but not before the registry has been asked.
+    "rollback": (["task=rollback"], {*CONSOLE, *TRACKING}),
+}
+"""Commands, one after the other in the same stores, and what each may load of `HEAVY`."""
+
+REFUSED = {"rollback"}
+
+NOT_RUN = {"serve"}
+"""It ends only when it is told to; what it loads is MLflow's server."""
+
+WATCHED = """
+import atexit, pathlib, runpy, sys
+
+output, *sys.argv = sys.argv[1:]
+atexit.register(lambda: pathlib.Path(output).write_text("\\n".join(sys.modules)))
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def loaded_by(app: App, name: str) -> set[str]:
+    """Run a command in a process of its own and return the modules that it had in the end."""
+    given = [argument.format(stores=app.stores) for argument in COMMANDS[name][0]]
+    output = app.cwd / "modules.txt"
+    variables = environment({"COMP_LINE": "run.py mod"})
+    variables.pop("COVERAGE_PROCESS_CONFIG", None)  # it has modules of its own
+    command = [sys.executable, "-c", WATCHED, str(output), *app.command(*given)[1:]]
+    done = subprocess.run(
+        command,
+        cwd=app.cwd,
+        env=variables,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+    )
+    assert done.returncode == (2 if name in REFUSED else 0), done.stdout + done.stderr
+    assert done.stdout or name in REFUSED
+    return set(output.read_text().split("\n"))
+
+
+@pytest.fixture(scope="module")
+def loaded(
+    ready: Callable[[Path], App], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, set[str]]:
+    app = ready(tmp_path_factory.mktemp("imports"))
+    return {name: loaded_by(app, name) for name in COMMANDS}
+
+
+@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_loads_the_heavy_libraries_that_it_needs_and_no_other(
+    name: str, loaded: dict[str, set[str]]
+) -> None:
+    assert loaded[name] & HEAVY == COMMANDS[name][1]
+
+
+@pytest.mark.parametrize("name", ["--help", "--cfg job", "completion"])
+def test_what_only_shows_the_configuration_loads_no_event_loop_and_no_task(
+    name: str, loaded: dict[str, set[str]]
+) -> None:
+    assert (
+        loaded[name]
+        & {"asyncio", "filelock", "sqlite3", "tagifai.tracking.session", "tagifai.tasks"}
+        == set()
+    )
+
+
+def test_every_task_is_looked_at() -> None:
+    tasks = {file.stem for file in (ROOT / "conf" / "task").glob("*.yaml")}
+    assert tasks - NOT_RUN <= set(COMMANDS)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="it is bash that asks")
+def test_bash_completes_the_command_as_it_is_typed() -> None:
+    script = """
+        eval "$("$1" run.py -sc install=bash)"
+        COMP_LINE="python run.py model=sgd_" COMP_POINT=24 COMP_CWORD=2
+        hydra_bash_completion
+        echo "${COMPREPLY[@]}"
+    """
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", sys.executable],
+        cwd=ROOT,
+        env=environment({"PATH": path}),
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+    )
+    assert done.stdout.split() == ["model=sgd_averaged", "model=sgd_elasticnet", "model=sgd_huber"]

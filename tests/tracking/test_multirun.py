@@ -1,0 +1,492 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from omegaconf import OmegaConf
+
+from tagifai.config.schema import Config, check
+from tagifai.exceptions import TrackingError
+from tagifai.sweeping import trials
+from tagifai.sweeping.sweeper import SearchSweeperConfig
+from tagifai.tracking import multirun, session
+from tests.conftest import CONF, Compose
+
+BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
+JOB = """
+import sys
+from types import SimpleNamespace as Names
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+from tagifai.tracking import multirun
+
+folder, stores, uri = sys.argv[1:]
+hydra = Names(mode=RunMode.MULTIRUN, sweep=Names(dir=folder))
+HydraConfig.get = lambda: hydra
+config = Names(
+    tracking=Names(enabled=True, uri=uri, experiment="e", tags={}), paths=Names(stores=stores)
+)
+print(sys.stdin.readline().strip(), multirun.ensure_parent_run(config))
+"""
+
+WATCHED = """
+import sys
+
+from omegaconf import OmegaConf
+
+from tagifai.tracking import multirun
+
+folder, stores = sys.argv[1:]
+cfg = {"hydra": {"sweep": {"dir": folder}}, "paths": {"stores": stores}}
+multirun.MultirunCallback().on_multirun_start(OmegaConf.create(cfg))
+print("watched", flush=True)
+sys.stdin.read()
+"""
+
+PRUNER = {"_target_": "optuna.pruners.MedianPruner", "n_warmup_steps": 5}
+
+
+def job_of(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, mode: RunMode = RunMode.MULTIRUN, **sweeper: Any
+) -> None:
+    """Make this process one at the job number 3 of a sweep."""
+    hydra = OmegaConf.create(
+        {
+            "mode": mode,
+            "job": {"num": 3},
+            "sweep": {"dir": str(folder)},
+            "sweeper": {"_target_": BASIC, **sweeper},
+        }
+    )
+    monkeypatch.setattr(HydraConfig, "get", lambda: hydra)
+
+
+def search_of(monkeypatch: pytest.MonkeyPatch, folder: Path, **changed: Any) -> None:
+    settings = {
+        "_target_": multirun.SEARCH_TARGET,
+        "storage": f"sqlite:///{folder}/studies.db",
+        "study_name": "quick-sample",
+        "pruner": PRUNER,
+    }
+    job_of(monkeypatch, folder, **{**settings, **changed})
+
+
+# --- a job and its search ----------------------------------------------------------------------
+
+
+def test_the_search_is_known_by_the_name_of_its_plugin() -> None:
+    assert SearchSweeperConfig()._target_ == multirun.SEARCH_TARGET
+
+
+@pytest.mark.parametrize(
+    ("mode", "target", "is_one"),
+    [
+        (RunMode.MULTIRUN, multirun.SEARCH_TARGET, True),
+        (RunMode.MULTIRUN, BASIC, False),
+        (RunMode.RUN, multirun.SEARCH_TARGET, False),
+        (RunMode.RUN, BASIC, False),
+    ],
+)
+def test_a_job_is_in_a_search_if_the_sweep_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: RunMode, target: str, is_one: bool
+) -> None:
+    job_of(monkeypatch, tmp_path, mode, _target_=target)
+    assert multirun.is_search_trial() is is_one
+
+
+def test_the_run_of_a_trial_is_marked_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search_of(monkeypatch, tmp_path)
+    assert multirun.get_trial_tags() == {
+        "study": "quick-sample",
+        "trial.number": "3",
+        "trial.state": "RUNNING",
+    }
+    job_of(monkeypatch, tmp_path)
+    assert multirun.get_trial_tags() == {}
+
+
+def test_where_there_is_no_trial_nobody_is_told_and_nobody_says_stop() -> None:
+    trial: multirun.TrialHandle = multirun.NullTrial()
+    trial.note(run_id="abc")
+    trial.check()
+    assert trial.report(0, float("nan")) is False
+
+
+THE_TRIAL = multirun.NullTrial()
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[trials.TrialAddress]:
+    """The addresses of the trials that are opened; none is looked for."""
+
+    @contextmanager
+    def working_on(address: trials.TrialAddress) -> Iterator[multirun.TrialHandle]:
+        found.append(address)
+        yield THE_TRIAL
+
+    found: list[trials.TrialAddress] = []
+    monkeypatch.setattr(trials, "open_trial", working_on)
+    return found
+
+
+@pytest.mark.parametrize("pruner", [PRUNER, None])
+def test_a_job_works_on_the_trial_of_its_number(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    opened: list[trials.TrialAddress],
+    pruner: dict[str, Any] | None,
+) -> None:
+    search_of(monkeypatch, tmp_path, pruner=pruner)
+    with multirun.open_trial() as trial:
+        assert trial is THE_TRIAL
+    url = f"sqlite:///{tmp_path}/studies.db"
+    assert opened == [trials.TrialAddress(url, "quick-sample", 3, pruner)]
+    assert type(opened[0].pruner) is type(pruner)
+
+
+@pytest.mark.parametrize("storage", [None, "", "sqlite://", "sqlite:///", "sqlite:///:memory:"])
+def test_a_trial_that_no_job_can_reach_is_none(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    opened: list[trials.TrialAddress],
+    storage: str | None,
+) -> None:
+    search_of(monkeypatch, tmp_path, storage=storage)
+    with multirun.open_trial() as trial:
+        assert isinstance(trial, multirun.NullTrial)
+        assert trial is not THE_TRIAL
+    assert opened == []
+
+
+@pytest.mark.parametrize("mode", [RunMode.RUN, RunMode.MULTIRUN])
+def test_outside_a_search_there_is_no_trial(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    opened: list[trials.TrialAddress],
+    mode: RunMode,
+) -> None:
+    job_of(monkeypatch, tmp_path, mode)
+    with multirun.open_trial() as trial:
+        assert isinstance(trial, multirun.NullTrial)
+        assert trial is not THE_TRIAL
+    assert opened == []
+
+
+# --- the parent run ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stores(tracked_stores: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv(multirun.PARENT_RUN_VARIABLE, raising=False)
+    monkeypatch.setenv(multirun.COMMAND_VARIABLE, "run.py -m seed=1,2")
+    return tracked_stores
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The folder of a sweep, not there yet."""
+    return tmp_path / "outputs" / "a-multirun"
+
+
+@pytest.fixture
+def config(composed: Compose, stores: Path) -> Config:
+    """The configuration of a job; its stores are those of the fixture."""
+    return check(composed("preprocessing=none", "++tracking.tags={team: x}"))
+
+
+def uri(stores: Path) -> str:
+    return f"sqlite:///{stores}/mlflow.db"
+
+
+def recorded(stores: Path, run_id: str) -> Run:
+    return MlflowClient(uri(stores)).get_run(run_id)
+
+
+def runs(stores: Path) -> list[str]:
+    client = MlflowClient(uri(stores))
+    experiments = [found.experiment_id for found in client.search_experiments()]
+    return [run.info.run_id for run in client.search_runs(experiments)]
+
+
+def running(stores: Path) -> list[str]:
+    where = stores / "running"
+    return sorted(path.suffix for path in where.iterdir()) if where.is_dir() else []
+
+
+def found_parent(config: Config) -> str:
+    found = multirun.ensure_parent_run(config)
+    assert found is not None
+    return found
+
+
+def test_a_single_run_has_no_parent(
+    config: Config, folder: Path, stores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(multirun.PARENT_RUN_VARIABLE, "abc")
+    job_of(monkeypatch, folder, RunMode.RUN)
+    assert multirun.ensure_parent_run(config) is None
+    assert (runs(stores), folder.exists()) == ([], False)
+
+
+def test_a_sweep_that_is_not_tracked_has_no_parent(
+    config: Config, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_of(monkeypatch, folder)
+    config.tracking.enabled = False
+    assert multirun.ensure_parent_run(config) is None
+    assert not folder.exists()
+
+
+def test_a_search_tells_its_jobs_their_parent(
+    config: Config, folder: Path, stores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search_of(monkeypatch, folder)
+    monkeypatch.setenv(multirun.PARENT_RUN_VARIABLE, "abc")
+    assert multirun.ensure_parent_run(config) == "abc"
+    assert (runs(stores), folder.exists()) == ([], False)
+
+
+def test_the_first_job_of_a_sweep_makes_its_parent_and_the_others_find_it(
+    config: Config, folder: Path, stores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_of(monkeypatch, folder)
+    parent = found_parent(config)
+    assert [multirun.ensure_parent_run(config) for _ in range(2)] == [parent, parent]
+    assert runs(stores) == [parent]
+    run = recorded(stores, parent)
+    assert (run.info.status, run.info.run_name) == ("RUNNING", "a-multirun")
+    assert run.data.tags["command"] == "run.py -m seed=1,2"
+    assert run.data.tags["sweep.dir"] == str(folder)
+    assert run.data.tags["team"] == "x"
+    assert running(stores) == [".run"]
+    known = json.loads((folder / "parent_run.json").read_text())
+    assert known == {"run_id": parent, "uri": uri(stores)}
+
+
+def test_a_parent_is_made_where_the_environment_says_that_runs_are(
+    config: Config, folder: Path, stores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_of(monkeypatch, folder)
+    monkeypatch.delenv(multirun.COMMAND_VARIABLE)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri(stores))
+    config.tracking.uri = "sqlite:////nowhere/mlflow.db"
+    run = recorded(stores, found_parent(config))
+    assert run.data.tags["command"] == ""
+    assert json.loads((folder / "parent_run.json").read_text())["uri"] == uri(stores)
+
+
+def test_sweeps_into_two_folders_have_two_parents(
+    config: Config, folder: Path, stores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parents = []
+    for name in ("one", "two"):
+        job_of(monkeypatch, folder / name)
+        parents.append(found_parent(config))
+    assert sorted(runs(stores)) == sorted(parents)
+    assert len(set(parents)) == 2
+    assert running(stores) == [".run", ".run"]
+
+
+def test_jobs_of_several_processes_at_once_have_one_parent(folder: Path, stores: Path) -> None:
+    command = [sys.executable, "-c", JOB, str(folder), str(stores), uri(stores)]
+    jobs = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    try:
+        for job in jobs:
+            assert job.stdin is not None
+            job.stdin.write("at once\n")
+            job.stdin.flush()
+        said = [job.communicate(timeout=120)[0].split() for job in jobs]
+    finally:
+        for job in jobs:
+            job.kill()
+            job.wait()
+    parents = {words[-1] for words in said}
+    assert [words[:2] for words in said] == [["at", "once"]] * 3
+    assert [*parents] == runs(stores)
+    assert running(stores) == [".run"]
+
+
+# --- watching and closing ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def watch(
+    stores: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], None]]:
+    """What begins a multirun in this process; it is forgotten afterwards."""
+    cfg = OmegaConf.create({"hydra": {"sweep": {"dir": str(folder)}}, "paths": {"stores": stores}})
+    watched = ExitStack()
+    monkeypatch.setattr(multirun, "_watched", watched)
+    monkeypatch.setattr(multirun, "_folders", [])
+    yield lambda: multirun.MultirunCallback().on_multirun_start(cfg, config_name="config")
+    watched.close()
+
+
+def test_every_command_of_the_application_is_watched() -> None:
+    callbacks = OmegaConf.load(CONF / "config.yaml").hydra.callbacks
+    assert callbacks == {"sweep": {"_target_": "tagifai.tracking.multirun.MultirunCallback"}}
+    assert issubclass(multirun.MultirunCallback, Callback)
+
+
+def test_watching_holds_a_lock_and_makes_no_run(
+    watch: Callable[[], None], stores: Path, folder: Path
+) -> None:
+    watch()
+    assert running(stores) == [".lock"]
+    assert (runs(stores), folder.exists()) == ([], False)
+    multirun.close_parent_run("FINISHED")
+    assert (running(stores), runs(stores)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [("FINISHED", ""), ("FAILED", "no rows"), ("KILLED", "Interrupted.")]
+)
+def test_the_parent_is_closed_with_its_sweep(
+    watch: Callable[[], None],
+    config: Config,
+    stores: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    status: str,
+    reason: str,
+) -> None:
+    job_of(monkeypatch, folder)
+    watch()
+    parent = found_parent(config)
+    assert running(stores) == [".lock", ".run"]
+    multirun.close_parent_run(status, reason)
+    ended = recorded(stores, parent)
+    assert ended.info.status == status
+    assert ended.data.tags.get("error", "") == reason
+    assert running(stores) == []
+
+
+def test_closing_twice_closes_once(
+    watch: Callable[[], None],
+    config: Config,
+    stores: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job_of(monkeypatch, folder)
+    watch()
+    parent = found_parent(config)
+    multirun.close_parent_run("FAILED", "no rows")
+    multirun.close_parent_run("FINISHED")
+    assert recorded(stores, parent).info.status == "FAILED"
+
+
+@pytest.mark.usefixtures("watch")
+def test_where_there_was_no_multirun_there_is_nothing_to_close(stores: Path) -> None:
+    multirun.close_parent_run("FINISHED")
+    assert (running(stores), runs(stores)) == ([], [])
+
+
+def test_a_parent_that_cannot_be_closed_keeps_its_mark_for_the_next_command(
+    watch: Callable[[], None],
+    config: Config,
+    stores: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    job_of(monkeypatch, folder)
+    watch()
+    parent = found_parent(config)
+    with monkeypatch.context() as broken:
+        broken.setattr(MlflowClient, "set_terminated", full)
+        with pytest.raises(TrackingError, match="disk full"):
+            multirun.close_parent_run("FINISHED")
+    assert ".run" in running(stores)
+    multirun._watched.close()  # as the end of the process would
+    assert session.close_abandoned_runs(stores) == [parent]
+    assert recorded(stores, parent).info.status == "FAILED"
+    assert running(stores) == []
+
+
+def test_a_live_sweep_s_parent_is_left_alone_and_a_dead_one_s_is_closed(
+    config: Config, stores: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_of(monkeypatch, folder)
+    command = [sys.executable, "-c", WATCHED, str(folder), str(stores)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "watched\n"
+            parent = found_parent(config)
+            assert session.close_abandoned_runs(stores) == []
+            assert recorded(stores, parent).info.status == "RUNNING"
+        finally:
+            process.kill()
+            process.wait(timeout=30)
+    assert session.close_abandoned_runs(stores) == [parent]
+    ended = recorded(stores, parent)
+    assert ended.info.status == "FAILED"
+    assert ended.data.tags["error"].startswith("The process ended without a word")
+    assert running(stores) == []
+
+
+# --- a folder that is used again ---------------------------------------------------------------
+
+
+def test_a_sweep_into_the_folder_of_an_earlier_one_has_an_open_parent(
+    watch: Callable[[], None],
+    config: Config,
+    stores: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job_of(monkeypatch, folder)
+    watch()
+    found_parent(config)
+    multirun.close_parent_run("FAILED", "no rows")
+    watch()
+    assert recorded(stores, found_parent(config)).info.status == "RUNNING"
+    assert running(stores) == [".lock", ".run"]
+
+
+def test_a_sweep_into_the_folder_of_one_with_other_stores_has_a_parent_in_its_own(
+    config: Config,
+    stores: Path,
+    migrated: Path,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job_of(monkeypatch, folder)
+    first = found_parent(config)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mlflow.db").write_bytes(migrated.read_bytes())
+    config.paths.stores, config.tracking.uri = str(other), uri(other)
+    second = found_parent(config)
+    assert (runs(stores), runs(other)) == ([first], [second])
+
+
+def test_the_environment_of_this_process_names_no_parent() -> None:
+    # It would be taken for the parent of every sweep of these tests.
+    assert multirun.PARENT_RUN_VARIABLE not in os.environ

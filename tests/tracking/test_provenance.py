@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+from tagifai.config.schema import EXPERIMENT_GROUPS, check
+from tagifai.tracking import provenance as tracking_provenance
+from tagifai.tracking.provenance import Invocation
+from tagifai.utils import environment
+from tests.conftest import Compose
+
+
+@pytest.fixture(autouse=True)
+def no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/somewhere/run.py"])
+
+
+def hydra_of(
+    monkeypatch: pytest.MonkeyPatch,
+    mode: RunMode,
+    task: list[str],
+    choices: Mapping[str, str | None] | None = None,
+    sweeper: str = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
+) -> None:
+    hydra = SimpleNamespace(
+        mode=mode,
+        overrides=SimpleNamespace(task=task, hydra=[]),
+        runtime=SimpleNamespace(choices=choices or {}, output_dir="/out/1"),
+        job=SimpleNamespace(num=7),
+        sweeper=SimpleNamespace(_target_=sweeper),
+    )
+    monkeypatch.setattr(HydraConfig, "get", lambda: hydra)
+
+
+# --- of a command ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "argv", "task", "command"),
+    [
+        (RunMode.RUN, ["model.alpha=1e-5", "--config-dir", "my conf"], ["model.alpha=1e-5"],
+         ["run.py", "model.alpha=1e-5", "--config-dir", "my conf"]),
+        (RunMode.MULTIRUN, ["-m", "seed=1,2", "model=sgd"], ["seed=2", "model=sgd"],
+         ["run.py", "seed=2", "model=sgd"]),
+        (RunMode.MULTIRUN, ["-m", "data.projects='a b','c d'"], ["data.projects='c d'"],
+         ["run.py", "data.projects='c d'"]),
+        (RunMode.MULTIRUN, ["-m", "sweepx=1,2"], ["sweepx=1", "+my.sweep=1"],
+         ["run.py", "sweepx=1", "+my.sweep=1"]),
+    ],
+)  # fmt: skip
+def test_the_command_is_the_one_that_runs_this_job_alone(
+    monkeypatch: pytest.MonkeyPatch,
+    mode: RunMode,
+    argv: list[str],
+    task: list[str],
+    command: list[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/somewhere/run.py", *argv])
+    hydra_of(monkeypatch, mode, task)
+    origin = tracking_provenance.get_invocation()
+    assert shlex.split(origin.command) == command
+    assert origin.overrides == task
+
+
+@pytest.mark.parametrize("told", ["sweep=mine", "sweep.restart=true"])
+def test_the_command_of_a_search_s_job_chooses_what_the_preset_chose(
+    monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    chosen = {group: f"my-{group}" for group in EXPERIMENT_GROUPS}
+    overrides = [told, "model.alpha=1e-05", "model=sgd"]
+    hydra_of(monkeypatch, RunMode.MULTIRUN, overrides, chosen)
+    origin = tracking_provenance.get_invocation()
+    others = [f"{group}=my-{group}" for group in EXPERIMENT_GROUPS if group != "model"]
+    assert shlex.split(origin.command) == ["run.py", "model.alpha=1e-05", "model=sgd", *others]
+    assert origin.overrides == overrides
+
+
+def test_a_run_has_the_options_in_its_name_and_a_trial_its_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen = {"model": "sgd", "vectorizer": "counts", "data": "sample", "sampling": None}
+    task = ["seed=3", "paths.stores=/s"]
+    hydra_of(monkeypatch, RunMode.RUN, task, chosen)
+    origin = tracking_provenance.get_invocation()
+    assert (origin.name, origin.output_dir) == ("sgd-counts-sample", Path("/out/1"))
+    assert (origin.options["model"], origin.options["sampling"]) == ("sgd", None)
+    assert (origin.paths, origin.rerun_of) == (["paths.stores=/s"], None)
+
+    hydra_of(monkeypatch, RunMode.MULTIRUN, [], chosen, "tagifai.sweeping.sweeper.SearchSweeper")
+    assert tracking_provenance.get_invocation().name == "trial-7"
+
+
+# --- of a record -------------------------------------------------------------------------------
+
+COMMAND = Invocation(
+    "x", "run.py task=rerun", Path("/o"), {"data": "sample"}, ["a=1"], ["paths.x=1"]
+)
+
+
+def test_a_run_trained_again_has_the_choices_of_the_record_and_the_present_command() -> None:
+    options = {"model": "mine", "vectorizer": "counts", "data": "table"}
+    made = COMMAND.derive_rerun({"options": options, "overrides": ["seed=1"]}, "0123456789")
+    assert (made.name, made.options, made.overrides) == ("mine-counts-table", options, ["seed=1"])
+    assert (made.command, made.output_dir) == ("run.py task=rerun", Path("/o"))
+    assert (made.paths, made.rerun_of) == (["paths.x=1"], "0123456789")
+
+
+def test_of_a_record_without_choices_they_stay_unknown() -> None:
+    made = COMMAND.derive_rerun({}, "0123456789")
+    assert (made.name, made.options, made.overrides) == ("rerun-01234567", {}, None)
+
+
+def test_the_document_says_how_a_run_came_about_and_is_the_same_each_time(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git = {"mlflow.source.git.commit": "c0ffee", "mlflow.source.git.dirty": "false"}
+    monkeypatch.setattr(environment, "read_git_state", lambda root: git)
+    config = check(composed("model=custom", "model._target_=sklearn.X", "sampling=none"))
+    document = COMMAND.make_record(config)
+    assert (document["options"], document["overrides"]) == ({"data": "sample"}, ["a=1"])
+    assert list(document["schemas"]) == list(EXPERIMENT_GROUPS)
+    assert document["schemas"]["vectorizer"] == "vectorizer/tfidf"
+    assert (document["schemas"]["model"], document["schemas"]["sampling"]) == (None, "nothing")
+    assert document["versions"] == environment.get_versions(environment.ALL_LIBRARIES)
+    assert document["git"] == {"commit": "c0ffee", "dirty": "false"}
+    assert document["platform"]
+    assert COMMAND.make_record(config) == document

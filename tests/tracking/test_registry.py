@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tagifai.exceptions import DataError, TrackingError
+from tagifai.tracking import session
+from tagifai.tracking.registry import ModelRegistry, ModelVersion
+
+
+@pytest.fixture
+def uri(tracked_stores: Path) -> str:
+    return f"sqlite:///{tracked_stores}/mlflow.db"
+
+
+def a_run(uri: str, stores: Path) -> tuple[str, str]:
+    """A run with a model that is one file; ids of both."""
+    run = session.create_run(uri, "tagifai", None, stores, {})
+    model_id = run.log_model(a_model)
+    assert model_id is not None
+    run.end("FINISHED")
+    return run.id, model_id
+
+
+def a_model(folder: Path, model_id: str) -> None:
+    folder.mkdir()
+    (folder / "MLmodel").write_text(f"model_id: {model_id}\n")
+
+
+def test_without_a_registered_model_there_is_no_champion_and_no_version(uri: str) -> None:
+    models = ModelRegistry(uri, 'it\'s "new"')
+    assert models.get_champion() is None
+    assert models.list_versions() == []
+    assert models.find_by_run("abc") is None
+
+
+def test_versions_count_up_and_one_of_them_is_the_champion(uri: str, tracked_stores: Path) -> None:
+    models = ModelRegistry(uri, "tagifai")
+    made = [models.register(*a_run(uri, tracked_stores)) for _ in range(2)]
+    assert [version.number for version in made] == [1, 2]
+    assert models.get_champion() is None
+    for version in made:
+        models.set_champion(version)
+        assert models.get_champion() == version
+    assert models.list_versions() == made[::-1]
+    assert (models.get_version(1), models.get_version(3)) == (made[0], None)
+    assert models.find_by_run(made[0].run_id) == made[0]
+
+
+def test_tags_are_set_and_those_that_are_none_are_taken_away(
+    uri: str, tracked_stores: Path
+) -> None:
+    models = ModelRegistry(uri, "tagifai")
+    made = models.register(*a_run(uri, tracked_stores))
+    models.set_tags(made, {"test_f1": 0.5, "forced": None})
+    found = models.get_version(1)
+    assert found == ModelVersion(1, made.run_id, {"test_f1": "0.5"})
+    assert found is not None
+    models.set_tags(found, {"test_f1": None})
+    assert models.find_by_run(made.run_id) == made
+
+
+def test_a_run_says_which_model_it_keeps(uri: str, tracked_stores: Path) -> None:
+    run_id, model_id = a_run(uri, tracked_stores)
+    run = session.reopen_run(run_id, uri)
+    assert (run.get_model_id(), run.get_status()) == (model_id, "FINISHED")
+    kept = tracked_stores / "artifacts" / "models" / model_id / "artifacts" / "MLmodel"
+    assert kept.read_text() == f"model_id: {model_id}\n"
+    assert session.reopen_run("0" * 32, uri).get_status() is None
+
+
+def test_a_run_without_a_model_keeps_none(uri: str, tracked_stores: Path) -> None:
+    assert session.create_run(uri, "tagifai", None, tracked_stores, {}).get_model_id() is None
+    untracked = session.TrackedRun("abc")
+    assert untracked.log_model(a_model) is None
+    assert (untracked.get_model_id(), untracked.get_status()) == (None, None)
+
+
+def test_a_model_that_cannot_be_written_is_failed_and_not_the_run_s(
+    uri: str, tracked_stores: Path
+) -> None:
+    def broken(folder: Path, model_id: str) -> None:
+        raise OSError("no space left")
+
+    run = session.create_run(uri, "tagifai", None, tracked_stores, {})
+    with pytest.raises(TrackingError, match="no space left"):
+        run.log_model(broken)
+    assert run.get_model_id() is None
+
+
+def test_a_store_that_is_not_there_is_an_error(tmp_path: Path, nobody: str) -> None:
+    with pytest.raises(DataError, match="no tracked runs yet"):
+        ModelRegistry(f"sqlite:///{tmp_path}/none.db", "tagifai")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(TrackingError, match="does not answer"):
+        ModelRegistry(nobody, "tagifai")

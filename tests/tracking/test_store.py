@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from tagifai.exceptions import TrackingError
+from tagifai.tracking import session, store
+
+
+@pytest.fixture
+def stores(tracked_stores: Path) -> Path:
+    return tracked_stores
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a server that takes no further connection and refuses none."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for client in waiting:
+            client.setblocking(False)
+            client.connect_ex(server.getsockname())
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        for client in waiting:
+            client.close()
+
+
+def uri(stores: Path) -> str:
+    return f"sqlite:///{stores}/mlflow.db"
+
+
+def experiment_id(stores: Path, name: str = "e") -> str:
+    return store.ensure_experiment(store.connect(uri(stores)), name, uri(stores), stores)
+
+
+# --- where it is -------------------------------------------------------------------------------
+
+
+def test_the_environment_s_address_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://there")
+    assert store.get_tracking_uri("sqlite:///here") == "http://there"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    assert store.get_tracking_uri("sqlite:///here") == "sqlite:///here"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert store.get_tracking_uri("sqlite:///here") == "sqlite:///here"
+
+
+# --- how it is reached -------------------------------------------------------------------------
+
+
+def test_telemetry_is_off_unless_the_user_turns_it_on(
+    stores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY", raising=False)
+    store.connect(uri(stores))
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
+    store.connect(uri(stores))
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "false"
+
+
+def test_a_server_that_listens_answers_and_one_that_does_not_is_not_there(nobody: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert store.is_reachable(f"http://127.0.0.1:{server.getsockname()[1]}")
+    assert not store.is_reachable(nobody)
+
+
+def test_a_server_that_is_silent_is_waited_for_a_second(silent: str) -> None:
+    begun = time.monotonic()
+    assert not store.is_reachable(silent)
+    assert time.monotonic() - begun < 3
+
+
+@pytest.mark.parametrize("address", ["sqlite:////nowhere/mlflow.db", "postgresql://h/d", "x", ""])
+def test_what_is_no_server_needs_no_answer(address: str) -> None:
+    assert store.is_reachable(address)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:99999", "http://127.0.0.1:port"])
+def test_a_port_that_is_none_is_a_tracking_error(tmp_path: Path, address: str) -> None:
+    with pytest.raises(TrackingError):
+        store.download_bundle(address, "abc", tmp_path)
+
+
+def test_errors_are_told_in_one_line_with_what_to_check() -> None:
+    with pytest.raises(TrackingError) as caught, store.translate_errors():
+        raise ValueError("first\n  second.")
+    assert str(caught.value) == (
+        "Tracking failed: ValueError: first second. Check tracking.uri and MLFLOW_TRACKING_URI,"
+        " or run with tracking=none."
+    )
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_long_errors_are_cut_and_tracking_errors_passed_on() -> None:
+    with pytest.raises(TrackingError, match=f"ValueError: {'x' * 300}…"), store.translate_errors():
+        raise ValueError("x" * 301)
+    with pytest.raises(TrackingError, match=r"^as it is$"), store.translate_errors():
+        raise TrackingError("as it is")
+
+
+def test_an_interrupt_is_not_an_error_of_the_store() -> None:
+    with pytest.raises(KeyboardInterrupt), store.translate_errors():
+        raise KeyboardInterrupt
+
+
+# --- how it is made ----------------------------------------------------------------------------
+
+
+def test_a_database_is_made_under_another_name_and_is_there_when_it_is_whole(
+    migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def quick(address: str) -> MlflowClient:
+        draft = Path(address.removeprefix("sqlite:///"))
+        assert draft.parent == tmp_path / "made"
+        assert not draft.exists()
+        asked.append(draft.name)
+        shutil.copyfile(migrated, draft)
+        assert not (tmp_path / "made" / "mlflow.db").exists()
+        return connect(address)
+
+    asked: list[str] = []
+    connect = store.connect
+    monkeypatch.setattr(store, "connect", quick)
+    for _ in range(2):
+        store.make_database(uri(tmp_path / "made"))
+    assert asked == [".mlflow.db.draft"]
+    assert [path.name for path in (tmp_path / "made").iterdir()] == ["mlflow.db"]
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_a_kill_while_a_database_is_made_leaves_no_half_one_and_it_is_begun_again(
+    tmp_path: Path, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(address: str) -> MlflowClient:
+        draft = Path(address.removeprefix("sqlite:///"))
+        found.append(draft.exists())
+        draft.write_text("half")
+        raise error
+
+    found: list[bool] = []
+    monkeypatch.setattr(store, "connect", killed)
+    for _ in range(2):
+        with pytest.raises(error):
+            store.make_database(uri(tmp_path))
+        assert not (tmp_path / "mlflow.db").exists()
+    assert found == [False, False]
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1", "postgresql://h/d", "nonsense"])
+def test_only_a_sqlite_database_is_made(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(store, "connect")
+    store.make_database(address)
+
+
+# --- experiments -------------------------------------------------------------------------------
+
+
+def test_an_experiment_is_made_once_and_keeps_its_artifacts_in_the_stores(stores: Path) -> None:
+    made = experiment_id(stores)
+    assert experiment_id(stores) == made
+    assert experiment_id(stores, "other") != made
+    found = MlflowClient(uri(stores)).get_experiment(made)
+    assert found.artifact_location == str(stores / "artifacts")
+
+
+def test_a_deleted_experiment_is_refused_with_how_to_restore_it(stores: Path) -> None:
+    made = experiment_id(stores)
+    MlflowClient(uri(stores)).delete_experiment(made)
+    with pytest.raises(TrackingError, match=r"tracking\.experiment = 'e' was deleted") as caught:
+        experiment_id(stores)
+    assert f"mlflow experiments restore -x {made}" in str(caught.value)
+    assert caught.value.exit_code == 1
+
+
+def test_an_experiment_whose_folder_of_artifacts_is_gone_is_refused_and_not_made_again(
+    stores: Path, tmp_path: Path
+) -> None:
+    made = experiment_id(stores)
+    moved = stores.rename(tmp_path / "moved")
+    with pytest.raises(TrackingError) as caught:
+        experiment_id(moved)
+    assert f"'e' keeps its artifacts in {stores}/artifacts, which is not there" in str(caught.value)
+    assert experiment_id(moved, "other") != made
+    assert not stores.exists()
+
+
+def test_an_experiment_with_artifacts_elsewhere_is_taken_while_they_are_there(
+    stores: Path, tmp_path: Path
+) -> None:
+    made = experiment_id(stores)
+    (stores / "artifacts").mkdir()
+    found = store.ensure_experiment(
+        store.connect(uri(stores)), "e", uri(stores), tmp_path / "other"
+    )
+    assert found == made
+    away = MlflowClient(uri(stores)).create_experiment("away", "s3://bucket/path")
+    assert experiment_id(stores, "away") == away
+
+
+# --- bundles -----------------------------------------------------------------------------------
+
+
+def test_a_bundle_is_fetched_from_the_store(stores: Path, tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "part").write_text("a")
+    (tmp_path / "scratch").mkdir()
+    with session.start_run(
+        enabled=True, uri=uri(stores), experiment="e", run_name=None,
+        stores=stores, log_file=tmp_path / "run.log",
+    ) as run:  # fmt: skip
+        run.log_bundle(tmp_path / "bundle")
+    fetched = store.download_bundle(uri(stores), run.id, tmp_path / "scratch")
+    assert fetched == tmp_path / "scratch" / "bundle"
+    assert (fetched / "part").read_text() == "a"
+
+
+def test_an_unknown_run_and_one_without_a_bundle_have_none(stores: Path, tmp_path: Path) -> None:
+    made = MlflowClient(uri(stores)).create_run(experiment_id(stores))
+    for run_id in (made.info.run_id, "f" * 32):
+        assert store.download_bundle(uri(stores), run_id, tmp_path) is None
+
+
+def test_a_bundle_of_a_server_that_is_gone_is_not_waited_for(tmp_path: Path, nobody: str) -> None:
+    address = nobody.replace("http://", "http://me:secret@")
+    begun = time.monotonic()
+    with pytest.raises(TrackingError) as caught:
+        store.download_bundle(address, "abc", tmp_path)
+    assert time.monotonic() - begun < 3
+    assert f"{address.replace('secret', '***')} does not answer" in str(caught.value)
+    assert "secret" not in str(caught.value)

@@ -1,0 +1,804 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from imblearn.over_sampling import SMOTE, RandomOverSampler
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
+from sklearn.linear_model import SGDClassifier
+from sklearn.naive_bayes import GaussianNB, MultinomialNB
+from threadpoolctl import threadpool_info
+
+from tagifai.config.schema import PreprocessingConfig, SplitConfig, TrainingConfig, TwoTablesConfig
+from tagifai.data.splits import Split as SplitRows
+from tagifai.exceptions import ConfigError, DataError
+from tagifai.models.size import count_bytes
+from tagifai.models.tagger import Tagger
+from tagifai.models.thresholds import FixedThreshold, QuantileThreshold, Threshold
+from tagifai.preprocessing import cleaning as preprocessing_cleaning
+from tagifai.preprocessing.cleaning import Cleaner
+from tagifai.preprocessing.feature_cache import ArrayCache, skip_cache
+from tagifai.preprocessing.labels import Indices, LabelEncoder
+from tagifai.training.fitting import (
+    Components,
+    FitResult,
+    PreparedData,
+    clean_texts,
+    fit_tagger,
+    make_scorer,
+    prepare,
+    score_part,
+    score_rows,
+)
+from tagifai.training.loop import FitError, History, TrainingPruned
+from tests.preprocessing.test_feature_cache import Remembered
+
+quick = settings(max_examples=10)
+
+WORDS = {"cv": "image pixel", "nlp": "word grammar", "rl": "agent reward"}
+
+
+def make_table(cv: int = 20, nlp: int = 14, rl: int = 6) -> pd.DataFrame:
+    """Return so many rows of each tag; the description of each row is a word of its own."""
+    tags = ["cv"] * cv + ["nlp"] * nlp + ["rl"] * rl
+    return pd.DataFrame(
+        {
+            "id": [f"id{i}" for i in range(len(tags))],
+            "title": [f"The {WORDS[tag]}" for tag in tags],
+            "description": [f"Row{i}!" for i in range(len(tags))],
+            "tag": tags,
+        }
+    )
+
+
+def prepared(
+    table: pd.DataFrame | None = None,
+    *,
+    seed: int = 0,
+    shuffle: bool = True,
+    accepted: Sequence[str] = ("cv", "nlp"),
+    min_freq: int = 1,
+    sizes: tuple[float, float] = (0.7, 0.15),
+    **cleaning: Any,
+) -> PreparedData:
+    return prepare(
+        make_table() if table is None else table,
+        TwoTablesConfig(
+            name="tiny", projects="p", tags="t", accepted_tags=list(accepted), min_freq=min_freq
+        ),
+        PreprocessingConfig(**cleaning),
+        SplitConfig(shuffle, *sizes),
+        np.random.RandomState(seed),
+    )
+
+
+MODEL = SGDClassifier(loss="log_loss")
+"""Has probabilities."""
+
+
+class Spy(CountVectorizer):  # type: ignore[misc]
+    """Remembers the texts that it is fitted on and those that it is given afterwards."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fitted: list[str] = []
+        self.seen: list[str] = []
+
+    def fit_transform(self, raw_documents: Iterable[str], y: Any = None) -> Any:
+        self.fitted.extend(raw_documents)
+        return super().fit_transform(raw_documents)
+
+    def transform(self, raw_documents: Iterable[str]) -> Any:
+        self.seen.extend(raw_documents)
+        return super().transform(raw_documents)
+
+
+def parts(
+    *,
+    vectorizer: Any = None,
+    sampler: Any = None,
+    threshold: Threshold | None = None,
+    seed: int = 0,
+    **model: Any,
+) -> Components:
+    source = np.random.RandomState(seed)
+    rate = {"learning_rate": "constant", "eta0": 0.1, **model}
+    return Components(
+        vectorizer or TfidfVectorizer(),
+        sampler,
+        SGDClassifier(loss="log_loss", random_state=source, **rate),
+        threshold,
+    )
+
+
+def run(seed: int = 0, *, test: bool = True, patience: int | None = None) -> FitResult:
+    made = parts(threshold=QuantileThreshold(0.25), seed=seed)
+    return fit_tagger(prepared(seed=seed), made, TrainingConfig(5, patience), test=test)
+
+
+# Preparing
+
+
+def test_the_raw_text_is_title_space_description_and_the_text_is_it_cleaned() -> None:
+    rows = prepared(shuffle=False, stopwords=["the"]).rows
+    assert rows.columns.tolist() == ["id", "raw", "text", "tag"]
+    first = rows.iloc[0]
+    assert first.tolist() == ["id0", "The image pixel Row0!", "image pixel row0", "cv"]
+
+
+def test_labels_follow_the_policy_and_indices_the_alphabet() -> None:
+    ready = prepared(shuffle=False, accepted=["rl", "nlp"], min_freq=7)
+    assert ready.encoder.classes == ("nlp", "other")
+    assert ready.y.tolist() == [1] * 20 + [0] * 14 + [1] * 6
+    assert ready.other == "other"
+
+
+def test_labels_are_counted_with_the_most_frequent_first() -> None:
+    assert list(prepared().count_labels().items()) == [("cv", 20), ("nlp", 14), ("other", 6)]
+
+
+def test_the_ids_of_each_part_are_those_of_its_rows() -> None:
+    ready = prepared()
+    ids = ready.get_ids()
+    assert [len(ids[name]) for name in ("train", "val", "test")] == [28, 6, 6]
+    assert sorted(ids["train"] + ids["val"] + ids["test"]) == sorted(make_table()["id"])
+    assert ids["val"] == ready.rows["id"].iloc[ready.split.val].tolist()
+
+
+def test_a_parts_labels_are_those_of_its_rows() -> None:
+    ready = prepared()
+    for name in ("train", "val", "test"):
+        tags = ready.get_part(name)["tag"].tolist()
+        assert ready.encoder.decode(ready.get_labels(name)) == tags
+
+
+def test_without_shuffling_rows_keep_their_order() -> None:
+    assert prepared(shuffle=False).rows["id"].tolist() == make_table()["id"].tolist()
+
+
+def test_the_shuffle_is_drawn_before_the_split_from_the_same_source() -> None:
+    source = np.random.RandomState(3)
+    shuffled = make_table().sample(frac=1, random_state=source).reset_index(drop=True)
+    again = prepare(
+        shuffled,
+        TwoTablesConfig(name="tiny", accepted_tags=["cv", "nlp"]),
+        PreprocessingConfig(),
+        SplitConfig(shuffle=False),
+        source,
+    )
+    assert prepared(seed=3).get_ids() == again.get_ids()
+    assert prepared(seed=3).rows["id"].tolist() == shuffled["id"].tolist()
+
+
+def test_rows_are_numbered_anew() -> None:
+    table = make_table().set_index(pd.Index(range(100, 140)))
+    assert prepared(table).rows.index.tolist() == list(range(40))
+    assert prepared(table, shuffle=False).rows.index.tolist() == list(range(40))
+
+
+def test_the_table_handed_in_stays_as_it_is() -> None:
+    table = make_table()
+    prepared(table)
+    pd.testing.assert_frame_equal(table, make_table())
+
+
+def test_the_cleaners_arguments_are_kept_for_prediction() -> None:
+    assert prepared(stopwords=["the"], stem=True).cleaning == {
+        "first": [],
+        "lower": True,
+        "stopwords": ["the"],
+        "separate_punctuation": True,
+        "keep": "A-Za-z0-9",
+        "remove_links": True,
+        "stem": True,
+        "last": [],
+    }
+
+
+def test_a_cleaning_step_that_nobody_has_registered_is_refused_with_the_group() -> None:
+    with pytest.raises(ConfigError, match=r"preprocessing\.last = 'shout' is not allowed"):
+        prepared(last=["shout"])
+
+
+def test_one_label_for_all_rows_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"the data have 1 \(other\)"):
+        prepared(min_freq=100)
+
+
+def test_rows_that_cannot_be_split_are_an_error() -> None:
+    with pytest.raises(DataError, match="Rows by class: other 1, nlp 14, cv 20"):
+        prepared(make_table(rl=1))
+
+
+@quick
+@given(st.integers(0, 2**32 - 1))
+def test_the_same_seed_prepares_the_same_rows(seed: int) -> None:
+    one, two = prepared(seed=seed), prepared(seed=seed)
+    pd.testing.assert_frame_equal(one.rows, two.rows)
+    assert one.get_ids() == two.get_ids()
+
+
+# What is fitted on what
+
+
+def test_without_the_test_score_no_test_row_is_vectorized() -> None:
+    ready, spy = prepared(), Spy()
+    result = fit_tagger(ready, parts(vectorizer=spy), TrainingConfig(2), test=False)
+    assert spy.fitted == ready.get_part("train")["text"].tolist()
+    assert spy.seen == ready.get_part("val")["text"].tolist()
+    assert not set(ready.get_part("test")["text"]) & {*spy.fitted, *spy.seen}
+    assert list(result.performance) == ["val"]
+    assert not [name for name in result.get_metrics() if name.startswith("test")]
+
+
+def test_with_the_test_score_test_rows_are_vectorized_last_and_never_fitted_on() -> None:
+    ready, spy = prepared(), Spy()
+    result = fit_tagger(ready, parts(vectorizer=spy), TrainingConfig(2), test=True)
+    assert spy.fitted == ready.get_part("train")["text"].tolist()
+    assert spy.seen == [*ready.get_part("val")["text"], *ready.get_part("test")["text"]]
+    assert list(result.performance) == ["val", "test"]
+
+
+def test_scoring_the_test_rows_changes_nothing_else() -> None:
+    with_test, without = run(test=True), run(test=False)
+    assert with_test.history == without.history
+    assert with_test.tagger.threshold == without.tagger.threshold
+    assert with_test.performance["val"] == without.performance["val"]
+
+
+def test_only_train_rows_are_balanced_and_the_train_loss_is_of_unbalanced_rows() -> None:
+    class Watched(RandomOverSampler):  # type: ignore[misc]
+        def fit_resample(self, X: Any, y: Indices, **params: Any) -> Any:
+            given_rows.append(len(y))
+            features, labels = super().fit_resample(X, y, **params)
+            balanced_counts.append(np.bincount(labels).tolist())
+            return features, labels
+
+    given_rows: list[int] = []
+    balanced_counts: list[list[int]] = []
+    ready = prepared()
+    sampler = Watched(random_state=np.random.RandomState(0))
+    result = fit_tagger(ready, parts(sampler=sampler), TrainingConfig(3))
+    assert given_rows == [28]
+    assert balanced_counts == [[14, 14, 14]]
+    texts = ready.get_part("train")["raw"].tolist()
+    own = result.tagger.predict_proba(texts)[np.arange(28), ready.get_labels("train")]
+    assert result.history.train_loss[-1] == pytest.approx(-np.log(own).mean())
+
+
+def test_the_threshold_is_found_on_validation_rows() -> None:
+    ready = prepared()
+    result = fit_tagger(ready, parts(threshold=QuantileThreshold(0.25)), TrainingConfig(3))
+    y_prob = result.tagger.predict_proba(ready.get_part("val")["raw"].tolist())
+    assert result.tagger.threshold == np.quantile(y_prob.max(axis=1), 0.25)
+    assert result.get_metrics()["threshold"] == result.tagger.threshold
+
+
+def test_a_threshold_that_no_prediction_reaches_gives_all_rows_the_rest_label() -> None:
+    result = fit_tagger(prepared(), parts(threshold=FixedThreshold(0.999)), TrainingConfig(1))
+    scored = result.performance["test"]
+    assert scored["class"]["cv"]["recall"] == 0
+    assert scored["class"]["nlp"]["recall"] == 0
+    assert scored["class"]["other"]["recall"] == 1
+
+
+def test_without_a_threshold_none_is_reported() -> None:
+    result = fit_tagger(prepared(), parts(), TrainingConfig(1))
+    assert result.tagger.threshold is None
+    assert "threshold" not in result.get_metrics()
+
+
+def test_without_a_threshold_no_row_needs_the_rest_label() -> None:
+    result = fit_tagger(prepared(accepted=[]), parts(), TrainingConfig(30))
+    assert result.tagger.encoder.classes == ("cv", "nlp", "rl")
+    assert result.performance["val"]["overall"]["f1"] == 1.0
+
+
+def test_features_are_the_columns_of_the_matrix() -> None:
+    ready = prepared(shuffle=False)
+    result = fit_tagger(
+        ready, parts(vectorizer=CountVectorizer(analyzer="char")), TrainingConfig(1)
+    )
+    assert result.features == len(set("".join(ready.get_part("train")["text"])))
+
+
+# Results
+
+
+@quick
+@given(st.integers(0, 2**32 - 1))
+def test_the_same_seed_gives_identical_results(seed: int) -> None:
+    one, two = run(seed), run(seed)
+    assert one.get_metrics() == two.get_metrics()
+    assert one.history == two.history
+    assert np.array_equal(one.tagger.model.coef_, two.tagger.model.coef_)
+
+
+def test_sums_are_added_up_in_one_thread_while_a_model_is_fitted() -> None:
+    seen: list[int] = []
+
+    class Threads:
+        def on_epoch_end(self, history: History) -> None:
+            seen.extend(pool["num_threads"] for pool in threadpool_info())
+
+    before = threadpool_info()
+    fit_tagger(prepared(), parts(), TrainingConfig(epochs=1), [Threads()])
+    assert set(seen) == {1}
+    assert threadpool_info() == before
+
+
+def test_another_seed_gives_another_result() -> None:
+    assert run(1).history != run(2).history
+
+
+def test_the_tagger_that_comes_out_predicts_and_scores_like_the_run() -> None:
+    ready = prepared()
+    result = fit_tagger(ready, parts(), TrainingConfig(20))
+    predicted = result.tagger.predict(["A WORD of grammar", "image: pixel"])
+    assert [p["predicted_tag"] for p in predicted] == ["nlp", "cv"]
+    assert score_part(ready, result.tagger, "test") == result.performance["test"]
+    assert score_part(ready, result.tagger, "val") == result.performance["val"]
+
+
+def test_metrics_are_losses_threshold_and_the_flat_scores_of_each_part() -> None:
+    found = run().get_metrics()
+    for part in ("val", "test"):
+        for name in ("f1", "class/cv/recall", "class/other/precision", "slice/short_text/f1"):
+            assert f"{part}_{name}" in found
+    assert {"train_loss", "val_loss", "threshold"} <= set(found)
+
+
+def test_the_losses_reported_are_those_of_the_epoch_that_is_kept() -> None:
+    ready = prepared()
+    swapped = np.where(ready.y == 0, 1, np.where(ready.y == 1, 0, ready.y))
+    swapped[ready.split.train] = ready.y[ready.split.train]
+    worsening = PreparedData(
+        ready.rows, swapped, ready.encoder, ready.split, ready.cleaning, ready.other
+    )
+    result = fit_tagger(worsening, parts(), TrainingConfig(20, patience=2))
+    assert result.epoch == result.history.best_epoch < result.history.epoch
+    assert result.get_metrics()["val_loss"] == min(result.history.val_loss)
+    assert result.get_metrics()["train_loss"] == result.history.train_loss[result.epoch]
+
+
+def test_one_value_of_a_result_is_any_of_its_metrics() -> None:
+    result = run()
+    for name, value in result.get_metrics().items():
+        assert result.get_metric(name) == value
+    with pytest.raises(KeyError):
+        result.get_metric("val_f2")
+
+
+def test_the_bytes_of_a_model_are_those_of_vectorizer_and_classifier() -> None:
+    result = run()
+    sizes = [count_bytes(part) for part in (result.tagger.vectorizer, result.tagger.model)]
+    assert result.get_metric("model_bytes") == sum(sizes)
+    assert type(result.get_metric("model_bytes")) is float
+    assert min(sizes) > 0
+    assert "model_bytes" not in result.get_metrics()
+
+
+def test_the_bytes_of_a_model_are_equal_for_equal_seeds_and_fewer_for_fewer_features() -> None:
+    assert run(3).get_metric("model_bytes") == run(3).get_metric("model_bytes")
+    small, large = (
+        fit_tagger(prepared(), parts(vectorizer=TfidfVectorizer(max_features=n)), TrainingConfig(1))
+        for n in (2, 6)
+    )
+    assert small.get_metric("model_bytes") < large.get_metric("model_bytes")
+
+
+def refused_objective(ready: PreparedData, metric: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        ready.check_objective(metric)
+    return str(caught.value)
+
+
+def test_every_validation_metric_of_a_run_may_be_its_objective_and_nothing_else() -> None:
+    ready, found = prepared(), run().get_metrics()
+    known = [name for name in found if name.startswith("val_")]
+    assert {"val_loss", "val_f1", "val_class/other/f1", "val_slice/short_text/recall"} <= {*known}
+    for name in known:
+        ready.check_objective(name)
+    ready.check_objective("model_bytes")
+    listed = refused_objective(ready, "x").partition(" It has: ")[2].rstrip(".").split(", ")
+    assert sorted(listed) == sorted([*known, "model_bytes"])
+
+
+@pytest.mark.parametrize(
+    ("metric", "near"),
+    [
+        ("val_los", "val_loss"),
+        ("model_byte", "model_bytes"),
+        ("val_class/cvv/f1", "val_class/cv/f1"),
+        ("val_class/nlp/f2", "val_class/nlp/f1"),
+        ("val_slice/short_texts/f1", "val_slice/short_text/f1"),
+        ("val_slice/nlp_cnn/f1", None),
+        ("test_f1", None),
+        ("train_loss", "val_loss"),
+        ("threshold", None),
+    ],
+)
+def test_an_objective_that_a_run_will_not_have_is_refused_with_the_known_ones(
+    metric: str, near: str | None
+) -> None:
+    message = refused_objective(prepared(), metric)
+    assert message.startswith(
+        f"objective.metric = {metric!r}: a run on these data has no such metric."
+    )
+    if near is not None:
+        assert f" Did you mean {near!r}?" in message
+    for known in ("val_loss", "val_f1", "val_class/cv/f1", "val_slice/short_text/precision"):
+        assert known in message.partition(" It has: ")[2]
+    assert "test_" not in message.partition(" It has: ")[2]
+
+
+def test_classes_that_the_policy_leaves_out_are_no_objective() -> None:
+    prepared(accepted=[]).check_objective("val_class/rl/f1")
+    assert "val_class/other/f1" in refused_objective(prepared(), "val_class/rl/f1")
+
+
+def test_callbacks_hear_of_every_epoch_and_can_prune() -> None:
+    class PruneSecond:
+        def on_epoch_end(self, history: History) -> None:
+            epochs.append(history.epoch)
+            if history.epoch == 1:
+                raise TrainingPruned
+
+    epochs: list[int] = []
+    spy = Spy()
+    with pytest.raises(TrainingPruned):
+        fit_tagger(prepared(), parts(vectorizer=spy), TrainingConfig(5), [PruneSecond()])
+    assert epochs == [0, 1]
+    assert not set(prepared().get_part("test")["text"]) & set(spy.seen)
+
+
+# Scores on the way
+
+
+THRESHOLDS = [None, FixedThreshold(0.5), QuantileThreshold(0.25)]
+
+
+def scored(
+    metric: str, every: int = 1, *, threshold: Threshold | None = None, **changed: Any
+) -> FitResult:
+    training = TrainingConfig(5, changed.pop("patience", None))
+    return fit_tagger(
+        prepared(**changed), parts(threshold=threshold), training, scored=(metric, every)
+    )
+
+
+@pytest.mark.parametrize("threshold", THRESHOLDS, ids=["none", "fixed", "quantile"])
+@pytest.mark.parametrize(
+    "metric",
+    ["val_loss", "val_f1", "val_precision", "val_recall", "val_class/cv/f1",
+     "val_class/nlp/precision", "val_class/other/recall", "val_slice/short_text/f1"],
+)  # fmt: skip
+def test_the_score_of_the_last_epoch_is_the_metric_of_the_run(
+    metric: str, threshold: Threshold | None
+) -> None:
+    result = scored(metric, threshold=threshold)
+    assert list(result.history.scores) == [0, 1, 2, 3, 4]
+    assert result.history.scores[4] == result.get_metric(metric)
+
+
+@quick
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["val_f1", "val_class/nlp/recall", "val_loss"]))
+def test_the_score_of_an_epoch_is_the_metric_of_a_run_that_ends_there(
+    seed: int, metric: str
+) -> None:
+    def ended(epochs: int) -> FitResult:
+        made = parts(threshold=QuantileThreshold(0.25), seed=seed)
+        return fit_tagger(prepared(), made, TrainingConfig(epochs), scored=(metric, 2))
+
+    scores = ended(5).history.scores
+    assert scores == {epoch: ended(epoch + 1).get_metric(metric) for epoch in (0, 2, 4)}
+
+
+def test_the_score_of_the_kept_epoch_is_the_metric_of_a_run_that_was_patient() -> None:
+    result = scored("val_f1", threshold=QuantileThreshold(0.25), patience=1)
+    assert result.history.scores[result.epoch] == result.get_metric("val_f1")
+
+
+def test_scores_of_the_loss_are_the_losses_themselves() -> None:
+    result = scored("val_loss", 3)
+    losses = result.history.val_loss
+    assert result.history.scores == {0: losses[0], 3: losses[3]}
+
+
+def test_without_a_metric_to_score_there_are_no_scores() -> None:
+    assert run().history.scores == {}
+
+
+def test_scoring_on_the_way_changes_nothing_else() -> None:
+    def made(metric: tuple[str, int] | None) -> FitResult:
+        return fit_tagger(
+            prepared(), parts(threshold=QuantileThreshold(0.25)), TrainingConfig(5), scored=metric
+        )
+
+    watched, plain = made(("val_f1", 1)), made(None)
+    assert watched.get_metrics() == plain.get_metrics()
+    assert watched.history.val_loss == plain.history.val_loss
+
+
+def test_a_scorer_gives_what_its_probabilities_say() -> None:
+    ready = prepared()
+    y = ready.get_labels("val")
+    right = np.eye(3)[y]
+    wrong = np.roll(right, 1, axis=1)
+    made = make_scorer(ready, MODEL, None, "val_f1", 7)
+    assert made.every == 7
+    assert (made.score(right), made.score(wrong)) == (1.0, 0.0)
+    # A threshold that nothing is above makes all rows the rest.
+    rest = make_scorer(ready, MODEL, FixedThreshold(0.9), "val_class/other/recall", 1)
+    assert rest.score(np.full((len(y), 3), 1 / 3)) == 1.0
+    assert (
+        make_scorer(ready, MODEL, FixedThreshold(0.9), "val_class/cv/recall", 1).score(right) == 1.0
+    )
+
+
+def test_probabilities_that_are_not_numbers_are_the_rest_s() -> None:
+    ready = prepared()
+    unknown = np.full((len(ready.get_labels("val")), 3), np.nan)
+    assert (
+        make_scorer(ready, MODEL, FixedThreshold(0.5), "val_class/other/recall", 1).score(unknown)
+        == 1.0
+    )
+    assert np.isnan(make_scorer(ready, MODEL, None, "val_loss", 1).score(unknown))
+
+
+def test_slices_are_looked_for_only_where_one_is_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = prepared()
+    y_prob = np.eye(3)[ready.get_labels("val")]
+    with monkeypatch.context() as patched:
+        patched.setattr("tagifai.training.fitting.slices.compute_masks", None)
+        assert make_scorer(ready, MODEL, None, "val_class/cv/f1", 1).score(y_prob) == 1.0
+    assert make_scorer(ready, MODEL, None, "val_slice/short_text/f1", 1).score(y_prob) == 1.0
+
+
+def test_a_threshold_without_the_rest_label_is_refused_before_anything_is_scored() -> None:
+    with pytest.raises(DataError, match="'other', which no row has"):
+        scored("val_f1", threshold=FixedThreshold(0.5), accepted=[])
+    assert scored("val_f1", accepted=[]).history.scores[4] == 1.0
+
+
+# Refitting
+
+
+def test_refitting_trains_on_train_and_validation_rows_and_keeps_the_validation_scores() -> None:
+    ready, first = prepared(), run()
+    spy = Spy()
+    result = fit_tagger(
+        ready,
+        parts(vectorizer=spy, threshold=QuantileThreshold(0.25)),
+        TrainingConfig(5, refit=True),
+    )
+    both = [*ready.get_part("train")["text"], *ready.get_part("val")["text"]]
+    assert result.tagger.vectorizer.fitted == both
+    assert result.features == len(result.tagger.vectorizer.vocabulary_)
+    assert spy.fitted == [*ready.get_part("train")["text"]]
+    refitted = fit_tagger(
+        ready, parts(threshold=QuantileThreshold(0.25)), TrainingConfig(5, refit=True)
+    )
+    assert refitted.performance["val"] == first.performance["val"]
+    assert refitted.history == first.history
+    assert refitted.tagger.threshold == first.tagger.threshold
+    assert refitted.performance["test"] == score_part(ready, refitted.tagger, "test")
+    assert refitted.tagger.model.coef_.shape[1] > first.tagger.model.coef_.shape[1]
+
+
+def test_refitting_takes_as_many_epochs_as_were_chosen_and_the_same_randomness() -> None:
+    ready = prepared()
+    result = fit_tagger(ready, parts(seed=3), TrainingConfig(40, patience=2, refit=True))
+    split = ready.split
+    both = ready.replace_split(
+        SplitRows(np.concatenate([split.train, split.val]), split.val, split.test)
+    )
+    alone = fit_tagger(both, parts(seed=3), TrainingConfig(result.epoch + 1))
+    assert np.array_equal(result.tagger.model.coef_, alone.tagger.model.coef_)
+
+
+def test_what_is_not_to_be_tested_is_not_refitted() -> None:
+    spy = Spy()
+    result = fit_tagger(
+        prepared(), parts(vectorizer=spy), TrainingConfig(2, refit=True), test=False
+    )
+    assert result.tagger.vectorizer is spy
+
+
+# Other parts
+
+
+def test_the_same_rows_with_other_parts_share_all_but_the_parts() -> None:
+    ready = prepared()
+    split = SplitRows(ready.split.val, ready.split.train, ready.split.test)
+    other = ready.replace_split(split)
+    assert other.get_ids()["train"] == ready.get_ids()["val"]
+    assert other.get_ids()["test"] == ready.get_ids()["test"]
+    assert (other.rows is ready.rows, other.y is ready.y) == (True, True)
+    assert ready.split is not split
+
+
+# Scoring
+
+
+def test_given_probabilities_are_scored_with_threshold_classes_and_slices() -> None:
+    encoder = LabelEncoder(("natural-language-processing", "other"))
+    tagger = Tagger({}, None, None, encoder, 0.6, "other")
+    texts = ["cnn for words", "a b c d e f g h", "short"]
+    y_prob = np.array([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]])  # other, nlp, other
+    scored = score_rows(texts, np.array([0, 0, 1]), tagger, y_prob)
+    assert scored["class"]["natural-language-processing"]["recall"] == 0.5
+    assert scored["class"]["other"]["precision"] == 0.5
+    assert scored["slices"]["nlp_cnn"]["num_samples"] == 1
+    assert scored["slices"]["nlp_cnn"]["recall"] == 0
+    assert scored["slices"]["short_text"]["num_samples"] == 2
+    assert scored["slices"]["short_text"]["f1"] == 0.5
+
+
+# Refusals
+
+
+def test_a_threshold_without_the_rest_label_is_refused_before_anything_is_fitted() -> None:
+    spy = Spy()
+    with pytest.raises(DataError, match="'other', which no row has") as error:
+        fit_tagger(
+            prepared(accepted=[]),
+            parts(vectorizer=spy, threshold=FixedThreshold(0.5)),
+            TrainingConfig(1),
+        )
+    message = str(error.value)
+    assert "labels: cv, nlp, rl" in message
+    assert "threshold=none" in message
+    assert "data.accepted_tags" in message
+    assert "data.min_freq" in message
+    assert spy.fitted == []
+
+
+@pytest.mark.parametrize("vectorizer", [TfidfVectorizer(), TfidfVectorizer(analyzer="char")])
+def test_cleaning_that_empties_all_texts_is_an_error_with_the_way_out(vectorizer: Any) -> None:
+    ready = prepared(keep="é")
+    assert Counter(ready.rows["text"]) == {"": 40}
+    with pytest.raises(DataError, match=r"^The vectorizer cannot be fitted to the train") as error:
+        fit_tagger(ready, parts(vectorizer=vectorizer), TrainingConfig(1))
+    message = str(error.value)
+    assert "empty vocabulary" in message
+    assert "analyzer" in message
+    assert "preprocessing" in message
+
+
+def test_pruning_all_terms_is_the_vectorizers_error_too() -> None:
+    vectorizer = TfidfVectorizer(min_df=29)
+    with pytest.raises(DataError, match="min_df"):
+        fit_tagger(prepared(), parts(vectorizer=vectorizer), TrainingConfig(1))
+
+
+def test_a_class_that_is_not_among_the_train_rows_is_an_error() -> None:
+    with pytest.raises(DataError):
+        fit_tagger(prepared(make_table(10, 7, 2), sizes=(0.3, 0.3)), parts(), TrainingConfig(1))
+
+
+@pytest.mark.parametrize(
+    ("vectorizer", "reason"),
+    [
+        (CountVectorizer(token_pattern="("), "missing ), unterminated subpattern"),
+        (CountVectorizer(ngram_range=(2, 1)), "Invalid value for ngram_range"),
+        (CountVectorizer(analyzer="chars"), "'analyzer' parameter"),
+        (CountVectorizer(vocabulary=[]), "empty vocabulary"),
+    ],
+)
+def test_whatever_the_vectorizer_refuses_is_one_error_with_its_reason(
+    vectorizer: Any, reason: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        fit_tagger(prepared(), parts(vectorizer=vectorizer), TrainingConfig(1))
+    message = str(caught.value)
+    assert message.startswith("The vectorizer cannot be fitted to the train texts: ")
+    assert reason in message
+    assert ".." not in message
+    assert caught.value.__cause__ is not None
+
+
+def test_a_sampler_that_a_class_is_too_small_for_is_one_error_with_its_reason() -> None:
+    ready = prepared()
+    assert np.bincount(ready.get_labels("train")).tolist() == [14, 10, 4]
+    sampler = SMOTE(k_neighbors=4, random_state=0)
+    with pytest.raises(DataError, match=r"^The sampler cannot balance the train rows: ") as caught:
+        fit_tagger(ready, parts(sampler=sampler), TrainingConfig(1))
+    assert "n_neighbors = 5" in str(caught.value)
+    fit_tagger(ready, parts(sampler=SMOTE(k_neighbors=3, random_state=0)), TrainingConfig(1))
+
+
+@pytest.mark.parametrize(
+    ("vectorizer", "model", "reason"),
+    [
+        (TfidfVectorizer(), GaussianNB(), "GaussianNB cannot be .* dense data is required"),
+        (HashingVectorizer(n_features=64), MultinomialNB(), "MultinomialNB cannot be .* Negative"),
+    ],
+)
+def test_a_model_that_refuses_the_features_is_one_error_with_its_reason(
+    vectorizer: Any, model: Any, reason: str
+) -> None:
+    with pytest.raises(FitError, match=reason):
+        fit_tagger(prepared(), Components(vectorizer, None, model, None), TrainingConfig(1))
+
+
+def test_a_model_that_would_stop_by_itself_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"model\.early_stopping"):
+        fit_tagger(prepared(), parts(early_stopping=True), TrainingConfig(1))
+
+
+# Memory
+
+
+@pytest.mark.parametrize("refit", [False, True])
+@pytest.mark.parametrize("repeated", [False, True])
+def test_with_a_memory_cold_or_warm_results_are_the_same_to_the_last_bit(
+    refit: bool, repeated: bool
+) -> None:
+    def result(memory: ArrayCache) -> tuple[FitResult, np.random.RandomState]:
+        source = np.random.RandomState(3)
+        made = parts(threshold=QuantileThreshold(0.25))
+        made.model.set_params(random_state=source)
+        data = TwoTablesConfig(name="tiny", projects="p", tags="t", accepted_tags=["cv", "nlp"])
+        rows = prepare(make_table(), data, PreprocessingConfig(), SplitConfig(), source, memory)
+        return fit_tagger(rows, made, TrainingConfig(5, refit=refit), cache=memory), source
+
+    memory = Remembered()
+    if repeated:
+        result(memory)
+    plain, draws = result(skip_cache)
+    found, draws_then = result(memory)
+    assert memory.made == (5 if refit else 4)
+    assert found.get_metrics() == plain.get_metrics()
+    assert found.get_metric("model_bytes") == plain.get_metric("model_bytes")
+    assert found.history == plain.history
+    assert np.array_equal(found.tagger.model.coef_, plain.tagger.model.coef_)
+    assert found.tagger.predict(["image pixel"]) == plain.tagger.predict(["image pixel"])
+    assert draws.randint(1000) == draws_then.randint(1000)
+
+
+def test_a_trial_has_its_vectorizer_when_it_is_asked_for() -> None:
+    memory = Remembered()
+    for _ in range(2):
+        made = parts()
+        result = fit_tagger(prepared(), made, TrainingConfig(2), test=False, cache=memory)
+    assert not hasattr(made.vectorizer, "vocabulary_")
+    assert result.get_metric("model_bytes") > 0
+    assert result.tagger.vectorizer is made.vectorizer
+    assert result.tagger.predict(["image pixel"])[0]["predicted_tag"] == "cv"
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_texts_cleaned_by_a_step_of_ones_own_are_not_kept(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counted(text: str) -> str:
+        called.append(text)
+        return f"{text} {len(called)}"
+
+    called: list[str] = []
+    monkeypatch.setitem(preprocessing_cleaning._REGISTERED, "counted", counted)
+    memory = Remembered()
+    arguments = {**asdict(PreprocessingConfig()), place: ["counted"]}
+    del arguments["language"]
+    assert clean_texts(["Cat"], arguments, memory) == ["cat 1"]
+    assert clean_texts(["Cat"], arguments, memory) == ["cat 2"]
+    assert memory.made == 0
+
+
+def test_cleaned_texts_are_kept_by_the_texts_and_every_argument() -> None:
+    memory = Remembered()
+    arguments = {**asdict(PreprocessingConfig()), "stopwords": []}
+    del arguments["language"]
+    for changed in ({}, {}, {"lower": False}, {"keep": "a-z"}):
+        expected = [*map(Cleaner(**{**arguments, **changed}), ["A Cat 1"])]
+        assert clean_texts(["A Cat 1"], {**arguments, **changed}, memory) == expected
+    clean_texts(["A Cat 2"], arguments, memory)
+    assert memory.made == 4

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from tagifai.utils import environment
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A git repository with one commit, whatever the user's own settings are."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    root = tmp_path / "checkout"
+    root.mkdir()
+    (root / "file").write_text("a")
+    git(root, "init", "-q")
+    git(root, "add", "file")
+    git(root, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "first")
+    return root
+
+
+def git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
+
+def test_versions_are_those_that_are_installed() -> None:
+    found = environment.get_versions()
+    assert list(found) == ["python", "tagifai", "scikit-learn", "numpy", "scipy"]
+    assert found["python"] == platform.python_version()
+    assert found["numpy"] == version("numpy")
+
+
+def test_versions_of_all_that_decides_a_training_are_told_on_request() -> None:
+    found = environment.get_versions(environment.ALL_LIBRARIES)
+    assert found.items() > environment.get_versions().items()
+    more = ["pandas", "imbalanced-learn", "nltk", "snorkel"]
+    assert list(found) == [*environment.get_versions(), *more]
+    assert found["nltk"] == version("nltk")
+
+
+def test_a_clean_checkout_has_its_commit_and_is_not_dirty(checkout: Path) -> None:
+    commit = git(checkout, "rev-parse", "HEAD").strip()
+    assert len(commit) == 40
+    assert environment.read_git_state(checkout) == {
+        "mlflow.source.git.commit": commit,
+        "mlflow.source.git.dirty": "false",
+    }
+
+
+@pytest.mark.parametrize("name", ["file", "new"])
+def test_a_changed_and_a_new_file_make_it_dirty(checkout: Path, name: str) -> None:
+    (checkout / name).write_text("b")
+    assert environment.read_git_state(checkout)["mlflow.source.git.dirty"] == "true"
+
+
+def test_what_is_no_checkout_or_has_no_commit_has_no_state(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    (tmp_path / "plain").mkdir()
+    assert environment.read_git_state(tmp_path / "plain") == {}
+    assert environment.read_git_state(tmp_path / "nowhere") == {}
+    git(tmp_path / "plain", "init", "-q")
+    assert environment.read_git_state(tmp_path / "plain") == {}
+
+
+def test_without_git_there_is_no_state(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(checkout))
+    assert environment.read_git_state(checkout) == {}
+
+
+def test_a_git_that_hangs_is_given_up(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(command: list[str], *, timeout: float, **_: object) -> None:
+        assert timeout <= 10
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(subprocess, "run", hang)
+    assert environment.read_git_state(checkout) == {}

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import string
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.engine import make_url
+
+from tagifai.utils.urls import get_sqlite_path, is_url, mask_password
+
+SECRETS = st.text(string.ascii_letters + string.digits + ":@.-", min_size=1).map("s3cret{}".format)
+FILES = st.text(string.ascii_letters + string.digits + "/ .:@+-_#%", max_size=12).map("/a{}".format)
+
+
+# --- URLs --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "is_one"),
+    [
+        ("http://h/x.csv", True),
+        ("HTTPS://h/x.csv", True),
+        ("ftp://h/x", True),
+        ("s3://b/x", True),
+        ("git+ssh://h/x", True),
+        ("file:///x.csv", True),
+        ("http://", True),
+        ("data/x.csv", False),
+        ("C:/x.csv", False),
+        ("c://x.csv", False),
+        ("/a/http://x.csv", False),
+        ("mailto:x", False),
+        ("http:/x", False),
+        ("3s://x", False),
+        ("my file://x", False),
+        ("-", False),
+        ("", False),
+    ],
+)
+def test_a_url_begins_with_a_scheme_of_more_than_a_letter(source: str, is_one: bool) -> None:
+    assert is_url(source) is is_one
+
+
+# --- passwords ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
+        ("postgresql+psycopg2://me:s3c:ret@host:5432/db", "postgresql+psycopg2://me:***@host:5432/db"),
+        ("https://me:secret@host:5000/path", "https://me:***@host:5000/path"),
+        ("mysql://:secret@host/db", "mysql://:***@host/db"),
+        ("postgresql://me@host/db", "postgresql://me@host/db"),
+        ("http://host:5000", "http://host:5000"),
+        ("http://host:5000/a@b", "http://host:5000/a@b"),
+        ("sqlite:////folder/a:b@c/mlflow.db", "sqlite:////folder/a:b@c/mlflow.db"),
+        ("in memory", "in memory"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_the_password_of_an_address_is_not_shown(address: str, shown: str) -> None:
+    assert mask_password(address) == shown
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://me:sec/ret@host/db",
+        "postgresql://me@server:secret@host/db",
+        "https://me:s@secret@host/",
+    ],
+)
+def test_no_part_of_an_odd_password_is_shown(address: str) -> None:
+    assert "ret" not in mask_password(address)
+
+
+@given(st.sampled_from(["postgresql://", "mysql+pymysql://", "https://"]), SECRETS)
+def test_of_any_password_nothing_is_shown_and_all_else_is(scheme: str, secret: str) -> None:
+    assert mask_password(f"{scheme}me:{secret}@host/db") == f"{scheme}me:***@host/db"
+
+
+# --- files of databases ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("sqlite:////a/b.db", "/a/b.db"),
+        ("sqlite:///b.db", "b.db"),
+        ("sqlite:////a/b.db?mode=ro&uri=true", "/a/b.db"),
+        ("sqlite:////a%20b/%3F.db", "/a b/?.db"),
+        ("sqlite:////a b/c:d@e.db", "/a b/c:d@e.db"),
+    ],
+)
+def test_the_file_of_a_sqlite_database_is_what_its_address_says(uri: str, path: str) -> None:
+    assert get_sqlite_path(uri) == Path(path)
+
+
+@pytest.mark.parametrize(
+    "uri", ["postgresql://h/d", "http://h/sqlite:///x", "sqlite://", "nonsense", ""]
+)
+def test_another_database_has_no_file(uri: str) -> None:
+    assert get_sqlite_path(uri) is None
+
+
+@given(FILES)
+def test_the_file_is_the_one_that_sqlalchemy_opens(name: str) -> None:
+    uri = f"sqlite:///{name}"
+    assert get_sqlite_path(uri) == Path(str(make_url(uri).database))
