@@ -17,13 +17,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from tagifai.config.job import SEARCH_TARGET, Job, get_job
 from tagifai.config.paths import FOLDERS, PATHS
 from tagifai.config.schema import Config
 from tagifai.console import error_box
@@ -103,10 +102,10 @@ def guard_job() -> Iterator[None]:
         raise StaleTrialError("Interrupted.") from None
     except Exception as error:
         if isinstance(error, ConfigError):
-            _remove_refused_output(Path(HydraConfig.get().runtime.output_dir))
+            _remove_refused_output(get_job())
         elif not isinstance(error, UserError):
             log.info("The job failed.", exc_info=error)
-        if HydraConfig.get().mode == RunMode.RUN:
+        if not get_job().is_multirun:
             raise JobFailed(error) from error
         raise
     finally:
@@ -142,11 +141,9 @@ def _end_orphan() -> None:
 
 
 def _refuse_search_of_one() -> None:
-    hydra = HydraConfig.get()
-    preset = hydra.runtime.choices.get("sweep")
-    if hydra.mode == RunMode.RUN and (
-        preset or hydra.sweeper.get("_target_") == multirun.SEARCH_TARGET
-    ):
+    job = get_job()
+    preset = job.options.get("sweep")
+    if not job.is_multirun and (preset or job.sweeper == SEARCH_TARGET):
         chosen = f"sweep={preset}" if preset else "hydra/sweeper=tagifai"
         raise ConfigError(f"{chosen} is a search, which needs -m: run.py -m {chosen}")
 
@@ -167,12 +164,12 @@ def _restore_worker_signals() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _remove_refused_output(output_dir: Path) -> None:
+def _remove_refused_output(job: Job) -> None:
     """Remove the folder of a refused job, which has nothing in it but Hydra's record of it.
 
     Only a folder that was named for this run: one that the user chose may have been there before.
     """
-    chosen = any(item.startswith("hydra.") for item in HydraConfig.get().overrides.hydra)
+    output_dir, chosen = job.output_dir, any(i.startswith("hydra.") for i in job.hydra_overrides)
     if not chosen and [entry.name for entry in output_dir.iterdir()] == [".hydra"]:
         shutil.rmtree(output_dir)
         if not any(output_dir.parent.iterdir()):

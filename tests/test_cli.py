@@ -13,7 +13,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
@@ -23,6 +22,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tagifai import cli
+from tagifai.config import job
+from tagifai.config.job import SEARCH_TARGET, Job
 from tagifai.config.schema import PredictTaskConfig, check
 from tagifai.exceptions import (
     BundleError,
@@ -616,13 +617,15 @@ def job_of(
     preset: str | None = None,
     sweeper: str = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
 ) -> None:
-    hydra = SimpleNamespace(
-        runtime=SimpleNamespace(output_dir=str(folder), choices={"sweep": preset}),
-        sweeper={"_target_": sweeper},
-        mode=mode,
-        overrides=SimpleNamespace(hydra=list(overrides), task=[]),
+    multirun_dir = folder.parent if mode == RunMode.MULTIRUN else None
+    present = Job(
+        folder,
+        hydra_overrides=overrides,
+        options={"sweep": preset},
+        multirun_dir=multirun_dir,
+        sweeper=sweeper,
     )
-    monkeypatch.setattr(HydraConfig, "get", lambda: hydra)
+    monkeypatch.setattr(job, "_given", [present])
 
 
 def fail(error: Exception) -> None:
@@ -700,9 +703,9 @@ def test_the_log_has_the_traceback_of_what_was_not_foreseen(
 @pytest.mark.parametrize(
     ("chosen", "named"),
     [
-        ({"preset": "quick", "sweeper": multirun.SEARCH_TARGET}, "sweep=quick"),
+        ({"preset": "quick", "sweeper": SEARCH_TARGET}, "sweep=quick"),
         ({"preset": "mine"}, "sweep=mine"),
-        ({"sweeper": multirun.SEARCH_TARGET}, "hydra/sweeper=tagifai"),
+        ({"sweeper": SEARCH_TARGET}, "hydra/sweeper=tagifai"),
     ],
 )
 def test_a_search_without_m_is_refused_with_the_command_that_works(
@@ -722,7 +725,7 @@ def test_a_search_without_m_is_refused_with_the_command_that_works(
 def test_the_job_of_a_search_is_none_of_its_own(
     output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job_of(monkeypatch, output, RunMode.MULTIRUN, preset="quick", sweeper=multirun.SEARCH_TARGET)
+    job_of(monkeypatch, output, RunMode.MULTIRUN, preset="quick", sweeper=SEARCH_TARGET)
     with cli.guard_job():
         assert output.is_dir()
 

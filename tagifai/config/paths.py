@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
-
+from tagifai.config.job import get_job
 from tagifai.config.schema import Config
 from tagifai.utils.urls import is_url
 
@@ -25,7 +24,7 @@ def resolve(config: Config) -> Config:
     Args:
         config: the checked configuration of the present job, or of the sweep that launches jobs.
     """
-    given = {item.partition("=")[0].lstrip("+") for item in HydraConfig.get().overrides.task}
+    given = get_job().chosen_keys
     for name in PATHS:
         group, _, key = name.partition(".")
         settings = getattr(config, group)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import flag_override
 
 from tagifai.config import paths
+from tagifai.config.job import get_job
 from tagifai.config.schema import Config, check
 from tagifai.console.display import Display
 from tagifai.reporting import html_pages, leaderboard_report, render
@@ -92,7 +92,7 @@ def write_for_leaderboard(
         description: which runs are compared.
         display: shows how far drawing is.
     """
-    output, nowhere = Path(HydraConfig.get().runtime.output_dir), session.TrackedRun("comparison")
+    output, nowhere = get_job().output_dir, session.TrackedRun("comparison")
     metric = f"{config.task.metric} ({config.task.direction})"
     if config.plots.enabled:
         log_figures(

@@ -9,15 +9,17 @@ from collections.abc import Sequence
 from numpy.random import RandomState
 
 from tagifai.config import instantiate
+from tagifai.config.job import get_job
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.exceptions import UserError
 from tagifai.preprocessing.feature_cache import ArrayCache, skip_cache
 from tagifai.runs import logger
-from tagifai.tracking import multirun, session
+from tagifai.tracking import session
 from tagifai.training import fitting, objectives
 from tagifai.training.callbacks import ProgressCallback, PruningCallback
 from tagifai.training.loop import History, TrainingPruned, is_trained_by_epochs
+from tagifai.training.trial import TrialHandle
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +65,7 @@ class RepeatTrainer:
         config: Config,
         display: Display,
         tracked: session.TrackedRun,
-        trial: multirun.TrialHandle,
+        trial: TrialHandle,
         cache: ArrayCache = skip_cache,
     ) -> None:
         self._config = config
@@ -162,7 +164,7 @@ class RepeatTrainer:
                 cache=self._cache,
                 on_progress=show.update_rows,
             )
-        if multirun.is_search_trial():
+        if get_job().trial is not None:
             logger.log_epochs(self._tracked, result.history, prefix)
         else:
             # Later: should the store fail, the model is to be saved first.

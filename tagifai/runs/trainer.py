@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from numpy.random import RandomState
 
+from tagifai.config.job import SearchTrial, get_job
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.data import datasets, profiles
@@ -23,6 +24,7 @@ from tagifai.tracking import multirun, session, store
 from tagifai.tracking.provenance import Invocation
 from tagifai.training import fitting, objectives, streaming
 from tagifai.training.loop import TrainingPruned
+from tagifai.training.trial import PRUNED, STALE, NullTrial, TrialHandle
 from tagifai.utils import process_pool
 
 log = logging.getLogger(__name__)
@@ -99,14 +101,14 @@ def train_trial(config: Config, origin: Invocation, display: Display) -> Any:
         display: a silent one.
 
     Returns:
-        The objective, or `sweeps.PRUNED` or `sweeps.REAPED`.
+        The objective, or `PRUNED` or `STALE` of `tagifai.training.trial`.
     """
     try:
         with _open_run(config, origin, display) as run:
             return _train_repeats(run)
     except StaleTrialError:
         # Nobody waits for the result any more.
-        return multirun.REAPED
+        return STALE
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class _OpenRun:
     """An open run with all that it trains on."""
 
     tracked: session.TrackedRun
-    trial: multirun.TrialHandle
+    trial: TrialHandle
     prepared: fitting.PreparedData
     components: fitting.Components
     repeats: RepeatTrainer
@@ -127,14 +129,14 @@ def _open_run(
     config: Config, origin: Invocation, display: Display, dataset: datasets.Dataset | None = None
 ) -> Iterator[_OpenRun]:
     """Check what can be checked without data, then open the run and prepare its rows."""
-    stores = Path(config.paths.stores)
+    stores, search_trial = Path(config.paths.stores), get_job().trial
     random_state = RandomState(config.seed)
     parts = build_components(config, random_state)
     # What is wrong with these is said before data are read.
     fitting.get_cleaner_arguments(config.preprocessing)
     objectives.check_metrics(config.objective)
     streaming.check_supported(config, parts)
-    if not multirun.is_search_trial():
+    if search_trial is None:
         session.close_abandoned_runs(stores)
     if dataset is None:
         with display.show_row_progress("Reading") as told:
@@ -146,15 +148,15 @@ def _open_run(
         run_name=config.tracking.run_name or origin.name,
         stores=stores,
         log_file=origin.output_dir / "run.log",
-        tags=_tags(config, origin),
+        tags=_make_tags(config, origin, search_trial),
     )
     with (
-        multirun.open_trial() as trial,
+        _open_trial(search_trial) as trial,
         logger.mention_saved_model(origin.output_dir),
         opened as tracked,
         logger.log_run_id(tracked, origin.output_dir),
     ):
-        if multirun.is_search_trial():
+        if search_trial is not None:
             # Otherwise nobody waits for the id.
             trial.note(run_id=tracked.id)
         provenance = origin.make_record(config)
@@ -162,7 +164,7 @@ def _open_run(
         memory = FeatureCache(stores / "cache" / "features", config.cache.max_gb * 1e9)
         with display.show_row_progress("Looking through") as told:
             # The trials of a search are beside each other already.
-            processes = 1 if multirun.is_search_trial() else process_pool.count_processors()
+            processes = process_pool.count_processors() if search_trial is None else 1
             prepared = streaming.prepare(dataset, config, random_state, memory, told, processes)
         for metric in config.objective.metrics:
             prepared.check_objective(metric)
@@ -170,11 +172,26 @@ def _open_run(
         yield _OpenRun(tracked, trial, prepared, parts, rounds, dataset.digest, provenance)
 
 
-def _tags(config: Config, origin: Invocation) -> dict[str, str]:
+def _open_trial(trial: SearchTrial | None) -> AbstractContextManager[TrialHandle]:
+    """Open the trial that the present job works on, if it is one that a job can reach."""
+    if trial is None or trial.storage is None:
+        return nullcontext(NullTrial())
+    from tagifai.sweeping import studies, trials  # late: only a search has Optuna
+
+    return (
+        trials.open_trial(trial) if studies.is_shared(trial.storage) else nullcontext(NullTrial())
+    )
+
+
+def _make_tags(config: Config, origin: Invocation, trial: SearchTrial | None) -> dict[str, str]:
     tags = {"mlflow.parentRunId": multirun.ensure_parent_run(config), "rerun_of": origin.rerun_of}
-    return multirun.get_trial_tags() | {
-        key: value for key, value in tags.items() if value is not None
-    }
+    if trial is not None:
+        tags |= {
+            "study": trial.study,
+            "trial.number": str(trial.number),
+            "trial.state": "RUNNING",
+        }
+    return {key: value for key, value in tags.items() if value is not None}
 
 
 def _train_repeats(run: _OpenRun) -> Any:
@@ -187,10 +204,10 @@ def _train_repeats(run: _OpenRun) -> Any:
             run.trial.note(result=list(objective.values()))
             return _to_return_value(objective)
     except TrainingPruned:
-        run.trial.note(result=multirun.PRUNED)
-        return multirun.PRUNED
+        run.trial.note(result=PRUNED)
+        return PRUNED
     except StaleTrialError:
-        return multirun.REAPED
+        return STALE
 
 
 def _to_return_value(objective: dict[str, float]) -> Any:

@@ -7,7 +7,6 @@ import pickle
 from collections.abc import Sequence
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
@@ -15,6 +14,8 @@ from hydra_plugins.hydra_joblib_launcher._core import process_joblib_cfg
 from joblib import Parallel, delayed
 from joblib.externals.loky.backend.reduction import dumps
 from omegaconf import open_dict
+
+from tagifai.config.job import set_hydra_config
 
 _shared: dict[str, Any] = {}
 """In a worker: what the jobs of its search share, by the sum of its content."""
@@ -78,7 +79,7 @@ def _run_in_worker(number: int, overrides: list[str], digest: str, content: byte
     with open_dict(cfg):
         cfg.hydra.job.id = f"{cfg.hydra.job.name}_{number}"
         cfg.hydra.job.num = number
-    HydraConfig.instance().set_config(cfg)
+    set_hydra_config(cfg)
     returned = run_job(
         hydra_context=context,
         config=cfg,

@@ -29,7 +29,7 @@ from tagifai.exceptions import StaleTrialError, UserError
 from tagifai.sweeping import composition, launchers
 from tagifai.sweeping.plan import SearchPlan
 from tagifai.sweeping.studies import Study, has_died
-from tagifai.tracking import multirun
+from tagifai.training.trial import PRUNED, STALE
 
 IDLE_POLL_SECONDS = 1.0
 """How often a worker without a trial looks whether one of the others has died."""
@@ -307,8 +307,8 @@ def _judge(returned: JobReturn, n_values: int) -> _JobOutcome:
         if isinstance(value, StaleTrialError):
             return _JobOutcome(None, reason="Its job was interrupted.", dead=True)
         return _JobOutcome(TrialState.FAIL, reason=_format_error(value))
-    if isinstance(value, str) and value in (multirun.PRUNED, multirun.REAPED):
-        return _JobOutcome(TrialState.PRUNED if value == multirun.PRUNED else None)
+    if isinstance(value, str) and value in (PRUNED, STALE):
+        return _JobOutcome(TrialState.PRUNED if value == PRUNED else None)
     try:
         values = [float(v) for v in (value if n_values > 1 else [value])]
     except (TypeError, ValueError):

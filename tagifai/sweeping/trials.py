@@ -5,34 +5,17 @@ from __future__ import annotations
 import os
 import socket
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import optuna
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, Trial
 
+from tagifai.config.job import SearchTrial
 from tagifai.exceptions import StaleTrialError
 from tagifai.sweeping import samplers, studies
-
-
-@dataclass(frozen=True)
-class TrialAddress:
-    """Where a job finds its trial.
-
-    Args:
-        storage: URL of the store of studies.
-        study: name of the study.
-        number: of the trial.
-        pruner: the pruner's configuration.
-    """
-
-    storage: str
-    study: str
-    number: int
-    pruner: Mapping[str, Any] | None
 
 
 class OpenTrial:
@@ -88,7 +71,7 @@ def _raise_if_stale() -> Iterator[None]:
 
 
 @contextmanager
-def open_trial(address: TrialAddress) -> Iterator[OpenTrial]:
+def open_trial(address: SearchTrial) -> Iterator[OpenTrial]:
     """Open a trial and beat for it as long as the block is worked on.
 
     Raises:

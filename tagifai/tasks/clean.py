@@ -8,8 +8,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
-
+from tagifai.config.job import get_job
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.exceptions import TrackingError, UserError
@@ -37,7 +36,7 @@ def run(config: Config) -> None:
     session.close_abandoned_runs(place.stores)
     with display.show_spinner("Looking for what nobody needs"):
         ledger, tracked = _find_tracked(display, config, place)
-        busy = [*tracked.busy, Path(HydraConfig.get().runtime.output_dir)]
+        busy = [*tracked.busy, get_job().output_dir]
         on_disk = cleanup.find_on_disk(place, busy, task.days, task.max_gb, all_caches=task.cache)
     found = [*on_disk, *tracked.candidates]
     if tracked.unknown_runs:
@@ -114,9 +113,7 @@ def _format_size(size: float) -> str:
 def _make_apply_command() -> str:
     """Return the command that removes what this one shows."""
     given = [
-        item
-        for item in HydraConfig.get().overrides.task
-        if item.partition("=")[0].lstrip("+") != "task.apply"
+        item for item in get_job().overrides if item.partition("=")[0].lstrip("+") != "task.apply"
     ]
     return shlex.join([*Display.program, *given, "task.apply=true"])
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
 from numpy.random import RandomState
 
+from tagifai.config.job import get_job
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.data import datasets, profiles
@@ -43,7 +43,7 @@ def run(config: Config) -> None:
         display.show_note(note, result=True)
         return
     profile = profiles.compute(prepared)
-    write_json(Path(HydraConfig.get().runtime.output_dir) / "profile.json", profile)
+    write_json(get_job().output_dir / "profile.json", profile)
     _show_facts(display, profiles.format_facts(profile))
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from hydra.core.hydra_config import HydraConfig
 
+from tagifai.config.job import get_job
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.evaluation import error_analysis
@@ -38,7 +38,7 @@ def run(config: Config) -> None:
     _show_confusion(display, tagger.encoder.classes, counts, f"Run {run_id}, {task.part} rows")
     display.show_result(f"{wrong} of {len(texts)} rows have another label than their own.")
     _show_mistakes(display, found)
-    output = Path(task.output or HydraConfig.get().runtime.output_dir + "/errors.json")
+    output = Path(task.output or get_job().output_dir / "errors.json")
     write_json(output, error_analysis.build_document(tagger, counts, found))
     display.show_result("")
     display.show_copyable("Errors", output)

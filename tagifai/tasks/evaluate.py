@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
-
+from tagifai.config.job import get_job
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.data import readers
@@ -33,7 +32,7 @@ def run(config: Config) -> float:
         title = f"Run {run_id} on {task.data}"
     with display.show_spinner("Predicting"):
         performance = fitting.score_texts(tagger, texts, tags)
-    output = Path(task.output or HydraConfig.get().runtime.output_dir + "/performance.json")
+    output = Path(task.output or get_job().output_dir / "performance.json")
     with readers.open_output(output) as file:
         file.write(format_json(performance))
     display.show_scores(title, performance)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from tagifai.config.job import get_job
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.reporting import run_summary
-from tagifai.tracking import multirun, provenance, recorder, store
+from tagifai.tracking import provenance, recorder, store
 
 
 def run(config: Config) -> Any:
     """Train, score and record a run; return the objective, a list if it has several metrics."""
-    in_search = multirun.is_search_trial()
+    in_search = get_job().trial is not None
     if config.tracking.enabled and not in_search:
         recorder.start_if_useful(store.get_tracking_uri(config.tracking.uri))
     origin = provenance.get_invocation()

@@ -1,6 +1,6 @@
-"""Sweeps from the inside: what a job of one belongs to, and the parent run of a plain multirun.
+"""The parent run of a multirun, which its first job makes and its last word closes.
 
-Loaded before every command, so what a sweep needs is imported in a sweep.
+Loaded before every command, so what a multirun needs is imported in a multirun.
 """
 
 from __future__ import annotations
@@ -8,112 +8,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
+
+from tagifai.config.job import get_job
 
 if TYPE_CHECKING:
     from tagifai.config.schema import Config
-    from tagifai.sweeping.trials import TrialAddress
-
-SEARCH_TARGET = "tagifai.sweeping.sweeper.SearchSweeper"
 
 PARENT_RUN_VARIABLE = "TAGIFAI_PARENT_RUN"
 """Variable by which a search tells its jobs the id of their parent run."""
 
 COMMAND_VARIABLE = "TAGIFAI_COMMAND"
 """Variable by which the first process tells the others how it was called."""
-
-PRUNED, REAPED = "pruned", "reaped"
-"""What a job of a search returns in place of its objective."""
-
-
-# --- a job and its search ----------------------------------------------------------------------
-
-
-class TrialHandle(Protocol):
-    """What a training tells a search and hears from it."""
-
-    def note(self, **attributes: Any) -> None:
-        """Keep attributes with the trial."""
-
-    def report(self, step: int, value: float) -> bool:
-        """Report a value and return whether to stop."""
-
-    def check(self) -> None:
-        """Raise `Reaped` if nobody waits for the result any more."""
-
-
-class NullTrial:
-    """Stands in for a trial where there is none, or none that a job could reach."""
-
-    def note(self, **attributes: Any) -> None:
-        """Tell nobody."""
-
-    def report(self, step: int, value: float) -> bool:
-        """Go on."""
-        return False
-
-    def check(self) -> None:
-        """Go on."""
-
-
-def is_search_trial() -> bool:
-    """Return whether the present job is a trial of a search of ours."""
-    hydra = HydraConfig.get()
-    return hydra.mode == RunMode.MULTIRUN and hydra.sweeper._target_ == SEARCH_TARGET
-
-
-@contextmanager
-def open_trial() -> Iterator[TrialHandle]:
-    """Work on the trial of the present job, if it is one.
-
-    Raises:
-        Reaped: it was taken for dead.
-    """
-    address = _find_address()
-    if address is None:
-        yield NullTrial()
-        return
-    from tagifai.sweeping import trials
-
-    with trials.open_trial(address) as opened:
-        yield opened
-
-
-def _find_address() -> TrialAddress | None:
-    if not is_search_trial() or not HydraConfig.get().sweeper.storage:
-        return None
-    from tagifai.sweeping.studies import is_shared
-    from tagifai.sweeping.trials import TrialAddress
-
-    hydra = HydraConfig.get()
-    sweeper = hydra.sweeper
-    if not is_shared(sweeper.storage):
-        return None
-    pruner = OmegaConf.to_container(sweeper.pruner, resolve=True) if sweeper.pruner else None
-    return TrialAddress(sweeper.storage, sweeper.study_name, hydra.job.num, pruner)  # type: ignore[arg-type]
-
-
-def get_trial_tags() -> dict[str, str]:
-    """Return what marks the present job's run as a trial, or nothing."""
-    if not is_search_trial():
-        return {}
-    hydra = HydraConfig.get()
-    return {
-        "study": str(hydra.sweeper.study_name),
-        "trial.number": str(hydra.job.num),
-        "trial.state": "RUNNING",
-    }
-
-
-# --- the parent run ----------------------------------------------------------------------------
 
 
 def ensure_parent_run(config: Config) -> str | None:
@@ -122,8 +33,8 @@ def ensure_parent_run(config: Config) -> str | None:
     A search tells its jobs. The jobs of another sweep find it by the sweep's folder, and the first
     one makes it.
     """
-    hydra = HydraConfig.get()
-    if hydra.mode != RunMode.MULTIRUN or not config.tracking.enabled:
+    folder = get_job().multirun_dir
+    if folder is None or not config.tracking.enabled:
         return None
     if PARENT_RUN_VARIABLE in os.environ:
         return os.environ[PARENT_RUN_VARIABLE]
@@ -133,7 +44,6 @@ def ensure_parent_run(config: Config) -> str | None:
     from tagifai.utils import locks
     from tagifai.utils.files import write_json
 
-    folder = Path(hydra.sweep.dir).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".parent.lock"):
         known = _read_parent(folder)

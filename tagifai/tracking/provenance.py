@@ -13,11 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-
+from tagifai.config.job import get_job
 from tagifai.config.schema import EXPERIMENT_GROUPS, Config, find_schema_name
-from tagifai.tracking import multirun
 from tagifai.utils import environment
 
 
@@ -88,13 +85,13 @@ def _get_git_state(root: Path) -> dict[str, str]:
 
 def get_invocation() -> Invocation:
     """Return the origin of the present job's run."""
-    hydra = HydraConfig.get()
-    overrides = list(hydra.overrides.task)
-    options = {group: hydra.runtime.choices.get(group) for group in EXPERIMENT_GROUPS}
+    job = get_job()
+    overrides = list(job.overrides)
+    options = {group: job.options.get(group) for group in EXPERIMENT_GROUPS}
     return Invocation(
-        name=f"trial-{hydra.job.num}" if multirun.is_search_trial() else _make_name(options),
+        name=_make_name(options) if job.trial is None else f"trial-{job.trial.number}",
         command=_make_command(options, overrides),
-        output_dir=Path(hydra.runtime.output_dir),
+        output_dir=job.output_dir,
         options=options,
         overrides=overrides,
         paths=[item for item in overrides if item.startswith("paths.")],
@@ -108,7 +105,7 @@ def _make_name(options: Mapping[str, str | None]) -> str:
 
 def _make_command(options: Mapping[str, str | None], overrides: Sequence[str]) -> str:
     """Return the command line; of a job in a sweep, the one that runs this job alone."""
-    if HydraConfig.get().mode != RunMode.MULTIRUN:
+    if not get_job().is_multirun:
         return shlex.join(["run.py", *sys.argv[1:]])
     kept = [item for item in overrides if not re.match(r"sweep[.=]", item)]
     if len(kept) < len(overrides):

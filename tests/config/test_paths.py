@@ -3,13 +3,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from hydra.core.hydra_config import HydraConfig
 
 from tagifai import cli
 from tagifai.config import paths
+from tagifai.config.job import Job, use_job
 from tagifai.config.schema import SCHEMA_CLASSES, Config, check
 from tagifai.config.schema.settings import PathsConfig
 from tests.conftest import Compose
@@ -20,9 +19,8 @@ def resolved(
 ) -> Config:
     cwd.mkdir(exist_ok=True)
     monkeypatch.chdir(cwd)
-    hydra = SimpleNamespace(overrides=SimpleNamespace(task=list(overrides)))
-    monkeypatch.setattr(HydraConfig, "get", lambda: hydra)
-    return paths.resolve(check(composed("preprocessing=none", *overrides)))
+    with use_job(Job(cwd, overrides=overrides)):
+        return paths.resolve(check(composed("preprocessing=none", *overrides)))
 
 
 Resolve = Callable[..., Config]
@@ -93,7 +91,8 @@ def test_a_file_of_one_task_is_not_looked_for_in_another(resolve: Resolve, tmp_p
 
 def test_paths_are_made_absolute_in_place_and_once(resolve: Resolve, tmp_path: Path) -> None:
     config = resolve("data.projects=p.csv")
-    assert paths.resolve(config) is config
+    with use_job(Job(tmp_path)):
+        assert paths.resolve(config) is config
     assert vars(config.data)["projects"] == f"{tmp_path}/cwd/p.csv"
 
 

@@ -31,7 +31,7 @@ from tagifai.sweeping import studies
 from tagifai.sweeping.loop import SearchFailedError, SearchLoop, _judge
 from tagifai.sweeping.plan import SearchPlan
 from tagifai.sweeping.studies import DIED, ERROR, Study, StudyError, TrialCounts
-from tagifai.tracking import multirun
+from tagifai.training.trial import PRUNED, STALE
 from tests.databases import make_studies
 
 LONG_SECONDS = 20.0
@@ -147,7 +147,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # --- how a job is judged ---------------------------------------------------------------------
 
-COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
+COMPLETE, FAIL = TrialState.COMPLETE, TrialState.FAIL
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,8 @@ COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
         (None, FAIL, None, "The job returned None, not a number."),
         ("good", FAIL, None, "The job returned 'good', not a number."),
         ([0.5], FAIL, None, "The job returned [0.5], not a number."),
-        (multirun.PRUNED, PRUNED, None, ""),
-        (multirun.REAPED, None, None, ""),
+        (PRUNED, TrialState.PRUNED, None, ""),
+        (STALE, None, None, ""),
     ],
 )
 def test_a_job_of_one_objective_is_judged_by_its_value(
@@ -181,7 +181,7 @@ def test_a_job_of_one_objective_is_judged_by_its_value(
         ([0.5, float("nan")], FAIL, None, "The job returned [0.5, nan]."),
         ([0.5, None], FAIL, None, "The job returned [0.5, None], not a number."),
         (0.5, FAIL, None, "The job returned 0.5, not a number."),
-        (multirun.REAPED, None, None, ""),
+        (STALE, None, None, ""),
     ],
 )
 def test_a_job_of_two_objectives_is_judged_by_both(
@@ -197,7 +197,7 @@ def test_a_job_of_two_objectives_is_judged_by_both(
         (ValueError("bad\n  thing"), FAIL, "ValueError: bad thing"),
         (KeyError(), FAIL, "KeyError"),
         (ConfigError("model.alpha = -1 is not allowed"), FAIL, "model.alpha = -1 is not allowed"),
-        (optuna.TrialPruned(), PRUNED, ""),
+        (optuna.TrialPruned(), TrialState.PRUNED, ""),
     ],
 )
 def test_a_job_that_raised_is_judged_by_its_error(
@@ -227,7 +227,7 @@ def test_a_search_makes_its_trials_one_job_a_launch() -> None:
 
 
 def test_a_search_tells_where_it_is() -> None:
-    outcomes: list[Any] = [0.5, multirun.PRUNED, ValueError("bad"), 0.75]
+    outcomes: list[Any] = [0.5, PRUNED, ValueError("bad"), 0.75]
     plan = FakePlan(4)
     run(plan, lambda n: outcomes[n])
     assert plan.events == [
@@ -266,7 +266,7 @@ def test_a_pruned_trial_counts_and_keeps_what_it_reported() -> None:
     def job(number: int) -> str:
         storage = plan.study._storage
         storage.set_trial_intermediate_value(plan.study.list_trials()[0]._trial_id, 5, 0.25)
-        return multirun.PRUNED
+        return PRUNED
 
     run(plan, job)
     assert plan.study.count_trials() == TrialCounts(
@@ -551,7 +551,7 @@ def test_a_trial_that_was_taken_for_dead_is_made_up_for_and_its_value_is_dropped
     def job(number: int) -> Any:
         if number == 0:
             plan.study.abandon(plan.study.list_trials()[0]._trial_id, "It was slow.")
-            return multirun.REAPED
+            return STALE
         if number == 1:
             plan.study.abandon(plan.study.list_trials()[1]._trial_id, "It was slow too.")
         return 0.5
@@ -864,7 +864,7 @@ def test_an_interrupt_leaves_no_trial_that_looks_as_if_it_went_on(machine: Machi
             assert time.monotonic() < until
             time.sleep(0.01)
         machine.children.clear()
-        return multirun.REAPED
+        return STALE
 
     loop, launcher = made(plan, job)
     threading.Thread(target=interrupt).start()

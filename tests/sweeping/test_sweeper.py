@@ -14,9 +14,9 @@ from hydra.plugins.sweeper import Sweeper
 from hydra_plugins.hydra_optuna_sweeper.config import OptunaSweeperConf
 from omegaconf import DictConfig, OmegaConf
 
+from tagifai.config.job import SEARCH_TARGET
 from tagifai.sweeping import search, sweeper
 from tagifai.sweeping.sweeper import SearchSweeper, SearchSweeperConfig
-from tagifai.tracking import multirun
 from tests.app import environment
 from tests.conftest import CONF
 
@@ -56,7 +56,7 @@ def test_without_more_said_they_are_tpe_and_the_median_in_a_database_of_the_stor
     tmp_path: Path,
 ) -> None:
     settings = sweeping("hydra/sweeper=tagifai")
-    assert settings._target_ == multirun.SEARCH_TARGET == "tagifai.sweeping.sweeper.SearchSweeper"
+    assert settings._target_ == SEARCH_TARGET == "tagifai.sweeping.sweeper.SearchSweeper"
     assert settings.sampler._target_ == "optuna.samplers.TPESampler"
     assert settings.pruner._target_ == "optuna.pruners.MedianPruner"
     assert settings.storage == f"sqlite:///{tmp_path}/stores/studies.db"
@@ -89,7 +89,7 @@ def test_a_setting_follows_what_is_said(overrides: list[str], key: str, value: A
 def test_a_preset_of_the_project_chooses_it_with_workers_of_joblib(preset: str) -> None:
     with initialize_config_dir(str(CONF)):
         cfg = compose("config", [f"sweep={preset}"], return_hydra_config=True)
-    assert cfg.hydra.sweeper._target_ == multirun.SEARCH_TARGET
+    assert cfg.hydra.sweeper._target_ == SEARCH_TARGET
     assert cfg.hydra.runtime.choices["hydra/launcher"] == "joblib"
     assert cfg.objective.report_every == 5
 
@@ -97,7 +97,7 @@ def test_a_preset_of_the_project_chooses_it_with_workers_of_joblib(preset: str) 
 @pytest.mark.parametrize("option", ["optuna", "basic"])
 def test_the_stock_sweepers_can_be_chosen_as_well(option: str) -> None:
     target = sweeping(f"hydra/sweeper={option}")._target_
-    assert target != multirun.SEARCH_TARGET
+    assert target != SEARCH_TARGET
     assert target.startswith("hydra")
 
 

@@ -15,10 +15,11 @@ from optuna.pruners import NopPruner
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from tagifai.config.job import SearchTrial
 from tagifai.exceptions import StaleTrialError
 from tagifai.sweeping import studies, trials
 from tagifai.sweeping.studies import DIED, JOB, Study, StudyError
-from tagifai.sweeping.trials import OpenTrial, TrialAddress, open_trial
+from tagifai.sweeping.trials import OpenTrial, open_trial
 from tests.databases import make_studies
 
 MEDIAN = {
@@ -51,8 +52,8 @@ def begin(url: str) -> Begin:
 
 def address(
     url: str, number: int, pruner: Mapping[str, Any] | None = MEDIAN, study: str = "s"
-) -> TrialAddress:
-    return TrialAddress(url, study, number, pruner)
+) -> SearchTrial:
+    return SearchTrial(number, study, url, pruner)
 
 
 def asked(study: Study) -> int:

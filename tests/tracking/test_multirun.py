@@ -5,39 +5,34 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from omegaconf import OmegaConf
 
+from tagifai.config import job
+from tagifai.config.job import Job
 from tagifai.config.schema import Config, check
 from tagifai.exceptions import TrackingError
-from tagifai.sweeping import trials
-from tagifai.sweeping.sweeper import SearchSweeperConfig
 from tagifai.tracking import multirun, session
 from tests.conftest import CONF, Compose
-
-BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 JOB = """
 import sys
 from types import SimpleNamespace as Names
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
+from pathlib import Path
 
+from tagifai.config import job
 from tagifai.tracking import multirun
 
 folder, stores, uri = sys.argv[1:]
-hydra = Names(mode=RunMode.MULTIRUN, sweep=Names(dir=folder))
-HydraConfig.get = lambda: hydra
+job._given.append(job.Job(Path(folder, "3"), number=3, multirun_dir=Path(folder)))
 config = Names(
     tracking=Names(enabled=True, uri=uri, experiment="e", tags={}), paths=Names(stores=stores)
 )
@@ -58,135 +53,12 @@ print("watched", flush=True)
 sys.stdin.read()
 """
 
-PRUNER = {"_target_": "optuna.pruners.MedianPruner", "n_warmup_steps": 5}
 
-
-def job_of(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, mode: RunMode = RunMode.MULTIRUN, **sweeper: Any
-) -> None:
-    """Make this process one at the job number 3 of a sweep."""
-    hydra = OmegaConf.create(
-        {
-            "mode": mode,
-            "job": {"num": 3},
-            "sweep": {"dir": str(folder)},
-            "sweeper": {"_target_": BASIC, **sweeper},
-        }
-    )
-    monkeypatch.setattr(HydraConfig, "get", lambda: hydra)
-
-
-def search_of(monkeypatch: pytest.MonkeyPatch, folder: Path, **changed: Any) -> None:
-    settings = {
-        "_target_": multirun.SEARCH_TARGET,
-        "storage": f"sqlite:///{folder}/studies.db",
-        "study_name": "quick-sample",
-        "pruner": PRUNER,
-    }
-    job_of(monkeypatch, folder, **{**settings, **changed})
-
-
-# --- a job and its search ----------------------------------------------------------------------
-
-
-def test_the_search_is_known_by_the_name_of_its_plugin() -> None:
-    assert SearchSweeperConfig()._target_ == multirun.SEARCH_TARGET
-
-
-@pytest.mark.parametrize(
-    ("mode", "target", "is_one"),
-    [
-        (RunMode.MULTIRUN, multirun.SEARCH_TARGET, True),
-        (RunMode.MULTIRUN, BASIC, False),
-        (RunMode.RUN, multirun.SEARCH_TARGET, False),
-        (RunMode.RUN, BASIC, False),
-    ],
-)
-def test_a_job_is_in_a_search_if_the_sweep_is_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: RunMode, target: str, is_one: bool
-) -> None:
-    job_of(monkeypatch, tmp_path, mode, _target_=target)
-    assert multirun.is_search_trial() is is_one
-
-
-def test_the_run_of_a_trial_is_marked_as_that(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    search_of(monkeypatch, tmp_path)
-    assert multirun.get_trial_tags() == {
-        "study": "quick-sample",
-        "trial.number": "3",
-        "trial.state": "RUNNING",
-    }
-    job_of(monkeypatch, tmp_path)
-    assert multirun.get_trial_tags() == {}
-
-
-def test_where_there_is_no_trial_nobody_is_told_and_nobody_says_stop() -> None:
-    trial: multirun.TrialHandle = multirun.NullTrial()
-    trial.note(run_id="abc")
-    trial.check()
-    assert trial.report(0, float("nan")) is False
-
-
-THE_TRIAL = multirun.NullTrial()
-
-
-@pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[trials.TrialAddress]:
-    """The addresses of the trials that are opened; none is looked for."""
-
-    @contextmanager
-    def working_on(address: trials.TrialAddress) -> Iterator[multirun.TrialHandle]:
-        found.append(address)
-        yield THE_TRIAL
-
-    found: list[trials.TrialAddress] = []
-    monkeypatch.setattr(trials, "open_trial", working_on)
-    return found
-
-
-@pytest.mark.parametrize("pruner", [PRUNER, None])
-def test_a_job_works_on_the_trial_of_its_number(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    opened: list[trials.TrialAddress],
-    pruner: dict[str, Any] | None,
-) -> None:
-    search_of(monkeypatch, tmp_path, pruner=pruner)
-    with multirun.open_trial() as trial:
-        assert trial is THE_TRIAL
-    url = f"sqlite:///{tmp_path}/studies.db"
-    assert opened == [trials.TrialAddress(url, "quick-sample", 3, pruner)]
-    assert type(opened[0].pruner) is type(pruner)
-
-
-@pytest.mark.parametrize("storage", [None, "", "sqlite://", "sqlite:///", "sqlite:///:memory:"])
-def test_a_trial_that_no_job_can_reach_is_none(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    opened: list[trials.TrialAddress],
-    storage: str | None,
-) -> None:
-    search_of(monkeypatch, tmp_path, storage=storage)
-    with multirun.open_trial() as trial:
-        assert isinstance(trial, multirun.NullTrial)
-        assert trial is not THE_TRIAL
-    assert opened == []
-
-
-@pytest.mark.parametrize("mode", [RunMode.RUN, RunMode.MULTIRUN])
-def test_outside_a_search_there_is_no_trial(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    opened: list[trials.TrialAddress],
-    mode: RunMode,
-) -> None:
-    job_of(monkeypatch, tmp_path, mode)
-    with multirun.open_trial() as trial:
-        assert isinstance(trial, multirun.NullTrial)
-        assert trial is not THE_TRIAL
-    assert opened == []
+def job_of(monkeypatch: pytest.MonkeyPatch, folder: Path, mode: RunMode = RunMode.MULTIRUN) -> None:
+    """Make this process one at the job number 3 of a multirun, or at one alone."""
+    number, multirun_dir = (3, folder) if mode == RunMode.MULTIRUN else (None, None)
+    present = Job(folder / "3", number=number, multirun_dir=multirun_dir)
+    monkeypatch.setattr(job, "_given", [present])
 
 
 # --- the parent run ----------------------------------------------------------------------------
@@ -257,7 +129,7 @@ def test_a_sweep_that_is_not_tracked_has_no_parent(
 def test_a_search_tells_its_jobs_their_parent(
     config: Config, folder: Path, stores: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    search_of(monkeypatch, folder)
+    job_of(monkeypatch, folder)
     monkeypatch.setenv(multirun.PARENT_RUN_VARIABLE, "abc")
     assert multirun.ensure_parent_run(config) == "abc"
     assert (runs(stores), folder.exists()) == ([], False)

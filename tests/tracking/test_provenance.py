@@ -4,12 +4,11 @@ import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from tagifai.config import job
 from tagifai.config.schema import EXPERIMENT_GROUPS, check
 from tagifai.tracking import provenance as tracking_provenance
 from tagifai.tracking.provenance import Invocation
@@ -29,14 +28,18 @@ def hydra_of(
     choices: Mapping[str, str | None] | None = None,
     sweeper: str = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
 ) -> None:
-    hydra = SimpleNamespace(
-        mode=mode,
-        overrides=SimpleNamespace(task=task, hydra=[]),
-        runtime=SimpleNamespace(choices=choices or {}, output_dir="/out/1"),
-        job=SimpleNamespace(num=7),
-        sweeper=SimpleNamespace(_target_=sweeper),
+    is_multirun = mode == RunMode.MULTIRUN
+    is_trial = is_multirun and sweeper == job.SEARCH_TARGET
+    present = job.Job(
+        Path("/out/1"),
+        overrides=task,
+        options=choices or {},
+        number=7 if is_multirun else None,
+        multirun_dir=Path("/out") if is_multirun else None,
+        trial=job.SearchTrial(7, "s", None, None) if is_trial else None,
+        sweeper=sweeper,
     )
-    monkeypatch.setattr(HydraConfig, "get", lambda: hydra)
+    monkeypatch.setattr(job, "_given", [present])
 
 
 # --- of a command ------------------------------------------------------------------------------

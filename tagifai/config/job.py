@@ -1,0 +1,119 @@
+"""The present job, as Hydra describes it; the only module that reads Hydra's own configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+SEARCH_TARGET = "tagifai.sweeping.sweeper.SearchSweeper"
+"""The sweeper whose jobs are trials of a search."""
+
+
+@dataclass(frozen=True)
+class SearchTrial:
+    """The trial of a search that a job works on.
+
+    Args:
+        number: of the trial in its study.
+        study: name of the study.
+        storage: URL of the store of studies, or None where the study is in memory.
+        pruner: the pruner's configuration, or None.
+    """
+
+    number: int
+    study: str
+    storage: str | None
+    pruner: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run of one task, alone or as one of a multirun.
+
+    Args:
+        output_dir: folder of its files.
+        overrides: chosen, in Hydra's grammar, without those of Hydra's own keys.
+        hydra_overrides: chosen of Hydra's own keys.
+        options: chosen, by group.
+        number: of the job in its multirun; None where it runs alone.
+        multirun_dir: folder of the multirun; None where it runs alone.
+        trial: that it works on, if the multirun is a search.
+        sweeper: full name of the sweeper's class.
+    """
+
+    output_dir: Path
+    overrides: Sequence[str] = ()
+    hydra_overrides: Sequence[str] = ()
+    options: Mapping[str, str | None] = field(default_factory=dict)
+    number: int | None = None
+    multirun_dir: Path | None = None
+    trial: SearchTrial | None = None
+    sweeper: str = ""
+
+    @property
+    def is_multirun(self) -> bool:
+        """Whether the job is one of several."""
+        return self.multirun_dir is not None
+
+    @property
+    def chosen_keys(self) -> set[str]:
+        """The keys and groups that were chosen, such as "model.alpha" or "model"."""
+        return {item.partition("=")[0].lstrip("+") for item in self.overrides}
+
+
+_given: list[Job] = []
+"""Jobs that were not begun by Hydra; the last one is the present one."""
+
+
+def get_job() -> Job:
+    """Return the present job."""
+    return _given[-1] if _given else _read_hydra()
+
+
+@contextmanager
+def use_job(job: Job) -> Iterator[None]:
+    """Let a block be a job that Hydra did not begin."""
+    _given.append(job)
+    try:
+        yield
+    finally:
+        _given.pop()
+
+
+def set_hydra_config(cfg: DictConfig) -> None:
+    """Make a configuration Hydra's present one, as Hydra itself does at the start of a job."""
+    HydraConfig.instance().set_config(cfg)
+
+
+def _read_hydra() -> Job:
+    hydra: Any = HydraConfig.get()
+    is_multirun = hydra.mode == RunMode.MULTIRUN
+    # Neither is known in the process that launches the jobs of a multirun.
+    number = None if OmegaConf.is_missing(hydra.job, "num") else hydra.job.num
+    unknown = OmegaConf.is_missing(hydra.runtime, "output_dir")
+    target = str(hydra.sweeper.get("_target_"))
+    return Job(
+        output_dir=Path(hydra.sweep.dir if unknown else hydra.runtime.output_dir),
+        overrides=tuple(hydra.overrides.task),
+        hydra_overrides=tuple(hydra.overrides.hydra),
+        options=dict(hydra.runtime.choices),
+        number=number if is_multirun else None,
+        multirun_dir=Path(hydra.sweep.dir).absolute() if is_multirun else None,
+        trial=_read_trial(hydra.sweeper, number) if is_multirun and number is not None else None,
+        sweeper=target,
+    )
+
+
+def _read_trial(sweeper: Any, number: int) -> SearchTrial | None:
+    if sweeper.get("_target_") != SEARCH_TARGET:
+        return None
+    pruner: Any = OmegaConf.to_container(sweeper.pruner, resolve=True) if sweeper.pruner else None
+    storage = str(sweeper.storage) if sweeper.storage else None
+    return SearchTrial(number, str(sweeper.study_name), storage, pruner)
