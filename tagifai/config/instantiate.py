@@ -82,9 +82,9 @@ def check_whitelist(composed: Sequence[str], root: Path) -> None:
 
 
 ALLOWED_FUNCTIONS = (
-    *("tagifai.preprocessing.vectorizers.counts", "tagifai.preprocessing.vectorizers.hashing"),
-    *("tagifai.preprocessing.vectorizers.tfidf", "tagifai.preprocessing.vectorizers.union"),
-    "tagifai.models.factories.linear_svc",
+    *("tagifai.preprocessing.counts", "tagifai.preprocessing.hashing"),
+    *("tagifai.preprocessing.tfidf", "tagifai.preprocessing.union"),
+    "tagifai.models.linear_svc",
 )
 """What `_target_` may name beside classes: a function is run before its result can be judged."""
 

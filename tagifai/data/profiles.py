@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tagifai.training.fitting import PreparedData
+from tagifai.data.prepare import PreparedData
 
 QUANTILES = {"min": 0.0, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95, "max": 1.0}
 

@@ -15,10 +15,8 @@ from collections.abc import Callable, Mapping
 from typing import NotRequired, TypedDict
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.metrics import precision_recall_fscore_support
 
-from tagifai.models.thresholds import Probabilities
 from tagifai.preprocessing.labels import Indices, Mask
 
 
@@ -172,15 +170,3 @@ def _prefix_scores(scores: Scores, prefix: str) -> dict[str, float]:
         f"{prefix}recall": scores["recall"],
         f"{prefix}f1": scores["f1"],
     }
-
-
-def log_loss(y_true: Indices, y_prob: Probabilities) -> float:
-    """Return the mean negative log-likelihood in nats, bit-equal to scikit-learn's `log_loss`.
-
-    Args:
-        y_true: label indices, shape (n,).
-        y_prob: class probabilities, shape (n, classes).
-    """
-    clipped = np.clip(y_prob, np.finfo(y_prob.dtype).eps, 1 - np.finfo(y_prob.dtype).eps)
-    own: npt.NDArray[np.float64] = clipped[np.arange(len(y_true)), y_true]
-    return float(np.mean(-np.log(own)))

@@ -1,1 +1,29 @@
 """The model: estimators around it, what it predicts, and how it is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tagifai._lazy import make_getattr
+
+if TYPE_CHECKING:
+    from tagifai.models.factories import linear_svc
+    from tagifai.models.thresholds import (
+        AutoThreshold,
+        FixedThreshold,
+        QuantileThreshold,
+        TunedThreshold,
+    )
+
+__all__ = ["AutoThreshold", "FixedThreshold", "QuantileThreshold", "TunedThreshold", "linear_svc"]
+
+__getattr__ = make_getattr(
+    __name__,
+    {
+        "AutoThreshold": "tagifai.models.thresholds",
+        "FixedThreshold": "tagifai.models.thresholds",
+        "QuantileThreshold": "tagifai.models.thresholds",
+        "TunedThreshold": "tagifai.models.thresholds",
+        "linear_svc": "tagifai.models.factories",
+    },
+)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tagifai.evaluation.metrics import log_loss
 from tagifai.models.outputs import has_probabilities
 from tagifai.models.thresholds import Probabilities
 from tagifai.preprocessing.labels import Indices
@@ -65,3 +64,15 @@ def _one_vs_rest(
     targets = np.where(np.arange(values.shape[1]) == y_true[:, None], 1.0, -1.0)
     first = 1 if values.shape[1] == 2 else 0
     return float(loss(targets * values)[:, first:].sum(axis=1).mean())
+
+
+def log_loss(y_true: Indices, y_prob: Probabilities) -> float:
+    """Return the mean negative log-likelihood in nats, bit-equal to scikit-learn's `log_loss`.
+
+    Args:
+        y_true: label indices, shape (n,).
+        y_prob: class probabilities, shape (n, classes).
+    """
+    clipped = np.clip(y_prob, np.finfo(y_prob.dtype).eps, 1 - np.finfo(y_prob.dtype).eps)
+    own: npt.NDArray[np.float64] = clipped[np.arange(len(y_true)), y_true]
+    return float(np.mean(-np.log(own)))

@@ -1,12 +1,44 @@
-"""Balancing: more or fewer train rows of a class, never of validation or test rows."""
+"""Rows that a model is fitted to, and balancing: more or fewer of a class, in train rows only."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from tagifai.preprocessing.labels import Indices
+
+
+@dataclass(frozen=True)
+class FeatureRows:
+    """Features, shape (n, features), and label indices, shape (n,).
+
+    Args:
+        origin: rows with the same number are copies of one; None if there are no copies.
+    """
+
+    X: Any
+    y: Indices
+    origin: Indices | None = None
+
+    def count_by_class(self) -> dict[int, int]:
+        """Return rows by class."""
+        classes, counts = np.unique(self.y, return_counts=True)
+        return dict(zip(classes.tolist(), counts.tolist(), strict=True))
+
+
+class RowStream(Protocol):
+    """Rows to fit on, of which only some are in memory at a time."""
+
+    def count_by_class(self) -> dict[int, int]:
+        """Return rows by class, in the classes' order."""
+        ...
+
+    def iterate_chunks(self, epoch: int) -> Iterator[FeatureRows]:
+        """Yield all rows once, in an order that the epoch may have a say in."""
+        ...
 
 
 class Sampler(Protocol):

@@ -13,6 +13,9 @@ from tagifai.preprocessing.labels import Indices
 
 Probabilities = npt.NDArray[np.float64]
 
+SCORES = ("f1", "precision", "recall")
+"""What a threshold may be tuned for."""
+
 
 def decide(y_prob: Probabilities, threshold: float | None, other: int) -> Indices:
     """Return the most probable class of each row, or `other` where its probability is too low.
@@ -91,3 +94,40 @@ class AutoThreshold(QuantileThreshold):
     Args:
         q: as for `Quantile`.
     """
+
+
+@dataclass(frozen=True)
+class TunedThreshold:
+    """The threshold with the best score on the validation rows; of equal ones the lowest.
+
+    Args:
+        score: f1, precision or recall, weighted by the classes' rows.
+    """
+
+    score: str = "f1"
+
+    def __post_init__(self) -> None:
+        if self.score not in SCORES:
+            raise InvalidValueError("score", self.score, f"one of {', '.join(SCORES)}")
+
+    def fit(self, y_prob: Probabilities, y_true: Indices, other: int) -> float:
+        """Return the threshold; it lies midway between two of the rows' highest probabilities.
+
+        Args:
+            y_prob: class probabilities of the validation rows, shape (n, classes).
+            y_true: their label indices, shape (n,).
+            other: index of the class to fall back to.
+        """
+        from sklearn.metrics import precision_recall_fscore_support  # late: only a training asks
+
+        highest = np.unique(y_prob.max(axis=1))
+        # Below all of them no row falls back; above all of them every row does, which is no model.
+        candidates = [0.0, *((highest[:-1] + highest[1:]) / 2).tolist()]
+        place = ("precision", "recall", "f1").index(self.score)
+        found = [
+            precision_recall_fscore_support(
+                y_true, decide(y_prob, threshold, other), average="weighted", zero_division=0
+            )[place]
+            for threshold in candidates
+        ]
+        return float(candidates[int(np.argmax(found))])

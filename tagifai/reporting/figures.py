@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tagifai.data.prepare import PreparedData
 from tagifai.evaluation import error_analysis
 from tagifai.models.losses import get_loss_name
 from tagifai.models.outputs import has_probabilities
 from tagifai.reporting.render import FigureMakers
-from tagifai.training.fitting import FitResult, PreparedData, compute_part_outputs
+from tagifai.training.fitting import FitResult, compute_part_outputs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -109,7 +109,7 @@ def render(page: HtmlReport) -> str:
 def _template() -> Template:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    loader = PackageLoader("tagifai", "templates")
+    loader = PackageLoader("tagifai.reporting", "templates")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     return environment.get_template("report.html.j2")
 

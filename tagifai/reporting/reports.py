@@ -9,14 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.types import RunMode
-from omegaconf import flag_override
-
-from tagifai.config import paths
+from tagifai.config.composition import compose_defaults
 from tagifai.config.job import get_job
-from tagifai.config.schema import Config, check
+from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.reporting import html_pages, leaderboard_report, render
 from tagifai.reporting.html_pages import HtmlReport
@@ -27,6 +22,7 @@ from tagifai.tracking.provenance import Invocation
 from tagifai.utils.files import replace_atomically
 
 if TYPE_CHECKING:
+    from tagifai.data import prepare
     from tagifai.training import fitting
 
 REPORT = "report.html"
@@ -40,7 +36,7 @@ def write_for_run(
     config: Config,
     origin: Invocation,
     display: Display,
-    prepared: fitting.PreparedData,
+    prepared: prepare.PreparedData,
     result: fitting.FitResult,
     objective: Mapping[str, float],
     profile: dict[str, Any],
@@ -156,19 +152,3 @@ def write(tracked: session.TrackedRun, make_report: Any, output: Path) -> Path |
         return None
     tracked.log_file(path)
     return path
-
-
-def compose_defaults(config: Config) -> Config:
-    """Return the configuration that nobody has chosen anything of.
-
-    Args:
-        config: says where the project is.
-    """
-    if not GlobalHydra.instance().is_initialized():  # the process of a launcher
-        with initialize_config_dir(str(Path(config.paths.root) / "conf"), job_name="defaults"):
-            return paths.resolve(check(compose("config")))
-    loader = GlobalHydra.instance().config_loader()
-    cfg = loader.load_configuration("config", [], run_mode=RunMode.RUN)
-    with flag_override(cfg, ["struct", "readonly"], [False, False]):
-        del cfg["hydra"]
-    return paths.resolve(check(cfg))

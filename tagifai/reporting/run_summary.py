@@ -16,6 +16,7 @@ from tagifai.tracking.provenance import Invocation
 
 if TYPE_CHECKING:
     # For types only: the header is to be there before scikit-learn is.
+    from tagifai.data import prepare
     from tagifai.training import fitting
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ def _find_ignored_parameters(config: Config, origin: Invocation) -> dict[str, st
     }
 
 
-def show_data(display: Display, prepared: fitting.PreparedData, doubts: list[str]) -> None:
+def show_data(display: Display, prepared: prepare.PreparedData, doubts: list[str]) -> None:
     """Show how many rows there are for what, and what is doubtful about them."""
     counts = prepared.count_labels()
     sizes = prepared.count_rows()

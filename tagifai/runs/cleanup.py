@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagifai.models import bundles
-from tagifai.runs import disk, leftovers, resolve
-from tagifai.runs.leftovers import FAILED, FOLDER, MODEL, PARTIAL, PRUNED, RemovalCandidate, RunInfo
+from tagifai.runs import disk, resolve, retention
+from tagifai.runs.retention import FAILED, FOLDER, MODEL, PARTIAL, PRUNED, RemovalCandidate
 from tagifai.tracking import multirun
-from tagifai.tracking.inventory import RunInventory
+from tagifai.tracking.inventory import ENDED, RunInfo, RunInventory
 from tagifai.utils import locks
 
 
@@ -81,12 +81,12 @@ def find_tracked(
             known[run_id] = run
     models = inventory.list_models({run.experiment for run in known.values()})
     kept = _find_protected(roots.stores, inventory.list_registered_ids(), models)
-    useless = leftovers.select_failed_runs(found, kept)
+    useless = retention.select_failed_runs(found, kept)
     others = [known[run_id] for run_id in with_bundle if run_id in known]
     spare = [
-        run for run in others if run not in useless and leftovers.is_model_unused(run, kept, since)
+        run for run in others if run not in useless and retention.is_model_unused(run, kept, since)
     ]
-    under_way = [run for run in known.values() if run.status not in leftovers.ENDED]
+    under_way = [run for run in known.values() if run.status not in ENDED]
     return TrackedCandidates(
         [_make_run_candidate(roots, run, models) for run in useless]
         + [_make_model_candidate(roots, run, models) for run in spare],
@@ -124,7 +124,7 @@ def _make_run_candidate(
     size = _measure_bytes(
         roots.stores, _get_run_folder(roots.stores, run.id), models.get(run.id, [])
     )
-    return RemovalCandidate(kind, run.id, size, leftovers.get_failure(run) or "")
+    return RemovalCandidate(kind, run.id, size, retention.get_failure(run) or "")
 
 
 def _make_model_candidate(
@@ -177,11 +177,11 @@ def find_on_disk(
     max_bytes = None if max_gb is None else max_gb * 1e9
     cut_off = [(FOLDER, roots.outputs), (PARTIAL, stores)]
     return [
-        *leftovers.select_output_folders(items, in_use, now, days, max_bytes),
-        *leftovers.select_caches(disk.list_caches(stores), now, days, all_of_them=all_caches),
-        *leftovers.select_unfinished_writes(disk.list_unfinished(stores), now),
+        *retention.select_output_folders(items, in_use, now, days, max_bytes),
+        *retention.select_caches(disk.list_caches(stores), now, days, all_of_them=all_caches),
+        *retention.select_unfinished_writes(disk.list_unfinished(stores), now),
         *(
-            leftovers.make_candidate(kind, item, "half removed")
+            retention.make_candidate(kind, item, "half removed")
             for kind, root in cut_off
             for item in disk.list_half_removed(kind, root)
         ),
@@ -239,9 +239,9 @@ def _remove_run(roots: CleanupRoots, inventory: RunInventory, candidate: Removal
         models = inventory.list_models({run.experiment}, run.id)
         kept = _find_protected(stores, inventory.list_registered_ids(), models)
         if candidate.kind == MODEL:
-            can_go = leftovers.is_model_unused(run, kept, since)
+            can_go = retention.is_model_unused(run, kept, since)
         else:
-            can_go = leftovers.get_failure(run) is not None and run.id not in kept
+            can_go = retention.get_failure(run) is not None and run.id not in kept
         if not can_go:
             return False
         # Last goes what the next removal would find the rest by.

@@ -12,7 +12,7 @@ from pathlib import Path
 from stat import S_ISDIR
 
 from tagifai.exceptions import UserError
-from tagifai.runs.leftovers import CACHE, FOLDER, PARTIAL, DiskEntry
+from tagifai.runs.retention import CACHE, FOLDER, PARTIAL, DiskEntry
 
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 TIME = re.compile(r"\d{2}-\d{2}-\d{2}")

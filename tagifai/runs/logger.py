@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from tagifai.config.schema import Config, flatten_config
-from tagifai.data import datasets
+from tagifai.data import datasets, prepare
 from tagifai.exceptions import StaleTrialError, TrackingError
 from tagifai.models import bundles
 from tagifai.serving import pyfunc
@@ -164,7 +164,7 @@ def save_model(
     tracked: session.TrackedRun,
     config: Config,
     output: Path,
-    prepared: fitting.PreparedData,
+    prepared: prepare.PreparedData,
     result: fitting.FitResult,
     objective: Mapping[str, float],
     histories: Mapping[str, History],

@@ -78,9 +78,9 @@ class Contender:
 
     def compute_f1(self) -> float:
         """Return the weighted F1 on its test rows, scored now."""
-        from tagifai.training import fitting
+        from tagifai.evaluation import scoring
 
-        return fitting.score_texts(self.tagger, self.texts, self.labels)["overall"]["f1"]
+        return scoring.score_texts(self.tagger, self.texts, self.labels)["overall"]["f1"]
 
 
 def compute_rows_digest(ids: list[str], labels: list[str]) -> str:

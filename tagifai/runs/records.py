@@ -16,12 +16,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tagifai.config import paths
 from tagifai.config.schema import OPTIONAL_GROUPS, SCHEMA_CLASSES, Config, check
-from tagifai.data import datasets
+from tagifai.data import datasets, prepare
 from tagifai.data.blocks import Blocks
 from tagifai.exceptions import BundleError, ConfigError, DataError
 from tagifai.models import bundles
 from tagifai.preprocessing.labels import build_label_map as labels_of
-from tagifai.training import fitting
 
 CHUNK_ROWS = 20_000
 """Of a data set that are in memory at a time."""
@@ -59,7 +58,7 @@ def load_part(bundle: Path, stores: Path, part: str = "test") -> tuple[list[str]
         found.append(table[table["id"].isin(ids)])
     rows = pd.concat(found).set_index("id").loc[ids]
     labels = rows["tag"].map(labels_of(counts, **policy))
-    return fitting.get_raw_texts(rows).tolist(), labels.tolist()
+    return prepare.get_raw_texts(rows).tolist(), labels.tolist()
 
 
 def load_dataset(bundle: Path, config: Config, *, progress: bool = False) -> datasets.Dataset:

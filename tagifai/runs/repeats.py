@@ -12,6 +12,7 @@ from tagifai.config import instantiate
 from tagifai.config.job import get_job
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
+from tagifai.data import prepare
 from tagifai.exceptions import UserError
 from tagifai.preprocessing.feature_cache import ArrayCache, skip_cache
 from tagifai.runs import logger
@@ -77,7 +78,7 @@ class RepeatTrainer:
 
     def compute_objective(
         self,
-        prepared: fitting.PreparedData,
+        prepared: prepare.PreparedData,
         components: fitting.Components,
         own_result: fitting.FitResult | None,
     ) -> dict[str, float]:
@@ -126,7 +127,7 @@ class RepeatTrainer:
 
     def fit(
         self,
-        prepared: fitting.PreparedData,
+        prepared: prepare.PreparedData,
         components: fitting.Components,
         *,
         test: bool = False,

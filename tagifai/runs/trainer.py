@@ -14,7 +14,7 @@ from numpy.random import RandomState
 from tagifai.config.job import SearchTrial, get_job
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
-from tagifai.data import datasets, profiles
+from tagifai.data import datasets, prepare, profiles
 from tagifai.exceptions import StaleTrialError
 from tagifai.preprocessing.cache import FeatureCache
 from tagifai.reporting import reports, run_summary
@@ -117,7 +117,7 @@ class _OpenRun:
 
     tracked: session.TrackedRun
     trial: TrialHandle
-    prepared: fitting.PreparedData
+    prepared: prepare.PreparedData
     components: fitting.Components
     repeats: RepeatTrainer
     digest: str
@@ -133,7 +133,7 @@ def _open_run(
     random_state = RandomState(config.seed)
     parts = build_components(config, random_state)
     # What is wrong with these is said before data are read.
-    fitting.get_cleaner_arguments(config.preprocessing)
+    prepare.get_cleaner_arguments(config.preprocessing)
     objectives.check_metrics(config.objective)
     streaming.check_supported(config, parts)
     if search_trial is None:
@@ -165,7 +165,9 @@ def _open_run(
         with display.show_row_progress("Looking through") as told:
             # The trials of a search are beside each other already.
             processes = process_pool.count_processors() if search_trial is None else 1
-            prepared = streaming.prepare(dataset, config, random_state, memory, told, processes)
+            prepared = streaming.prepare_dataset(
+                dataset, config, random_state, memory, told, processes
+            )
         for metric in config.objective.metrics:
             prepared.check_objective(metric)
         rounds = RepeatTrainer(config, display, tracked, trial, memory)

@@ -32,7 +32,7 @@ LIBRARIES = (
 """What the package needs to predict."""
 
 MODULES = (
-    *("exceptions", "utils.environment", "utils.files"),
+    *("_lazy", "exceptions", "utils.environment", "utils.files"),
     *("preprocessing.alphabet", "preprocessing.char_ngrams", "preprocessing.cleaning"),
     *("preprocessing.labels", "preprocessing.murmurhash"),
     *("models.bundles", "models.estimator_schema", "models.estimator_state", "models.limits"),

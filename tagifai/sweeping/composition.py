@@ -9,13 +9,13 @@ from typing import Any, cast
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from tagifai.config import paths
 from tagifai.config.schema import EXPERIMENT_GROUPS, Config, check
-from tagifai.sweeping.loader import CachingLoader
 from tagifai.sweeping.settings import SweeperPlugin
 from tagifai.sweeping.studies import Study
 
@@ -137,3 +137,51 @@ def load_space_extension(name: str | None) -> Callable[[DictConfig, Any], None] 
     from tagifai.config.instantiate import locate_function
 
     return locate_function("hydra.sweeper.custom_search_space", name)
+
+
+_composed_configs: dict[tuple[object, ...], DictConfig] = {}
+"""By what decides them, the configurations that this process has composed."""
+
+
+class CachingLoader(ConfigLoaderImpl):
+    """Gives what Hydra's loader gives, quicker from the second job of a process on.
+
+    An edit of a YAML file while a search goes on is not seen by it.
+
+    Args:
+        loader: Hydra's own.
+    """
+
+    def __init__(self, loader: ConfigLoaderImpl) -> None:
+        self.__dict__.update(vars(loader))
+
+    def load_sweep_config(
+        self, master_config: DictConfig, sweep_overrides: list[str]
+    ) -> DictConfig:
+        """Return a job's configuration.
+
+        Args:
+            master_config: of the sweep.
+            sweep_overrides: of the job.
+        """
+        parsed = OverridesParser.create().parse_overrides(list(sweep_overrides))
+        options = [str(o.input_line) for o in parsed if not _is_value(o)]
+        given = OmegaConf.to_container(master_config.hydra.overrides.hydra)
+        name = master_config.hydra.job.config_name
+        where = tuple(source.path for source in self.config_search_path.get_path())
+        key = (name, where, tuple(given or ()), tuple(options))
+        if key not in _composed_configs:
+            _composed_configs[key] = super().load_sweep_config(master_config, options)
+        cfg = copy.deepcopy(_composed_configs[key])
+        with flag_override(cfg, "readonly", False):
+            self._apply_overrides_to_config([o for o in parsed if _is_value(o)], cfg)
+        with flag_override(cfg.hydra, "readonly", False):
+            cfg.hydra.overrides.task = [str(o.input_line) for o in parsed]
+        OmegaConf.copy_cache(from_config=master_config, to_config=cfg)
+        return cfg
+
+
+def _is_value(override: Override) -> bool:
+    """Return whether an override is applied after composition, and cannot choose an option."""
+    name = override.key_or_group
+    return "." in name and "/" not in name and override.package is None

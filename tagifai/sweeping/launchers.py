@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import pickle
 import shutil
 import signal
 import subprocess
@@ -12,13 +14,17 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, configure_log
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from hydra_plugins.hydra_joblib_launcher._core import process_joblib_cfg
+from joblib import Parallel, delayed
+from joblib.externals.loky.backend.reduction import dumps
+from omegaconf import DictConfig, OmegaConf, open_dict
 
+from tagifai.config.job import set_hydra_config
 from tagifai.exceptions import ConfigError
-from tagifai.sweeping import local_workers
 
 
 class JobLauncher(Protocol):
@@ -48,8 +54,8 @@ def make(cfg: DictConfig, context: HydraContext, function: TaskFunction) -> JobL
     # Some launchers do so themselves; submitit's does not, and has lines for every single job.
     configure_log(cfg.hydra.hydra_logging, cfg.hydra.verbose, context.execution_whitelist)
     kind = type(launcher).__name__
-    if local_workers.supports(launcher):
-        return local_workers.JoblibWorkers(launcher)
+    if supports(launcher):
+        return JoblibWorkers(launcher)
     if kind == "RayLauncher":
         _start_ray(cfg)
     if kind == "SlurmLauncher":
@@ -151,3 +157,77 @@ def _track_local_jobs() -> None:
         return process
 
     local.start_controller = known
+
+
+_shared: dict[str, Any] = {}
+"""In a worker: what the jobs of its search share, by the sum of its content."""
+
+
+class JoblibWorkers:
+    """Runs jobs as the joblib launcher does.
+
+    That one copies and pickles the state of the whole application for every job, and the worker
+    looks for all plugins anew each time, which takes as long as a short training.
+
+    Args:
+        launcher: Hydra's joblib launcher, set up.
+    """
+
+    def __init__(self, launcher: Any) -> None:
+        self._settings = dict(launcher.joblib)
+        process_joblib_cfg(self._settings)
+        shared = (launcher.hydra_context, launcher.config, launcher.task_function)
+        self._content = bytes(dumps((*shared, Singleton.get_state())))
+        self._sum = hashlib.sha256(self._content).hexdigest()
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Run jobs, and return how they ended, without the configurations that they had.
+
+        Args:
+            job_overrides: of each job.
+            initial_job_idx: number of the first one.
+        """
+        calls = [
+            delayed(_run_in_worker)(
+                initial_job_idx + number, list(overrides), self._sum, self._content
+            )
+            for number, overrides in enumerate(job_overrides)
+        ]
+        returned: Sequence[JobReturn] = Parallel(**self._settings)(calls)
+        return returned
+
+
+def supports(launcher: Launcher) -> bool:
+    """Return whether a launcher is one whose work `Workers` can do."""
+    if type(launcher).__name__ != "JoblibLauncher":
+        return False
+    settings = dict(launcher.joblib)  # type: ignore[attr-defined]
+    is_loky = (settings.get("backend") or "loky") == "loky"
+    return is_loky and settings.get("inner_max_num_threads") is None
+
+
+def _run_in_worker(number: int, overrides: list[str], digest: str, content: bytes) -> JobReturn:
+    """Run a job in a worker, by the steps of the launcher's own `execute_job`."""
+    if digest not in _shared:
+        _shared.clear()
+        setup_globals()
+        *shared, state = pickle.loads(content)  # noqa: S301 - of the search that began the worker
+        Singleton.set_state(state)
+        _shared[digest] = shared
+    context, config, function = _shared[digest]
+    cfg = context.config_loader.load_sweep_config(config, overrides)
+    with open_dict(cfg):
+        cfg.hydra.job.id = f"{cfg.hydra.job.name}_{number}"
+        cfg.hydra.job.num = number
+    set_hydra_config(cfg)
+    returned = run_job(
+        hydra_context=context,
+        config=cfg,
+        task_function=function,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+    )
+    returned.cfg = returned.hydra_cfg = None
+    return returned

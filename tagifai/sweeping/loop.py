@@ -14,10 +14,10 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
@@ -26,8 +26,9 @@ from optuna.trial import Trial, TrialState
 
 from tagifai.console.progress import SearchProgress
 from tagifai.exceptions import StaleTrialError, UserError
-from tagifai.sweeping import composition, launchers
-from tagifai.sweeping.plan import SearchPlan
+from tagifai.sweeping import composition, launchers, report, results
+from tagifai.sweeping.plan import SearchPlan, prepare_search
+from tagifai.sweeping.settings import SweeperPlugin
 from tagifai.sweeping.studies import Study, has_died
 from tagifai.training.trial import PRUNED, STALE
 
@@ -330,3 +331,27 @@ def _format_error(error: BaseException) -> str:
     if isinstance(error, UserError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def run_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> None:
+    """Search until the study has its trials, and leave what was found.
+
+    Args:
+        sweeper: the plugin, with what Hydra gave it.
+        arguments: overrides of the command line.
+
+    Raises:
+        UserError: the search cannot begin, or failed.
+    """
+    with prepare_search(sweeper, arguments) as plan:
+        context = replace(sweeper.context, config_loader=composition.make_loader(sweeper))
+        launcher = launchers.make(plan.cfg, context, sweeper.function)
+        loop = SearchLoop(plan, launcher)
+        try:
+            loop.run()
+        finally:
+            launchers.end_jobs(launcher, 0.0)
+            plan.close_dead_runs()
+            results.write(plan)
+        results.show(plan, report.write(plan))
+        loop.check_failures()

@@ -24,7 +24,7 @@ from tagifai.config.schema import Config, check
 from tagifai.console.display import Display
 from tagifai.data import datasets
 from tagifai.exceptions import ConfigError, TrackingError
-from tagifai.sweeping import checks, composition, grammar, identity, samplers, studies, winners
+from tagifai.sweeping import checks, composition, grammar, results, samplers, studies
 from tagifai.sweeping.settings import SearchSettings, SweeperPlugin
 from tagifai.sweeping.space import SearchSpace
 from tagifai.sweeping.studies import Study
@@ -99,17 +99,17 @@ class SearchPlan:
     def format_values(self, values: Sequence[float]) -> list[str]:
         """Return values with the names of their metrics."""
         named = zip(self.metrics, values, strict=False)
-        return [f"{name} {winners.format_number(value)}" for name, value in named]
+        return [f"{name} {results.format_number(value)}" for name, value in named]
 
     def describe_best(self) -> str:
         """Return the best value and its trial as a text, empty if there is none yet."""
-        found = winners.summarize_study(self.study, self.metrics)
+        found = results.summarize_study(self.study, self.metrics)
         if not found.best:
             return ""
         if len(self.metrics) > 1:
             return f"{len(found.best)} on the front"
         best = found.best[0]
-        return f"best {winners.format_number(best.values[0])} (trial {best.number})"
+        return f"best {results.format_number(best.values[0])} (trial {best.number})"
 
     def record_failure(self, number: int, reason: str) -> None:
         """Give a trial whose job did not come to have a run one that says why."""
@@ -243,14 +243,14 @@ def _open_study(
     session.close_abandoned_runs(stores)
     dataset = datasets.load(config.data, stores, progress=Display.from_config(config.console).live)
     checks.check_metrics(config, dataset)
-    searched = identity.describe_search(config, space, dataset.digest)
+    searched = checks.describe_search(config, space, dataset.digest)
     preset = sweeper.master.hydra.runtime.choices.get("sweep") or "search"
     name = settings.study_name or f"{preset}-{config.data.name}".replace("/", "-")
-    name = identity.choose_study(storage, name, searched, restart=config.sweep.restart)
+    name = checks.choose_study(storage, name, searched, restart=config.sweep.restart)
     if not studies.has_study(storage, name):
         checks.check_space(space, composition.make_composer(sweeper))
     study = studies.open_study(storage, name, config.objective.directions, sampler, pruner)
-    study.set_attribute(identity.SEARCH_DESCRIPTION, searched)
+    study.set_attribute(checks.SEARCH_DESCRIPTION, searched)
     return study, searched
 
 

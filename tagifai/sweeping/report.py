@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tagifai.config.composition import compose_defaults
 from tagifai.config.schema import flatten_config
 from tagifai.reporting import html_pages, render, reports, run_report
 from tagifai.reporting.html_pages import HtmlReport, ReportTable
-from tagifai.sweeping import winners
+from tagifai.sweeping import results
 from tagifai.sweeping.plan import SearchPlan
 from tagifai.utils import environment
 
@@ -46,7 +47,7 @@ def write(plan: SearchPlan) -> Path | None:
 
 def build(plan: SearchPlan) -> HtmlReport:
     """Return the report of a search."""
-    found = winners.summarize_study(plan.study, plan.metrics)
+    found = results.summarize_study(plan.study, plan.metrics)
     tally = found.counts
     best = ", ".join(plan.format_values(found.best[0].values)) if found.best else "none yet"
     return HtmlReport(
@@ -89,7 +90,7 @@ def _get_alt_texts(objectives: int) -> Mapping[str, str]:
 
 def _build_trial_table(plan: SearchPlan) -> ReportTable:
     """Return all trials, the best first, then by number."""
-    found = winners.summarize_study(plan.study, plan.metrics)
+    found = results.summarize_study(plan.study, plan.metrics)
     best = {trial.number: place for place, trial in enumerate(found.top)}
     trials = sorted(
         plan.study.list_trials(), key=lambda t: (best.get(t.number, len(best)), t.number)
@@ -97,11 +98,11 @@ def _build_trial_table(plan: SearchPlan) -> ReportTable:
     keys = list(dict.fromkeys(k for t in trials for k in plan.space.index_by_key(t.params)))
     rows = []
     for trial in trials:
-        values = [winners.format_number(v) for v in trial.values or []] or [
+        values = [results.format_number(v) for v in trial.values or []] or [
             "" for _ in plan.metrics
         ]
         own: Mapping[str, Any] = plan.space.index_by_key(trial.params)
-        cells = [winners.format_number(own[key]) if key in own else "" for key in keys]
+        cells = [results.format_number(own[key]) if key in own else "" for key in keys]
         rows.append([str(trial.number), trial.state.name.lower(), *values, *cells])
     columns = ["trial", "state", *plan.metrics, *keys]
     numbers = [0, *range(2, 2 + len(plan.metrics))]
@@ -112,5 +113,5 @@ def _list_settings(plan: SearchPlan) -> list[html_pages.ReportSetting]:
     config = plan.config
     given = flatten_config(config, run_report.HIDDEN_GROUPS)
     return html_pages.list_settings(
-        given, flatten_config(reports.compose_defaults(config), run_report.HIDDEN_GROUPS)
+        given, flatten_config(compose_defaults(config), run_report.HIDDEN_GROUPS)
     )

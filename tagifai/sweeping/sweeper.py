@@ -70,9 +70,9 @@ class SearchSweeper(Sweeper):
         from tagifai.console.display import Display
 
         with Display.from_config(self.master.console).show_spinner("Loading libraries"):
-            from tagifai.sweeping import search
+            from tagifai.sweeping import loop
 
-        search.run_search(self, arguments)
+        loop.run_search(self, arguments)
 
 
 ConfigStore.instance().store(

@@ -12,15 +12,15 @@ from tagifai.config.job import get_job
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.exceptions import TrackingError, UserError
-from tagifai.runs import cleanup, disk, leftovers
+from tagifai.runs import cleanup, disk, retention
 from tagifai.runs.cleanup import CleanupRoots, TrackedCandidates
-from tagifai.runs.leftovers import RemovalCandidate
+from tagifai.runs.retention import RemovalCandidate
 from tagifai.tracking import session, store
 from tagifai.tracking.inventory import RunInventory
 from tagifai.utils.urls import mask_password
 
-MLFLOW_KINDS = (leftovers.FAILED, leftovers.PRUNED, leftovers.MODEL)
-KINDS = (*MLFLOW_KINDS, leftovers.FOLDER, leftovers.CACHE, leftovers.PARTIAL)
+MLFLOW_KINDS = (retention.FAILED, retention.PRUNED, retention.MODEL)
+KINDS = (*MLFLOW_KINDS, retention.FOLDER, retention.CACHE, retention.PARTIAL)
 """In the order of the table."""
 
 EXAMPLES = 3
@@ -54,7 +54,7 @@ def run(config: Config) -> None:
             display.show_copyable("For good", _make_purge_command(uri))
     else:
         _show(display, "Nobody needs these any more", found)
-        if any(leftover.kind == leftovers.MODEL for leftover in found):
+        if any(leftover.kind == retention.MODEL for leftover in found):
             display.show_line(
                 "A model that is to stay: register it, with task=promote task.run_id=..."
             )

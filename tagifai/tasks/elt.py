@@ -33,7 +33,7 @@ def run(config: Config) -> None:
     display.show_copyable("Table", dataset.path, result=True)
     try:
         with display.show_row_progress("Looking through") as told:
-            prepared = streaming.prepare(
+            prepared = streaming.prepare_dataset(
                 dataset, config, RandomState(config.seed), on_progress=told
             )
     except DataError as error:

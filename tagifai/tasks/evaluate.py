@@ -8,10 +8,10 @@ from tagifai.config.job import get_job
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.data import readers
+from tagifai.evaluation import scoring
 from tagifai.exceptions import DataError
 from tagifai.models import bundles
 from tagifai.runs import records, resolve
-from tagifai.training import fitting
 from tagifai.utils.files import format_json
 
 
@@ -31,7 +31,7 @@ def run(config: Config) -> float:
         texts, tags = readers.read_texts_and_tags(task.data)
         title = f"Run {run_id} on {task.data}"
     with display.show_spinner("Predicting"):
-        performance = fitting.score_texts(tagger, texts, tags)
+        performance = scoring.score_texts(tagger, texts, tags)
     output = Path(task.output or get_job().output_dir / "performance.json")
     with readers.open_output(output) as file:
         file.write(format_json(performance))

@@ -1,17 +1,17 @@
-"""Ledger: what the tracking store says of runs and their models, and how they leave it."""
+"""Inventory: what the tracking store says of runs and their models, and how they leave it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from tagifai.exceptions import ConfigError, DataError, TrackingError, suggest_closest
-from tagifai.runs.leftovers import ENDED, RunInfo
 from tagifai.tracking import query, store
 from tagifai.utils import locks
 
@@ -24,6 +24,34 @@ MODELS_PER_PAGE = 100
 VERSIONS_PER_PAGE = 1000
 DEFAULT_EXPERIMENT = "Default"
 """The experiment that every store has."""
+
+ENDED = ("FINISHED", "FAILED", "KILLED")
+"""What a run is in the tracking store when nobody is at it any more."""
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What the tracking store says of a run.
+
+    Args:
+        id: of the run.
+        experiment: id of its experiment.
+        status: RUNNING, FINISHED, FAILED, KILLED or SCHEDULED.
+        active: not deleted.
+        parent: id of the run that it is a child of, or None.
+        state: how it ended as a trial of a search (COMPLETE, PRUNED, FAIL, DIED), or None.
+        output: its folder of output, or None.
+        ended: seconds since 1970, or None.
+    """
+
+    id: str
+    experiment: str
+    status: str
+    active: bool = True
+    parent: str | None = None
+    state: str | None = None
+    output: str | None = None
+    ended: float | None = None
 
 
 class RunInventory:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tagifai.exceptions import TrackingError
-from tagifai.tracking import batching, store
+from tagifai.tracking import store
 from tagifai.utils.urls import is_url
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ class TrackedRun:
             return
         from mlflow.entities import Param
 
-        accepted = batching.sanitize_names(params)
+        accepted = store.sanitize_names(params)
         kept = [
-            Param(accepted[key], str(value)[: batching.MAX_PARAM_LENGTH])
+            Param(accepted[key], str(value)[: store.MAX_PARAM_LENGTH])
             for key, value in params.items()
         ]
         self._send(params=kept)
@@ -71,7 +71,7 @@ class TrackedRun:
         from mlflow.entities import RunTag
 
         self._send(
-            tags=[RunTag(key, str(value)[: batching.MAX_TAG_LENGTH]) for key, value in tags.items()]
+            tags=[RunTag(key, str(value)[: store.MAX_TAG_LENGTH]) for key, value in tags.items()]
         )
 
     def get_status(self) -> str | None:
@@ -112,7 +112,7 @@ class TrackedRun:
         from mlflow.entities import Metric
 
         now = time.time_ns() // 1_000_000
-        accepted = batching.sanitize_names(losses)
+        accepted = store.sanitize_names(losses)
         points = [
             Metric(accepted[name], value, now, step, model_id=model_id)
             for name, values in losses.items()
@@ -142,9 +142,7 @@ class TrackedRun:
             return
         if self._client is None:
             return
-        batches = {
-            k: [*batching.split(items, batching.BATCH_SIZES[k])] for k, items in found.items()
-        }
+        batches = {k: [*store.split(items, store.BATCH_SIZES[k])] for k, items in found.items()}
         with store.translate_errors():
             for number in range(max(map(len, batches.values()))):
                 now: dict[str, Any] = {
@@ -168,7 +166,7 @@ class TrackedRun:
 
         dataset = Dataset(
             name=name,
-            digest=digest[: batching.MAX_DIGEST_LENGTH],
+            digest=digest[: store.MAX_DIGEST_LENGTH],
             source_type="http" if is_url(source) else "local",
             source=json.dumps({"uri": source}),
             profile=json.dumps(profile),

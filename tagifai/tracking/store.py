@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
+import posixpath
+import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from tagifai.exceptions import DataError, TrackingError
@@ -174,3 +177,37 @@ def download_bundle(uri: str, run_id: str, scratch: Path) -> Path | None:
     except TrackingError as error:
         log.info("No bundle of run %s in %s: %s", run_id, mask_password(uri), error)
         return None
+
+
+BATCH_SIZES = {"metrics": 800, "params": 100, "tags": 100}
+"""Of each kind, and a thousand in all."""
+
+MAX_PARAM_LENGTH = 6000
+MAX_NAME_LENGTH = 250
+MAX_TAG_LENGTH = 5000
+MAX_DIGEST_LENGTH = 36
+
+T = TypeVar("T")
+
+
+def split(items: list[T], size: int) -> Iterator[list[T]]:
+    """Return the items in lists of at most so many."""
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def sanitize_names(names: Iterable[str]) -> dict[str, str]:
+    """Return for each name one that MLflow accepts and that no other name has.
+
+    Class names, for one, may have any characters, and be long.
+    """
+    accepted: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"[^\w .:/-]", "_", name)
+        is_path = posixpath.normpath(plain) == plain and not plain.startswith("..")
+        if not is_path or len(plain) > MAX_NAME_LENGTH or plain in accepted.values():
+            digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+            plain = (
+                re.sub(r"[^\w -]", "_", plain)[: MAX_NAME_LENGTH - len(digest) - 1] + "-" + digest
+            )
+        accepted[name] = plain
+    return accepted

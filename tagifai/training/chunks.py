@@ -13,13 +13,12 @@ import pandas as pd
 from numpy.random import RandomState
 
 from tagifai.data.blocks import Blocks
+from tagifai.data.prepare import PreparedData, get_raw_texts
 from tagifai.exceptions import DataError
+from tagifai.models.sampling import FeatureRows, RowStream, Sampler
 from tagifai.preprocessing import char_ngrams
 from tagifai.preprocessing.cleaning import Cleaner
 from tagifai.preprocessing.labels import Indices
-from tagifai.training import fitting
-from tagifai.training.fitting import Components, PreparedData
-from tagifai.training.loop import FeatureRows, RowStream
 from tagifai.utils.process_pool import Map, ProcessPool
 
 MAX_PROCESSES = 3
@@ -74,14 +73,15 @@ class StreamedData(PreparedData):
     @contextmanager
     def open_train_rows(
         self,
-        components: Components,
+        vectorizer: Any,
+        sampler: Sampler | None,
         train_rows: FeatureRows,
         on_progress: Callable[[int], None] | None,
     ) -> Iterator[RowStream]:
         """Give the train rows as a stream of chunks, which other processes prepare, if any."""
         source = self.source
         processes = min(self.processes, MAX_PROCESSES, source.blocks.rows // source.rows // 2)
-        work = partial(source.read_chunk, components.vectorizer)
+        work = partial(source.read_chunk, vectorizer)
         if processes < 2:
             yield ChunkStream(self, partial(map, work), on_progress)
             return
@@ -128,7 +128,7 @@ class ChunkSource:
         if "split" in table:
             table = table[table["split"] == "train"]
         y = encode_tags(table["tag"], self.label_indices)
-        texts = [*map(Cleaner(**self.cleaning), fitting.get_raw_texts(table))]
+        texts = [*map(Cleaner(**self.cleaning), get_raw_texts(table))]
         trained = np.flatnonzero((y >= 0) & np.array([t not in self.held_out_texts for t in texts]))
         if self.shuffle:
             trained = RandomState(spec.seed).permutation(trained)

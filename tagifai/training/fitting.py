@@ -1,139 +1,33 @@
-"""The pipeline: a table in, a fitted tagger with its scores out; nothing here touches the disk."""
+"""Fitting: prepared rows in, a fitted tagger with its scores out; nothing here touches the disk."""
 
 from __future__ import annotations
 
 import copy
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.utils import get_tags
 from threadpoolctl import threadpool_limits
 
-from tagifai.config.schema import STANDARD_METRICS, DataConfig, PreprocessingConfig, TrainingConfig
-from tagifai.config.schema import SplitConfig as SplitSettings
-from tagifai.data import splits
-from tagifai.data.splits import Split
-from tagifai.evaluation import metrics, slices
+from tagifai.config.schema import TrainingConfig
+from tagifai.data.prepare import PreparedData, balance_rows
+from tagifai.evaluation import metrics, scoring, slices
 from tagifai.evaluation.metrics import Performance
-from tagifai.exceptions import ConfigError, DataError, InvalidValueError, suggest_closest
+from tagifai.exceptions import ConfigError, DataError
 from tagifai.models.losses import get_loss_function
 from tagifai.models.outputs import compute_outputs, has_probabilities
-from tagifai.models.sampling import balance
+from tagifai.models.sampling import FeatureRows
 from tagifai.models.size import count_bytes
 from tagifai.models.tagger import Tagger
 from tagifai.models.thresholds import AutoThreshold, Probabilities, Threshold, decide
-from tagifai.preprocessing import char_ngrams, feature_cache, stopwords
-from tagifai.preprocessing.cleaning import Cleaner
+from tagifai.preprocessing import char_ngrams
 from tagifai.preprocessing.feature_cache import ArrayCache, CachedVectorizer, skip_cache
-from tagifai.preprocessing.labels import Indices, LabelEncoder, assign_labels, replace_unknown
-from tagifai.training.loop import (
-    Callback,
-    FeatureRows,
-    History,
-    RowStream,
-    ValidationScorer,
-    refit_model,
-    train_model,
-)
-
-
-@dataclass(frozen=True)
-class PreparedData:
-    """Rows with cleaned texts and labels, and which of them are for what.
-
-    Args:
-        rows: columns id, raw (as given), text (cleaned), tag (label), shape (n, 4).
-        y: label indices, shape (n,).
-        encoder: label names.
-        split: row positions of the parts.
-        cleaning: the cleaner's arguments.
-        other: label of the rest, or None.
-    """
-
-    rows: pd.DataFrame
-    y: Indices
-    encoder: LabelEncoder
-    split: Split
-    cleaning: dict[str, Any]
-    other: str | None
-
-    def get_part(self, name: str) -> pd.DataFrame:
-        """Return the rows of "train", "val" or "test"."""
-        found: pd.DataFrame = self.rows.iloc[getattr(self.split, name)]
-        return found
-
-    def get_texts(self, name: str) -> list[str]:
-        """Return the cleaned texts of "train", "val" or "test"."""
-        return list(self.get_part(name)["text"])
-
-    def get_labels(self, name: str) -> Indices:
-        """Return the label indices of "train", "val" or "test"."""
-        found: Indices = self.y[getattr(self.split, name)]
-        return found
-
-    def get_ids(self) -> dict[str, Any]:
-        """Return the row ids of each part, which pin the split down for later."""
-        return {name: self.get_part(name)["id"].tolist() for name in ("train", "val", "test")}
-
-    def count_rows(self) -> dict[str, int]:
-        """Return the rows of each part."""
-        return {name: len(self.get_part(name)) for name in ("train", "val", "test")}
-
-    def count_labels(self) -> dict[str, int]:
-        """Return rows by label, the most frequent first, equal ones by name."""
-        return dict(sorted(Counter(self.rows["tag"]).items(), key=lambda item: (-item[1], item[0])))
-
-    def count_streamed_rows(self) -> int | None:
-        """Return how many rows an epoch goes through that are not in memory, or None."""
-        return None
-
-    def list_notes(self) -> list[str]:
-        """Return what a person should know of how the rows are used, a sentence each."""
-        return []
-
-    @contextmanager
-    def open_train_rows(
-        self,
-        components: Components,
-        train_rows: FeatureRows,
-        on_progress: Callable[[int], None] | None,
-    ) -> Iterator[FeatureRows | RowStream]:
-        """Give what a model is fitted to.
-
-        Args:
-            components: with the fitted vectorizer.
-            train_rows: features of the part "train".
-            on_progress: called with the rows of an epoch that are done, if they are not all done at once.
-        """
-        yield _balance_rows(components.sampler, train_rows)
-
-    def replace_split(self, split: Split) -> PreparedData:
-        """Return the same rows with other parts."""
-        return replace(self, split=split)
-
-    def check_objective(self, metric: str) -> None:
-        """Refuse, before anything is fitted, a metric that a run on these rows will not have.
-
-        Raises:
-            ConfigError: no such metric; with those that there are.
-        """
-        if metric in STANDARD_METRICS:
-            return
-        val, y = self.get_part("val"), self.get_labels("val")
-        scored = metrics.compute_performance(y, y, self.encoder.classes, slices.compute_masks(val))
-        known = ["val_loss", "model_bytes", *metrics.flatten(scored, "val")]
-        if metric not in known:
-            raise ConfigError(
-                f"objective.metric = {metric!r}: a run on these data has no such metric."
-                f"{suggest_closest(metric, known)} It has: {', '.join(known)}."
-            )
+from tagifai.training.loop import Callback, History, ValidationScorer, refit_model, train_model
 
 
 @dataclass(frozen=True)
@@ -210,96 +104,6 @@ class FitResult:
         return flat
 
 
-def prepare(
-    table: pd.DataFrame,
-    data: DataConfig,
-    preprocessing: PreprocessingConfig,
-    split: SplitSettings,
-    random_state: np.random.RandomState,
-    cache: ArrayCache = skip_cache,
-) -> PreparedData:
-    """Shuffle, clean, label and split the rows of a table; draws in this order.
-
-    Args:
-        table: columns id and tag, text or title and description, and maybe split.
-        data: the label policy.
-        preprocessing: the cleaner's arguments.
-        split: sizes, and whether to shuffle.
-        random_state: advanced by the shuffle and the two cuts.
-        cache: keeps cleaned texts.
-
-    Raises:
-        DataError: the rows cannot be split, or have fewer than two labels.
-    """
-    if split.shuffle:
-        table = table.sample(frac=1, random_state=random_state)
-    tags = assign_labels(table["tag"], data.accepted_tags, data.min_freq, data.other)
-    # Without a label of the rest, only some of the rows have one.
-    table = table.loc[tags.index].reset_index(drop=True)
-    cleaning = get_cleaner_arguments(preprocessing)
-    raw = get_raw_texts(table)
-    rows = pd.DataFrame(
-        {
-            "id": table["id"],
-            "raw": raw,
-            "text": clean_texts(raw.tolist(), cleaning, cache),
-            "tag": tags.reset_index(drop=True),
-        }
-    )
-    encoder = LabelEncoder.fit(rows["tag"])
-    y = encoder.encode(rows["tag"])
-    sizes = (split.train_size, split.val_size, random_state)
-    parts = (
-        splits.make_predefined(table["split"].tolist(), y, encoder, *sizes)
-        if "split" in table
-        else splits.make_stratified(y, encoder, *sizes)
-    )
-    return PreparedData(rows, y, encoder, parts, cleaning, data.other)
-
-
-def clean_texts(texts: Sequence[str], cleaning: Mapping[str, Any], cache: ArrayCache) -> list[str]:
-    """Return texts as the vectorizer sees them.
-
-    Args:
-        texts: n of them.
-        cleaning: the cleaner's arguments.
-        cache: keeps what is made by steps of our own; what others do depends on who knows what.
-    """
-
-    def clean() -> list[str]:
-        return [*map(Cleaner(**cleaning), texts)]
-
-    if cache is skip_cache or cleaning["first"] or cleaning["last"]:
-        return clean()
-    key = {"cleaning": cleaning, "texts": feature_cache.compute_digest(texts)}
-    kept = cache(key, lambda: {"texts": feature_cache.pack_texts(clean())})
-    return feature_cache.unpack_texts(kept["texts"])
-
-
-def get_cleaner_arguments(preprocessing: PreprocessingConfig) -> dict[str, Any]:
-    """Return the cleaner's arguments, with the words of a language in place of its name.
-
-    Raises:
-        ConfigError: there are no stop words for the language, or no such step.
-    """
-    arguments = asdict(preprocessing)
-    language = arguments.pop("language")
-    if language is not None:
-        arguments["stopwords"] = [*arguments["stopwords"], *stopwords.get_for_language(language)]
-    try:
-        Cleaner(**arguments)
-    except InvalidValueError as error:
-        raise ConfigError(f"preprocessing.{error}") from None
-    return arguments
-
-
-def get_raw_texts(table: pd.DataFrame) -> pd.Series[str]:
-    """Return the texts of a data set's rows, as they are before cleaning."""
-    if "text" in table:
-        return table["text"]
-    return table["title"] + " " + table["description"]
-
-
 @contextmanager
 def _limit_to_one_thread() -> Iterator[None]:
     """Have sums of floats added up in one order, however many processors a process may use.
@@ -346,7 +150,9 @@ def fit_tagger(
     val_rows = FeatureRows(
         features.transform(prepared.get_texts("val")), prepared.get_labels("val")
     )
-    with prepared.open_train_rows(components, train_rows, on_progress) as balanced:
+    with prepared.open_train_rows(
+        components.vectorizer, components.sampler, train_rows, on_progress
+    ) as balanced:
         trained = train_model(
             components.model,
             balanced,
@@ -396,7 +202,7 @@ def _refit_tagger(
     both = replace(split, train=np.concatenate([split.train, split.val]))
     features = CachedVectorizer(components.vectorizer, cache)
     rows = _fit_features(prepared.replace_split(both), features)
-    refit_model(components.model, _balance_rows(components.sampler, rows), epochs)
+    refit_model(components.model, balance_rows(components.sampler, rows), epochs)
     return replace(tagger, vectorizer=components.vectorizer, model=components.model), features, rows
 
 
@@ -466,18 +272,6 @@ def _fit_features(prepared: PreparedData, features: CachedVectorizer) -> Feature
     return FeatureRows(X, prepared.get_labels("train"))
 
 
-def _balance_rows(sampler: Any, rows: FeatureRows) -> FeatureRows:
-    try:
-        return FeatureRows(*balance(sampler, rows.X, rows.y))
-    except ValueError as error:
-        raise DataError(f"The sampler cannot balance the train rows: {error}") from None
-
-
-def score_part(prepared: PreparedData, tagger: Tagger, part: str) -> Performance:
-    """Score a tagger on the rows of one part."""
-    return _score_outputs(prepared, part, tagger, compute_part_outputs(prepared, tagger, part))
-
-
 def compute_part_outputs(prepared: PreparedData, tagger: Tagger, part: str) -> Probabilities:
     """Return a model's outputs for the rows of one part, whose texts are clean already."""
     return compute_outputs(
@@ -487,31 +281,4 @@ def compute_part_outputs(prepared: PreparedData, tagger: Tagger, part: str) -> P
 
 def _score_outputs(prepared: PreparedData, part: str, tagger: Tagger, y_prob: Any) -> Performance:
     rows = prepared.get_part(part)
-    return score_rows(rows["text"].tolist(), prepared.get_labels(part), tagger, y_prob)
-
-
-def score_rows(texts: Sequence[str], y_true: Indices, tagger: Tagger, y_prob: Any) -> Performance:
-    """Score class probabilities against label indices.
-
-    Args:
-        texts: cleaned, n of them.
-        y_true: label indices, shape (n,).
-        tagger: gives the threshold and the label names.
-        y_prob: class probabilities, shape (n, classes).
-    """
-    rows = pd.DataFrame({"text": texts, "tag": tagger.encoder.decode(y_true)})
-    predicted = tagger.decide(y_prob)
-    return metrics.compute_performance(
-        y_true, predicted, tagger.encoder.classes, slices.compute_masks(rows)
-    )
-
-
-def score_texts(tagger: Tagger, texts: Sequence[str], tags: Sequence[str]) -> Performance:
-    """Score a tagger on labelled texts; tags that it does not know count as the rest label.
-
-    Raises:
-        DataError: there are unknown tags and no rest label.
-    """
-    labels = replace_unknown(tags, tagger.encoder.classes, tagger.other)
-    y_true = tagger.encoder.encode(labels)
-    return score_rows(tagger.clean(texts), y_true, tagger, tagger.compute_outputs(texts))
+    return scoring.score_rows(rows["text"].tolist(), prepared.get_labels(part), tagger, y_prob)

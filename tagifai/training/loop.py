@@ -16,6 +16,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from tagifai.exceptions import ConfigError, UserError
 from tagifai.models.losses import get_loss_function
 from tagifai.models.outputs import compute_outputs
+from tagifai.models.sampling import FeatureRows, RowStream
 from tagifai.models.thresholds import Probabilities
 from tagifai.preprocessing.labels import Indices
 
@@ -33,36 +34,6 @@ class FitError(UserError):
 
 class TrainingPruned(Exception):
     """Raised by a callback to end a training that is not worth going on with."""
-
-
-@dataclass(frozen=True)
-class FeatureRows:
-    """Features, shape (n, features), and label indices, shape (n,).
-
-    Args:
-        origin: rows with the same number are copies of one; None if there are no copies.
-    """
-
-    X: Any
-    y: Indices
-    origin: Indices | None = None
-
-    def count_by_class(self) -> dict[int, int]:
-        """Return rows by class."""
-        classes, counts = np.unique(self.y, return_counts=True)
-        return dict(zip(classes.tolist(), counts.tolist(), strict=True))
-
-
-class RowStream(Protocol):
-    """Rows to fit on, of which only some are in memory at a time."""
-
-    def count_by_class(self) -> dict[int, int]:
-        """Return rows by class, in the classes' order."""
-        ...
-
-    def iterate_chunks(self, epoch: int) -> Iterator[FeatureRows]:
-        """Yield all rows once, in an order that the epoch may have a say in."""
-        ...
 
 
 @dataclass

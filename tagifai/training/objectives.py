@@ -9,9 +9,9 @@ import numpy as np
 
 from tagifai.config.schema import STANDARD_METRICS, ObjectiveConfig
 from tagifai.data import splits
+from tagifai.data.prepare import PreparedData
 from tagifai.evaluation import metrics
 from tagifai.exceptions import ConfigError, suggest_closest
-from tagifai.training.fitting import PreparedData
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,14 @@ from tagifai.config.schema import Config, TableConfig
 from tagifai.data.blocks import Blocks
 from tagifai.data.datasets import Dataset
 from tagifai.data.holdout import Group, Holdout, choose_holdout
+from tagifai.data.prepare import PreparedData, get_cleaner_arguments, get_raw_texts, prepare_table
 from tagifai.data.splits import Split
 from tagifai.exceptions import ConfigError, DataError
 from tagifai.preprocessing.cleaning import Cleaner
 from tagifai.preprocessing.feature_cache import ArrayCache, skip_cache
 from tagifai.preprocessing.labels import LabelEncoder, build_label_map
-from tagifai.training import fitting
 from tagifai.training.chunks import ChunkSource, StreamedData, encode_tags
-from tagifai.training.fitting import Components, PreparedData
+from tagifai.training.fitting import Components
 
 BLOCKS_PER_CHUNK = 20
 """Of a chunk, from as many places of the file: it may be sorted by label."""
@@ -71,7 +71,7 @@ def check_supported(config: Config, components: Components) -> None:
             )
 
 
-def prepare(
+def prepare_dataset(
     dataset: Dataset,
     config: Config,
     random_state: RandomState,
@@ -94,7 +94,7 @@ def prepare(
     """
     data, rows = config.data, get_chunk_rows(config)
     if rows is None or not isinstance(data, TableConfig):
-        return fitting.prepare(
+        return prepare_table(
             dataset.table, data, config.preprocessing, config.split, random_state, cache
         )
     blocks = Blocks.from_csv(dataset.path, max(1, rows // BLOCKS_PER_CHUNK))
@@ -114,7 +114,7 @@ def prepare(
         indices,
         lambda done: on_progress((blocks.rows + done) // 2, blocks.rows),
     )
-    cleaning = fitting.get_cleaner_arguments(config.preprocessing)
+    cleaning = get_cleaner_arguments(config.preprocessing)
     found = found.assign(
         text=[*map(Cleaner(**cleaning), found["raw"])], tag=encoder.decode(found["y"])
     )
@@ -196,7 +196,7 @@ def _collect_rows(
         y = encode_tags(table["tag"], indices)
         roles = holdout.assign_roles(_parts(table), y, seen)
         at = np.flatnonzero(roles != "")
-        raw = fitting.get_raw_texts(table)
+        raw = get_raw_texts(table)
         found.append(
             pd.DataFrame(
                 {

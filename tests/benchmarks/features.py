@@ -21,9 +21,9 @@ from numpy.random import RandomState
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from tagifai.config.schema import PreprocessingConfig, SplitConfig, TwoTablesConfig
+from tagifai.data import prepare
 from tagifai.preprocessing.cache import FeatureCache
 from tagifai.preprocessing.feature_cache import CachedVectorizer
-from tagifai.training import fitting
 from tests.benchmarks.costs import limits
 from tests.benchmarks.plain_data import ACCEPTED, MIN_FREQ, stopword_list
 
@@ -42,7 +42,7 @@ def made(table: pd.DataFrame, vectorizer: Any, memory: Any) -> tuple[float, floa
         accepted_tags=list(ACCEPTED), min_freq=MIN_FREQ, other="other",
     )  # fmt: skip
     began = time.perf_counter()
-    prepared = fitting.prepare(
+    prepared = prepare.prepare_table(
         table,
         data,
         PreprocessingConfig(stopwords=stopword_list()),

@@ -28,16 +28,16 @@ from tests.app import ROOT
 from tests.benchmarks.costs import limits
 
 COMPUTE = {
-    "prepare the rows": ["tagifai.training.fitting.prepare"],
+    "prepare the rows": ["tagifai.training.prepare.prepare"],
     "fit, losses, scores": ["tagifai.training.fitting.fit_tagger"],
 }
 RUNNER = {
     "launch, Hydra's job": ["hydra._internal.core_plugins.basic_launcher.BasicLauncher.launch"],
-    "compose": ["tagifai.sweeping.loader.CachingLoader.load_sweep_config"],
+    "compose": ["tagifai.sweeping.composition.CachingLoader.load_sweep_config"],
     "check the configuration": ["run.main"],
     "build the parts": ["tagifai.runs.trainer.parts_of"],
     "load the data": ["tagifai.data.datasets.load"],
-    "check the objective": ["tagifai.training.fitting.PreparedData.check_objective"],
+    "check the objective": ["tagifai.training.prepare.PreparedData.check_objective"],
     "provenance": ["tagifai.tracking.provenance.Invocation.make_record"],
     "open and close the run": ["tagifai.runs.trainer.train_trial"],
     "tracking store": [

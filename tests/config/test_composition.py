@@ -197,7 +197,7 @@ def test_an_option_of_the_command_line_wins_over_a_preset(composed: Compose) -> 
     )
     assert config.vectorizer.analyzer == "char_wb"
     assert values(config.threshold) == {
-        "_target_": "tagifai.models.thresholds.QuantileThreshold",
+        "_target_": "tagifai.models.QuantileThreshold",
         "q": 0.25,
     }
     assert config.data.name == "madewithml"

@@ -239,7 +239,7 @@ def test_an_unknown_argument_is_refused_with_the_nearest_and_all_that_there_are(
     [
         ("model", "sklearn.cluster.SpectralClustering", "predict"),
         ("model", "sklearn.preprocessing.Normalizer", "predict"),
-        ("model", "tagifai.models.thresholds.FixedThreshold", "predict"),
+        ("model", "tagifai.models.FixedThreshold", "predict"),
         ("vectorizer", SKLEARN_SGD, "fit_transform"),
         ("vectorizer", "imblearn.over_sampling.SMOTE", "fit_transform"),
         ("sampling", SKLEARN_SGD, "fit_resample"),
@@ -258,7 +258,7 @@ def test_a_class_of_another_kind_is_refused_with_the_method_that_it_lacks(
 
 def test_an_object_of_another_kind_from_a_function_is_refused() -> None:
     settings = {
-        "_target_": "tagifai.preprocessing.vectorizers.tfidf",
+        "_target_": "tagifai.preprocessing.tfidf",
         "ngram_min": 1,
         "ngram_max": 1,
     }
@@ -301,7 +301,7 @@ def test_a_value_out_of_scikit_learn_s_own_range_is_refused_when_it_is_made(
     ("group", "settings", "reason"),
     [
         ("model", {"_target_": VOTING}, "missing 1 required positional argument: 'estimators'"),
-        ("vectorizer", {"_target_": "tagifai.preprocessing.vectorizers.tfidf", "ngram_max": 2},
+        ("vectorizer", {"_target_": "tagifai.preprocessing.tfidf", "ngram_max": 2},
          "missing 1 required positional argument: 'ngram_min'"),
         ("model", {"_target_": LOGISTIC, "_bogus_": 1}, "unexpected keyword argument '_bogus_'"),
     ],
@@ -376,10 +376,7 @@ def refused_function(name: str, key: str = "hydra.sweeper.custom_search_space") 
 
 def test_a_function_is_found_by_its_name() -> None:
     assert instantiate.locate_function("key", "sklearn.base.clone") is clone
-    assert (
-        instantiate.locate_function("key", "tagifai.preprocessing.vectorizers.tfidf")
-        is vectorizers.tfidf
-    )
+    assert instantiate.locate_function("key", "tagifai.preprocessing.tfidf") is vectorizers.tfidf
 
 
 @pytest.mark.parametrize("name", ["os.system", "mine.extend", "sklearnx.f", "extend", ""])

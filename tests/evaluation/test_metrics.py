@@ -15,9 +15,9 @@ from tagifai.evaluation.metrics import (
     compute_score,
     flatten,
     list_registered,
-    log_loss,
     metric,
 )
+from tagifai.models.losses import log_loss
 from tagifai.models.thresholds import Probabilities
 from tagifai.preprocessing.labels import Indices
 

@@ -5,8 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
 from sklearn.naive_bayes import MultinomialNB
 
-from tagifai.evaluation.metrics import log_loss
-from tagifai.models.losses import get_loss_function, get_loss_name
+from tagifai.models.losses import get_loss_function, get_loss_name, log_loss
 from tagifai.models.outputs import compute_outputs, has_probabilities
 
 THREE = np.array([[2.0, -2.0, 0.5], [0.0, 0.0, -3.0]])

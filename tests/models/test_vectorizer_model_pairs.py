@@ -12,7 +12,7 @@ from numpy.random import RandomState
 
 from tagifai.config import instantiate
 from tagifai.config.schema import Config, TwoTablesConfig, check
-from tagifai.data import datasets
+from tagifai.data import datasets, prepare
 from tagifai.models import bundles, losses
 from tagifai.training import fitting
 from tests.conftest import CONF, Compose
@@ -45,7 +45,7 @@ def fitted(config: Config, stores: Path) -> fitting.FitResult:
         *(instantiate.build(group, getattr(config, group), state) for group in groups)
     )
     parts.check()
-    prepared = fitting.prepare(
+    prepared = prepare.prepare_table(
         rows(stores).table, config.data, config.preprocessing, config.split, state
     )
     return fitting.fit_tagger(prepared, parts, config.training)

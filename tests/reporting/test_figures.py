@@ -12,9 +12,10 @@ from sklearn.linear_model import Perceptron, SGDClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
 from tagifai.config.schema import TrainingConfig
+from tagifai.data.prepare import PreparedData
 from tagifai.models.thresholds import FixedThreshold
 from tagifai.reporting import figures, render
-from tagifai.training.fitting import Components, FitResult, PreparedData, fit_tagger
+from tagifai.training.fitting import Components, FitResult, fit_tagger
 from tests.training.test_fitting import prepared
 
 EVERY = {

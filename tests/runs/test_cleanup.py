@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from tagifai.exceptions import ConfigError, TrackingError, UserError
 from tagifai.runs import cleanup, disk, resolve
 from tagifai.runs.cleanup import CleanupRoots
-from tagifai.runs.leftovers import FAILED, FOLDER, MODEL, PRUNED, RemovalCandidate
+from tagifai.runs.retention import FAILED, FOLDER, MODEL, PRUNED, RemovalCandidate
 from tagifai.tracking import multirun, session
 from tagifai.tracking.inventory import RunInventory
 from tagifai.utils import locks

@@ -10,7 +10,7 @@ import pytest
 
 from tagifai.exceptions import UserError
 from tagifai.runs import disk
-from tagifai.runs.leftovers import CACHE, FOLDER, PARTIAL, DiskEntry
+from tagifai.runs.retention import CACHE, FOLDER, PARTIAL, DiskEntry
 
 
 def put(path: Path, content: str = "12345", *, days: float = 0.0) -> Path:

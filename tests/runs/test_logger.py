@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from tagifai.config.schema import Config, check
 from tagifai.data.datasets import Dataset
+from tagifai.data.prepare import PreparedData
 from tagifai.data.splits import Split
 from tagifai.evaluation.metrics import Performance, Scores
 from tagifai.exceptions import DataError, StaleTrialError, TrackingError
@@ -25,7 +26,7 @@ from tagifai.preprocessing.labels import LabelEncoder
 from tagifai.runs import logger
 from tagifai.tracking import session
 from tagifai.tracking.provenance import Invocation
-from tagifai.training.fitting import FitResult, PreparedData
+from tagifai.training.fitting import FitResult
 from tagifai.training.loop import History, TrainingPruned
 from tests.conftest import TAGS, TEXTS, Compose
 

@@ -48,7 +48,7 @@ def saved(tagger: Tagger, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_saved_model_is_code_and_data_and_no_pickle(saved: Path) -> None:
     flavor = yaml.safe_load((saved / "MLmodel").read_text())["flavors"]["python_function"]
     assert flavor["loader_module"] == "tagifai.serving.pyfunc"
-    assert (saved / flavor["code"] / "tagifai" / "serving.py").is_file()
+    assert (saved / flavor["code"] / "tagifai" / "serving" / "pyfunc.py").is_file()
     assert (saved / flavor["data"] / "manifest.json").is_file()
     endings = {path.suffix for path in saved.rglob("*") if path.is_file()}
     assert not endings & {".pkl", ".pickle", ".joblib", ".pyc"}

@@ -15,7 +15,7 @@ from hydra_plugins.hydra_optuna_sweeper.config import OptunaSweeperConf
 from omegaconf import DictConfig, OmegaConf
 
 from tagifai.config.job import SEARCH_TARGET
-from tagifai.sweeping import search, sweeper
+from tagifai.sweeping import loop, sweeper
 from tagifai.sweeping.sweeper import SearchSweeper, SearchSweeperConfig
 from tests.app import environment
 from tests.conftest import CONF
@@ -103,7 +103,7 @@ def test_the_stock_sweepers_can_be_chosen_as_well(option: str) -> None:
 
 def test_it_hands_on_what_hydra_gave_it(monkeypatch: pytest.MonkeyPatch) -> None:
     handed: list[tuple[SearchSweeper, list[str]]] = []
-    monkeypatch.setattr(search, "run_search", lambda *given: handed.append(given))
+    monkeypatch.setattr(loop, "run_search", lambda *given: handed.append(given))
     context: Any = object()
     cfg = OmegaConf.create({"console": {"verbosity": "quiet", "style": "plain", "every": 1}})
     made = SearchSweeper(n_trials=5, params={"a": "choice(1,2)"})
@@ -122,7 +122,7 @@ def test_loading_it_loads_nothing_that_takes_a_while() -> None:
     code = (
         "import sys, tagifai.sweeping.sweeper\n"
         "print(sorted({'optuna', 'sqlalchemy', 'mlflow', 'numpy', 'sklearn', 'pandas', 'joblib',"
-        " 'tagifai.sweeping.search'} & set(sys.modules)))"
+        " 'tagifai.sweeping.loop'} & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

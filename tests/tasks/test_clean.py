@@ -17,7 +17,7 @@ from tagifai.console.display import Display
 from tagifai.exceptions import TrackingError
 from tagifai.runs import cleanup
 from tagifai.runs.cleanup import CleanupRoots
-from tagifai.runs.leftovers import RemovalCandidate
+from tagifai.runs.retention import RemovalCandidate
 from tagifai.tasks import clean
 from tagifai.tracking import session
 from tagifai.tracking.inventory import RunInventory

@@ -216,7 +216,7 @@ def watch(
 
 def test_every_command_of_the_application_is_watched() -> None:
     callbacks = OmegaConf.load(CONF / "config.yaml").hydra.callbacks
-    assert callbacks == {"sweep": {"_target_": "tagifai.tracking.multirun.MultirunCallback"}}
+    assert callbacks == {"sweep": {"_target_": "tagifai.tracking.MultirunCallback"}}
     assert issubclass(multirun.MultirunCallback, Callback)
 
 

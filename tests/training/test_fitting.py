@@ -17,7 +17,10 @@ from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from threadpoolctl import threadpool_info
 
 from tagifai.config.schema import PreprocessingConfig, SplitConfig, TrainingConfig, TwoTablesConfig
+from tagifai.data.prepare import PreparedData, clean_texts, prepare_table
 from tagifai.data.splits import Split as SplitRows
+from tagifai.evaluation.metrics import Performance
+from tagifai.evaluation.scoring import score_rows
 from tagifai.exceptions import ConfigError, DataError
 from tagifai.models.size import count_bytes
 from tagifai.models.tagger import Tagger
@@ -29,13 +32,9 @@ from tagifai.preprocessing.labels import Indices, LabelEncoder
 from tagifai.training.fitting import (
     Components,
     FitResult,
-    PreparedData,
-    clean_texts,
+    compute_part_outputs,
     fit_tagger,
     make_scorer,
-    prepare,
-    score_part,
-    score_rows,
 )
 from tagifai.training.loop import FitError, History, TrainingPruned
 from tests.preprocessing.test_feature_cache import Remembered
@@ -43,6 +42,12 @@ from tests.preprocessing.test_feature_cache import Remembered
 quick = settings(max_examples=10)
 
 WORDS = {"cv": "image pixel", "nlp": "word grammar", "rl": "agent reward"}
+
+
+def score(ready: PreparedData, tagger: Tagger, part: str) -> Performance:
+    """Score a tagger on the rows of one part."""
+    texts, outputs = ready.get_texts(part), compute_part_outputs(ready, tagger, part)
+    return score_rows(texts, ready.get_labels(part), tagger, outputs)
 
 
 def make_table(cv: int = 20, nlp: int = 14, rl: int = 6) -> pd.DataFrame:
@@ -68,7 +73,7 @@ def prepared(
     sizes: tuple[float, float] = (0.7, 0.15),
     **cleaning: Any,
 ) -> PreparedData:
-    return prepare(
+    return prepare_table(
         make_table() if table is None else table,
         TwoTablesConfig(
             name="tiny", projects="p", tags="t", accepted_tags=list(accepted), min_freq=min_freq
@@ -166,7 +171,7 @@ def test_without_shuffling_rows_keep_their_order() -> None:
 def test_the_shuffle_is_drawn_before_the_split_from_the_same_source() -> None:
     source = np.random.RandomState(3)
     shuffled = make_table().sample(frac=1, random_state=source).reset_index(drop=True)
-    again = prepare(
+    again = prepare_table(
         shuffled,
         TwoTablesConfig(name="tiny", accepted_tags=["cv", "nlp"]),
         PreprocessingConfig(),
@@ -343,8 +348,8 @@ def test_the_tagger_that_comes_out_predicts_and_scores_like_the_run() -> None:
     result = fit_tagger(ready, parts(), TrainingConfig(20))
     predicted = result.tagger.predict(["A WORD of grammar", "image: pixel"])
     assert [p["predicted_tag"] for p in predicted] == ["nlp", "cv"]
-    assert score_part(ready, result.tagger, "test") == result.performance["test"]
-    assert score_part(ready, result.tagger, "val") == result.performance["val"]
+    assert score(ready, result.tagger, "test") == result.performance["test"]
+    assert score(ready, result.tagger, "val") == result.performance["val"]
 
 
 def test_metrics_are_losses_threshold_and_the_flat_scores_of_each_part() -> None:
@@ -589,7 +594,7 @@ def test_refitting_trains_on_train_and_validation_rows_and_keeps_the_validation_
     assert refitted.performance["val"] == first.performance["val"]
     assert refitted.history == first.history
     assert refitted.tagger.threshold == first.tagger.threshold
-    assert refitted.performance["test"] == score_part(ready, refitted.tagger, "test")
+    assert refitted.performance["test"] == score(ready, refitted.tagger, "test")
     assert refitted.tagger.model.coef_.shape[1] > first.tagger.model.coef_.shape[1]
 
 
@@ -747,7 +752,9 @@ def test_with_a_memory_cold_or_warm_results_are_the_same_to_the_last_bit(
         made = parts(threshold=QuantileThreshold(0.25))
         made.model.set_params(random_state=source)
         data = TwoTablesConfig(name="tiny", projects="p", tags="t", accepted_tags=["cv", "nlp"])
-        rows = prepare(make_table(), data, PreprocessingConfig(), SplitConfig(), source, memory)
+        rows = prepare_table(
+            make_table(), data, PreprocessingConfig(), SplitConfig(), source, memory
+        )
         return fit_tagger(rows, made, TrainingConfig(5, refit=refit), cache=memory), source
 
     memory = Remembered()

@@ -15,13 +15,13 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neural_network import MLPClassifier
 
-from tagifai.evaluation.metrics import log_loss
 from tagifai.exceptions import ConfigError, UserError
+from tagifai.models.losses import log_loss
+from tagifai.models.sampling import FeatureRows
 from tagifai.models.thresholds import Probabilities
 from tagifai.preprocessing.labels import Indices
 from tagifai.training.loop import (
     DivergenceError,
-    FeatureRows,
     FitError,
     History,
     TrainingPruned,

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagifai.config.schema import STANDARD_METRICS, ObjectiveConfig
+from tagifai.data.prepare import PreparedData
 from tagifai.data.splits import Split, resplit_train_val
 from tagifai.exceptions import ConfigError, DataError
 from tagifai.preprocessing.labels import LabelEncoder
-from tagifai.training.fitting import PreparedData
 from tagifai.training.objectives import Repeat, check_metrics, compute_means, make_repeats
 
 quick = settings(max_examples=25)

@@ -16,11 +16,11 @@ from sklearn.linear_model import SGDClassifier
 from tagifai.config.schema import Config, check
 from tagifai.data import datasets
 from tagifai.exceptions import ConfigError, DataError
+from tagifai.models.sampling import FeatureRows
 from tagifai.runs.repeats import build_components
 from tagifai.training import streaming
 from tagifai.training.chunks import StreamedData
 from tagifai.training.fitting import Components, fit_tagger
-from tagifai.training.loop import FeatureRows
 from tests.conftest import Compose
 
 WORDS = {"1": ["bad", "broken", "awful"], "3": ["fine", "decent", "plain"], "5": ["good", "nice"]}
@@ -56,7 +56,7 @@ class Data:
     def prepared(self, table: pd.DataFrame, *overrides: str, rows: int = 10) -> StreamedData:
         config = self.config(table, *overrides, rows=rows)
         dataset = datasets.load(config.data, self._folder / "stores")
-        found = streaming.prepare(dataset, config, RandomState(config.seed))
+        found = streaming.prepare_dataset(dataset, config, RandomState(config.seed))
         assert isinstance(found, StreamedData)
         return found
 
@@ -75,11 +75,8 @@ class Whole:
 
 def passed(prepared: StreamedData, epochs: int = 1) -> list[list[FeatureRows]]:
     """Return the chunks of epochs, their features being the texts."""
-    parts, nothing = (
-        Components(Whole(), None, None, None),
-        FeatureRows(None, np.array([], np.int64)),
-    )
-    with prepared.open_train_rows(parts, nothing, None) as stream:
+    nothing = FeatureRows(None, np.array([], np.int64))
+    with prepared.open_train_rows(Whole(), None, nothing, None) as stream:
         return [list(stream.iterate_chunks(epoch)) for epoch in range(epochs)]
 
 

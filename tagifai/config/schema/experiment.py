@@ -147,7 +147,7 @@ class QuantileThresholdConfig:
         q: share of the validation rows that fall below the threshold.
     """
 
-    _target_: str = "tagifai.models.thresholds.QuantileThreshold"
+    _target_: str = "tagifai.models.QuantileThreshold"
     q: float = 0.25
 
     def __post_init__(self) -> None:
@@ -158,7 +158,7 @@ class QuantileThresholdConfig:
 class AutoThresholdConfig(QuantileThresholdConfig):
     """A quantile where there is a label of the rest and the model has probabilities, else none."""
 
-    _target_: str = "tagifai.models.thresholds.AutoThreshold"
+    _target_: str = "tagifai.models.AutoThreshold"
 
 
 @dataclass
@@ -169,7 +169,7 @@ class TunedThresholdConfig:
         score: weighted over the classes.
     """
 
-    _target_: str = "tagifai.models.tuned_threshold.TunedThreshold"
+    _target_: str = "tagifai.models.TunedThreshold"
     score: str = "f1"
 
     def __post_init__(self) -> None:
@@ -184,7 +184,7 @@ class FixedThresholdConfig:
         value: the probability below which a text gets the label of the rest.
     """
 
-    _target_: str = "tagifai.models.thresholds.FixedThreshold"
+    _target_: str = "tagifai.models.FixedThreshold"
     value: float = 0.5
 
     def __post_init__(self) -> None:

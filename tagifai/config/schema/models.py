@@ -142,7 +142,7 @@ class LinearSVCConfig:
         ensemble: keep a machine for each fold, instead of one fitted to all rows.
     """
 
-    _target_: str = "tagifai.models.factories.linear_svc"
+    _target_: str = "tagifai.models.linear_svc"
     C: float = 1.0
     loss: str = "squared_hinge"
     class_weight: str | None = None

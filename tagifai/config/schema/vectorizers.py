@@ -52,7 +52,7 @@ class CountVectorizerConfig(TermVectorizerConfig):
         max_features: so many of the most frequent terms are kept; None keeps all.
     """
 
-    _target_: str = "tagifai.preprocessing.vectorizers.counts"
+    _target_: str = "tagifai.preprocessing.counts"
     min_df: int | float = 1
     max_df: int | float = 1.0
     max_features: int | None = None
@@ -73,7 +73,7 @@ class TfidfVectorizerConfig(CountVectorizerConfig):
         sublinear_tf: 1 + log(count) in the place of the count.
     """
 
-    _target_: str = "tagifai.preprocessing.vectorizers.tfidf"
+    _target_: str = "tagifai.preprocessing.tfidf"
     norm: str | None = "l2"
     use_idf: bool = True
     smooth_idf: bool = True
@@ -93,7 +93,7 @@ class HashingVectorizerConfig(TermVectorizerConfig):
         norm: length that texts are brought to; None leaves them.
     """
 
-    _target_: str = "tagifai.preprocessing.vectorizers.hashing"
+    _target_: str = "tagifai.preprocessing.hashing"
     n_features: int = 2**20
     norm: str | None = "l2"
 
@@ -126,7 +126,7 @@ class FeatureUnionConfig:
         sublinear_tf: 1 + log(count) in the place of the count.
     """
 
-    _target_: str = "tagifai.preprocessing.vectorizers.union"
+    _target_: str = "tagifai.preprocessing.union"
     word_ngram_min: int = 1
     word_ngram_max: int = 2
     char_ngram_min: int = 2

@@ -1,44 +1,19 @@
-"""Leftovers: what of runs, models, folders and caches nobody needs, decided from facts alone."""
+"""Retention: what of runs, models, folders and caches nobody needs, decided from facts alone."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from tagifai.tracking.inventory import ENDED, RunInfo
+
 FAILED, PRUNED, MODEL = "failed runs", "pruned trials", "models"
 FOLDER, CACHE, PARTIAL = "output folders", "caches", "unfinished writes"
 
-ENDED = ("FINISHED", "FAILED", "KILLED")
-"""What a run is in the tracking store when nobody is at it any more."""
 
 DAY_SECONDS = 86_400
 IDLE_SECONDS = 3_600
 """Without a change for so long, an output folder without a mark of its run counts as left."""
-
-
-@dataclass(frozen=True)
-class RunInfo:
-    """What the tracking store says of a run.
-
-    Args:
-        id: of the run.
-        experiment: id of its experiment.
-        status: RUNNING, FINISHED, FAILED, KILLED or SCHEDULED.
-        active: not deleted.
-        parent: id of the run that it is a child of, or None.
-        state: how it ended as a trial of a search (COMPLETE, PRUNED, FAIL, DIED), or None.
-        output: its folder of output, or None.
-        ended: seconds since 1970, or None.
-    """
-
-    id: str
-    experiment: str
-    status: str
-    active: bool = True
-    parent: str | None = None
-    state: str | None = None
-    output: str | None = None
-    ended: float | None = None
 
 
 @dataclass(frozen=True)

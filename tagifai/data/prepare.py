@@ -1,0 +1,219 @@
+"""Preparing: a table in, cleaned texts with labels by part out; nothing here touches the disk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tagifai.config.schema import STANDARD_METRICS, DataConfig, PreprocessingConfig, SplitConfig
+from tagifai.data import splits
+from tagifai.data.splits import Split
+from tagifai.evaluation import metrics, slices
+from tagifai.exceptions import ConfigError, DataError, InvalidValueError, suggest_closest
+from tagifai.models.sampling import FeatureRows, RowStream, Sampler, balance
+from tagifai.preprocessing import feature_cache, stopwords
+from tagifai.preprocessing.cleaning import Cleaner
+from tagifai.preprocessing.feature_cache import ArrayCache, skip_cache
+from tagifai.preprocessing.labels import Indices, LabelEncoder, assign_labels
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Rows with cleaned texts and labels, and which of them are for what.
+
+    Args:
+        rows: columns id, raw (as given), text (cleaned), tag (label), shape (n, 4).
+        y: label indices, shape (n,).
+        encoder: label names.
+        split: row positions of the parts.
+        cleaning: the cleaner's arguments.
+        other: label of the rest, or None.
+    """
+
+    rows: pd.DataFrame
+    y: Indices
+    encoder: LabelEncoder
+    split: Split
+    cleaning: dict[str, Any]
+    other: str | None
+
+    def get_part(self, name: str) -> pd.DataFrame:
+        """Return the rows of "train", "val" or "test"."""
+        found: pd.DataFrame = self.rows.iloc[getattr(self.split, name)]
+        return found
+
+    def get_texts(self, name: str) -> list[str]:
+        """Return the cleaned texts of "train", "val" or "test"."""
+        return list(self.get_part(name)["text"])
+
+    def get_labels(self, name: str) -> Indices:
+        """Return the label indices of "train", "val" or "test"."""
+        found: Indices = self.y[getattr(self.split, name)]
+        return found
+
+    def get_ids(self) -> dict[str, Any]:
+        """Return the row ids of each part, which pin the split down for later."""
+        return {name: self.get_part(name)["id"].tolist() for name in ("train", "val", "test")}
+
+    def count_rows(self) -> dict[str, int]:
+        """Return the rows of each part."""
+        return {name: len(self.get_part(name)) for name in ("train", "val", "test")}
+
+    def count_labels(self) -> dict[str, int]:
+        """Return rows by label, the most frequent first, equal ones by name."""
+        return dict(sorted(Counter(self.rows["tag"]).items(), key=lambda item: (-item[1], item[0])))
+
+    def count_streamed_rows(self) -> int | None:
+        """Return how many rows an epoch goes through that are not in memory, or None."""
+        return None
+
+    def list_notes(self) -> list[str]:
+        """Return what a person should know of how the rows are used, a sentence each."""
+        return []
+
+    @contextmanager
+    def open_train_rows(
+        self,
+        vectorizer: Any,
+        sampler: Sampler | None,
+        train_rows: FeatureRows,
+        on_progress: Callable[[int], None] | None,
+    ) -> Iterator[FeatureRows | RowStream]:
+        """Give what a model is fitted to.
+
+        Args:
+            vectorizer: fitted.
+            sampler: balances the rows, or None.
+            train_rows: features of the part "train".
+            on_progress: called with the rows of an epoch that are done, if they are not done at once.
+        """
+        yield balance_rows(sampler, train_rows)
+
+    def replace_split(self, split: Split) -> PreparedData:
+        """Return the same rows with other parts."""
+        return replace(self, split=split)
+
+    def check_objective(self, metric: str) -> None:
+        """Refuse, before anything is fitted, a metric that a run on these rows will not have.
+
+        Raises:
+            ConfigError: no such metric; with those that there are.
+        """
+        if metric in STANDARD_METRICS:
+            return
+        val, y = self.get_part("val"), self.get_labels("val")
+        scored = metrics.compute_performance(y, y, self.encoder.classes, slices.compute_masks(val))
+        known = ["val_loss", "model_bytes", *metrics.flatten(scored, "val")]
+        if metric not in known:
+            raise ConfigError(
+                f"objective.metric = {metric!r}: a run on these data has no such metric."
+                f"{suggest_closest(metric, known)} It has: {', '.join(known)}."
+            )
+
+
+def prepare_table(
+    table: pd.DataFrame,
+    data: DataConfig,
+    preprocessing: PreprocessingConfig,
+    split: SplitConfig,
+    random_state: np.random.RandomState,
+    cache: ArrayCache = skip_cache,
+) -> PreparedData:
+    """Shuffle, clean, label and split the rows of a table; draws in this order.
+
+    Args:
+        table: columns id and tag, text or title and description, and maybe split.
+        data: the label policy.
+        preprocessing: the cleaner's arguments.
+        split: sizes, and whether to shuffle.
+        random_state: advanced by the shuffle and the two cuts.
+        cache: keeps cleaned texts.
+
+    Raises:
+        DataError: the rows cannot be split, or have fewer than two labels.
+    """
+    if split.shuffle:
+        table = table.sample(frac=1, random_state=random_state)
+    tags = assign_labels(table["tag"], data.accepted_tags, data.min_freq, data.other)
+    # Without a label of the rest, only some of the rows have one.
+    table = table.loc[tags.index].reset_index(drop=True)
+    cleaning = get_cleaner_arguments(preprocessing)
+    raw = get_raw_texts(table)
+    rows = pd.DataFrame(
+        {
+            "id": table["id"],
+            "raw": raw,
+            "text": clean_texts(raw.tolist(), cleaning, cache),
+            "tag": tags.reset_index(drop=True),
+        }
+    )
+    encoder = LabelEncoder.fit(rows["tag"])
+    y = encoder.encode(rows["tag"])
+    sizes = (split.train_size, split.val_size, random_state)
+    parts = (
+        splits.make_predefined(table["split"].tolist(), y, encoder, *sizes)
+        if "split" in table
+        else splits.make_stratified(y, encoder, *sizes)
+    )
+    return PreparedData(rows, y, encoder, parts, cleaning, data.other)
+
+
+def clean_texts(texts: Sequence[str], cleaning: Mapping[str, Any], cache: ArrayCache) -> list[str]:
+    """Return texts as the vectorizer sees them.
+
+    Args:
+        texts: n of them.
+        cleaning: the cleaner's arguments.
+        cache: keeps what is made by steps of our own; what others do depends on who knows what.
+    """
+
+    def clean() -> list[str]:
+        return [*map(Cleaner(**cleaning), texts)]
+
+    if cache is skip_cache or cleaning["first"] or cleaning["last"]:
+        return clean()
+    key = {"cleaning": cleaning, "texts": feature_cache.compute_digest(texts)}
+    kept = cache(key, lambda: {"texts": feature_cache.pack_texts(clean())})
+    return feature_cache.unpack_texts(kept["texts"])
+
+
+def get_cleaner_arguments(preprocessing: PreprocessingConfig) -> dict[str, Any]:
+    """Return the cleaner's arguments, with the words of a language in place of its name.
+
+    Raises:
+        ConfigError: there are no stop words for the language, or no such step.
+    """
+    arguments = asdict(preprocessing)
+    language = arguments.pop("language")
+    if language is not None:
+        arguments["stopwords"] = [*arguments["stopwords"], *stopwords.get_for_language(language)]
+    try:
+        Cleaner(**arguments)
+    except InvalidValueError as error:
+        raise ConfigError(f"preprocessing.{error}") from None
+    return arguments
+
+
+def get_raw_texts(table: pd.DataFrame) -> pd.Series[str]:
+    """Return the texts of a data set's rows, as they are before cleaning."""
+    if "text" in table:
+        return table["text"]
+    return table["title"] + " " + table["description"]
+
+
+def balance_rows(sampler: Sampler | None, rows: FeatureRows) -> FeatureRows:
+    """Return the train rows balanced by a sampler.
+
+    Raises:
+        DataError: it cannot balance them.
+    """
+    try:
+        return FeatureRows(*balance(sampler, rows.X, rows.y))
+    except ValueError as error:
+        raise DataError(f"The sampler cannot balance the train rows: {error}") from None
