@@ -259,8 +259,9 @@ def _check_arguments(group: str, target: str, callee: Any, arguments: dict[str, 
     for name in arguments:
         if name not in parameters and not name.startswith("_"):
             raise ConfigError(
-                f"{group}.{name}: {target} takes no such argument.{suggest_closest(name, parameters)}"
-                f" It takes: {', '.join(parameters)}.{_suggest_custom(group)}"
+                f"{group}.{name}: {target} takes no such argument."
+                f"{suggest_closest(name, parameters)} It takes: {', '.join(parameters)}."
+                f"{_suggest_custom(group)}"
             )
 
 

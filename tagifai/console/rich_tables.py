@@ -72,7 +72,8 @@ def make_empty(columns: Sequence[str], text_columns: Collection[int], fold: bool
 
     Args:
         columns: heads.
-        text_columns: columns of texts, to the left and folded; the others are of figures, to the right.
+        text_columns: columns of texts, to the left and folded; the others are of figures, to the
+            right.
         fold: figures too, rather than cut them off.
     """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))

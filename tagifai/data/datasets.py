@@ -364,8 +364,8 @@ def _verify_checksum(file: SourceFile) -> str:
     if file.expected_sha256 is not None and found != file.expected_sha256:
         raise DataError(
             f"data.{file.key}: {path} has SHA-256 {found}, and data.{file.checksum_key} expects"
-            f" {file.expected_sha256}. If this content is what you want, set data.{file.checksum_key}=null"
-            " (and a data.name of its own)."
+            f" {file.expected_sha256}. If this content is what you want, set"
+            f" data.{file.checksum_key}=null (and a data.name of its own)."
         )
     return found
 

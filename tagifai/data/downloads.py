@@ -59,9 +59,9 @@ def fetch(
         return Path(fetcher.fetch(file, downloader=downloader))
     except (requests.RequestException, OSError) as error:
         raise DataError(
-            f"{setting}: {url} could not be fetched in {RETRIES + 1} tries ({_format_reason(error)})."
-            f" With the file at hand, give its path: {setting}=/path/to/file"
-            " (its sum is checked just the same)."
+            f"{setting}: {url} could not be fetched in {RETRIES + 1} tries"
+            f" ({_format_reason(error)}). With the file at hand, give its path:"
+            f" {setting}=/path/to/file (its sum is checked just the same)."
         ) from None
     except ValueError as error:
         # Pooch's way of saying that the sum is wrong.

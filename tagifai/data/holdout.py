@@ -87,8 +87,8 @@ def choose_holdout(
         counts: rows by group.
         encoder: the names of the classes, for errors.
         sizes: shares of the parts.
-        max_rows: rows of each of val, test and the sample, all classes together, if there are not more
-            classes than that.
+        max_rows: rows of each of val, test and the sample, all classes together, if there are not
+            more classes than that.
         random_state: advanced by a draw for each group.
 
     Raises:

@@ -156,8 +156,8 @@ def _read_frames(
     kind = source.format or formats.infer_from_name(where.partition("?")[0])
     if kind is None:
         raise DataError(
-            f"{_name_file(files, key)}: the name does not say which format it is. Set data.format to"
-            " csv, tsv, jsonl or parquet."
+            f"{_name_file(files, key)}: the name does not say which format it is. Set data.format"
+            " to csv, tsv, jsonl or parquet."
         )
     wanted = [*source.text, source.label, source.id, source.split]
     found = formats.read_chunks(
@@ -200,8 +200,8 @@ def _parse_parts(
     wrong = parts.isna().to_numpy().nonzero()[0].tolist()
     if wrong:
         raise DataError(
-            f"{_format_rows(wrong, place, files)}: '{name}' is {column.iloc[wrong[0]]!r}, and has to be"
-            " train, val (or validation, valid, dev) or test. Without data.split the rows are"
+            f"{_format_rows(wrong, place, files)}: '{name}' is {column.iloc[wrong[0]]!r}, and has"
+            " to be train, val (or validation, valid, dev) or test. Without data.split the rows are"
             " split by the split group."
         )
     return parts
@@ -221,8 +221,8 @@ def _check_filled(ids: pd.Series[str], place: RowPlaces, files: SourceFiles, nam
     blank = (ids == "").to_numpy().nonzero()[0].tolist()
     if blank:
         raise DataError(
-            f"{_format_rows(blank, place, files)}: '{name}' is blank. Leave data.id out to number the"
-            " rows."
+            f"{_format_rows(blank, place, files)}: '{name}' is blank. Leave data.id out to number"
+            " the rows."
         )
 
 

@@ -91,7 +91,8 @@ class PreparedData:
             vectorizer: fitted.
             sampler: balances the rows, or None.
             train_rows: features of the part "train".
-            on_progress: called with the rows of an epoch that are done, if they are not done at once.
+            on_progress: called with the rows of an epoch that are done, if they are not done at
+                once.
         """
         yield balance_rows(sampler, train_rows)
 

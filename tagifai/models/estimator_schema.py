@@ -170,8 +170,9 @@ ESTIMATOR_SCHEMAS: dict[str, EstimatorSchema] = {
     "SGDClassifier": EstimatorSchema(
         _LINEAR,
         SOLVING | {
-            "alpha": NUMBER, "average": _instance_of(bool, int), "early_stopping": FLAG, "epsilon": NUMBER,
-            "eta0": NUMBER, "l1_ratio": _any_of(NUMBER, NONE), "learning_rate": TEXT, "loss": TEXT,
+            "alpha": NUMBER, "average": _instance_of(bool, int), "early_stopping": FLAG,
+            "epsilon": NUMBER, "eta0": NUMBER, "l1_ratio": _any_of(NUMBER, NONE),
+            "learning_rate": TEXT, "loss": TEXT,
             "n_iter_no_change": WHOLE, "n_jobs": _instance_of(int, type(None)), "penalty": PENALTY,
             "power_t": NUMBER, "shuffle": FLAG, "validation_fraction": NUMBER, "warm_start": FLAG,
         },
@@ -190,8 +191,9 @@ ESTIMATOR_SCHEMAS: dict[str, EstimatorSchema] = {
     "LogisticRegression": EstimatorSchema(
         _LINEAR,
         SOLVING | {
-            "C": NUMBER, "dual": FLAG, "intercept_scaling": NUMBER, "n_jobs": _instance_of(int, type(None)),
-            "l1_ratio": _any_of(NUMBER, NONE), "penalty": PENALTY, "solver": TEXT,
+            "C": NUMBER, "dual": FLAG, "intercept_scaling": NUMBER,
+            "n_jobs": _instance_of(int, type(None)), "l1_ratio": _any_of(NUMBER, NONE),
+            "penalty": PENALTY, "solver": TEXT,
             "warm_start": FLAG,
         },
         {"n_features_in_": WHOLE},

@@ -60,7 +60,8 @@ def write_for_run(
 
     def page() -> HtmlReport:
         return run_report.build(
-            config, compose_defaults(config), origin, tracked.id, result, objective, profile, provenance,
+            config, compose_defaults(config), origin, tracked.id, result, objective, profile,
+            provenance,
             origin.output_dir / FIGURES,
         )  # fmt: skip
 

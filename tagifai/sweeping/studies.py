@@ -101,8 +101,8 @@ def connect(url: str | None) -> BaseStorage:
             )
     except Exception as error:
         raise StudyError(
-            f"hydra.sweeper.storage = {mask_password(url)!r} cannot be used: {_first_line(error)}. It"
-            " takes the URL of a database, such as sqlite:////folder/studies.db or"
+            f"hydra.sweeper.storage = {mask_password(url)!r} cannot be used: {_first_line(error)}."
+            " It takes the URL of a database, such as sqlite:////folder/studies.db or"
             " postgresql://user@host/studies (pip install 'tagifai[postgres]')."
         ) from error
     return optuna.storages.get_storage(storage)

@@ -97,7 +97,8 @@ class RunInventory:
         if known:
             raise ConfigError(
                 f"tracking.experiment = {experiment!r}: there is no such experiment in the tracking"
-                f" store.{suggest_closest(experiment, known)} There are: {', '.join(sorted(known))}."
+                f" store.{suggest_closest(experiment, known)}"
+                f" There are: {', '.join(sorted(known))}."
             )
 
     def get_run(self, run_id: str) -> RunInfo | None:

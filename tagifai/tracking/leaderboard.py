@@ -45,7 +45,8 @@ class Leaderboard:
     """Rows, the best first.
 
     Args:
-        rows: by label; the columns of `setting_columns`, then n, mean, std (NaN for one run), with a baseline
+        rows: by label; the columns of `setting_columns`, then n, mean, std (NaN for one run), with
+            a baseline
             difference, low, high, pairs and interval (what the bounds are), then seconds a run and,
             where it is known, model_bytes. The baseline's own row has no pairs.
         setting_columns: the columns by which rows differ.

@@ -168,8 +168,8 @@ def download_bundle(uri: str, run_id: str, scratch: Path) -> Path | None:
     """
     if not is_reachable(uri):
         raise TrackingError(
-            f"Run {run_id} has no model on this machine, and {mask_password(uri)} does not answer. Check"
-            " tracking.uri and MLFLOW_TRACKING_URI."
+            f"Run {run_id} has no model on this machine, and {mask_password(uri)} does not answer."
+            " Check tracking.uri and MLFLOW_TRACKING_URI."
         )
     try:
         with translate_errors():

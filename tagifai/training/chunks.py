@@ -65,8 +65,8 @@ class StreamedData(PreparedData):
         spare = f" {unused} validation or test rows are not used." if unused else ""
         said = (
             f"Streamed in chunks of {self.source.rows} rows; the train loss is that of"
-            f" {len(self.get_part('train'))} rows. Rows with the text of a validation or test row do"
-            f" not train.{spare}"
+            f" {len(self.get_part('train'))} rows. Rows with the text of a validation or test row"
+            f" do not train.{spare}"
         )
         return [said]
 

@@ -138,7 +138,8 @@ def fit_tagger(
             refitted.
         scored: a validation metric to record during training, and every how many epochs.
         cache: keeps features.
-        on_progress: called with the rows of an epoch that are done, if they are not all done at once.
+        on_progress: called with the rows of an epoch that are done, if they are not all done at
+            once.
 
     Raises:
         DataError: no features are left, or a threshold has no label to fall back to.

@@ -37,9 +37,9 @@ def check_metrics(objective: ObjectiveConfig) -> None:
     for name in objective.metrics:
         if "/" not in name and name not in known:
             raise ConfigError(
-                f"objective.metric = {name!r}: there is no such metric.{suggest_closest(name, known)} There"
-                f" are: {', '.join(known)}, and of classes and slices val_class/<name>/f1 and the"
-                " like."
+                f"objective.metric = {name!r}: there is no such"
+                f" metric.{suggest_closest(name, known)} There are: {', '.join(known)}, and of"
+                " classes and slices val_class/<name>/f1 and the like."
             )
 
 

@@ -66,8 +66,8 @@ def check_supported(config: Config, components: Components) -> None:
     for reason, holds in reasons.items():
         if holds:
             raise ConfigError(
-                f"data.chunk_rows = {get_chunk_rows(config)}: the rows are never in memory all at once,"
-                f" and {reason}; or leave data.chunk_rows out, if memory has room for all."
+                f"data.chunk_rows = {get_chunk_rows(config)}: the rows are never in memory all at"
+                f" once, and {reason}; or leave data.chunk_rows out, if memory has room for all."
             )
 
 

@@ -172,7 +172,8 @@ def test_a_function_at_any_depth_is_refused_before_it_is_called(
 @pytest.mark.parametrize(
     "target", ["tagifai.utils.files.os.getcwd", "tagifai.utils.environment.subprocess.check_output",
                "sklearn.linear_model", "sklearn.linear_model.SGDClassifier.fit",
-               "sklearn.base.clone", "tagifai.preprocessing.vectorizers.TfidfVectorizer.fit", "sklearn.__version__"]
+               "sklearn.base.clone", "tagifai.preprocessing.vectorizers.TfidfVectorizer.fit",
+               "sklearn.__version__"]
 )  # fmt: skip
 def test_what_is_not_a_class_is_refused(target: str) -> None:
     assert refusal("model", {"_target_": target}) == f"model._target_ = {target!r} is not a class."

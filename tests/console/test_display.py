@@ -28,8 +28,8 @@ with shown.show_epoch_progress(10) as show:
     sys.stdin.readline()
     for epoch in range(1, 10):
         show(epoch, 1.0, 2.0)
-shown.show_scores("Test", {"overall": dict.fromkeys(("precision", "recall", "f1", "num_samples"), 1),
-                      "class": {}, "slices": {}})
+names = ("precision", "recall", "f1", "num_samples")
+shown.show_scores("Test", {"overall": dict.fromkeys(names, 1), "class": {}, "slices": {}})
 shown.show_result("x" * 100_000)
 sys.stdout.flush()
 sys.stderr.write("trained")

@@ -119,7 +119,10 @@ def test_a_path_is_in_one_piece() -> None:
 
 
 def test_an_error_needs_no_large_library() -> None:
-    code = "import sys; from tagifai.console import error_box; error_box.write('x'); print('rich' in sys.modules)"
+    code = (
+        "import sys; from tagifai.console import error_box; error_box.write('x');"
+        " print('rich' in sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )

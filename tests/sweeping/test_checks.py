@@ -183,7 +183,7 @@ def test_one_value_that_is_allowed_is_enough() -> None:
             {"model.alhpa": "choice(0.1,0.2)"},
             (
                 "The parameter model.alhpa cannot be set by model.alhpa=0.1: Key 'alhpa' not in"
-                " 'SGD'. Did you mean: 'alpha'?."
+                " 'SGDConfig'. Did you mean: 'alpha'?."
             ),
         ),
         (

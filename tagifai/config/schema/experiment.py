@@ -18,7 +18,8 @@ class PreprocessingConfig:
     """Cleaning, in the order of the fields; see `tagifai.preprocessing.cleaning.Cleaner`.
 
     Args:
-        first: steps of one's own by name, before all others; see `tagifai.preprocessing.cleaning.cleaning_step`.
+        first: steps of one's own by name, before all others; see
+            `tagifai.preprocessing.cleaning.cleaning_step`.
         lower: lower-case the text.
         stopwords: words to delete; an item may be several of them, with commas between.
         language: whose stop words to delete too, such as "de" or "german"; None has none.
