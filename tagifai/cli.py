@@ -1,4 +1,4 @@
-"""The command line around Hydra: literal arguments, relative paths, signals and errors."""
+"""The command line: what is around Hydra, from the arguments to signals, errors and exit codes."""
 
 from __future__ import annotations
 
@@ -6,48 +6,32 @@ import importlib
 import logging
 import os
 import re
-import shlex
 import shutil
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
+from io import StringIO
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from hydra.core.override_parser.types import Quote, QuotedString
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+import hydra
+from omegaconf import DictConfig
 
+from tagifai.config import instantiate, paths
+from tagifai.config.arguments import quote
+from tagifai.config.error_messages import explain
 from tagifai.config.job import SEARCH_TARGET, Job, get_job
-from tagifai.config.paths import FOLDERS, PATHS
-from tagifai.config.schema import Config
+from tagifai.config.schema import Config, check
 from tagifai.console import error_box
-from tagifai.exceptions import (
-    ConfigError,
-    StaleTrialError,
-    TrackingError,
-    UserError,
-    suggest_closest,
-)
+from tagifai.exceptions import ConfigError, StaleTrialError, TrackingError, UserError
 from tagifai.tracking import multirun, recorder
-
-LITERAL = "task.text"
-"""The argument that is taken as it stands, not by Hydra's grammar."""
-
-QUOTED = (*PATHS, *FOLDERS, "task.filter", "task.baseline")
-"""Arguments that are quoted where they need it: paths, and phrases that have spaces and commas."""
+from tagifai.utils import program
 
 FAST_TASKS = ("train", "predict")
 """Tasks that import little before they show something."""
-
-READ_BY_HYDRA = re.compile(
-    r"""(?=.*[./])([A-Za-z/]|\.\.?/)[A-Za-z0-9_./:@%+-]*|-|null|(['"]).*\2|.*\$\{.*""", re.DOTALL
-)
-"""Paths that Hydra's grammar takes as they are: plain ones, quoted ones, interpolations, none."""
 
 log = logging.getLogger(__name__)
 
@@ -56,35 +40,50 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, raised so that `with` and `finally` are honoured; nobody handles it as an error."""
 
 
-def quote(argument: str) -> str:
-    """Return a command-line argument, quoted for Hydra where it is not to be read by its grammar.
-
-    That is `task.text`, whatever it is, and what is `QUOTED` if it has spaces, commas and the like.
-
-    Args:
-        argument: one argument, such as "task.text=a (b), c".
-
-    Raises:
-        ConfigError: a folder that is blank, which would become the root of the file system.
-    """
-    key, equals, value = argument.partition("=")
-    name = key.lstrip("+")
-    if equals and name in (*FOLDERS, "hydra.run.dir", "hydra.sweep.dir"):
-        if not value.strip():
-            raise ConfigError(f"{name} is blank; give a folder.")
-        # The shell does so at the start of a word only.
-        value = str(Path(value).expanduser()) if value.startswith("~") else value
-    if equals and name == LITERAL:
-        # What OmegaConf would take for an interpolation or for a missing value is escaped.
-        value = re.sub(r"(\\*)\$\{", lambda match: 2 * match[1] + r"\${", value)
-        value = "\\" + value if re.fullmatch(r"\\*\?\?\?", value) else value
-    elif not equals or name not in QUOTED or READ_BY_HYDRA.fullmatch(value):
-        return f"{key}{equals}{value}"
-    return f"{key}={QuotedString(value, Quote.double).with_quotes()}"
-
-
 class JobFailed(BaseException):
     """Carries the error of a single run past Hydra, which would print it in its own form."""
+
+
+def main() -> int:
+    """Do what the command line says, and return the exit code."""
+    return run_main(_run_hydra)
+
+
+def _run_hydra() -> None:
+    """Have Hydra compose the configuration and run the jobs, or show what it is asked for."""
+    run = hydra.main(
+        config_path=str(paths.get_conf_folder()),
+        config_name="config",
+        execution_whitelist=instantiate.get_whitelist(),
+    )(run_job)
+    if not {"--help", "-h"} & set(sys.argv[1:]):
+        run()
+        return
+    shown = StringIO()
+    try:
+        with redirect_stdout(shown):
+            run()
+    finally:
+        sys.stdout.write(_name_program(shown.getvalue()))
+
+
+def _name_program(page: str) -> str:
+    """Return the page of help with the command that was typed; what is behind it stays in place."""
+
+    def name(line: re.Match[str]) -> str:
+        command = f"  {program.format_call()}{line[1]}"
+        return f"{command}  ".ljust(len(line[0])) if line[2] else command
+
+    return re.sub(r"^  tagifai\b(.*?)(  +|$)", name, page, flags=re.MULTILINE)
+
+
+def run_job(cfg: DictConfig) -> Any:
+    """Run one task and return its objective, if it has one; in the processes of a sweep too."""
+    with guard_job():
+        config = paths.resolve(check(cfg))
+        instantiate.check_whitelist(config.whitelist)
+        paths.check_stores(config)
+        return import_task(config).run(config)
 
 
 @contextmanager
@@ -145,7 +144,7 @@ def _refuse_search_of_one() -> None:
     preset = job.options.get("sweep")
     if not job.is_multirun and (preset or job.sweeper == SEARCH_TARGET):
         chosen = f"sweep={preset}" if preset else "hydra/sweeper=tagifai"
-        raise ConfigError(f"{chosen} is a search, which needs -m: run.py -m {chosen}")
+        raise ConfigError(f"{chosen} is a search, which needs -m: {program.get_name()} -m {chosen}")
 
 
 def _handle_worker_signals() -> None:
@@ -210,13 +209,16 @@ def run_main(main: Callable[[], Any]) -> int:
 
 
 def _export_environment() -> None:
-    """Set what the processes of a sweep cannot see: how this one was called, where stores are."""
-    os.environ[multirun.COMMAND_VARIABLE] = shlex.join(["run.py", *sys.argv[1:]])
+    """Set what is read before the configuration, and what the processes of a sweep cannot see."""
+    program.export_command(sys.argv)
+    os.environ["TAGIFAI_ROOT"] = str(paths.get_root())
+    stores = os.environ.get("TAGIFAI_STORES", "")
     for argument in sys.argv[1:]:
         key, _, value = argument.partition("=")
         if key == "paths.stores" and value.strip() and "${" not in value:
-            # The search path is read before overrides are.
-            os.environ["TAGIFAI_STORES"] = str(Path(value.strip("'\"")).expanduser().absolute())
+            stores = value.strip("'\"")
+    if stores.strip():
+        os.environ["TAGIFAI_STORES"] = str(Path(stores.strip()).expanduser().absolute())
 
 
 @contextmanager
@@ -260,64 +262,3 @@ def _print_error(message: str, code: int) -> int:
     else:
         sys.stderr.write(f"{message}\n")
     return code
-
-
-def explain(error: Exception) -> tuple[str, int]:
-    """Return one message for an error, and the exit code."""
-    if isinstance(error, UserError):
-        return str(error), error.exit_code
-    if isinstance(error, OverrideParseException):
-        reason = str(error).splitlines()[1:2]
-        message = (
-            f"'{error.override}' does not follow Hydra's grammar ({''.join(reason)}). Put values"
-            " with special characters in quotes, which the shell needs quoted again:"
-            " key='\"a, b\"'."
-        )
-        return message, 2
-    if isinstance(error, MissingConfigException):
-        group, _, option = str(error.missing_cfg_file).rpartition("/")
-        extras = {"submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray"}
-        if group == "hydra/launcher" and option in extras:
-            install = f"pip install 'tagifai[{extras[option]}]'"
-            return f"The launcher {option} is not installed. To install it: {install}", 2
-        if error.options is not None:
-            known = ", ".join(error.options)
-            close = suggest_closest(option, error.options)
-            takes = f"{group} takes: {known}" if known else f"{group} has no options yet"
-            return f"{group}={option}: there is no such option.{close} {takes}.", 2
-    if isinstance(error, HydraException):
-        return _explain_hydra_error(error), 2
-    if isinstance(error, OmegaConfBaseException):
-        return _explain_omegaconf_error(error), 2
-    if isinstance(error, OSError):
-        user_can_help = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
-        return str(error), 2 if isinstance(error, user_can_help) else 1
-    if isinstance(error, ValueError) and "Config group override" in str(error):
-        return f"A group takes the name of an option, as in sampling=none. ({error})", 2
-    message = (
-        f"{type(error).__name__}: {error}\nThis was not foreseen. The run's log has the traceback;"
-        " HYDRA_FULL_ERROR=1 shows it here."
-    )
-    return message, 1
-
-
-def _explain_hydra_error(error: HydraException) -> str:
-    cause = error.__cause__
-    if isinstance(cause, OmegaConfBaseException):
-        return _explain_omegaconf_error(cause)
-    return " ".join(str(error).split())
-
-
-def _explain_omegaconf_error(error: OmegaConfBaseException) -> str:
-    """Return OmegaConf's message in one line, with the key and what may stand there."""
-    text = str(error.msg or error).splitlines()[0].rstrip(".")
-    key = error.full_key or ""
-    parent = error.parent_node
-    if isinstance(error, ConfigKeyError | ConfigAttributeError) and isinstance(parent, DictConfig):
-        known = [str(name) for name in parent]
-        if OmegaConf.get_type(parent) is dict:
-            return f"'{key}' is not there yet; to add it, write +{key}=..."
-        close = suggest_closest(str(error.key), known)
-        takes = ", ".join(known) or "nothing"
-        return f"'{key}' is not a key of the configuration.{close} It takes: {takes}."
-    return f"{key}: {text}." if key else f"{text}."

@@ -13,39 +13,23 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from tagifai import cli
 from tagifai.config import job
 from tagifai.config.job import SEARCH_TARGET, Job
-from tagifai.config.schema import PredictTaskConfig, check
 from tagifai.exceptions import (
     BundleError,
     ConfigError,
     DataError,
-    InvalidValueError,
     StaleTrialError,
     TrackingError,
 )
 from tagifai.tracking import multirun
+from tagifai.utils import program
 from tests.conftest import Compose
 
 RUN = Path(__file__).parent.parent / "run.py"
-
-ANY = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
-WORDS = ["???", "${", "null", "oc.env:HOME", "choice(1,2)"]
-TEXTS = ANY | st.lists(st.sampled_from([*"\\\"'$}{\n\t\r,[]():=~+a é#*", *WORDS])).map("".join)
-NOT_BLANK = TEXTS.filter(lambda text: bool(text.strip()))
-
-PATHS = ["task.input", "task.output", "task.data", "data.projects", "data.tags",
-         "paths.root", "paths.outputs", "paths.stores"]  # fmt: skip
-FILES = st.text(st.characters(codec="ascii", exclude_characters="\0\\~")).map("/{}".format)
 
 STREAMS = """
 import sys
@@ -58,7 +42,7 @@ def main():
     if "fail" in sys.argv:
         raise ConfigError("seed is bad")
 
-sys.exit(cli.call(main))
+sys.exit(cli.run_main(main))
 """
 
 PIPE = """
@@ -70,287 +54,10 @@ def main():
         while True:
             print("x" * 1000)
     except BrokenPipeError as error:
-        raise cli.Failed(error) if "carried" in sys.argv else error
+        raise cli.JobFailed(error) if "carried" in sys.argv else error
 
-sys.exit(cli.call(main))
+sys.exit(cli.run_main(main))
 """
-
-
-def through(argument: str) -> str | None:
-    """Return task.text after Hydra's parser and OmegaConf have had the argument."""
-    override = OverridesParser.create().parse_override(argument)
-    assert not override.is_sweep_override()
-    cfg = OmegaConf.create({"task": OmegaConf.structured(PredictTaskConfig)})
-    OmegaConf.update(cfg, override.key_or_group, override.value())
-    task = OmegaConf.to_object(cfg.task)
-    assert isinstance(task, PredictTaskConfig)
-    return task.text
-
-
-def parsed(argument: str) -> object:
-    """Return the value that Hydra's parser reads in an argument."""
-    return OverridesParser.create().parse_override(argument).value()
-
-
-# --- literal arguments -------------------------------------------------------------------------
-
-
-@settings(max_examples=200)
-@given(NOT_BLANK)
-@example("???")
-@example("\\???")
-@example("\\\\???")
-@example("${oc.env:HOME}")
-@example("\\${a}\\")
-@example('say "a, (b)" \\"')
-@example("null")
-@example("a=b\nc: {d}")
-def test_any_text_comes_through_unchanged(text: str) -> None:
-    assert through(cli.quote(f"task.text={text}")) == text
-
-
-@settings(max_examples=100)
-@given(NOT_BLANK)
-@example("\\'\"")
-def test_any_text_comes_through_a_sweep_unchanged(text: str) -> None:
-    override = OverridesParser.create().parse_override(cli.quote(f"task.text={text}"))
-    # What Hydra hands to the jobs of a sweep is written anew.
-    again = f"{override.get_key_element()}={override.get_value_element_as_str()}"
-    assert through(again) == text
-
-
-@pytest.mark.parametrize("text", ["a, b", "${task.name} ???", "???", 'it\'s "x" \\', "{a: 1}\n"])
-def test_a_text_is_composed_as_it_stands(composed: Compose, text: str) -> None:
-    cfg = composed("task=predict", "preprocessing=none", cli.quote(f"task.text={text}"))
-    assert check(cfg).task.text == text
-
-
-@pytest.mark.parametrize("text", ["", " ", "\n\t"])
-def test_a_blank_text_is_refused_and_nothing_else(text: str) -> None:
-    with pytest.raises(
-        InvalidValueError, match=r"^text = .* is not allowed: something that is not blank"
-    ):
-        through(cli.quote(f"task.text={text}"))
-
-
-@pytest.mark.parametrize("key", ["+task.x.task.text", "task.text.x", "text", "model.loss"])
-def test_only_whole_keys_are_literal(key: str) -> None:
-    assert cli.quote(f"{key}=a, b") == f"{key}=a, b"
-
-
-@pytest.mark.parametrize("key", PATHS)
-@pytest.mark.parametrize(
-    ("path", "quoted"),
-    [
-        ("my files/a.csv", '"my files/a.csv"'),
-        ("a (1).csv", '"a (1).csv"'),
-        ("a,b.csv", '"a,b.csv"'),
-        ("[a]=b", '"[a]=b"'),
-        ("it's.csv", '"it\'s.csv"'),
-        ('a "b".csv', '"a \\"b\\".csv"'),
-        ("a b\\", '"a b\\\\"'),
-    ],
-)
-def test_a_path_that_hydra_s_grammar_would_not_take_is_quoted(
-    key: str, path: str, quoted: str
-) -> None:
-    assert cli.quote(f"{key}={path}") == f"{key}={quoted}"
-    assert parsed(f"{key}={quoted}") == path
-
-
-@pytest.mark.parametrize("key", [*PATHS, "+task.input", "++paths.root"])
-@pytest.mark.parametrize(
-    "path",
-    ["a.csv", "../a-b_c/d.csv", "/a/b:c@d%e+f", "https://host/p.csv", "-", "'a b'",
-     '"a, (b)"', "${paths.root}/a b", "a/${oc.env:HOME}"],
-)  # fmt: skip
-def test_plain_and_quoted_paths_and_interpolations_are_left_alone(key: str, path: str) -> None:
-    assert cli.quote(f"{key}={path}") == f"{key}={path}"
-
-
-@pytest.mark.parametrize("key", ["task.filter", "task.baseline"])
-@pytest.mark.parametrize(
-    "phrase", ["params.a.b = 'x' AND metrics.f1 >= 0.5", "model=sgd, model.alpha=1e-5", "a"]
-)
-def test_a_filter_and_the_name_of_a_row_come_through_unchanged(key: str, phrase: str) -> None:
-    assert parsed(cli.quote(f"{key}={phrase}")) == phrase
-
-
-@settings(max_examples=200)
-@given(st.sampled_from(PATHS), FILES.filter(lambda path: "${" not in path))
-@example("task.input", "/a b (1), [c] {d}=#;&|<>*?!^`'\"")
-def test_any_path_of_ascii_comes_through_unchanged(key: str, path: str) -> None:
-    quoted = cli.quote(f"{key}={path}")
-    assert parsed(quoted) == path
-    assert cli.quote(quoted) == quoted
-
-
-@pytest.mark.parametrize("path", ["~/a.csv", "a~b.csv", "Übung/é.csv", "a\\\\b"])
-def test_a_path_with_a_tilde_or_an_accent_comes_through_unchanged(path: str) -> None:
-    try:
-        found = parsed(cli.quote(f"task.input={path}"))
-    except OverrideParseException as error:
-        found = error
-    assert found == path
-
-
-@pytest.mark.parametrize("key", ["paths.root", "paths.outputs", "+paths.stores", "++paths.root"])
-@pytest.mark.parametrize("blank", ["", " ", "\t\n"])
-def test_a_blank_folder_is_refused(key: str, blank: str) -> None:
-    with pytest.raises(ConfigError, match=rf"^{key.lstrip('+')} is blank; give a folder\.$"):
-        cli.quote(f"{key}={blank}")
-
-
-@pytest.mark.parametrize(
-    "argument",
-    ["model=sgd", "model.alpha=1,2", "-m", "task.text", "task.textual=a b", "~task.text=a", "",
-     "task.input=null", "task.output=null", "task.data=null", "--cfg"],
-)  # fmt: skip
-def test_other_arguments_and_a_bare_null_are_left_alone(argument: str) -> None:
-    assert cli.quote(argument) == argument
-
-
-def test_a_text_may_be_the_word_null() -> None:
-    assert cli.quote("task.text=null") == 'task.text="null"'
-
-
-@pytest.mark.parametrize("plus", ["+", "++"])
-def test_an_added_key_is_literal_too(plus: str) -> None:
-    assert cli.quote(f"{plus}task.text=a, b") == f'{plus}task.text="a, b"'
-
-
-# --- messages ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("override", "parts"),
-    [
-        ("model=sdg", ["model=sdg: there is no such option.", "Did you mean 'sgd'?",
-                       "model takes: complement_nb, linear_svc, logistic_regression,"]),
-        ("model.alhpa=1", ["'model.alhpa' is not a key of the configuration.",
-                           "Did you mean 'alpha'?", "l1_ratio"]),
-        ("sed=1", ["'sed' is not a key of the configuration.", "Did you mean 'seed'?", "model"]),
-        ("seed=abc", ["seed: Value 'abc' of type 'str' could not be converted to Integer."]),
-        ("seed=null", ["seed: field 'seed' is not Optional."]),
-        (
-            "tracking.tags={team: x}",
-            ["'tracking.tags.team' is not there yet; to add it, write +tracking.tags.team=..."],
-        ),
-        ("~nope", ["Could not delete from config. 'nope' does not exist."]),
-        ("sweep=quik", ["sweep=quik: there is no such option. Did you mean 'quick'?",
-                        "sweep takes: best, quick, reference, sgd, text."]),
-        ("experiment=refrence", ["Did you mean 'reference'?",
-                                "experiment takes: best, reference, streamed."]),
-        ("model@other=sgd", ["Could not override 'model@other'. Did you mean to override model?"]),
-    ],
-)  # fmt: skip
-def test_what_hydra_refuses_is_one_line_with_the_key_and_what_may_stand_there(
-    composed: Compose, override: str, parts: list[str]
-) -> None:
-    with pytest.raises(HydraException) as caught:
-        composed("preprocessing=none", override)
-    message, code = cli.explain(caught.value)
-    assert code == 2
-    assert "\n" not in message
-    for part in parts:
-        assert part in message
-
-
-@pytest.mark.parametrize("value", ["null", "1", "true"])
-def test_what_is_no_name_of_an_option_is_refused_for_a_group(composed: Compose, value: str) -> None:
-    with pytest.raises(ValueError, match="Config group override") as caught:
-        composed(f"model={value}")
-    message, code = cli.explain(caught.value)
-    assert code == 2
-    assert message.startswith("A group takes the name of an option, as in sampling=none. (")
-
-
-def test_another_value_error_is_unforeseen() -> None:
-    message, code = cli.explain(ValueError("x"))
-    assert (code, message.splitlines()[0]) == (1, "ValueError: x")
-
-
-def test_a_new_key_of_an_open_group_is_to_be_added_with_a_plus(composed: Compose) -> None:
-    with pytest.raises(HydraException) as caught:
-        composed("model=custom", "model._target_=sklearn.x", "model.C=1")
-    message = "'model.C' is not there yet; to add it, write +model.C=..."
-    assert cli.explain(caught.value) == (message, 2)
-
-
-@pytest.mark.parametrize("override", ["sampling.x=1", "threshold.x=1"])
-def test_an_option_without_parameters_takes_nothing(composed: Compose, override: str) -> None:
-    with pytest.raises(HydraException) as caught:
-        composed("sampling=none", "threshold=none", override)
-    key = override.partition("=")[0]
-    message = f"'{key}' is not a key of the configuration. It takes: nothing."
-    assert cli.explain(caught.value) == (message, 2)
-
-
-@pytest.mark.parametrize("argument", ["a b", "model.loss=[a,b", "model.loss=a(b"])
-def test_a_break_of_hydra_s_grammar_is_told_with_the_argument_and_how_to_quote(
-    argument: str,
-) -> None:
-    with pytest.raises(OverrideParseException) as caught:
-        OverridesParser.create().parse_overrides([argument])
-    message, code = cli.explain(caught.value)
-    assert code == 2
-    assert message.startswith(f"'{argument}' does not follow Hydra's grammar (")
-    assert "key='\"a, b\"'" in message
-
-
-def test_a_missing_configuration_without_options_is_told_in_hydra_s_words() -> None:
-    error = MissingConfigException("Cannot find\n  primary config 'x'", "x")
-    assert cli.explain(error) == ("Cannot find primary config 'x'", 2)
-
-
-def test_a_group_without_options_says_so() -> None:
-    error = MissingConfigException("In 'config': could not find 'sweep/x'", "sweep/x", [])
-    message = "sweep=x: there is no such option. sweep has no options yet."
-    assert cli.explain(error) == (message, 2)
-
-
-def test_what_omegaconf_refuses_is_one_line() -> None:
-    cfg = OmegaConf.create({"a": {"b": "${nowhere}"}, "c": "???", "d": "${no_such:1}"})
-    for key, essentials in [("a.b", "nowhere"), ("c", "c: Missing mandatory"), ("d", "no_such")]:
-        with pytest.raises(OmegaConfBaseException) as caught:
-            OmegaConf.select(cfg, key, throw_on_missing=True)
-        message, code = cli.explain(caught.value)
-        assert (code, message.count("\n")) == (2, 0)
-        assert essentials in message
-        assert not message.endswith("..")
-
-
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [(ConfigError("a"), 2), (DataError("a"), 2), (BundleError("a"), 2), (TrackingError("a"), 1)],
-)
-def test_errors_of_our_own_are_told_as_they_are(error: Exception, code: int) -> None:
-    assert cli.explain(error) == ("a", code)
-
-
-def test_a_missing_file_is_named_and_for_the_user_to_put_right(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    for path in (tmp_path / "nowhere", tmp_path, tmp_path / "file" / "x"):
-        with pytest.raises(OSError, match="Errno") as caught:
-            path.read_text()
-        message, code = cli.explain(caught.value)
-        assert code == 2
-        assert f"'{path}'" in message
-    with pytest.raises(FileExistsError) as there:
-        tmp_path.mkdir()
-    assert cli.explain(there.value)[1] == 2
-
-
-def test_another_error_of_the_system_names_the_file_and_is_not_the_user_s() -> None:
-    error = OSError(28, "No space left on device", "/full/file")
-    assert cli.explain(error) == ("[Errno 28] No space left on device: '/full/file'", 1)
-
-
-def test_an_unforeseen_error_says_where_the_traceback_is() -> None:
-    message, code = cli.explain(KeyError("x"))
-    assert code == 1
-    assert message.startswith("KeyError: 'x'\n")
-    assert "HYDRA_FULL_ERROR=1" in message
 
 
 # --- exit codes --------------------------------------------------------------------------------
@@ -361,7 +68,7 @@ def command_line(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The process's command line, environment and signals, put back afterwards."""
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-    for name in (multirun.COMMAND_VARIABLE, "TAGIFAI_STORES"):
+    for name in (program.COMMAND_VARIABLE, program.PROGRAM_VARIABLE, "TAGIFAI_STORES"):
         # What is set is put back; what is deleted without having been there would stay as it is.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -445,6 +152,31 @@ def test_a_blank_folder_is_refused_before_anything_is_run(
     assert capsys.readouterr() == ("", "Error: paths.outputs is blank; give a folder.\n")
 
 
+@pytest.mark.usefixtures("command_line")
+@pytest.mark.parametrize(
+    ("path", "command"),
+    [
+        ("/venv/bin/tagifai", "tagifai"),
+        ("/venv/lib/tagifai/__main__.py", "python -m tagifai"),
+        ("run.py", "python run.py"),
+    ],
+)
+def test_help_names_the_command_that_was_typed_and_keeps_its_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], path: str, command: str
+) -> None:
+    monkeypatch.delenv("UV", raising=False)
+    monkeypatch.setattr(sys, "argv", [path, "--help"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 0
+    lines = [
+        line for line in capsys.readouterr().out.splitlines() if line.startswith(f"  {command}")
+    ]
+    assert len(lines) == 6
+    ways = {"train on the embedded data", "swap two options", "change values", "six runs"}
+    assert {line[70:] for line in lines} >= ways
+
+
 # --- what the processes of a sweep are told ----------------------------------------------------
 
 
@@ -455,7 +187,7 @@ def test_other_processes_are_told_the_command_as_it_was_typed(
     typed = ["-m", "task.text=a, b", "model.alpha=1e-4,1e-5", "data.tags=it's.csv"]
     monkeypatch.setattr(sys, "argv", ["/somewhere/run.py", *typed])
     assert cli.run_main(lambda: None) == 0
-    assert shlex.split(os.environ[multirun.COMMAND_VARIABLE]) == ["run.py", *typed]
+    assert shlex.split(os.environ[program.COMMAND_VARIABLE]) == ["run.py", *typed]
 
 
 @pytest.mark.usefixtures("command_line")
@@ -717,7 +449,7 @@ def test_a_search_without_m_is_refused_with_the_command_that_works(
         entered.append("worked")
     (error,) = caught.value.args
     assert type(error) is ConfigError
-    assert str(error) == f"{named} is a search, which needs -m: run.py -m {named}"
+    assert str(error) == f"{named} is a search, which needs -m: tagifai -m {named}"
     assert entered == []
     assert not output.exists()
 
@@ -872,17 +604,3 @@ def test_a_chosen_folder_of_a_refused_run_is_kept_with_what_was_there(tmp_path: 
     assert (done.returncode, done.stdout) == (2, "")
     assert [path.name for path in tmp_path.iterdir()] == ["my runs"]
     assert (chosen / ".hydra" / "overrides.yaml").is_file()
-
-
-@pytest.mark.parametrize("name", ["paths.stores", "paths.outputs", "hydra.run.dir"])
-def test_a_folder_under_home_is_meant_wherever_the_tilde_stands(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", "/home/me")
-    assert cli.quote(f"{name}=~/kept") == f"{name}=/home/me/kept"
-
-
-@pytest.mark.parametrize("name", ["hydra.run.dir", "hydra.sweep.dir"])
-def test_a_blank_run_folder_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"{name} is blank"):
-        cli.quote(f"{name}=")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -118,24 +116,3 @@ def test_what_only_shows_the_configuration_loads_no_event_loop_and_no_task(
 def test_every_task_is_looked_at() -> None:
     tasks = {file.stem for file in (ROOT / "conf" / "task").glob("*.yaml")}
     assert tasks - NOT_RUN <= set(COMMANDS)
-
-
-@pytest.mark.skipif(shutil.which("bash") is None, reason="it is bash that asks")
-def test_bash_completes_the_command_as_it_is_typed() -> None:
-    script = """
-        eval "$("$1" run.py -sc install=bash)"
-        COMP_LINE="python run.py model=sgd_" COMP_POINT=24 COMP_CWORD=2
-        hydra_bash_completion
-        echo "${COMPREPLY[@]}"
-    """
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-c", script, "bash", sys.executable],
-        cwd=ROOT,
-        env=environment({"PATH": path}),
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_SECONDS,
-    )
-    assert done.stdout.split() == ["model=sgd_averaged", "model=sgd_elasticnet", "model=sgd_huber"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
@@ -13,14 +11,10 @@ from tagifai.config import paths
 from tagifai.config.schema import Config, check
 
 
-def compose_defaults(config: Config) -> Config:
-    """Return the configuration that nobody has chosen anything of.
-
-    Args:
-        config: says where the project is.
-    """
+def compose_defaults() -> Config:
+    """Return the configuration that nobody has chosen anything of."""
     if not GlobalHydra.instance().is_initialized():  # the process of a launcher
-        with initialize_config_dir(str(Path(config.paths.root) / "conf"), job_name="defaults"):
+        with initialize_config_dir(str(paths.get_conf_folder()), job_name="defaults"):
             return paths.resolve(check(compose("config")))
     loader = GlobalHydra.instance().config_loader()
     cfg = loader.load_configuration("config", [], run_mode=RunMode.RUN)

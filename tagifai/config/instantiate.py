@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from hydra.utils import instantiate
 
+from tagifai.config import paths
 from tagifai.exceptions import ConfigError, suggest_closest
 
 if TYPE_CHECKING:
@@ -34,13 +35,13 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @cache
-def read_config_whitelist(root: Path) -> tuple[str, ...]:
-    """Return the patterns that the project's own conf/config.yaml allows beside `PACKAGES`.
+def read_config_whitelist(folder: Path) -> tuple[str, ...]:
+    """Return the patterns that a folder's own config.yaml allows beside `ALLOWED_PACKAGES`.
 
     The file itself is read: overrides, presets and recorded runs come after it.
     """
     try:
-        text = (root / "conf" / "config.yaml").read_text(encoding="utf-8")
+        text = (folder / "config.yaml").read_text(encoding="utf-8")
         content = yaml.load(text, Loader=LOADER)  # noqa: S506
     except (OSError, yaml.YAMLError):
         return ()  # Hydra will say it better.
@@ -57,8 +58,7 @@ def get_whitelist() -> tuple[str, ...]:
     given = [
         item.strip() for item in os.environ.get(WHITELIST_VARIABLE, "").split(",") if item.strip()
     ]
-    root = os.environ.get("TAGIFAI_ROOT")
-    for pattern in (more := [*(read_config_whitelist(Path(root)) if root else ()), *given]):
+    for pattern in (more := [*read_config_whitelist(paths.get_conf_folder()), *given]):
         if not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*\.\*", pattern):
             raise ConfigError(
                 f"The whitelist has {pattern!r}; a pattern is a package's name and '.*', such as"
@@ -67,13 +67,13 @@ def get_whitelist() -> tuple[str, ...]:
     return (*ALLOWED_PACKAGES, *more)
 
 
-def check_whitelist(composed: Sequence[str], root: Path) -> None:
+def check_whitelist(composed: Sequence[str]) -> None:
     """Refuse a whitelist that was changed after the file: it would have no effect.
 
     Raises:
         ConfigError: with the two ways to add a package.
     """
-    if tuple(composed) != read_config_whitelist(root):
+    if tuple(composed) != read_config_whitelist(paths.get_conf_folder()):
         raise ConfigError(
             f"whitelist = {list(composed)} has no effect: no override, preset or recorded run may"
             " allow more. Add the package to whitelist in conf/config.yaml, or by the environment:"

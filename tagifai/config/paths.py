@@ -1,4 +1,4 @@
-"""Paths of the configuration: which settings are paths, and where relative ones start."""
+"""Paths: where the configuration and the project are, and where relative paths start."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 
 from tagifai.config.job import get_job
 from tagifai.config.schema import Config
-from tagifai.utils.urls import is_url
+from tagifai.exceptions import ConfigError
+from tagifai.utils.files import is_writable
+from tagifai.utils.urls import is_packaged, is_url
 
 PATHS = (
     *("task.input", "task.output", "task.data", "task.path"),
@@ -16,6 +18,27 @@ PATHS = (
 """Paths: relative to the working directory on the command line, to the root in YAML."""
 
 FOLDERS = ("paths.root", "paths.outputs", "paths.stores")
+
+READ_ONLY_TASKS = ("compare", "errors", "evaluate", "export", "info", "predict", "serve")
+"""Tasks that put nothing into the stores."""
+
+PACKAGE = Path(__file__).parent.parent
+
+
+def get_conf_folder() -> Path:
+    """Return the folder of the configuration: the package's own, or that of its checkout."""
+    checkout = find_checkout()
+    return PACKAGE / "conf" if checkout is None else checkout / "conf"
+
+
+def find_checkout() -> Path | None:
+    """Return the folder of the project that the package is run from, or None if it is installed."""
+    return None if (PACKAGE / "conf").is_dir() else PACKAGE.parent
+
+
+def get_root() -> Path:
+    """Return where the stores and outputs are, unless something else is said: see `PathsConfig`."""
+    return find_checkout() or Path.cwd()
 
 
 def resolve(config: Config) -> Config:
@@ -29,9 +52,35 @@ def resolve(config: Config) -> Config:
         group, _, key = name.partition(".")
         settings = getattr(config, group)
         value = getattr(settings, key, None)
-        if isinstance(value, str) and value != "-" and not is_url(value):
+        if isinstance(value, str) and value != "-" and not is_url(value) and not is_packaged(value):
             base = Path.cwd() if name in given else Path(config.paths.root)
             setattr(settings, key, os.path.normpath(base / Path(value).expanduser()))
     for key in ("root", "outputs", "stores"):
         setattr(config.paths, key, str(Path(getattr(config.paths, key)).absolute()))
     return config
+
+
+def check_stores(config: Config) -> None:
+    """Refuse a folder of stores that cannot be written, where the task would write to it.
+
+    Args:
+        config: with absolute paths.
+
+    Raises:
+        ConfigError: with the way to another folder.
+    """
+    if config.task.name in READ_ONLY_TASKS:
+        return
+    stores = Path(config.paths.stores)
+    if not is_writable(stores / "running"):
+        raise ConfigError(explain_unwritable(stores, "paths.stores=..."))
+
+
+def explain_unwritable(folder: Path | str, ways: str) -> str:
+    """Return what is said of a folder that cannot be written.
+
+    Args:
+        folder: that cannot.
+        ways: arguments that choose another.
+    """
+    return f"{folder} cannot be written. Choose another folder: {ways}"

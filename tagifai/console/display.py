@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -72,12 +72,6 @@ class Display:
         """Return the display that the `console` group describes, or one that shows nothing."""
         quiet, plain = settings.verbosity == "quiet", settings.style == "plain"
         return cls(quiet=quiet, plain=plain, every=settings.every, silent=silent)
-
-    program: ClassVar[list[str]] = [
-        *(["uv", "run"] if "UV" in os.environ else ["python"]),
-        sys.argv[0],
-    ]
-    """How this program was called, without arguments."""
 
     @property
     def live(self) -> bool:

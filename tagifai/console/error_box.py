@@ -15,7 +15,7 @@ BAR = "┃ "
 MARK, HEAD, END = "\x1b[31m", "\x1b[1;31m", "\x1b[0m"
 """Red; bold and red; neither."""
 
-COMMAND = re.compile(r"(.*?:) ((?:uv|python|pip|mlflow|run\.py) \S.*)", re.DOTALL)
+COMMAND = re.compile(r"(.*?:) ((?:uv|python|pip|mlflow|tagifai|run\.py) \S.*)", re.DOTALL)
 """A way out that is to be copied, at the end of a sentence."""
 
 PLAIN_OVERRIDES = ("console=plain", "console.style=plain")

@@ -21,7 +21,7 @@ from tagifai.config.schema import DataConfig, TableConfig, TwoTablesConfig
 from tagifai.data import downloads, labeled, tables
 from tagifai.exceptions import DataError
 from tagifai.utils.files import compute_sha256, replace_atomically, write_json
-from tagifai.utils.urls import is_url
+from tagifai.utils.urls import is_url, locate_file
 
 MANIFEST_FORMAT = 2
 PROJECT_COLUMNS = ("id", "created_on", "title", "description")
@@ -354,7 +354,7 @@ def _has_changed(entry: Mapping[str, Any], file: SourceFile) -> bool:
 
 def _verify_checksum(file: SourceFile) -> str:
     """Return a local file's sum, which must be the expected one if there is one."""
-    path = Path(file.location)
+    path = locate_file(file.location)
     if not path.is_file():
         raise DataError(
             f"data.{file.key}: there is no file {path}. Relative paths on the command line start"
@@ -374,7 +374,7 @@ def _fetch(file: SourceFile, cache: Path, progress: bool) -> Path:
     """Return the path of a table on disk, downloaded if it has a URL."""
     if not is_url(file.location):
         _verify_checksum(file)
-        return Path(file.location)
+        return locate_file(file.location)
     return downloads.fetch(
         f"data.{file.key}",
         f"data.{file.checksum_key}",

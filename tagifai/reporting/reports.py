@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +17,7 @@ from tagifai.reporting.render import FigureMakers
 from tagifai.tracking import session
 from tagifai.tracking.leaderboard import Leaderboard
 from tagifai.tracking.provenance import Invocation
+from tagifai.utils import program
 from tagifai.utils.files import replace_atomically
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def write_for_run(
 
     def page() -> HtmlReport:
         return run_report.build(
-            config, compose_defaults(config), origin, tracked.id, result, objective, profile,
+            config, compose_defaults(), origin, tracked.id, result, objective, profile,
             provenance,
             origin.output_dir / FIGURES,
         )  # fmt: skip
@@ -95,7 +94,7 @@ def write_for_leaderboard(
         log_figures(
             nowhere, lambda: leaderboard_report.build_figures(board, metric), output, display
         )
-    command = shlex.join(["run.py", *sys.argv[1:]])
+    command = program.get_command()
     title = f"Comparison by {metric}"
     return write(
         nowhere,

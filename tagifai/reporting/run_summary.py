@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tagifai.config.schema import EXPERIMENT_GROUPS, Config, SGDConfig
 from tagifai.console.display import Display
 from tagifai.tracking.provenance import Invocation
+from tagifai.utils import program
 
 if TYPE_CHECKING:
     # For types only: the header is to be there before scikit-learn is.
@@ -114,8 +115,8 @@ def _list_next_commands(config: Config, origin: Invocation) -> dict[str, str]:
     from tagifai.utils.urls import mask_password
 
     prefix = "uv run " if "UV" in os.environ else ""
-    program = shlex.join([*Display.program, "task=predict", *origin.paths])
-    ways = {"Predict": f'{program} task.text="..."'}
+    predict = program.format_call("task=predict", *origin.paths)
+    ways = {"Predict": f'{predict} task.text="..."'}
     uri = mask_password(store.get_tracking_uri(config.tracking.uri))
     if config.tracking.enabled:
         shown = f"{prefix}mlflow ui --backend-store-uri {shlex.quote(uri)}"

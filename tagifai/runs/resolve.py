@@ -13,6 +13,7 @@ from tagifai.models import bundles
 from tagifai.models.tagger import Tagger
 from tagifai.tracking import session, store
 from tagifai.tracking.registry import CHAMPION, ModelRegistry
+from tagifai.utils import program
 from tagifai.utils.files import replace_atomically, write_json
 
 LATEST, BEST = "latest", "best"
@@ -52,7 +53,9 @@ def find(stores: Path, run_id: str | None, uri: str | None) -> tuple[str, Path]:
     """
     run_id = run_id or get_latest(stores)
     if run_id is None:
-        raise BundleError(f"No run has been trained into {stores} yet. Train one: run.py")
+        raise BundleError(
+            f"No run has been trained into {stores} yet. Train one: {program.get_name()}"
+        )
     path = bundles.get_path(stores, run_id)
     if not path.is_dir() and not (uri and _fetch(stores, run_id, uri)):
         known = get_latest(stores)

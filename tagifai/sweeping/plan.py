@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import shlex
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from tagifai.sweeping.settings import SearchSettings, SweeperPlugin
 from tagifai.sweeping.space import SearchSpace
 from tagifai.sweeping.studies import Study
 from tagifai.tracking import multirun, query, session, store
+from tagifai.utils import program
 from tagifai.utils.urls import mask_password
 
 PARENT_RUN = "parent_run"
@@ -121,7 +121,7 @@ class SearchPlan:
             "study": self.study.name,
             "trial.number": str(number),
             "trial.state": "FAIL",
-            "command": shlex.join(["run.py", *self._make_command_overrides(number)]),
+            "command": program.format_command(*self._make_command_overrides(number)),
         }
         made = session.create_run(
             store.get_tracking_uri(config.uri),
@@ -276,7 +276,7 @@ def _log_search(plan: SearchPlan, searched: Mapping[str, Any]) -> None:
     plan.parent.log_tags(
         {
             "preset": hydra.runtime.choices.get("sweep"),
-            "command": shlex.join(["run.py", *sys.argv[1:]]),
+            "command": program.get_command(),
             "overrides": shlex.join(hydra.overrides.task),
             "storage": mask_password(plan.settings.storage or "in memory"),
             "sweep.dir": str(plan.folder),

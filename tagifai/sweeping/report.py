@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +13,7 @@ from tagifai.reporting import html_pages, render, reports, run_report
 from tagifai.reporting.html_pages import HtmlReport, ReportTable
 from tagifai.sweeping import results
 from tagifai.sweeping.plan import SearchPlan
-from tagifai.utils import environment
+from tagifai.utils import environment, program
 
 ALT_TEXTS = {
     "optimization_history": "The objective by trial, and the best so far",
@@ -73,7 +71,7 @@ def build(plan: SearchPlan) -> HtmlReport:
             "Space": [(key, str(text)) for key, text in plan.space.describe().items()],
             "Environment": list(environment.get_versions(environment.ALL_LIBRARIES).items()),
         },
-        command=shlex.join(["run.py", *sys.argv[1:]]),
+        command=program.get_command(),
     )
 
 
@@ -113,5 +111,5 @@ def _list_settings(plan: SearchPlan) -> list[html_pages.ReportSetting]:
     config = plan.config
     given = flatten_config(config, run_report.HIDDEN_GROUPS)
     return html_pages.list_settings(
-        given, flatten_config(compose_defaults(config), run_report.HIDDEN_GROUPS)
+        given, flatten_config(compose_defaults(), run_report.HIDDEN_GROUPS)
     )

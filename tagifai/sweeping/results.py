@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from tagifai.exceptions import ConfigError
 from tagifai.sweeping import composition
 from tagifai.sweeping.space import SearchSpace
 from tagifai.sweeping.studies import ERROR, Study, TrialCounts, has_died
+from tagifai.utils import program
 from tagifai.utils.files import replace_atomically
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 def write(plan: SearchPlan) -> None:
     """Write the file of results and the presets of the best trials, and tell the run."""
     found = summarize_study(plan.study, plan.metrics)
-    command = shlex.join(
-        ["run.py", f"experiment={plan.study.name}", *composition.get_path_overrides(plan.cfg)]
+    command = program.format_command(
+        f"experiment={plan.study.name}", *composition.get_path_overrides(plan.cfg)
     )
     path = plan.folder / "optimization_results.yaml"
     write_results(path, found, plan.space, plan.folder, command)
@@ -55,7 +55,7 @@ def _write_preset(plan: SearchPlan, result: SearchResult, trial: FrozenTrial) ->
         f"Trial {trial.number} of the search {result.study!r}, the best of"
         f" {result.counts.finished}: {', '.join(plan.format_values(trial.values))}.\n"
         "Written by the search. It holds values, and they win over options that are chosen on"
-        f" the\ncommand line. Train it with: run.py experiment={name}"
+        f" the\ncommand line. Train it with: {program.get_name()} experiment={name}"
     )
     path = Path(plan.config.paths.stores) / "presets" / "experiment" / f"{name}.yaml"
     write_preset(path, head, choices, compute_difference(config, alone))
@@ -112,7 +112,7 @@ def show(plan: SearchPlan, report: Path | None) -> None:
             f"experiment={_make_preset_name(found, trial.number)}",
             *composition.get_path_overrides(plan.cfg),
         ]
-        display.show_copyable("Train it", shlex.join([*display.program, *words]))
+        display.show_copyable("Train it", program.format_call(*words))
 
 
 def _make_preset_name(result: SearchResult, number: int) -> str:

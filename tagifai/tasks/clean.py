@@ -17,6 +17,7 @@ from tagifai.runs.cleanup import CleanupRoots, TrackedCandidates
 from tagifai.runs.retention import RemovalCandidate
 from tagifai.tracking import session, store
 from tagifai.tracking.inventory import RunInventory
+from tagifai.utils import program
 from tagifai.utils.urls import mask_password
 
 MLFLOW_KINDS = (retention.FAILED, retention.PRUNED, retention.MODEL)
@@ -115,7 +116,7 @@ def _make_apply_command() -> str:
     given = [
         item for item in get_job().overrides if item.partition("=")[0].lstrip("+") != "task.apply"
     ]
-    return shlex.join([*Display.program, *given, "task.apply=true"])
+    return program.format_call(*given, "task.apply=true")
 
 
 def _remove(

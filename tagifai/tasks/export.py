@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from pathlib import Path
 
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.runs import resolve
 from tagifai.serving import archives
+from tagifai.utils import program
 from tagifai.utils.urls import mask_password
 
 log = logging.getLogger(__name__)
@@ -26,5 +26,5 @@ def run(config: Config) -> None:
     size = f"{path.stat().st_size / 1e6:.1f} MB"
     display.show_fact("Run", f"{run_id}, {size}", result=True)
     display.show_copyable("Exported to", path, result=True)
-    command = [*display.program, "task=import", f"task.path={path.name}"]
-    display.show_copyable("Take it in", shlex.join(command))
+    command = program.format_call("task=import", f"task.path={path.name}")
+    display.show_copyable("Take it in", command)

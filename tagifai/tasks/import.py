@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.serving import archives
+from tagifai.utils import program
 
 
 def run(config: Config) -> None:
@@ -17,5 +17,5 @@ def run(config: Config) -> None:
     done = "Taken from" if imported.fresh else "Same as in"
     display.show_fact("Run", imported.run_id, result=True)
     display.show_copyable(done, path, result=True)
-    command = shlex.join([*display.program, "task=predict", f"task.run_id={imported.run_id}"])
+    command = program.format_call("task=predict", f"task.run_id={imported.run_id}")
     display.show_copyable("Predict", f'{command} task.text="..."')

@@ -11,7 +11,7 @@ from tagifai.exceptions import BundleError
 from tagifai.models import bundles
 from tagifai.runs import resolve
 from tagifai.tracking import session, store
-from tagifai.utils import environment
+from tagifai.utils import environment, program
 
 LIBRARIES = ("hydra-core", "omegaconf", "optuna", "mlflow")
 
@@ -39,7 +39,11 @@ def run(config: Config) -> None:
 def _show_latest(display: Display, stores: Path) -> None:
     run_id = resolve.get_latest(stores)
     if run_id is None:
-        display.show_fact("Latest run", "none yet; train one with: python run.py", result=True)
+        display.show_fact(
+            "Latest run",
+            f"none yet; train one with: {program.format_call()}",
+            result=True,
+        )
         return
     path = bundles.get_path(stores, run_id)
     display.show_fact("Latest run", run_id, result=True)

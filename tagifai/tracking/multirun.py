@@ -16,15 +16,14 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from tagifai.config.job import get_job
+from tagifai.utils import program
+from tagifai.utils.files import is_writable
 
 if TYPE_CHECKING:
     from tagifai.config.schema import Config
 
 PARENT_RUN_VARIABLE = "TAGIFAI_PARENT_RUN"
 """Variable by which a search tells its jobs the id of their parent run."""
-
-COMMAND_VARIABLE = "TAGIFAI_COMMAND"
-"""Variable by which the first process tells the others how it was called."""
 
 
 def ensure_parent_run(config: Config) -> str | None:
@@ -57,7 +56,7 @@ def ensure_parent_run(config: Config) -> str | None:
             Path(config.paths.stores),
             {
                 "sweep.dir": str(folder),
-                "command": os.environ.get(COMMAND_VARIABLE, ""),
+                "command": program.get_command(),
                 **config.tracking.tags,
             },
         )
@@ -97,6 +96,8 @@ class MultirunCallback(Callback):
 
         folder = Path(config.hydra.sweep.dir).absolute()
         stores = Path(config.paths.stores).absolute()
+        if not is_writable(stores):
+            return  # the jobs, or the search, will say so
         if _watched.enter_context(locks.hold(stores / "running", make_lock_key(folder))):
             # One that is there is of an earlier sweep into the same folder.
             (folder / "parent_run.json").unlink(missing_ok=True)

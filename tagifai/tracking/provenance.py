@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import platform
 import re
-import shlex
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,9 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tagifai.config import paths
 from tagifai.config.job import get_job
 from tagifai.config.schema import EXPERIMENT_GROUPS, Config, find_schema_name
-from tagifai.utils import environment
+from tagifai.utils import environment, program
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Invocation:
         Args:
             config: of the run.
         """
-        git = _get_git_state(Path(config.paths.root))
+        git = _get_git_state()
         return {
             "options": dict(self.options),
             "overrides": None if self.overrides is None else list(self.overrides),
@@ -78,9 +77,10 @@ class Invocation:
 
 
 @cache
-def _get_git_state(root: Path) -> dict[str, str]:
+def _get_git_state() -> dict[str, str]:
     """Return the state of the checkout, asked for once: the code of this process stays as it is."""
-    return environment.read_git_state(root)
+    checkout = paths.find_checkout()
+    return {} if checkout is None else environment.read_git_state(checkout)
 
 
 def get_invocation() -> Invocation:
@@ -106,10 +106,10 @@ def _make_name(options: Mapping[str, str | None]) -> str:
 def _make_command(options: Mapping[str, str | None], overrides: Sequence[str]) -> str:
     """Return the command line; of a job in a sweep, the one that runs this job alone."""
     if not get_job().is_multirun:
-        return shlex.join(["run.py", *sys.argv[1:]])
+        return program.get_command(overrides)
     kept = [item for item in overrides if not re.match(r"sweep[.=]", item)]
     if len(kept) < len(overrides):
         # The options that the search's preset has chosen.
         given = {item.partition("=")[0] for item in kept}
         kept += [f"{group}={options[group]}" for group in EXPERIMENT_GROUPS if group not in given]
-    return shlex.join(["run.py", *kept])
+    return program.format_command(*kept)

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from tagifai.exceptions import DataError, suggest_closest
+from tagifai.utils import program
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def _select_eligible(chosen: pd.DataFrame, metric: str, description: str) -> Run
     valued = get_column(chosen, f"metrics.{metric}").notna()
     if not of_training.any():
         raise DataError(
-            f"There is no training run to compare ({description}). Train some: run.py -m ..."
+            f"There is no training run to compare ({description}). Train some:"
+            f" {program.get_name()} -m ..."
         )
     if not (of_training & ended).any():
         raise DataError(f"None of {of_training.sum()} training runs has finished ({description}).")

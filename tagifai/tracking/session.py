@@ -15,7 +15,7 @@ from filelock import FileLock
 from tagifai.exceptions import TrackingError, UserError
 from tagifai.tracking import recorder, store
 from tagifai.tracking.run import TrackedRun
-from tagifai.utils import locks
+from tagifai.utils import locks, program
 from tagifai.utils.signals import hold_back_signals, ignore_signals
 from tagifai.utils.urls import get_sqlite_path
 
@@ -225,7 +225,7 @@ def _source_tags() -> dict[str, str]:
     return {
         mlflow_tags.MLFLOW_USER: getpass.getuser(),
         mlflow_tags.MLFLOW_SOURCE_TYPE: "LOCAL",
-        mlflow_tags.MLFLOW_SOURCE_NAME: "run.py",
+        mlflow_tags.MLFLOW_SOURCE_NAME: program.get_name(),
     }
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from tagifai.exceptions import DataError, TrackingError
-from tagifai.utils import sqlite
+from tagifai.utils import program, sqlite
 from tagifai.utils.urls import get_sqlite_path, is_url, mask_password
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ def connect_existing(uri: str) -> MlflowClient:
     """
     path = get_sqlite_path(uri)
     if path is not None and not path.exists():
-        raise DataError(f"There are no tracked runs yet: no {path}. Train some: run.py")
+        raise DataError(
+            f"There are no tracked runs yet: no {path}. Train some: {program.get_name()}"
+        )
     if not is_reachable(uri):
         raise TrackingError(
             f"{mask_password(uri)} does not answer. Check tracking.uri and MLFLOW_TRACKING_URI."

@@ -97,6 +97,12 @@ def format_json(content: Any) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def is_writable(path: Path) -> bool:
+    """Return whether a file or folder can be written, or made where it is not there yet."""
+    there = next(place for place in (path, *path.parents) if os.access(place, os.F_OK))
+    return os.access(there, os.W_OK) and (there == path or there.is_dir())
+
+
 def compute_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes in hexadecimal."""
     with path.open("rb") as file:

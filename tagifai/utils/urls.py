@@ -6,10 +6,25 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
+PACKAGED = "pkg://tagifai/"
+
 
 def is_url(source: str) -> bool:
     """Return whether a source is a URL, and not a path."""
-    return re.match(r"[a-z][a-z0-9+.-]+://", source, re.IGNORECASE) is not None
+    found = re.match(r"[a-z][a-z0-9+.-]+://", source, re.IGNORECASE)
+    return found is not None and not is_packaged(source)
+
+
+def is_packaged(source: str) -> bool:
+    """Return whether a source is a file that comes with this package: pkg://tagifai/..."""
+    return source.startswith(PACKAGED)
+
+
+def locate_file(source: str) -> Path:
+    """Return the path of a source that is no URL."""
+    if not is_packaged(source):
+        return Path(source)
+    return Path(__file__).parent.parent / source.removeprefix(PACKAGED)
 
 
 def mask_password(uri: str) -> str:

@@ -17,7 +17,7 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.naive_bayes import MultinomialNB
 
-from tagifai.config import instantiate
+from tagifai.config import instantiate, paths
 from tagifai.config.schema.experiment import (
     DisabledConfig,
     FixedThresholdConfig,
@@ -437,14 +437,13 @@ def test_a_pattern_that_is_no_package_is_refused(
 def test_the_project_s_own_configuration_allows_packages_and_an_override_of_it_does_not(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "conf").mkdir()
-    (tmp_path / "conf" / "config.yaml").write_text("whitelist: [mine.*]\n")
-    monkeypatch.setenv("TAGIFAI_ROOT", str(tmp_path))
+    (tmp_path / "config.yaml").write_text("whitelist: [mine.*]\n")
+    monkeypatch.setattr(paths, "get_conf_folder", lambda: tmp_path)
     monkeypatch.delenv(instantiate.WHITELIST_VARIABLE, raising=False)
     assert instantiate.get_whitelist()[3:] == ("mine.*",)
-    instantiate.check_whitelist(["mine.*"], tmp_path)
+    instantiate.check_whitelist(["mine.*"])
     with pytest.raises(ConfigError, match="has no effect: no override"):
-        instantiate.check_whitelist(["mine.*", "yours.*"], tmp_path)
+        instantiate.check_whitelist(["mine.*", "yours.*"])
 
 
 MINE = """
@@ -453,7 +452,7 @@ import sys
 from hydra.utils import execution_whitelist
 from numpy.random import RandomState
 
-from tagifai.config import instantiate
+from tagifai.config import instantiate, paths
 from tagifai.exceptions import ConfigError
 
 print(instantiate.get_whitelist()[3:])

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from tagifai import cli
 from tagifai.config import paths
+from tagifai.config.arguments import quote
 from tagifai.config.job import Job, use_job
 from tagifai.config.schema import SCHEMA_CLASSES, Config, check
 from tagifai.config.schema.settings import PathsConfig
-from tests.conftest import Compose
+from tagifai.exceptions import ConfigError
+from tests.conftest import CONF, Compose
 
 
 def resolved(
@@ -34,9 +36,16 @@ def resolve(composed: Compose, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 def test_relative_paths_in_yaml_start_at_the_project_s_root(
     resolve: Resolve, tmp_path: Path
 ) -> None:
-    data = resolve().data
-    assert vars(data)["projects"] == f"{tmp_path}/tagifai/sample/projects.csv"
-    assert vars(data)["tags"] == f"{tmp_path}/tagifai/sample/tags.csv"
+    config = resolve()
+    vars(config.data)["projects"] = "data/p.csv"  # as an option of the project's has it
+    with use_job(Job(tmp_path)):
+        assert vars(paths.resolve(config).data)["projects"] == f"{tmp_path}/data/p.csv"
+
+
+def test_the_files_that_come_with_the_package_are_named_alike_everywhere(resolve: Resolve) -> None:
+    data = vars(resolve().data)
+    assert data["projects"] == "pkg://tagifai/sample/projects.csv"
+    assert data["tags"] == "pkg://tagifai/sample/tags.csv"
 
 
 @pytest.mark.parametrize("plus", ["", "++"])
@@ -45,7 +54,6 @@ def test_relative_paths_on_the_command_line_start_at_the_working_directory(
 ) -> None:
     data = resolve(f"{plus}data.projects=p.csv").data
     assert vars(data)["projects"] == f"{tmp_path}/cwd/p.csv"
-    assert vars(data)["tags"] == f"{tmp_path}/tagifai/sample/tags.csv"
 
 
 @pytest.mark.parametrize(
@@ -67,7 +75,7 @@ def test_paths_of_a_task_are_made_absolute(
     found: str,
 ) -> None:
     monkeypatch.setenv("HOME", f"{tmp_path}/home")
-    task = resolve("task=predict", cli.quote(f"task.input={given_path}")).task
+    task = resolve("task=predict", quote(f"task.input={given_path}")).task
     assert task.input == found.format(tmp=tmp_path)
     assert task.output is None
 
@@ -103,3 +111,78 @@ def test_every_setting_that_is_a_path_is_the_field_of_a_schema() -> None:
     }  # fmt: skip
     assert set(paths.PATHS) <= known
     assert set(paths.FOLDERS) == {f"paths.{field.name}" for field in fields(PathsConfig)}
+
+
+# --- a checkout, and the package alone ---------------------------------------------------------
+
+
+def test_a_checkout_has_the_configuration_and_is_the_root(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "project" / "conf").mkdir(parents=True)
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path / "project" / "tagifai")
+    monkeypatch.chdir(tmp_path)
+    assert paths.get_conf_folder() == tmp_path / "project" / "conf"
+    assert paths.find_checkout() == paths.get_root() == tmp_path / "project"
+
+
+def test_an_installed_package_has_the_configuration_and_the_root_is_the_working_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "site-packages" / "tagifai" / "conf").mkdir(parents=True)
+    # That of another project, which happens to be beside it.
+    (tmp_path / "site-packages" / "conf").mkdir()
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path / "site-packages" / "tagifai")
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+    assert paths.get_conf_folder() == tmp_path / "site-packages" / "tagifai" / "conf"
+    assert paths.find_checkout() is None
+    assert paths.get_root() == tmp_path / "cwd"
+
+
+def test_the_tests_run_in_a_checkout() -> None:
+    assert paths.get_conf_folder() == CONF
+
+
+# --- folders that cannot be written ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stores", ["file", "file/stores", "closed", "closed/deep/stores"])
+def test_stores_that_cannot_be_written_are_refused_in_one_sentence(
+    resolve: Resolve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stores: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "closed").mkdir()
+    monkeypatch.setattr("os.access", deny(tmp_path / "closed"))
+    config = resolve("task=elt", f"paths.stores={tmp_path}/{stores}")
+    message = f"{tmp_path}/{stores} cannot be written. Choose another folder: paths.stores=..."
+    with pytest.raises(ConfigError) as caught:
+        paths.check_stores(config)
+    assert str(caught.value) == message
+    assert not (tmp_path / "closed" / "deep").exists()
+
+
+@pytest.mark.parametrize("task", ["info", "predict"])
+def test_a_task_that_only_reads_is_content_with_stores_that_cannot_be_written(
+    resolve: Resolve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, task: str
+) -> None:
+    monkeypatch.setattr("os.access", deny(tmp_path))
+    text = ["task.text=a"] if task == "predict" else []
+    paths.check_stores(resolve(f"task={task}", *text))
+
+
+def test_stores_that_are_not_there_yet_are_fine_and_not_made(
+    resolve: Resolve, tmp_path: Path
+) -> None:
+    paths.check_stores(resolve("task=elt", f"paths.stores={tmp_path}/new/stores"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_every_task_that_only_reads_is_a_task() -> None:
+    assert {f"task/{name}" for name in paths.READ_ONLY_TASKS} < set(SCHEMA_CLASSES)
+
+
+def deny(folder: Path) -> Callable[[Path, int], bool]:
+    """Return what stands for `os.access` where a folder is closed, also to who may do anything."""
+    access = os.access
+    return lambda path, mode: access(path, mode) and (mode == os.F_OK or path != folder)

@@ -12,7 +12,7 @@ from hydra.plugins.config_source import ConfigSource
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import OmegaConf
 
-from tagifai import cli
+from tagifai.config.error_messages import explain
 from tagifai.config.plugins import PresetSource, SchemaSource
 from tagifai.config.schema import SCHEMA_CLASSES, Config, DataConfig
 from tagifai.sweeping.sweeper import SearchSweeper
@@ -144,7 +144,7 @@ def test_a_preset_in_the_stores_is_an_option_beside_those_of_the_project(
     assert (cfg.seed, cfg.model.loss) == (7, "modified_huber")
     with pytest.raises(MissingConfigException) as caught:
         composed("experiment=quick-sampel")
-    message, _ = cli.explain(caught.value)
+    message, _ = explain(caught.value)
     assert message == (
         "experiment=quick-sampel: there is no such option. Did you mean 'quick-sample'? experiment"
         " takes: best, quick-sample, reference, streamed."

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import subprocess
 import sys
@@ -154,23 +153,6 @@ def test_silent_shows_nothing_on_a_terminal_and_is_not_live(terminal: Terminal) 
     show_all(shown)
     assert not shown.live
     assert terminal.getvalue() == ""
-
-
-@pytest.mark.parametrize(("uv", "words"), [("1", ["uv", "run"]), (None, ["python"])])
-def test_the_program_is_the_words_that_it_was_called_with(uv: str | None, words: list[str]) -> None:
-    code = (
-        "import sys; sys.argv = ['my run.py', 'a=1']; from tagifai.console.display import Display;"
-    )
-    env = {name: value for name, value in os.environ.items() if name != "UV"}
-    done = subprocess.run(
-        [sys.executable, "-c", f"{code} print(Display.program)"],
-        env=env if uv is None else {**env, "UV": uv},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    assert done.stdout == f"{[*words, 'my run.py']}\n"
 
 
 def test_quiet_draws_no_bars_on_a_terminal(terminal: Terminal) -> None:

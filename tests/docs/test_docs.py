@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -161,15 +162,38 @@ def test_every_benchmark_is_on_its_page_and_in_its_list() -> None:
         assert [name for name in names if f"-m tests.benchmarks.{name}" not in text] == [], page
 
 
-def test_bash_completes_options_by_the_documented_line() -> None:
-    line = re.findall(r'^eval ".*"$', (DOCS / "completion.md").read_text(), re.MULTILINE)[0]
+@pytest.mark.parametrize("command", ["tagifai", "python run.py"])
+def test_bash_completes_options_by_the_documented_line(command: str) -> None:
+    lines = re.findall(r'^eval ".*"$', (DOCS / "completion.md").read_text(), re.MULTILINE)
+    (line,) = [line for line in lines if f"$({command} -sc" in line]
     script = (
-        f'PATH={Path(sys.executable).parent}:"$PATH"; {line}; COMP_LINE="python run.py model=sgd_";'
-        " COMP_POINT=${#COMP_LINE}; COMP_CWORD=2; hydra_bash_completion; printf '%s\\n'"
-        ' "${COMPREPLY[@]}"'
+        f'PATH={Path(sys.executable).parent}:"$PATH"; {line}; COMP_LINE="{command} model=sgd_";'
+        " COMP_POINT=${#COMP_LINE}; COMP_CWORD=$(($(wc -w <<< $COMP_LINE) - 1));"
+        " hydra_bash_completion; printf '%s\\n' \"${COMPREPLY[@]}\""
     )
     done = subprocess.run(
         ["bash", "-c", script], cwd=ROOT, env=environment(), capture_output=True, text=True,
         timeout=60, check=True,
     )  # fmt: skip
     assert done.stdout.split() == ["model=sgd_averaged", "model=sgd_elasticnet", "model=sgd_huber"]
+
+
+@pytest.mark.parametrize("command", [["tagifai"], ["python", "run.py"]])
+def test_fish_is_told_the_command_and_hears_its_options(command: list[str]) -> None:
+    path = str(Path(sys.executable).parent)
+    variables = {"PATH": f"{path}:{os.environ['PATH']}"}
+
+    def said(*arguments: str, **more: str) -> str:
+        return subprocess.run(
+            [f"{path}/{command[0]}", *command[1:], *arguments], cwd=ROOT,
+            env=environment({**variables, **more}), capture_output=True, text=True, timeout=60,
+            check=True,
+        ).stdout  # fmt: skip
+
+    assert f"complete -c {command[-1]} -x -a '(hydra_fish_completion)'" in said(
+        "-sc", "install=fish"
+    )
+    found = said("-sc", "query=fish", COMP_LINE=f"{' '.join(command)} model=sgd_")
+    assert found.split() == ["model=sgd_averaged", "model=sgd_elasticnet", "model=sgd_huber"]
+    # In the place of `python run.py` it looks into the file whether there is anything to complete.
+    assert "@hydra.main" in (ROOT / "run.py").read_text(encoding="utf-8")

@@ -25,7 +25,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import URL
 from submitit.slurm import slurm
 
-from tagifai import cli
+from tagifai.config.error_messages import explain
 from tagifai.exceptions import ConfigError
 from tagifai.sweeping import launchers, studies
 from tagifai.sweeping.studies import StudyError
@@ -218,7 +218,7 @@ def test_a_launcher_that_is_not_installed_is_an_error_that_says_how_to_install_i
     expected = (
         f"The launcher {option} is not installed. To install it: pip install 'tagifai[{extra}]'"
     )
-    assert cli.explain(by_preset) == cli.explain(by_name) == (expected, 2)
+    assert explain(by_preset) == explain(by_name) == (expected, 2)
 
 
 # --- PostgreSQL ------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from optuna.trial import Trial, TrialState
 from tagifai.sweeping import plan as module
 from tagifai.sweeping.plan import SearchPlan
 from tagifai.tracking import session
+from tagifai.utils import program
 from tests.sweeping.conftest import Planning, kept, tried
 
 ALPHA = {"model.alpha": "interval(0.0,1.0)"}
@@ -106,7 +107,7 @@ def test_a_trial_that_failed_before_it_had_a_run_gets_one_that_says_why(
         "study": "s",
         "trial.number": "0",
         "trial.state": "FAIL",
-        "command": f"run.py seed=3 hydra/launcher=basic {overrides[-1]}",
+        "command": f"tagifai seed=3 hydra/launcher=basic {overrides[-1]}",
         "error": "It does not compose.",
     }
 
@@ -251,7 +252,7 @@ def test_a_grid_has_no_more_trials_than_points(
 def test_the_run_of_a_search_holds_what_it_is_a_search_of(
     planning: Planning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["/x/run.py", "-m", "sweep=my own"])
+    monkeypatch.setenv(program.COMMAND_VARIABLE, "run.py -m 'sweep=my own'")
     plan = planning(ALPHA, *TWO)
     module._log_search(plan, {"parameters": plan.space.describe(), "data digest": "d1"})
     assert kept(plan).params == {

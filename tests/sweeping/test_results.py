@@ -82,7 +82,7 @@ def test_the_results_are_in_the_folder_of_the_search_and_kept_with_its_run(
     assert (content.best_value, content.trial) == (0.5, 0)
     assert content.best_params == {"model.alpha": 0.25}
     assert content.folder == str(tmp_path / "outputs" / "search" / "0")
-    assert content.command == "run.py experiment=s"
+    assert content.command == "tagifai experiment=s"
     assert kept(plan).files == [path]
 
 
@@ -93,7 +93,7 @@ def test_the_command_has_the_folders_that_the_search_was_given(
     tried(plan, {"model.alpha": 0.25}, 0.5)
     results.write(plan)
     content = OmegaConf.load(plan.folder / "optimization_results.yaml")
-    assert content.command == "run.py experiment=s 'paths.stores=a b'"
+    assert content.command == "tagifai experiment=s 'paths.stores=a b'"
 
 
 def test_without_a_winner_there_is_no_preset(planning: Planning, tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_the_preset_says_what_it_is_and_holds_the_differences_only(
     assert first == "# @package _global_"
     assert second == "# Trial 0 of the search 's', the best of 2: val_f1 0.5000."
     assert third.startswith("# Written by the search. It holds values, and they win over options")
-    assert fourth == "# command line. Train it with: run.py experiment=s"
+    assert fourth == "# command line. Train it with: tagifai experiment=s"
     assert OmegaConf.to_container(OmegaConf.create("defaults:" + content)) == {
         "defaults": [
             {"override /data": "sample"},
@@ -269,7 +269,7 @@ def test_the_best_are_shown_with_the_counts_and_the_ways_on(
     planning: Planning, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = planning(ALPHA, "paths.outputs=a b")
-    monkeypatch.setattr(plan.display, "program", ["uv", "run", "run.py"])
+    monkeypatch.setenv("UV", "uv")
     tried(plan, {"model.alpha": 0.25}, 0.5)
     tried(plan, {"model.alpha": 0.5}, 0.75)
     assert shown(plan, capsys) == [
@@ -281,7 +281,7 @@ def test_the_best_are_shown_with_the_counts_and_the_ways_on(
         "Trials:        2 complete",
         "Report:        report.html",
         "Results:       outputs/search/optimization_results.yaml",
-        "Train it:      uv run run.py experiment=s 'paths.outputs=a b'",
+        "Train it:      uv run tagifai experiment=s 'paths.outputs=a b'",
     ]
 
 

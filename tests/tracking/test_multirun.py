@@ -20,6 +20,7 @@ from tagifai.config.job import Job
 from tagifai.config.schema import Config, check
 from tagifai.exceptions import TrackingError
 from tagifai.tracking import multirun, session
+from tagifai.utils import program
 from tests.conftest import CONF, Compose
 
 JOB = """
@@ -67,7 +68,7 @@ def job_of(monkeypatch: pytest.MonkeyPatch, folder: Path, mode: RunMode = RunMod
 @pytest.fixture
 def stores(tracked_stores: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv(multirun.PARENT_RUN_VARIABLE, raising=False)
-    monkeypatch.setenv(multirun.COMMAND_VARIABLE, "run.py -m seed=1,2")
+    monkeypatch.setenv(program.COMMAND_VARIABLE, "run.py -m seed=1,2")
     return tracked_stores
 
 
@@ -156,11 +157,11 @@ def test_a_parent_is_made_where_the_environment_says_that_runs_are(
     config: Config, folder: Path, stores: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_of(monkeypatch, folder)
-    monkeypatch.delenv(multirun.COMMAND_VARIABLE)
+    monkeypatch.delenv(program.COMMAND_VARIABLE)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri(stores))
     config.tracking.uri = "sqlite:////nowhere/mlflow.db"
     run = recorded(stores, found_parent(config))
-    assert run.data.tags["command"] == ""
+    assert run.data.tags["command"] == "tagifai"
     assert json.loads((folder / "parent_run.json").read_text())["uri"] == uri(stores)
 
 

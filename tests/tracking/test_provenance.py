@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,13 +11,14 @@ from tagifai.config import job
 from tagifai.config.schema import EXPERIMENT_GROUPS, check
 from tagifai.tracking import provenance as tracking_provenance
 from tagifai.tracking.provenance import Invocation
-from tagifai.utils import environment
+from tagifai.utils import environment, program
 from tests.conftest import Compose
 
 
 @pytest.fixture(autouse=True)
 def no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["/somewhere/run.py"])
+    monkeypatch.setenv(program.PROGRAM_VARIABLE, "run.py")
+    monkeypatch.setenv(program.COMMAND_VARIABLE, "run.py")
 
 
 def hydra_of(
@@ -65,7 +65,7 @@ def test_the_command_is_the_one_that_runs_this_job_alone(
     task: list[str],
     command: list[str],
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["/somewhere/run.py", *argv])
+    program.export_command(["/somewhere/run.py", *argv])
     hydra_of(monkeypatch, mode, task)
     origin = tracking_provenance.get_invocation()
     assert shlex.split(origin.command) == command

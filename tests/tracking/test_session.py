@@ -306,7 +306,7 @@ def test_a_run_says_who_made_it_and_with_what(stores: Path) -> None:
     with started(stores) as run:
         pass
     tags = recorded(stores, run.id).data.tags
-    assert tags["mlflow.source.name"] == "run.py"
+    assert tags["mlflow.source.name"] == "tagifai"
     assert tags["mlflow.source.type"] == "LOCAL"
     assert tags["mlflow.user"]
 

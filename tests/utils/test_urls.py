@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
-from tagifai.utils.urls import get_sqlite_path, is_url, mask_password
+from tagifai.utils.urls import get_sqlite_path, is_packaged, is_url, locate_file, mask_password
 
 SECRETS = st.text(string.ascii_letters + string.digits + ":@.-", min_size=1).map("s3cret{}".format)
 FILES = st.text(string.ascii_letters + string.digits + "/ .:@+-_#%", max_size=12).map("/a{}".format)
@@ -27,6 +27,8 @@ FILES = st.text(string.ascii_letters + string.digits + "/ .:@+-_#%", max_size=12
         ("git+ssh://h/x", True),
         ("file:///x.csv", True),
         ("http://", True),
+        ("pkg://another/x.csv", True),
+        ("pkg://tagifai/x.csv", False),
         ("data/x.csv", False),
         ("C:/x.csv", False),
         ("c://x.csv", False),
@@ -41,6 +43,14 @@ FILES = st.text(string.ascii_letters + string.digits + "/ .:@+-_#%", max_size=12
 )
 def test_a_url_begins_with_a_scheme_of_more_than_a_letter(source: str, is_one: bool) -> None:
     assert is_url(source) is is_one
+
+
+def test_a_file_of_the_package_is_found_wherever_the_package_is() -> None:
+    source = "pkg://tagifai/sample/tags.csv"
+    assert is_packaged(source)
+    assert not is_packaged("tagifai/sample/tags.csv")
+    assert locate_file(source).is_file()
+    assert locate_file("sample/tags.csv") == Path("sample/tags.csv")
 
 
 # --- passwords ---------------------------------------------------------------------------------

@@ -176,7 +176,7 @@ class PathsConfig:
     """Folders.
 
     Args:
-        root: the project's, which run.py sets.
+        root: the project's: its checkout's, or the working directory of an installed command.
         outputs: a folder for each run is below it.
         stores: what outlives a run.
     """

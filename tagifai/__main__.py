@@ -1,0 +1,16 @@
+"""The command `tagifai`, also as `python -m tagifai`."""
+
+from __future__ import annotations
+
+import gc
+
+gc.set_threshold(100_000)  # what is loaded stays: to look for garbage in it is a tenth of a start
+
+import sys
+
+from tagifai.cli import main
+
+__all__ = ["main"]
+
+if __name__ == "__main__":
+    sys.exit(main())

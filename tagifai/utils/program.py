@@ -1,0 +1,70 @@
+"""The program: how it was called, for messages, records and the processes that it begins."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+PROGRAM_VARIABLE = "TAGIFAI_PROGRAM"
+"""Variable by which the first process tells the others the name that it was called by."""
+
+COMMAND_VARIABLE = "TAGIFAI_COMMAND"
+"""Variable by which it tells them the whole command."""
+
+
+def export_command(argv: Sequence[str]) -> None:
+    """Keep how this process was called, for all that has to name its command from then on.
+
+    Args:
+        argv: the path of what was called, and the arguments as they were typed.
+    """
+    os.environ[PROGRAM_VARIABLE] = shlex.join(_name(Path(argv[0])))
+    os.environ[COMMAND_VARIABLE] = format_command(*argv[1:])
+
+
+def _name(called: Path) -> list[str]:
+    if called.name == "__main__.py":
+        return ["python", "-m", called.parent.name]
+    return [called.name.removesuffix(".exe")]
+
+
+def get_name() -> str:
+    """Return the command's name: `tagifai`, `python -m tagifai` or `run.py`."""
+    return os.environ.get(PROGRAM_VARIABLE, "tagifai")
+
+
+def format_command(*arguments: str) -> str:
+    """Return a command of this program, quoted for a shell.
+
+    Args:
+        arguments: such as "task=predict".
+    """
+    return " ".join([get_name(), *map(shlex.quote, arguments)])
+
+
+def get_command(otherwise: Sequence[str] = ()) -> str:
+    """Return the command as it was typed.
+
+    Args:
+        otherwise: the arguments that stand for it where no command was.
+    """
+    return os.environ.get(COMMAND_VARIABLE) or format_command(*otherwise)
+
+
+def format_call(*arguments: str) -> str:
+    """Return a command of this program as it is typed here: with what runs it, where it is.
+
+    Args:
+        arguments: as of `format_command`.
+    """
+    name = shlex.split(get_name())
+    is_script = name[-1].endswith(".py")
+    words = [sys.argv[0]] if is_script else name
+    if "UV" in os.environ:
+        words = ["uv", "run", *words]
+    elif is_script:
+        words = ["python", *words]
+    return shlex.join([*words, *arguments])
