@@ -14,7 +14,10 @@ from pathlib import Path
 from tests.app import ROOT, TIMEOUT_SECONDS, environment, forked
 
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 
 # Blocks of `sh` are for reading: servers, a download and runs on it, searches of minutes, what is
 # installed, clusters and benchmarks.
@@ -24,13 +27,6 @@ NEED_MORE = (
     *("-sc install=", "activate", "compinit", "task.apply=true", "task=rollback"),
     *("git ", "conda "),
 )
-
-REVIEWS = "title,body,stars\n" + "".join(
-    f"Number {i},{text} indeed,{stars}\n"
-    for i in range(20)
-    for text, stars in (("It works well", 5), ("Broken in a week", 1))
-)
-"""The reader's own: a table of two classes."""
 
 OF_ONE_S_OWN = {
     "tagifai/preprocessing/cleaning.py": "first=[mask_numbers]",
@@ -99,7 +95,7 @@ def anchors(page: Path) -> list[str]:
 
 
 def copy_project(folder: Path) -> Path:
-    """Copy the project, with tables of the reader's own, so that commands may write to it."""
+    """Copy the project, so that commands may write to it."""
     for name in ("conf", "tagifai"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
@@ -108,10 +104,6 @@ def copy_project(folder: Path) -> Path:
     # Drawing takes longer than most of the trainings.
     choices.write_text(choices.read_text().replace("plots: default", "plots: none"))
     (folder / "outputs").mkdir()
-    (folder / "reviews.csv").write_text(REVIEWS)
-    (folder / "tickets").mkdir()
-    tickets = REVIEWS.replace("title,body,stars", "subject,body,team")
-    (folder / "tickets" / "tickets.csv").write_text(tickets)
     return folder
 
 

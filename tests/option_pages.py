@@ -23,7 +23,8 @@ DOCS = ROOT / "docs"
 
 COMMAND = "python -m tests.option_pages"
 
-FOOT = f"<!-- Made by `{COMMAND}` from tagifai/schema/ and conf/: what is changed here is lost. -->"
+SOURCES = "tagifai/config/schema/ and conf/"
+FOOT = f"<!-- Made by `{COMMAND}` from {SOURCES}: what is changed here is lost. -->"
 
 GUIDES = {
     "own-data": ("data", "elt", "preprocessing", "split"),

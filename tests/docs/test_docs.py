@@ -23,6 +23,7 @@ from tests.option_pages import COMMAND, DOCS, EXAMPLES, WITHOUT_GROUP
 from tests.parameters import undocumented
 
 TROUBLE = DOCS / "troubleshooting.md"
+ARCHITECTURE = DOCS / "architecture.md"
 VALUE = "\0"
 """What stands for a value in a text of the source code."""
 
@@ -64,6 +65,7 @@ def test_the_index_leads_to_every_guide() -> None:
     guides = {path.name for path in DOCS.glob("*.md")} - {"index.md"}
     assert guides <= set(links(DOCS / "index.md"))
     assert {f"docs/{name}" for name in guides} <= set(links(ROOT / "README.md"))
+    assert {"CONTRIBUTING.md", "CHANGELOG.md"} <= set(links(ROOT / "README.md"))
 
 
 # --- pages that are made -----------------------------------------------------------------------
@@ -146,10 +148,54 @@ def test_no_message_is_quoted_twice() -> None:
 # --- the rest ----------------------------------------------------------------------------------
 
 
-def test_the_design_names_every_module() -> None:
-    modules = {path.stem for path in (ROOT / "tagifai").glob("*.py")} - {"__init__"}
-    layout = (DOCS / "design.md").read_text(encoding="utf-8")
-    assert {name for name in modules if f"`{name}`" not in layout} == set()
+PACKAGE = ROOT / "tagifai"
+
+
+def test_the_architecture_has_a_row_for_every_package() -> None:
+    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    rows = re.findall(r"^\| `(\w+)` \|", ARCHITECTURE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert packages <= set(rows)
+    assert len(rows) == len(set(rows))
+
+
+def test_what_the_architecture_names_is_in_the_code() -> None:
+    names = re.findall(r"`([a-z]\w*(?:\.\w+)+)`", ARCHITECTURE.read_text(encoding="utf-8"))
+    parts = {path.stem for path in PACKAGE.iterdir()} - {"tagifai"}
+    inside = [name for name in names if name.split(".")[0] in parts]
+    assert len(inside) > 30
+    assert [name for name in inside if not _is_defined(name)] == []
+
+
+def test_a_name_that_is_not_in_the_code_is_found() -> None:
+    assert _is_defined("models.tagger.Tagger.predict")
+    assert not _is_defined("models.tagger.Tagger.guess")
+    assert not _is_defined("models.nowhere")
+
+
+def _is_defined(name: str) -> bool:
+    """Return whether a name is a package, module, class, function or method of the code."""
+    path, names = PACKAGE, name.split(".")
+    while names and (path / names[0]).is_dir():
+        path /= names.pop(0)
+    file = path / f"{names.pop(0)}.py" if names else path / "__init__.py"
+    if not file.is_file():
+        return False
+    body = ast.parse(file.read_text(encoding="utf-8")).body
+    for wanted in names:
+        kinds = (ast.ClassDef, ast.FunctionDef)
+        found = [node for node in body if isinstance(node, kinds) and node.name == wanted]
+        if not found:
+            return False
+        body = found[0].body
+    return True
+
+
+def test_files_that_contributors_are_sent_to_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\b(?:conf|docs|tagifai|tests)/[\w/]+\.(?:md|py|yaml)\b", text))
+    made = {name for name in named if Path(name).stem in ("labels", "test_labels", "lasso")}
+    assert len(made) == 5
+    assert {name for name in named - made if not (ROOT / name).is_file()} == set()
 
 
 def test_every_benchmark_is_on_its_page_and_in_its_list() -> None:

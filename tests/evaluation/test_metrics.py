@@ -40,6 +40,12 @@ def labelled(draw: st.DrawFn) -> tuple[Indices, Probabilities]:
     return np.array(y), weights / weights.sum(axis=1, keepdims=True)
 
 
+@pytest.fixture(autouse=True)
+def only_standard_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the metrics that the package registers: these tests are about the others."""
+    monkeypatch.setattr(module, "_REGISTERED", {})
+
+
 # Scores
 
 
@@ -130,9 +136,7 @@ def test_weighted_recall_and_every_micro_score_are_the_share_of_right_prediction
 
 
 @pytest.fixture
-def accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_REGISTERED", {})
-
+def accuracy() -> None:
     @metric
     def accuracy(y_true: Indices, y_pred: Indices) -> float:
         return float(np.mean(y_true == y_pred))
