@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 from typing import get_type_hints
@@ -151,11 +152,14 @@ def test_no_message_is_quoted_twice() -> None:
 PACKAGE = ROOT / "tagifai"
 
 
-def test_the_architecture_has_a_row_for_every_package() -> None:
+def test_the_architecture_has_the_packages_in_the_order_of_their_floors() -> None:
     packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     rows = re.findall(r"^\| `(\w+)` \|", ARCHITECTURE.read_text(encoding="utf-8"), re.MULTILINE)
     assert packages <= set(rows)
-    assert len(rows) == len(set(rows))
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    floors = next(c["layers"] for c in contract["contracts"] if c["id"] == "floors")
+    names = [name for floor in reversed(floors) for name in re.findall(r"\w+", floor)]
+    assert [name for name in names if name in rows] == rows
 
 
 def test_what_the_architecture_names_is_in_the_code() -> None:
