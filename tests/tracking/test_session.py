@@ -911,3 +911,20 @@ def test_a_store_that_fails_then_does_not_hide_the_first_error(
 
     with pytest.raises(ValueError, match="first"), started(stores) as run:
         failing(run)
+
+
+# --- passwords ---------------------------------------------------------------------------------
+
+
+def test_no_password_of_a_url_gets_into_a_run(stores: Path) -> None:
+    url = "postgresql://me:secret@host/db"
+    with pytest.raises(ValueError, match="secret"), started(stores, tags={"made": url}) as run:
+        run.log_params({"tracking.uri": url, "urls": [url]})
+        run.log_tags({"command": f"run.py tracking.uri={url}"})
+        raise ValueError(f"{url} does not answer")
+    data = recorded(stores, run.id).data
+    assert "secret" not in str(data.to_dictionary())
+    shown = "postgresql://me:***@host/db"
+    assert data.params == {"tracking.uri": shown, "urls": f"['{shown}']"}
+    assert data.tags["made"] == shown
+    assert data.tags["error"] == f"ValueError: {shown} does not answer"
