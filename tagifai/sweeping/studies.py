@@ -372,6 +372,11 @@ def has_study(storage: BaseStorage, name: str) -> bool:
     return any(study.study_name == name for study in storage.get_all_studies())
 
 
+def has_trials(storage: BaseStorage, name: str) -> bool:
+    """Return whether a study has a trial, in whatever state."""
+    return storage.get_n_trials(storage.get_study_id_from_name(name)) > 0
+
+
 def get_attributes(storage: BaseStorage, name: str) -> dict[str, Any]:
     """Return what was kept with a study."""
     return dict(storage.get_study_user_attrs(storage.get_study_id_from_name(name)))
