@@ -23,7 +23,7 @@ from tagifai.exceptions import BundleError
 from tagifai.models import serialization, verification
 from tagifai.models.tagger import Tagger
 from tagifai.preprocessing.labels import LabelEncoder
-from tagifai.utils.environment import LIBRARIES, get_versions
+from tagifai.utils.environment import are_versions, find_version_differences, get_versions
 from tagifai.utils.files import compute_sha256, format_json, replace_folder_atomically
 
 FORMAT = 3
@@ -155,7 +155,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
         check_format(path, manifest["format"], FORMAT)
         parts = dict(manifest["parts"])
-        if not _are_versions(manifest["versions"]):
+        if not are_versions(manifest["versions"]):
             raise ValueError("versions of the libraries are expected")
     except FileNotFoundError:
         raise BundleError(f"There is no model at {path}.") from None
@@ -218,26 +218,8 @@ def _check_part(path: Path, name: str, sums: Any) -> None:
         raise BundleError(f"{path}: the part {name} is not the one that was saved.")
 
 
-def _are_versions(value: Any) -> bool:
-    """Return whether these are versions of all libraries, which can be shown to a person."""
-    if not isinstance(value, dict) or not set(LIBRARIES) <= value.keys():
-        return False
-    return all(
-        isinstance(found, str) and re.fullmatch(r"[\w.+!-]{1,64}", found)
-        for item in value.items()
-        for found in item
-    )
-
-
-def _find_version_differences(manifest: dict[str, Any]) -> tuple[list[str], list[str]]:
-    """Return libraries with the versions that saved a bundle, and the same with those of here."""
-    saved, here = manifest["versions"], get_versions()
-    names = [name for name in LIBRARIES if saved[name] != here[name]]
-    return [f"{name} {saved[name]}" for name in names], [f"{n} {here[n]}" for n in names]
-
-
 def _warn_of_versions(where: str | Path, manifest: dict[str, Any]) -> None:
-    saved, here = map(", ".join, _find_version_differences(manifest))
+    saved, here = map(", ".join, find_version_differences(manifest["versions"]))
     if saved:
         log.warning(
             "%s was saved with %s and is loaded with %s; predictions may differ.",
@@ -249,7 +231,7 @@ def _warn_of_versions(where: str | Path, manifest: dict[str, Any]) -> None:
 
 def _explain_version_differences(manifest: dict[str, Any]) -> str:
     """Return how versions differ and the way out, for an error; nothing if they do not."""
-    saved, here = _find_version_differences(manifest)
+    saved, here = find_version_differences(manifest["versions"])
     if not saved:
         return ""
     wanted = " ".join(item.replace(" ", "==") for item in saved)

@@ -183,8 +183,9 @@ def choose_study(storage: BaseStorage, name: str, now: Mapping[str, Any], *, res
         return known[0]  # the process that made it died early
     if newest is None or newest.get("format") != STUDY_FORMAT:
         raise ConfigError(
-            f"The study {known[0]!r} was begun by another version of tagifai, or by other means, and"
-            " cannot be gone on with: add sweep.restart=true, which keeps it and begins another one."
+            f"The study {known[0]!r} was begun by another version of tagifai, or by other means,"
+            " and cannot be gone on with: add sweep.restart=true, which keeps it and begins another"
+            " one."
         )
     raise ConfigError(_explain_changes(known[0], newest, now))
 

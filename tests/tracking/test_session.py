@@ -913,10 +913,14 @@ def test_a_store_that_fails_then_does_not_hide_the_first_error(
 
 def test_no_password_of_a_url_gets_into_a_run(stores: Path) -> None:
     url = "postgresql://me:secret@host/db"
-    with pytest.raises(ValueError, match="secret"), started(stores, tags={"made": url}) as run:
+
+    def failing(run: TrackedRun) -> None:
         run.log_params({"tracking.uri": url, "urls": [url]})
         run.log_tags({"command": f"run.py tracking.uri={url}"})
         raise ValueError(f"{url} does not answer")
+
+    with pytest.raises(ValueError, match="secret"), started(stores, tags={"made": url}) as run:
+        failing(run)
     data = recorded(stores, run.id).data
     assert "secret" not in str(data.to_dictionary())
     shown = "postgresql://me:***@host/db"
