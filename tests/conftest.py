@@ -51,6 +51,7 @@ TAGS = ("cv", "graph", "nlp") * 4
 DOCUMENTS = {
     "config.yaml": "seed: 42\n",
     "performance.json": '{"f1": 0.5}\n',
+    "provenance.json": "{}\n",
     "splits.json": "{}\n",
 }
 """The text files that every bundle has."""

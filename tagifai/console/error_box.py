@@ -8,6 +8,7 @@ import shutil
 import sys
 import textwrap
 
+from tagifai.utils.secrets import mask
 from tagifai.utils.terminal import is_ansi_enabled
 
 BAR = "┃ "
@@ -29,7 +30,7 @@ def write(message: str) -> None:
         message: what went wrong first, then the way out. Nothing in it is left out.
     """
     # A name in a stranger's file may hold what a terminal takes for a command.
-    safe = "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in message)
+    safe = "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in mask(message))
     framed = is_ansi_enabled(sys.stderr) and not any(word in PLAIN_OVERRIDES for word in sys.argv)
     sys.stderr.write(format_message(safe, _columns()) if framed else f"Error: {safe}\n")
 

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tagifai.utils.secrets import mask
+
 if TYPE_CHECKING:
     # For types only: the header is to be there before scikit-learn is.
     from tagifai.evaluation.metrics import Performance, Scores
@@ -158,6 +160,6 @@ def shorten_value(value: Any) -> str:
     if isinstance(value, list | tuple) and len(value) > 6:
         return f"[{len(value)} items]"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(str, value)) + "]"
-    text = str(value)
+        return "[" + ", ".join(mask(str(item)) for item in value) + "]"
+    text = mask(str(value))
     return text if len(text) <= 60 else f"{text[:24]}…{text[-32:]}"

@@ -21,6 +21,7 @@ from tagifai.config.schema import DataConfig, TableConfig, TwoTablesConfig
 from tagifai.data import downloads, labeled, tables
 from tagifai.exceptions import DataError
 from tagifai.utils.files import compute_sha256, replace_atomically, write_json
+from tagifai.utils.secrets import mask
 from tagifai.utils.urls import is_url, locate_file
 
 MANIFEST_FORMAT = 2
@@ -214,7 +215,7 @@ def _make_manifest(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "tables": {
             key: {
-                "source": file.location,
+                "source": mask(file.location),
                 "sha256": compute_sha256(paths[key]),
                 "rows": totals.rows_read.get(key),
             }
@@ -255,7 +256,7 @@ def _make_chunks(
     kept = [column for column in PROJECT_COLUMNS if column in projects.columns]
     table = projects[kept].merge(tags[["id", "tag"]], on="id", validate="one_to_one")
     if table.empty:
-        where = {key: file.location for key, file in files.items()}
+        where = {key: mask(file.location) for key, file in files.items()}
         raise DataError(f"data: no id of {where['projects']} is in {where['tags']}; nothing joins.")
     counts = {
         "projects without a tag": len(projects) - len(table),
@@ -349,7 +350,7 @@ def _has_changed(entry: Mapping[str, Any], file: SourceFile) -> bool:
         return bool(entry["sha256"] != _verify_checksum(file))
     if file.expected_sha256:
         return bool(entry["sha256"] != file.expected_sha256)
-    return bool(entry["source"] != file.location)
+    return bool(entry["source"] != mask(file.location))
 
 
 def _verify_checksum(file: SourceFile) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tagifai.exceptions import DataError
+from tagifai.utils.secrets import mask
 from tagifai.utils.terminal import is_ansi_enabled
 
 TIMEOUT_SECONDS = (5, 30)
@@ -59,14 +60,14 @@ def fetch(
         return Path(fetcher.fetch(file, downloader=downloader))
     except (requests.RequestException, OSError) as error:
         raise DataError(
-            f"{setting}: {url} could not be fetched in {RETRIES + 1} tries"
+            f"{setting}: {mask(url)} could not be fetched in {RETRIES + 1} tries"
             f" ({_format_reason(error)}). With the file at hand, give its path:"
             f" {setting}=/path/to/file (its sum is checked just the same)."
         ) from None
     except ValueError as error:
         # Pooch's way of saying that the sum is wrong.
         raise DataError(
-            f"{setting}: {url} does not have the SHA-256 that {checksum_setting} expects"
+            f"{setting}: {mask(url)} does not have the SHA-256 that {checksum_setting} expects"
             f" ({' '.join(str(error).split())}). If its content is what you want, set"
             f" {checksum_setting}=null (and a data.name of its own)."
         ) from None
@@ -82,5 +83,5 @@ def _make_bar(file: str) -> Any:
 
 def _format_reason(error: Exception) -> str:
     """Return the first sentence of an error and its kind; connection errors nest a long chain."""
-    text = " ".join(str(error).split())
+    text = mask(" ".join(str(error).split()))
     return f"{type(error).__name__}: {text[:160]}{'…' if len(text) > 160 else ''}"

@@ -13,6 +13,7 @@ import pandas as pd
 
 from tagifai.data import formats
 from tagifai.exceptions import DataError
+from tagifai.utils.secrets import mask
 
 PARTS_BY_SETTING = {"path": "train", "val_path": "val", "test_path": "test"}
 """Which rows a file has where each part has its own, by the setting that names it."""
@@ -173,7 +174,7 @@ def _read_frames(
 
 
 def _name_file(files: SourceFiles, key: str) -> str:
-    return f"data.{key}: {files[key][0]}"
+    return f"data.{key}: {mask(files[key][0])}"
 
 
 def _join_texts(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series[str]:

@@ -23,13 +23,13 @@ from tagifai.exceptions import BundleError
 from tagifai.models import serialization, verification
 from tagifai.models.tagger import Tagger
 from tagifai.preprocessing.labels import LabelEncoder
-from tagifai.utils.environment import LIBRARIES, get_versions
+from tagifai.utils.environment import are_versions, find_version_differences, get_versions
 from tagifai.utils.files import compute_sha256, format_json, replace_folder_atomically
 
-FORMAT = 2
-"""Bundles of format 1 have all estimators as .skops files; they are read too."""
+FORMAT = 3
+"""The only one that is read."""
 
-REQUIRED = ("config.yaml", "performance.json", "splits.json", "tagger.json")
+REQUIRED = ("config.yaml", "performance.json", "provenance.json", "splits.json", "tagger.json")
 """Parts that every bundle has."""
 
 ESTIMATORS = ("vectorizer", "model")
@@ -96,7 +96,7 @@ def load(path: Path, shown: str | None = None) -> Tagger:
         shown: in messages, instead of the folder.
 
     Raises:
-        BundleError: something is missing, changed, of a newer format, of a type that is not
+        BundleError: something is missing, changed, of another format, of a type that is not
             trusted, does not make a working model, or one that gives other outputs here.
     """
     try:
@@ -125,8 +125,7 @@ def _build_tagger(path: Path, manifest: dict[str, Any]) -> Tagger:
         )
         # Parts that do not belong together are found out now and not in the middle of a file.
         tagger.predict(["model"])
-        probe = settings.get("probe")  # older bundles have none
-        same = probe is None or verification.verify_outputs(probe, tagger)
+        same = verification.verify_outputs(settings["probe"], tagger)
     except BundleError as error:
         raise BundleError(f"{error}{_explain_version_differences(manifest)}") from error
     except Exception as error:
@@ -154,18 +153,14 @@ def read_manifest(path: Path) -> dict[str, Any]:
         if (path / "manifest.json").is_symlink():
             raise ValueError("it is a link")
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-        newest, parts = manifest["format"], dict(manifest["parts"])
-        if type(newest) is not int or newest < 1 or not _are_versions(manifest["versions"]):
-            raise ValueError("a format from 1 on and versions by name are expected")
+        check_format(path, manifest["format"], FORMAT)
+        parts = dict(manifest["parts"])
+        if not are_versions(manifest["versions"]):
+            raise ValueError("versions of the libraries are expected")
     except FileNotFoundError:
         raise BundleError(f"There is no model at {path}.") from None
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise BundleError(f"{path}: the manifest cannot be read ({error}).") from None
-    if newest > FORMAT:
-        raise BundleError(
-            f"{path} has format {newest}, and this version of tagifai reads up to {FORMAT}."
-            " Load it with the version that wrote it, or a newer one."
-        )
     for name, sums in parts.items():
         _check_part(path, name, sums)
     for name in REQUIRED:
@@ -181,6 +176,27 @@ def read_manifest(path: Path) -> dict[str, Any]:
             )
             raise BundleError(f"{path}: the manifest {found}.")
     return dict(manifest)
+
+
+def check_format(path: Path, found: Any, known: int) -> None:
+    """Refuse what another version has written in another form.
+
+    Args:
+        path: of what was written.
+        found: number of its format.
+        known: the number that this version writes, and reads.
+
+    Raises:
+        BundleError: it has another format.
+        ValueError: it has no number.
+    """
+    if type(found) is not int:
+        raise ValueError("it has no format number")
+    if found != known:
+        raise BundleError(
+            f"{path} has format {found}, and this version of tagifai reads format {known} only:"
+            " train it again, or use the version that wrote it."
+        )
 
 
 def is_part(name: str) -> bool:
@@ -202,24 +218,8 @@ def _check_part(path: Path, name: str, sums: Any) -> None:
         raise BundleError(f"{path}: the part {name} is not the one that was saved.")
 
 
-def _are_versions(value: Any) -> bool:
-    """Return whether these are versions by name, which can be shown to a person."""
-    return isinstance(value, dict) and all(
-        isinstance(found, str) and re.fullmatch(r"[\w.+!-]{1,64}", found)
-        for item in value.items()
-        for found in item
-    )
-
-
-def _find_version_differences(manifest: dict[str, Any]) -> tuple[list[str], list[str]]:
-    """Return libraries with the versions that saved a bundle, and the same with those of here."""
-    saved, here = manifest["versions"], get_versions()
-    names = [name for name in LIBRARIES if saved.get(name) != here[name]]
-    return [f"{name} {saved.get(name)}" for name in names], [f"{n} {here[n]}" for n in names]
-
-
 def _warn_of_versions(where: str | Path, manifest: dict[str, Any]) -> None:
-    saved, here = map(", ".join, _find_version_differences(manifest))
+    saved, here = map(", ".join, find_version_differences(manifest["versions"]))
     if saved:
         log.warning(
             "%s was saved with %s and is loaded with %s; predictions may differ.",
@@ -231,7 +231,7 @@ def _warn_of_versions(where: str | Path, manifest: dict[str, Any]) -> None:
 
 def _explain_version_differences(manifest: dict[str, Any]) -> str:
     """Return how versions differ and the way out, for an error; nothing if they do not."""
-    saved, here = _find_version_differences(manifest)
+    saved, here = find_version_differences(manifest["versions"])
     if not saved:
         return ""
     wanted = " ".join(item.replace(" ", "==") for item in saved)

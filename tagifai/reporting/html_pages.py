@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from tagifai.utils.secrets import mask
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -102,7 +104,7 @@ class HtmlReport:
 
 def render(page: HtmlReport) -> str:
     """Return a page as HTML. All texts are escaped: names and labels are the user's."""
-    return _template().render(page=page)
+    return _template().render(page=replace(page, command=mask(page.command)))
 
 
 @cache
@@ -137,6 +139,6 @@ def format_value(value: Any, length: int = 300) -> str:
     if value is None:
         return "none"
     if isinstance(value, list | tuple):
-        value = ", ".join(map(str, value)) if value else "none"
-    text = str(value)
+        value = ", ".join(mask(str(item)) for item in value) or "none"
+    text = mask(str(value))
     return text if len(text) <= length else f"{text[:length]}… ({len(text)} characters)"

@@ -34,7 +34,7 @@ def show_header(display: Display, config: Config, origin: Invocation) -> None:
     groups["objective"] = (None, asdict(config.objective))
     groups["seed"] = (str(config.seed), {})
     again = "train" if origin.rerun_of is None else f"rerun of {origin.rerun_of}"
-    chosen = {item.partition("=")[0].lstrip("+") for item in origin.overrides or ()}
+    chosen = {item.partition("=")[0].lstrip("+") for item in origin.overrides}
     display.show_header(f"tagifai {again}", groups, chosen)
     for key, reason in _find_ignored_parameters(config, origin).items():
         log.info("Note: model.%s has no effect %s.", key, reason)
@@ -52,7 +52,7 @@ def _find_ignored_parameters(config: Config, origin: Invocation) -> dict[str, st
     """Return the model's parameters that were asked for and have no effect, with the reason."""
     if not isinstance(config.model, SGDConfig):
         return {}
-    given = [item.partition("=")[0] for item in origin.overrides or ()]
+    given = [item.partition("=")[0] for item in origin.overrides]
     # Only eta0 has a value where nobody asked for one.
     return {
         key: reason
@@ -112,12 +112,12 @@ def show_result(
 def _list_next_commands(config: Config, origin: Invocation) -> dict[str, str]:
     """Return the commands to go on with, as they would be typed here."""
     from tagifai.tracking import store
-    from tagifai.utils.urls import mask_password
+    from tagifai.utils.secrets import mask
 
     prefix = "uv run " if "UV" in os.environ else ""
     predict = program.format_call("task=predict", *origin.paths)
     ways = {"Predict": f'{predict} task.text="..."'}
-    uri = mask_password(store.get_tracking_uri(config.tracking.uri))
+    uri = mask(store.get_tracking_uri(config.tracking.uri))
     if config.tracking.enabled:
         shown = f"{prefix}mlflow ui --backend-store-uri {shlex.quote(uri)}"
         ways["Look at"] = uri if uri.startswith("http") else shown

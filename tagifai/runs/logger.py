@@ -121,7 +121,7 @@ def log_inputs(
             {
                 "command": origin.command,
                 "cwd": str(Path.cwd()),
-                **({} if overrides is None else {"overrides": shlex.join(overrides)}),
+                "overrides": shlex.join(overrides),
                 "output_dir": str(output),
                 "seed": config.seed,
                 **{f"option.{group}": option for group, option in origin.options.items()},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tagifai.config import paths
-from tagifai.config.schema import OPTIONAL_GROUPS, SCHEMA_CLASSES, Config, check
+from tagifai.config.schema import SCHEMA_CLASSES, Config, check
 from tagifai.data import datasets, prepare
 from tagifai.data.blocks import Blocks
 from tagifai.exceptions import BundleError, ConfigError, DataError
@@ -88,17 +88,17 @@ def load_dataset(bundle: Path, config: Config, *, progress: bool = False) -> dat
 
 
 def read_provenance(bundle: Path) -> dict[str, Any]:
-    """Return how a run came about, see `Origin.document`; nothing of a run from before there was.
+    """Return how a run came about, see `Invocation.make_record`.
 
     Raises:
         BundleError: it is not of the form that we write.
     """
-    if "provenance.json" not in bundles.read_manifest(bundle)["parts"]:
-        return {}
+    bundles.read_manifest(bundle)
     found = bundles.read_document(bundle, "provenance.json")
     tables = ("options", "schemas", "versions", "git")
     right = isinstance(found, dict) and all(_is_table(found.get(name)) for name in tables)
-    if not right or not isinstance(found.get("overrides"), list | None):
+    known = right and isinstance(found.get("overrides"), list) and "platform" in found
+    if not known:
         raise BundleError(f"{bundle}/provenance.json does not say how a run came about.")
     return dict(found)
 
@@ -110,10 +110,9 @@ def _is_table(value: object) -> bool:
 def load_config(bundle: Path, present: Config) -> Config:
     """Return the configuration of a run, checked as if it had been composed just now.
 
-    What the run is made of comes from its record, with defaults for what there was not yet. The
-    place where it is made, and what is shown and allowed there, are the present ones: folders,
-    tracking, console, whitelist. Data files below the project's root are looked for below the
-    present one.
+    What the run is made of comes from its record. The place where it is made, and what is shown
+    and allowed there, are the present ones: folders, tracking, console, whitelist. Data files below
+    the project's root are looked for below the present one.
 
     Args:
         bundle: of the run.
@@ -123,7 +122,7 @@ def load_config(bundle: Path, present: Config) -> Config:
         BundleError: the bundle is not what was saved.
         ConfigError: the record does not fit this version.
     """
-    names = {"task": "task/train"} | read_provenance(bundle).get("schemas", {})
+    names = {"task": "task/train"} | read_provenance(bundle)["schemas"]
     try:
         content = _read_groups(bundle, present.paths.root) | {
             "task": {"name": "train"},
@@ -132,8 +131,7 @@ def load_config(bundle: Path, present: Config) -> Config:
         }
         cfg = OmegaConf.structured(Config)
         for group, settings in content.items():
-            name = names[group] if group in names else _guess_schema(group, settings)
-            cfg[group] = _make_node(group, settings, name)
+            cfg[group] = _make_node(group, settings, names.get(group))
         return check(cfg)
     except (ConfigError, OmegaConfBaseException) as error:
         reason = str(error).splitlines()[0]
@@ -153,7 +151,16 @@ def _read_groups(bundle: Path, root: str) -> dict[str, Any]:
     if isinstance(data, dict) and isinstance(place, dict):
         record["data"] = _move_paths(data, str(place.get("root")), root)
     others = (*LOCAL_GROUPS, "whitelist", "task", "sweep")
+    _refuse_missing("", {field.name for field in fields(Config)} - {*others}, record)
     return {str(group): settings for group, settings in record.items() if group not in others}
+
+
+def _refuse_missing(prefix: str, known: Collection[str], record: Mapping[Any, Any]) -> None:
+    """Refuse a record of before there was a setting: nobody knows what it would have been."""
+    missing = sorted(set(known) - set(record))
+    if missing:
+        named = ", ".join(f"{prefix}{name}" for name in missing)
+        raise ConfigError(f"it says nothing of {named}; train it anew, without task=rerun.")
 
 
 def _move_paths(data: Mapping[Any, Any], old: str, new: str) -> dict[Any, Any]:
@@ -180,27 +187,8 @@ def _make_node(group: str, settings: Any, name: str | None) -> Any:
     schema = SCHEMA_CLASSES[name] if name is not None else get_type_hints(Config).get(group)
     if not is_dataclass(schema) or not isinstance(settings, dict):
         return _escape(settings)
+    _refuse_missing(f"{group}.", {field.name for field in fields(schema)}, settings)
     return OmegaConf.merge(OmegaConf.structured(schema), _escape(settings))
-
-
-def _guess_schema(group: str, settings: Any) -> str | None:
-    """Return the schema that settings were made with, of a record that does not name it.
-
-    It has all their keys. It may have fields that are newer than the record, but not as many as
-    the record has: who names a class by himself gives it a few arguments.
-    """
-    if not settings:
-        return "nothing" if isinstance(settings, dict) and group in OPTIONAL_GROUPS else None
-    found = []
-    for name, node in SCHEMA_CLASSES.items():
-        if name.startswith(f"{group}/") and isinstance(settings, dict):
-            known = {field.name: field.default for field in fields(node)}
-            other_class = known.get("_target_") != settings.get("_target_")
-            newer = len(known) - len(settings)
-            most = 0 if other_class else len(settings) - 1
-            if known.keys() >= settings.keys() and newer <= most:
-                found.append((other_class, newer, name))
-    return min(found)[2] if found else None
 
 
 def _escape(value: Any) -> Any:

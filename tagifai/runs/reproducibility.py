@@ -34,7 +34,7 @@ class RunFingerprint:
         digest: SHA-256 of the data set.
         metrics: of validation and test rows.
         parts: sums of the contents of the bundle's parts.
-        circumstances: versions, code and platform, as far as they are recorded.
+        circumstances: versions, code and platform.
     """
 
     digest: str
@@ -63,7 +63,7 @@ class RunFingerprint:
             digest=digest,
             metrics=scores,
             parts={k: v["content"] for k, v in manifest["parts"].items() if k not in IGNORED_PARTS},
-            circumstances=_circumstances(records.read_provenance(bundle), manifest["versions"]),
+            circumstances=_list_circumstances(records.read_provenance(bundle)),
         )
 
     def collect_results(self) -> dict[str, str | float]:
@@ -72,15 +72,15 @@ class RunFingerprint:
         return {"data (SHA-256)": self.digest, **self.metrics, **parts}
 
 
-def _circumstances(provenance: Mapping[str, Any], versions: Mapping[str, str]) -> dict[str, str]:
-    """Return what is known of versions, code and platform; older bundles have versions only."""
-    found = dict(provenance.get("versions", versions))
-    if provenance:
-        git = provenance["git"]
-        found["git commit"] = git.get("commit", "no checkout")
-        found[DIRTY] = git.get("dirty", "no checkout")
-        found["platform"] = provenance["platform"]
-    return found
+def _list_circumstances(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """Return the versions, the code and the platform of a run."""
+    git = provenance["git"]
+    return {
+        **provenance["versions"],
+        "git commit": git.get("commit", "no checkout"),
+        DIRTY: git.get("dirty", "no checkout"),
+        "platform": provenance["platform"],
+    }
 
 
 @dataclass(frozen=True)
@@ -137,10 +137,8 @@ def compare_runs(before: RunFingerprint, now: RunFingerprint) -> RerunComparison
         now: of the run.
     """
     results = _differences(before.collect_results(), now.collect_results())
-    # Of what the record does not say, nobody knows whether it differs.
-    known = {k: v for k, v in now.circumstances.items() if k in before.circumstances}
-    circumstances = _differences({k: before.circumstances[k] for k in known}, known)
-    if results and before.circumstances.get(DIRTY) == known.get(DIRTY) == "true":
+    circumstances = _differences(before.circumstances, now.circumstances)
+    if results and before.circumstances.get(DIRTY) == now.circumstances.get(DIRTY) == "true":
         # They may be others, and the reason.
         circumstances.append(Difference(DIRTY, "true", "true"))
     return RerunComparison(results, circumstances, len(now.metrics), len(now.parts))

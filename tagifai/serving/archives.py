@@ -21,6 +21,7 @@ from tagifai.models import bundles, limits
 from tagifai.utils.files import compute_sha256, create_atomically, format_json, write_json
 
 FORMAT = 1
+"""Of the file around the bundle; the only one that is read."""
 
 MARKER = "imported.json"
 """Beside the folder of an imported run's artifacts: where the run came from."""
@@ -151,14 +152,13 @@ def _read_run_id(archive: ZipFile, path: Path) -> str:
             " task=export task.path=FILE.zip"
         )
     about = json.loads(archive.read("export.json"))
-    if not isinstance(about, dict) or type(about.get("format")) is not int or about["format"] < 1:
-        raise BundleError(f"{path}: export.json has no format number.")
-    if about["format"] > FORMAT:
-        raise BundleError(
-            f"{path} has format {about['format']}, and this version of tagifai reads up to"
-            f" {FORMAT}. Import it with the version that wrote it, or a newer one."
-        )
-    return _check_run_id(about.get("run_id"), str(path))
+    if not isinstance(about, dict) or not {"format", "run_id"} <= about.keys():
+        raise BundleError(f"{path}: export.json does not say what the file is.")
+    try:
+        bundles.check_format(path, about["format"], FORMAT)
+    except ValueError as error:
+        raise BundleError(f"{path}: export.json cannot be read ({error}).") from None
+    return _check_run_id(about["run_id"], str(path))
 
 
 def _check_run_id(run_id: Any, where: str) -> str:

@@ -115,6 +115,9 @@ def _composes(compose: Compose, overrides: list[str]) -> bool:
     return True
 
 
+STUDY_FORMAT = 1
+"""Of what is kept with a study; the only one that is gone on with."""
+
 SEARCH_DESCRIPTION = "search"
 """Attribute of a study: what it is a search of."""
 
@@ -141,7 +144,12 @@ def describe_search(config: Config, space: SearchSpace, digest: str) -> dict[str
     # What only the preset's space fixes is not in the configuration that trials have in common.
     fixed = {key: value for key, value in space.fixed.items() if key not in LOCATION_KEYS}
     settings |= {k: v for k, v in fixed.items() if k.partition(".")[0] not in IRRELEVANT_GROUPS}
-    found = {"parameters": space.describe(), "data digest": digest, "settings": settings}
+    found = {
+        "format": STUDY_FORMAT,
+        "parameters": space.describe(),
+        "data digest": digest,
+        "settings": settings,
+    }
     return dict(json.loads(json.dumps(found, default=str)))
 
 
@@ -155,7 +163,8 @@ def choose_study(storage: BaseStorage, name: str, now: Mapping[str, Any], *, res
         restart: begin another one.
 
     Raises:
-        ConfigError: the newest study of that name is a search of something else.
+        ConfigError: the newest study of that name is a search of something else, or was begun by
+            a version that kept it in another form.
     """
     known = studies.list_names(storage, name)
     if restart and known:
@@ -167,11 +176,18 @@ def choose_study(storage: BaseStorage, name: str, now: Mapping[str, Any], *, res
     for found in known:
         if kept[found] == now:
             return found
-    # One that has nothing to compare was made by other means, or by a process that died early.
-    newest = kept[known[0]] if known else None
-    if newest is not None:
-        raise ConfigError(_explain_changes(known[0], newest, now))
-    return known[0] if known else name
+    if not known:
+        return name
+    newest = kept[known[0]]
+    if newest is None and not studies.has_trials(storage, known[0]):
+        return known[0]  # the process that made it died early
+    if newest is None or newest.get("format") != STUDY_FORMAT:
+        raise ConfigError(
+            f"The study {known[0]!r} was begun by another version of tagifai, or by other means,"
+            " and cannot be gone on with: add sweep.restart=true, which keeps it and begins another"
+            " one."
+        )
+    raise ConfigError(_explain_changes(known[0], newest, now))
 
 
 def _explain_changes(name: str, stored: Mapping[str, Any], now: Mapping[str, Any]) -> str:

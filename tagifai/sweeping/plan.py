@@ -29,7 +29,7 @@ from tagifai.sweeping.space import SearchSpace
 from tagifai.sweeping.studies import Study
 from tagifai.tracking import multirun, query, session, store
 from tagifai.utils import program
-from tagifai.utils.urls import mask_password
+from tagifai.utils.secrets import mask
 
 PARENT_RUN = "parent_run"
 """Attribute of a study: its run in the tracking store."""
@@ -278,7 +278,7 @@ def _log_search(plan: SearchPlan, searched: Mapping[str, Any]) -> None:
             "preset": hydra.runtime.choices.get("sweep"),
             "command": program.get_command(),
             "overrides": shlex.join(hydra.overrides.task),
-            "storage": mask_password(plan.settings.storage or "in memory"),
+            "storage": mask(plan.settings.storage or "in memory"),
             "sweep.dir": str(plan.folder),
             "n_trials": plan.n_trials,
             "sampler": plan.settings.sampler.get("_target_"),
@@ -297,7 +297,7 @@ def _show_header(plan: SearchPlan, pruner: BasePruner) -> None:
     groups: dict[str, tuple[str | None, Mapping[str, Any]]] = {
         "study": (
             plan.study.name,
-            {"storage": mask_password(plan.settings.storage or "in memory")},
+            {"storage": mask(plan.settings.storage or "in memory")},
         ),
         "objective": (", ".join(goal), {}),
         "trials": (str(plan.n_trials), {"sampler": sampler_name, "pruner": type(pruner).__name__}),

@@ -27,7 +27,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tagifai.exceptions import UserError
 from tagifai.utils import sqlite
-from tagifai.utils.urls import get_sqlite_path, mask_password
+from tagifai.utils.secrets import mask
+from tagifai.utils.urls import get_sqlite_path
 
 HEARTBEAT_SECONDS = 3
 GRACE_SECONDS = 9
@@ -101,7 +102,7 @@ def connect(url: str | None) -> BaseStorage:
             )
     except Exception as error:
         raise StudyError(
-            f"hydra.sweeper.storage = {mask_password(url)!r} cannot be used: {_first_line(error)}."
+            f"hydra.sweeper.storage = {mask(url)!r} cannot be used: {_first_line(error)}."
             " It takes the URL of a database, such as sqlite:////folder/studies.db or"
             " postgresql://user@host/studies (pip install 'tagifai[postgres]')."
         ) from error
@@ -120,7 +121,7 @@ def translate_storage_errors(url: str | None) -> Iterator[None]:
         yield
     except optuna.exceptions.StorageInternalError as error:
         raise StudyError(
-            f"The store of studies {mask_password(url or 'in memory')!r} failed:"
+            f"The store of studies {mask(url or 'in memory')!r} failed:"
             f" {_first_line(error.__cause__ or error)}."
         ) from error
 
@@ -369,6 +370,11 @@ def list_names(storage: BaseStorage, name: str) -> list[str]:
 def has_study(storage: BaseStorage, name: str) -> bool:
     """Return whether there is a study of this name."""
     return any(study.study_name == name for study in storage.get_all_studies())
+
+
+def has_trials(storage: BaseStorage, name: str) -> bool:
+    """Return whether a study has a trial, in whatever state."""
+    return storage.get_n_trials(storage.get_study_id_from_name(name)) > 0
 
 
 def get_attributes(storage: BaseStorage, name: str) -> dict[str, Any]:

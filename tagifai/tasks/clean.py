@@ -18,7 +18,7 @@ from tagifai.runs.retention import RemovalCandidate
 from tagifai.tracking import session, store
 from tagifai.tracking.inventory import RunInventory
 from tagifai.utils import program
-from tagifai.utils.urls import mask_password
+from tagifai.utils.secrets import mask
 
 MLFLOW_KINDS = (retention.FAILED, retention.PRUNED, retention.MODEL)
 KINDS = (*MLFLOW_KINDS, retention.FOLDER, retention.CACHE, retention.PARTIAL)
@@ -50,7 +50,7 @@ def run(config: Config) -> None:
     elif task.apply:
         removed = _remove(display, place, ledger, found)
         if any(leftover.kind in MLFLOW_KINDS for leftover in removed):
-            uri = mask_password(store.get_tracking_uri(config.tracking.uri))
+            uri = mask(store.get_tracking_uri(config.tracking.uri))
             display.show_line("MLflow still has their records, as deleted.")
             display.show_copyable("For good", _make_purge_command(uri))
     else:

@@ -10,7 +10,7 @@ from tagifai.console.display import Display
 from tagifai.runs import resolve
 from tagifai.serving import archives
 from tagifai.utils import program
-from tagifai.utils.urls import mask_password
+from tagifai.utils.secrets import mask
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ def run(config: Config) -> None:
     run_id, bundle = resolve.choose_run(config)
     archives.export_run(bundle, run_id, path)
     settings = (bundle / "config.yaml").read_text(encoding="utf-8")
-    if any(mask_password(word) != word for word in settings.split()):
+    if any(mask(word) != word for word in settings.split()):
         log.warning("The run's configuration, which is in %s, has a password in an address.", path)
     size = f"{path.stat().st_size / 1e6:.1f} MB"
     display.show_fact("Run", f"{run_id}, {size}", result=True)

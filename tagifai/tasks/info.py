@@ -12,6 +12,7 @@ from tagifai.models import bundles
 from tagifai.runs import resolve
 from tagifai.tracking import session, store
 from tagifai.utils import environment, program
+from tagifai.utils.secrets import mask
 
 LIBRARIES = ("hydra-core", "omegaconf", "optuna", "mlflow")
 
@@ -28,7 +29,7 @@ def run(config: Config) -> None:
     )
     for name in ("root", "outputs", "stores"):
         display.show_copyable(name.capitalize(), getattr(config.paths, name), result=True)
-    display.show_copyable("Tracking", uri, result=True)
+    display.show_copyable("Tracking", mask(uri), result=True)
     present = [f"{m['name']}: {m['rows']} rows" for m in datasets.list_manifests(stores)]
     display.show_fact("Data sets", ", ".join(present) or "none", result=True)
     _show_latest(display, stores)

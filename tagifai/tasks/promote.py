@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,6 @@ from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.exceptions import BundleError, ConfigError, UserError
 from tagifai.runs import promotion, resolve
-from tagifai.serving import pyfunc
 from tagifai.tracking import registry, session, store
 from tagifai.tracking.registry import PREVIOUS_TAG, ROLLED_BACK_TAG
 
@@ -39,7 +37,7 @@ def _promote(config: Config, models: ModelRegistry, uri: str) -> float:
         challenger = promotion.Contender.from_bundle(run_id, bundle, stores)
         champion = None if present is None else _load_champion(present, stores, uri)
         decision = promotion.decide(challenger, champion, force=config.task.force)
-        made = models.find_by_run(run_id) or _register_run(models, tracked, bundle)
+        made = models.find_by_run(run_id) or _register_run(models, tracked)
     models.set_tags(made, _build_tags(challenger, champion, decision, config.task.force))
     if decision.promoted:
         _set_champion(models, made, present)
@@ -91,13 +89,14 @@ def _load_champion(present: ModelVersion, stores: Path, uri: str) -> Contender:
         ) from error
 
 
-def _register_run(models: ModelRegistry, tracked: session.TrackedRun, bundle: Path) -> ModelVersion:
-    """Make a version of a run's MLflow model; a run from before there were such gets one now."""
-    model_id = tracked.get_model_id() or tracked.log_model(
-        partial(pyfunc.save, bundle=bundle, run_id=tracked.id)
-    )
+def _register_run(models: ModelRegistry, tracked: session.TrackedRun) -> ModelVersion:
+    """Make a version of a run's MLflow model."""
+    model_id = tracked.get_model_id()
     if model_id is None:
-        raise BundleError(f"Run {tracked.id} keeps no model.")
+        raise BundleError(
+            f"Run {tracked.id} keeps no MLflow model: train it again with task=rerun"
+            f" task.run_id={tracked.id}"
+        )
     return models.register(tracked.id, model_id)
 
 

@@ -31,7 +31,7 @@ def run(config: Config) -> Any:
         NotReproduced: something else came out; the new run is kept all the same.
     """
     origin, display = provenance.get_invocation(), Display.from_config(config.console)
-    _refuse_settings(origin.overrides or ())
+    _refuse_settings(origin.overrides)
     if config.tracking.enabled:
         recorder.start_if_useful(store.get_tracking_uri(config.tracking.uri))
     with display.show_spinner("Loading the run"):

@@ -32,7 +32,7 @@ IGNORED_PARAMETERS = re.compile(
 OBJECTIVE_PARAMETERS = re.compile(r"objective\..*")
 """Parameters that have an influence on the objective only."""
 
-SIZE_COLUMNS = ("metrics.model_bytes", "metrics.objective/model_bytes", "tags.model_bytes")
+SIZE_COLUMNS = ("metrics.model_bytes", "metrics.objective/model_bytes")
 """Where a run may say how large its model is."""
 
 MISSING = "-"
@@ -80,7 +80,7 @@ def find_varying_settings(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     """
     options = _extract_columns(runs, "tags.option.", none="none")
     options = {group: of_runs for group, of_runs in options.items() if of_runs.nunique() > 1}
-    # A run from before there was a parameter is as one without a value for it.
+    # A run whose option has no such parameter is as one without a value for it.
     parameters = _extract_columns(runs, "params.", none=MISSING)
     parameters["data.digest"] = _fill_missing(get_column(runs, "digest").astype(object).str[:8])
     shown = {

@@ -15,6 +15,7 @@ from tagifai.config import paths
 from tagifai.config.job import get_job
 from tagifai.config.schema import EXPERIMENT_GROUPS, Config, find_schema_name
 from tagifai.utils import environment, program
+from tagifai.utils.secrets import mask
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Invocation:
         name: of the run, unless it is given one.
         command: the command line that makes it.
         output_dir: folder of its files.
-        options: chosen, by group; empty where a record does not say them.
-        overrides: chosen, in Hydra's grammar; None where a record does not say them.
+        options: chosen, by group.
+        overrides: chosen, in Hydra's grammar.
         paths: overrides of paths on the command line, which the commands to go on with need too.
         rerun_of: id of the run that is trained again, or None.
         started: seconds on the monotonic clock.
@@ -36,7 +37,7 @@ class Invocation:
     command: str
     output_dir: Path
     options: Mapping[str, str | None]
-    overrides: Sequence[str] | None
+    overrides: Sequence[str]
     paths: Sequence[str] = ()
     rerun_of: str | None = None
     started: float = field(default_factory=time.monotonic)
@@ -45,15 +46,14 @@ class Invocation:
         """Return the origin of a run that is made by this command from the record of another.
 
         Args:
-            record: what `document` returned for the other run, or nothing.
+            record: what `make_record` returned for the other run.
             run_id: of the other run.
         """
-        options = record.get("options", {})
         return replace(
             self,
-            name=_make_name(options) if options else f"rerun-{run_id[:8]}",
-            options=options,
-            overrides=record.get("overrides"),
+            name=_make_name(record["options"]),
+            options=record["options"],
+            overrides=record["overrides"],
             rerun_of=run_id,
         )
 
@@ -66,7 +66,7 @@ class Invocation:
         git = _get_git_state()
         return {
             "options": dict(self.options),
-            "overrides": None if self.overrides is None else list(self.overrides),
+            "overrides": [*map(mask, self.overrides)],
             "schemas": {
                 group: find_schema_name(getattr(config, group)) for group in EXPERIMENT_GROUPS
             },

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tagifai.exceptions import TrackingError
 from tagifai.tracking import store
+from tagifai.utils.secrets import mask
 from tagifai.utils.urls import is_url
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class TrackedRun:
 
         accepted = store.sanitize_names(params)
         kept = [
-            Param(accepted[key], str(value)[: store.MAX_PARAM_LENGTH])
+            Param(accepted[key], mask(str(value))[: store.MAX_PARAM_LENGTH])
             for key, value in params.items()
         ]
         self._send(params=kept)
@@ -71,7 +72,9 @@ class TrackedRun:
         from mlflow.entities import RunTag
 
         self._send(
-            tags=[RunTag(key, str(value)[: store.MAX_TAG_LENGTH]) for key, value in tags.items()]
+            tags=[
+                RunTag(key, mask(str(value))[: store.MAX_TAG_LENGTH]) for key, value in tags.items()
+            ]
         )
 
     def get_status(self) -> str | None:

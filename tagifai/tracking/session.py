@@ -16,6 +16,7 @@ from tagifai.exceptions import TrackingError, UserError
 from tagifai.tracking import recorder, store
 from tagifai.tracking.run import TrackedRun
 from tagifai.utils import locks, program
+from tagifai.utils.secrets import mask
 from tagifai.utils.signals import hold_back_signals, ignore_signals
 from tagifai.utils.urls import get_sqlite_path
 
@@ -147,7 +148,7 @@ def _close_after_error(run: TrackedRun, error: BaseException, log_file: Path | N
     """Close a run as KILLED or FAILED, but never let a failing store hide the first error."""
     killed = isinstance(error, KeyboardInterrupt)
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    reason = "Interrupted." if killed else text
+    reason = "Interrupted." if killed else mask(text)
     traceback = None if killed or isinstance(error, UserError) else error
     log.info("The run %s: %s", "was killed" if killed else "failed", reason, exc_info=traceback)
     status = "KILLED" if killed else "FAILED"
@@ -194,7 +195,7 @@ def _create_run(
         found = None if resumed is None else _resume_run(client, resumed)
         made = found or client.create_run(
             store.ensure_experiment(client, experiment, uri, stores),
-            tags={**_source_tags(), **tags},
+            tags={**_source_tags(), **{name: mask(text) for name, text in tags.items()}},
             run_name=run_name,
         )
     return TrackedRun(made.info.run_id, client, made.info.artifact_uri)

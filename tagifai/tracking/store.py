@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from tagifai.exceptions import DataError, TrackingError
 from tagifai.utils import program, sqlite
-from tagifai.utils.urls import get_sqlite_path, is_url, mask_password
+from tagifai.utils.secrets import mask
+from tagifai.utils.urls import get_sqlite_path, is_url
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -59,7 +60,7 @@ def connect_existing(uri: str) -> MlflowClient:
         )
     if not is_reachable(uri):
         raise TrackingError(
-            f"{mask_password(uri)} does not answer. Check tracking.uri and MLFLOW_TRACKING_URI."
+            f"{mask(uri)} does not answer. Check tracking.uri and MLFLOW_TRACKING_URI."
         )
     return connect(uri)
 
@@ -111,7 +112,7 @@ def ensure_experiment(client: MlflowClient, name: str, uri: str, stores: Path) -
         return str(client.create_experiment(name, artifact_location=where))
     if found.lifecycle_stage != "active":
         raise TrackingError(
-            f"tracking.experiment = {name!r} was deleted in {mask_password(uri)}. Restore it"
+            f"tracking.experiment = {name!r} was deleted in {mask(uri)}. Restore it"
             f" (mlflow experiments restore -x {found.experiment_id}) or use another name."
         )
     where = found.artifact_location.removeprefix("file://")
@@ -148,7 +149,7 @@ def translate_errors() -> Iterator[None]:
     except Exception as error:
         text = " ".join(str(error).split())
         raise TrackingError(
-            f"Tracking failed: {type(error).__name__}: {_shorten(text)}. Check"
+            f"Tracking failed: {type(error).__name__}: {_shorten(mask(text))}. Check"
             " tracking.uri and MLFLOW_TRACKING_URI, or run with tracking=none."
         ) from error
 
@@ -170,14 +171,14 @@ def download_bundle(uri: str, run_id: str, scratch: Path) -> Path | None:
     """
     if not is_reachable(uri):
         raise TrackingError(
-            f"Run {run_id} has no model on this machine, and {mask_password(uri)} does not answer."
+            f"Run {run_id} has no model on this machine, and {mask(uri)} does not answer."
             " Check tracking.uri and MLFLOW_TRACKING_URI."
         )
     try:
         with translate_errors():
             return Path(connect(uri).download_artifacts(run_id, "bundle", str(scratch)))
     except TrackingError as error:
-        log.info("No bundle of run %s in %s: %s", run_id, mask_password(uri), error)
+        log.info("No bundle of run %s in %s: %s", run_id, mask(uri), error)
         return None
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 LIBRARIES = ("scikit-learn", "numpy", "scipy")
 """Those that a saved estimator depends on."""
@@ -20,6 +22,24 @@ def get_versions(libraries: Sequence[str] = LIBRARIES) -> dict[str, str]:
     """Return the versions of Python, of this package and of the libraries."""
     named = {name: _version(name) for name in ("tagifai", *libraries)}
     return {"python": platform.python_version(), **named}
+
+
+def are_versions(value: Any) -> bool:
+    """Return whether these are versions of all libraries, which can be shown to a person."""
+    if not isinstance(value, dict) or not set(LIBRARIES) <= value.keys():
+        return False
+    return all(
+        isinstance(found, str) and re.fullmatch(r"[\w.+!-]{1,64}", found)
+        for item in value.items()
+        for found in item
+    )
+
+
+def find_version_differences(saved: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return the libraries that had another version, with that one, and with the one of here."""
+    here = get_versions()
+    names = [name for name in LIBRARIES if saved[name] != here[name]]
+    return [f"{name} {saved[name]}" for name in names], [f"{name} {here[name]}" for name in names]
 
 
 @cache

@@ -47,9 +47,12 @@ def write_mark(folder: Path, key: str, run_id: str, uri: str) -> None:
         uri: of the store that has it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{key}.run"
-    path.touch(mode=0o600)  # the URI may hold a password
-    path.write_text(json.dumps({"run_id": run_id, "uri": uri}), encoding="utf-8")
+    # Whole or not at all: of half a mark nobody knows whose it is.
+    draft = folder / f".{key}.run.draft"
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)  # the URI may hold a password
+    draft.write_text(json.dumps({"run_id": run_id, "uri": uri}), encoding="utf-8")
+    draft.replace(folder / f"{key}.run")
 
 
 def remove_mark(folder: Path, key: str) -> None:
@@ -76,7 +79,7 @@ def hold_mark(folder: Path, run_id: str, uri: str) -> Iterator[Callable[[], None
 
 
 def close_orphaned(folder: Path, close: Callable[[str, str], bool]) -> list[str]:
-    """Close the runs whose process is gone.
+    """Close the runs whose process is gone; a mark of another form is removed, it says of none.
 
     Args:
         folder: where marks are kept.
@@ -90,10 +93,12 @@ def close_orphaned(folder: Path, close: Callable[[str, str], bool]) -> list[str]
         with hold(folder, path.stem) as ours:
             if not ours or not path.exists():
                 continue
-            run_id, uri = _read(path)
-            if close(run_id, uri):
+            marked = _read(path)
+            if marked is None:
                 path.unlink()
-                closed.append(run_id)
+            elif close(*marked):
+                path.unlink()
+                closed.append(marked[0])
     return closed
 
 
@@ -102,15 +107,15 @@ def list_marked(folder: Path) -> list[str]:
     found = []
     for path in sorted(folder.glob("*.run")):
         with suppress(FileNotFoundError):  # it has ended
-            found.append(_read(path)[0])
+            marked = _read(path)
+            found += [] if marked is None else [marked[0]]
     return found
 
 
-def _read(path: Path) -> tuple[str, str]:
-    text = path.read_text(encoding="utf-8")
+def _read(path: Path) -> tuple[str, str] | None:
+    """Return the run and the URI that a mark names, or None of one that is of another form."""
     try:
-        content = json.loads(text)
-        return content["run_id"], content["uri"]
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return str(content["run_id"]), str(content["uri"])
     except (ValueError, TypeError, KeyError):
-        # A process that died while it wrote the mark, or an older version's: the URI alone.
-        return path.stem, text
+        return None

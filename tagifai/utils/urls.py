@@ -27,14 +27,6 @@ def locate_file(source: str) -> Path:
     return Path(__file__).parent.parent / source.removeprefix(PACKAGED)
 
 
-def mask_password(uri: str) -> str:
-    """Return a URI without the password in it."""
-    # A server's path may have an @ in it, and a database's password a slash.
-    secret = r"[^/]*" if uri.startswith("http") else ".*"
-    uri = re.sub(rf"(://[^:/]*):{secret}@", r"\1:***@", uri)
-    return re.sub(r"([?&]\w*(?:password|passwd|pwd)\w*=)[^&]*", r"\1***", uri, flags=re.IGNORECASE)
-
-
 def get_sqlite_path(uri: str) -> Path | None:
     """Return the file of a SQLite database as SQLAlchemy finds it, or None for another one."""
     if not uri.startswith("sqlite:///"):

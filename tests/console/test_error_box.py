@@ -127,3 +127,9 @@ def test_an_error_needs_no_large_library() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert (done.stdout, done.stderr) == ("False\n", "Error: x\n")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_no_password_of_a_url_is_written(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
+    text = written(monkeypatch, "No https://me:secret@host/x.", terminal=terminal)
+    assert "No https://me:***@host/x." in text

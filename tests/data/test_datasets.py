@@ -104,6 +104,16 @@ def test_the_manifest_has_sources_sums_and_counts(local: TwoTablesConfig, stores
     assert dataset.digest == digest(JOINED)
 
 
+def test_the_manifest_has_no_password_of_an_address_and_knows_the_address_again(
+    site: Site, web: TwoTablesConfig, stores: Path
+) -> None:
+    address = site.url("tags.csv").replace("://", "://me:secret@")
+    dataset = datasets.load(replace(web, tags=address), stores)
+    assert "secret" not in (stores / "data" / "web" / "manifest.json").read_text()
+    assert dataset.manifest["tables"]["tags"]["source"] == address.replace("secret", "***")
+    assert not datasets.load(replace(web, tags=address), stores).fresh
+
+
 def test_extra_and_doubled_columns_do_not_reach_the_joined_table(
     local: TwoTablesConfig, stores: Path
 ) -> None:

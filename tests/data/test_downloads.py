@@ -143,3 +143,12 @@ def test_a_bar_is_shown_to_those_who_want_it_and_see_it(
     assert get(url, SUM, cache, progress=progress) == CONTENT
     assert ("data.tags:   0%" in stream.getvalue()) is shown
     assert stream.getvalue().rpartition("\r")[0].rpartition("\r")[2].strip() == ""  # it is gone
+
+
+@pytest.mark.parametrize("name", ["tags.csv", "nowhere.csv"])
+@pytest.mark.usefixtures("one_try")
+def test_the_password_of_an_address_is_not_told(site: Site, cache: Path, name: str) -> None:
+    site.files["tags.csv"] = CONTENT
+    address = site.url(name).replace("://", "://me:secret@")
+    with pytest.raises(DataError, match=r"^(?!.*secret)data\.tags: http://me:\*\*\*@"):
+        get(address, "0" * 64, cache)

@@ -37,24 +37,26 @@ PARTS = {
     "model.intercept_.npy",
     "model.json",
     "performance.json",
+    "provenance.json",
     "splits.json",
     "tagger.json",
     "vectorizer._tfidf.idf_.npy",
     "vectorizer.json",
     "vectorizer.vocabulary_.json",
 }
-OLD_PARTS = {
+SKOPS_PARTS = {
     "config.yaml",
     "model.coef_.npy",
     "model.skops",
     "performance.json",
+    "provenance.json",
     "splits.json",
     "tagger.json",
     "vectorizer._tfidf.idf_.npy",
     "vectorizer.skops",
     "vectorizer.vocabulary_.json",
 }
-"""Of a bundle of format 1, or of estimators that are more than plain values and arrays."""
+"""Of a bundle of estimators that are more than plain values and arrays."""
 
 KINDS = ("json", "skops")
 
@@ -83,13 +85,12 @@ def bundle(tmp_path: Path, tagger: Tagger) -> Path:
 
 
 @pytest.fixture
-def old(tmp_path: Path, tagger: Tagger, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A bundle as format 1 has it."""
-    path = tmp_path / "old"
+def packed(tmp_path: Path, tagger: Tagger, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundle of the same estimators, as if they were more than plain values and arrays."""
+    path = tmp_path / "packed"
     with monkeypatch.context() as patched:
         patched.setattr(estimator_state, "extract", lambda estimator: None)
         bundles.save(path, tagger, DOCUMENTS)
-    change_manifest(path, lambda manifest: manifest.update(format=1))
     return path
 
 
@@ -131,12 +132,11 @@ def test_a_loaded_tagger_predicts_the_same_as_the_saved_one(bundle: Path, tagger
     assert all(getattr(loaded, name) == getattr(tagger, name) for name in settings)
 
 
-def test_a_bundle_of_the_first_format_is_loaded_and_predicts_the_same(
-    old: Path, tagger: Tagger
+def test_a_bundle_with_skops_files_is_loaded_and_predicts_the_same(
+    packed: Path, tagger: Tagger
 ) -> None:
-    manifest = bundles.read_manifest(old)
-    assert (manifest["format"], set(manifest["parts"])) == (1, OLD_PARTS)
-    assert bundles.load(old).predict(ANY_TEXTS) == tagger.predict(ANY_TEXTS)
+    assert set(bundles.read_manifest(packed)["parts"]) == SKOPS_PARTS
+    assert bundles.load(packed).predict(ANY_TEXTS) == tagger.predict(ANY_TEXTS)
 
 
 def test_saving_leaves_the_tagger_as_it_was(tmp_path: Path, tagger: Tagger) -> None:
@@ -154,7 +154,7 @@ def test_a_tagger_without_a_threshold_stays_without(tmp_path: Path, tagger: Tagg
 
 def test_the_parts_are_there_with_the_sums_of_their_files(bundle: Path) -> None:
     manifest = bundles.read_manifest(bundle)
-    assert manifest["format"] == 2
+    assert manifest["format"] == 3
     assert set(manifest["parts"]) == PARTS
     assert {file.name for file in bundle.iterdir()} == PARTS | {"manifest.json"}
     for name, sums in manifest["parts"].items():
@@ -169,9 +169,9 @@ def test_vocabulary_and_weights_are_what_anyone_can_read(bundle: Path, tagger: T
     np.testing.assert_array_equal(weights, tagger.model.coef_)
 
 
-def test_nothing_is_pickled(bundle: Path, old: Path) -> None:
+def test_nothing_is_pickled(bundle: Path, packed: Path) -> None:
     found: dict[str, bytes] = {}
-    for file in (*bundle.iterdir(), *old.iterdir()):
+    for file in (*bundle.iterdir(), *packed.iterdir()):
         if file.suffix != ".skops":
             found[file.name] = file.read_bytes()
             continue
@@ -255,19 +255,18 @@ def test_a_bundle_that_is_not_there_is_refused(tmp_path: Path) -> None:
         "[]",
         "{}",
         '{"format": "1", "versions": {}, "parts": {}}',
-        '{"format": 0, "versions": {}, "parts": {}}',
-        '{"format": -1, "versions": {}, "parts": {}}',
         '{"format": 1.0, "versions": {}, "parts": {}}',
+        '{"format": true, "versions": {}, "parts": {}}',
         '{"format": null, "versions": {}, "parts": {}}',
-        '{"format": 1, "versions": {}, "parts": 3}',
-        '{"format": 1, "versions": [], "parts": {}}',
-        '{"format": 1, "versions": null, "parts": {}}',
-        '{"format": 1, "versions": {"numpy": 2}, "parts": {}}',
-        '{"format": 1, "versions": {"numpy": "\\u001b[2J"}, "parts": {}}',
-        '{"format": 1, "versions": {"": "2"}, "parts": {}}',
+        '{"format": 3, "versions": {}, "parts": 3}',
+        '{"format": 3, "versions": [], "parts": {}}',
+        '{"format": 3, "versions": null, "parts": {}}',
+        '{"format": 3, "versions": {"numpy": 2}, "parts": {}}',
+        '{"format": 3, "versions": {"numpy": "\\u001b[2J"}, "parts": {}}',
+        '{"format": 3, "versions": {"": "2"}, "parts": {}}',
         "[" * 100_000,
-        '{"format": 1, "parts": {}}',
-        '{"format": 1, "versions": {}}',
+        '{"format": 3, "parts": {}}',
+        '{"format": 3, "versions": {}}',
     ],
 )
 def test_a_manifest_that_cannot_be_read_is_refused(bundle: Path, content: str) -> None:
@@ -275,23 +274,33 @@ def test_a_manifest_that_cannot_be_read_is_refused(bundle: Path, content: str) -
     assert "the manifest cannot be read (" in refusal(bundle)
 
 
-def test_a_newer_format_is_refused_with_what_this_version_reads(bundle: Path) -> None:
-    change_manifest(bundle, lambda manifest: manifest.update(format=3))
-    assert "has format 3, and this version of tagifai reads up to 2" in refusal(bundle)
+def test_a_manifest_without_the_version_of_a_library_is_refused(bundle: Path) -> None:
+    change_manifest(bundle, lambda manifest: manifest["versions"].pop("numpy"))
+    assert "(versions of the libraries are expected)" in refusal(bundle)
 
 
-@pytest.mark.parametrize("name", sorted(PARTS | OLD_PARTS))
-def test_a_changed_part_is_refused(bundle: Path, old: Path, name: str) -> None:
-    bundle = bundle if name in PARTS else old
+@pytest.mark.parametrize("found", [-1, 0, 1, 2, 4])
+def test_another_format_is_refused_with_what_to_do(bundle: Path, found: int) -> None:
+    """The rest of the manifest may be of another form too."""
+    (bundle / "manifest.json").write_text(json.dumps({"format": found}))
+    assert refusal(bundle) == (
+        f"{bundle} has format {found}, and this version of tagifai reads format 3 only: train it"
+        " again, or use the version that wrote it."
+    )
+
+
+@pytest.mark.parametrize("name", sorted(PARTS | SKOPS_PARTS))
+def test_a_changed_part_is_refused(bundle: Path, packed: Path, name: str) -> None:
+    bundle = bundle if name in PARTS else packed
     content = bytearray((bundle / name).read_bytes())
     content[-1] ^= 1
     (bundle / name).write_bytes(content)
     assert refusal(bundle).endswith(f": the part {name} is not the one that was saved.")
 
 
-@pytest.mark.parametrize("name", sorted(PARTS | OLD_PARTS))
-def test_a_missing_part_is_refused(bundle: Path, old: Path, name: str) -> None:
-    bundle = bundle if name in PARTS else old
+@pytest.mark.parametrize("name", sorted(PARTS | SKOPS_PARTS))
+def test_a_missing_part_is_refused(bundle: Path, packed: Path, name: str) -> None:
+    bundle = bundle if name in PARTS else packed
     (bundle / name).unlink()
     assert f"the part {name} is missing or not a plain file" in refusal(bundle)
 
@@ -330,8 +339,10 @@ def test_a_part_without_a_sum_is_refused(bundle: Path, sums: object) -> None:
 
 
 @pytest.mark.parametrize("name", ["model", "vectorizer"])
-def test_a_manifest_with_an_estimator_twice_is_refused(bundle: Path, old: Path, name: str) -> None:
-    replace_part(bundle, f"{name}.skops", (old / f"{name}.skops").read_bytes())
+def test_a_manifest_with_an_estimator_twice_is_refused(
+    bundle: Path, packed: Path, name: str
+) -> None:
+    replace_part(bundle, f"{name}.skops", (packed / f"{name}.skops").read_bytes())
     assert f"the manifest has both {name}.json and {name}.skops" in refusal(bundle)
 
 
@@ -339,16 +350,16 @@ NEEDED = [*DOCUMENTS, "tagger.json", *(f"{n}.{k}" for n in ("model", "vectorizer
 
 
 @pytest.mark.parametrize("name", NEEDED)
-def test_a_manifest_without_a_needed_part_is_refused(bundle: Path, old: Path, name: str) -> None:
-    bundle = bundle if name in PARTS else old
+def test_a_manifest_without_a_needed_part_is_refused(bundle: Path, packed: Path, name: str) -> None:
+    bundle = bundle if name in PARTS else packed
     change_manifest(bundle, lambda manifest: manifest["parts"].pop(name))
     shown = name.replace(".skops", ".json")
     assert f"the manifest has no part {shown}" in refusal(bundle)
 
 
-def test_a_type_that_is_not_trusted_is_refused_even_under_the_right_sum(old: Path) -> None:
-    replace_part(old, "model.skops", skops.io.dumps(Unknown()))
-    message = refusal(old)
+def test_a_type_that_is_not_trusted_is_refused_even_under_the_right_sum(packed: Path) -> None:
+    replace_part(packed, "model.skops", skops.io.dumps(Unknown()))
+    message = refusal(packed)
     assert re.search(r"model\.skops holds types that are not trusted: .*Unknown\.$", message)
 
 
@@ -373,9 +384,9 @@ def test_parts_that_make_no_working_model_are_refused_even_under_the_right_sum(
     assert "the parts do not make a working model (" in refusal(bundle)
 
 
-def test_a_part_that_would_take_the_place_of_a_method_is_refused(old: Path) -> None:
-    replace_part(old, "model.predict_proba.npy", array([1.0]))
-    assert "model.predict_proba would take the place of a method" in refusal(old)
+def test_a_part_that_would_take_the_place_of_a_method_is_refused(packed: Path) -> None:
+    replace_part(packed, "model.predict_proba.npy", array([1.0]))
+    assert "model.predict_proba would take the place of a method" in refusal(packed)
 
 
 def test_an_array_of_objects_is_not_unpickled(bundle: Path) -> None:
@@ -402,9 +413,9 @@ def test_an_array_that_claims_more_than_its_file_has_is_refused(bundle: Path) ->
 
 @pytest.mark.parametrize("name", ["model.skops", "vectorizer.skops"])
 @pytest.mark.parametrize("content", [b"", b"not a zip", pickle.dumps([1])])
-def test_what_is_no_skops_file_is_refused(old: Path, name: str, content: bytes) -> None:
-    replace_part(old, name, content)
-    assert f"{name} is not a skops file (" in refusal(old)
+def test_what_is_no_skops_file_is_refused(packed: Path, name: str, content: bytes) -> None:
+    replace_part(packed, name, content)
+    assert f"{name} is not a skops file (" in refusal(packed)
 
 
 @pytest.mark.parametrize("name", ["vectorizer.vocabulary_.json", "model.coef_.npy"])
@@ -426,9 +437,9 @@ def test_settings_that_do_not_fit_the_model_are_refused(
 
 
 @pytest.mark.parametrize("name", ["model.__class__.x.npy", "model.loss_functions.x.npy"])
-def test_a_part_cannot_set_anything_on_a_class(bundle: Path, old: Path, name: str) -> None:
+def test_a_part_cannot_set_anything_on_a_class(bundle: Path, packed: Path, name: str) -> None:
     before = {**vars(SGDClassifier)}, {**SGDClassifier.loss_functions}
-    for path in (bundle, old):
+    for path in (bundle, packed):
         replace_part(path, name, array([1.0]))
         refusal(path)
     assert (dict(vars(SGDClassifier)), SGDClassifier.loss_functions) == before
@@ -469,8 +480,8 @@ def test_another_version_of_a_library_is_a_warning_with_both(
 def test_several_other_versions_are_one_line(
     bundle: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    old = {"scikit-learn": "1.0", "scipy": "1.1"}
-    change_manifest(bundle, lambda manifest: manifest["versions"].update(old))
+    others = {"scikit-learn": "1.0", "scipy": "1.1"}
+    change_manifest(bundle, lambda manifest: manifest["versions"].update(others))
     bundles.load(bundle, "model.zip")
     (record,) = caplog.records
     start = "model.zip was saved with scikit-learn 1.0, scipy 1.1 and is loaded with scikit-learn "
@@ -486,11 +497,11 @@ def change_probe(bundle: Path, probe: object) -> None:
     replace_part(bundle, "tagger.json", json.dumps({**settings, "probe": probe}).encode())
 
 
-def test_a_bundle_without_a_probe_is_loaded(bundle: Path, tagger: Tagger) -> None:
+def test_a_bundle_without_a_probe_is_refused(bundle: Path) -> None:
     settings = json.loads((bundle / "tagger.json").read_text())
     del settings["probe"]
     replace_part(bundle, "tagger.json", json.dumps(settings).encode())
-    assert bundles.load(bundle).predict(ANY_TEXTS) == tagger.predict(ANY_TEXTS)
+    assert "do not make a working model (KeyError: 'probe')" in refusal(bundle)
 
 
 def test_a_model_that_gives_other_outputs_is_refused_with_both_versions_and_the_way_out(
@@ -525,9 +536,9 @@ def test_parts_that_do_not_work_with_other_versions_say_so(bundle: Path) -> None
     assert "(KeyError: 'cleaning'). It was saved with numpy 1.0, and here is" in refusal(bundle)
 
 
-def test_a_type_that_another_version_had_is_refused_with_that_version(old: Path) -> None:
-    replace_part(old, "model.skops", skops.io.dumps(Unknown()))
-    change_manifest(old, lambda m: m["versions"].update({"scikit-learn": "1.8.0"}))
-    message = refusal(old)
+def test_a_type_that_another_version_had_is_refused_with_that_version(packed: Path) -> None:
+    replace_part(packed, "model.skops", skops.io.dumps(Unknown()))
+    change_manifest(packed, lambda m: m["versions"].update({"scikit-learn": "1.8.0"}))
+    message = refusal(packed)
     assert "Unknown. It was saved with scikit-learn 1.8.0, and here is scikit-learn" in message
     assert message.endswith("(pip install scikit-learn==1.8.0), or train again.")

@@ -94,3 +94,12 @@ def test_long_values_are_cut() -> None:
     assert html_pages.format_value(["word"] * 1000).endswith("… (5998 characters)")
     assert html_pages.format_value([]) == "none"
     assert html_pages.format_value(True) == "True"
+
+
+def test_no_password_of_a_url_is_on_a_page() -> None:
+    url = "https://me:secret@host/x.csv"
+    settings = html_pages.list_settings({"data.path": url, "a": [url]}, {})
+    page = HtmlReport("", "", [], settings=settings, command=f"run.py data.path={url}")
+    read = Reader(html_pages.render(page))
+    assert "secret" not in read.text
+    assert read.text.count("https://me:***@host/x.csv") == 3

@@ -338,13 +338,6 @@ def test_all_that_a_run_is_made_from_is_recorded_but_where_it_was_made(
     assert OmegaConf.load(tmp_path / "config.yaml").model.alpha == 1e-4
 
 
-def test_what_a_record_does_not_say_of_its_choices_is_not_made_up(
-    config: Config, tmp_path: Path
-) -> None:
-    tags = inputs(config, origin(tmp_path, options={}, overrides=None)).tags
-    assert not [name for name in tags if name.startswith("option.") or name == "overrides"]
-
-
 # --- the model ---------------------------------------------------------------------------------
 
 

@@ -32,6 +32,15 @@ PRESETS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 
 SETTINGS = ("seed", *EXPERIMENT_GROUPS, "training", "objective")
 
+PROVENANCE: dict[str, Any] = {
+    "options": {},
+    "overrides": [],
+    "schemas": {},
+    "versions": {},
+    "git": {},
+    "platform": "Linux",
+}
+
 Save = Callable[..., Path]
 
 
@@ -39,13 +48,11 @@ Save = Callable[..., Path]
 def save(tmp_path: Path, tagger: Tagger) -> Save:
     """A function that saves a bundle with a recorded configuration, as a mapping or as a text."""
 
-    def made(record: Any, schemas: Mapping[str, Any] | None = None, **more: Any) -> Path:
+    def made(record: Any, schemas: Mapping[str, Any], **more: Any) -> Path:
         text = record if isinstance(record, str) else OmegaConf.to_yaml(OmegaConf.create(record))
-        documents = {**DOCUMENTS, "config.yaml": text}
-        if schemas is not None:
-            content: dict[str, Any] = {"options": {}, "overrides": [], "versions": {}, "git": {}}
-            documents["provenance.json"] = format_json({**content, "schemas": schemas, **more})
-        bundles.save(tmp_path / "bundle", tagger, documents)
+        provenance = {**PROVENANCE, "schemas": schemas, **more}
+        written = {"config.yaml": text, "provenance.json": format_json(provenance)}
+        bundles.save(tmp_path / "bundle", tagger, {**DOCUMENTS, **written})
         return tmp_path / "bundle"
 
     return made
@@ -83,12 +90,6 @@ def assert_rebuilt(bundle: Path, config: Config) -> None:
     assert made.task == TrainTaskConfig()
 
 
-def assert_rebuilt_both_ways(save: Save, config: Config) -> None:
-    """From a record that names schemas, and from one of before there were such names."""
-    assert_rebuilt(save(asdict(config), schemas(config)), config)
-    assert_rebuilt(save(asdict(config)), config)
-
-
 # --- configurations ----------------------------------------------------------------------------
 
 
@@ -97,7 +98,7 @@ def test_every_option_is_rebuilt_from_its_record(
     composed: Compose, save: Save, group: str, option: str
 ) -> None:
     config = check(composed(f"{group}={option}", *NEEDED.get((group, option), [])))
-    assert_rebuilt_both_ways(save, config)
+    assert_rebuilt(save(asdict(config), schemas(config)), config)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -106,7 +107,7 @@ def test_every_preset_is_rebuilt_from_its_record(
 ) -> None:
     needed = NEEDED.get(("experiment", preset), [])
     config = check(composed(f"experiment={preset}", "seed=7", *needed))
-    assert_rebuilt_both_ways(save, config)
+    assert_rebuilt(save(asdict(config), schemas(config)), config)
 
 
 @pytest.mark.parametrize(
@@ -127,22 +128,43 @@ def test_every_preset_is_rebuilt_from_its_record(
 def test_values_are_rebuilt_from_their_record(
     composed: Compose, save: Save, overrides: list[str]
 ) -> None:
-    assert_rebuilt_both_ways(save, check(composed(*overrides)))
+    config = check(composed(*overrides))
+    assert_rebuilt(save(asdict(config), schemas(config)), config)
 
 
 def test_a_group_that_is_null_stays_so(composed: Compose, save: Save) -> None:
     config = replace(check(composed()), sampling=None, threshold=None)
-    assert_rebuilt_both_ways(save, config)
+    assert_rebuilt(save(asdict(config), schemas(config)), config)
 
 
-def test_fields_that_there_were_not_yet_have_their_defaults(composed: Compose, save: Save) -> None:
-    config = check(composed("model=logistic_regression", "model.C=3", "threshold=none"))
+@pytest.mark.parametrize(
+    ("group", "key"),
+    [("training", "refit"), ("model", "tol"), ("preprocessing", "first"), ("objective", "")],
+)
+def test_a_run_from_before_there_was_a_setting_is_refused_with_its_name_and_the_way_out(
+    composed: Compose, save: Save, group: str, key: str
+) -> None:
+    config = check(composed("model=logistic_regression"))
     record = asdict(config)
-    for group, key in (("training", "refit"), ("model", "tol"), ("preprocessing", "first")):
+    if key:
         del record[group][key]
-    del record["objective"], record["whitelist"], record["sweep"]
+    else:
+        del record[group]
+    bundle = save(record, schemas(config))
+    with pytest.raises(ConfigError) as caught:
+        records.load_config(bundle, present(config))
+    assert str(caught.value) == (
+        f"{bundle}/config.yaml does not fit this version: it says nothing of"
+        f" {group}{f'.{key}' if key else ''}; train it anew, without task=rerun."
+    )
+
+
+def test_what_belongs_to_the_place_need_not_be_recorded(composed: Compose, save: Save) -> None:
+    config = check(composed())
+    record = asdict(config)
+    for group in (*records.LOCAL_GROUPS, "whitelist", "task", "sweep"):
+        del record[group]
     assert_rebuilt(save(record, schemas(config)), config)
-    assert_rebuilt(save(record), config)
 
 
 @pytest.mark.parametrize("text", ["${oc.env:HOME}", "${seed}", "???", "\\${x}", "a ${", "\\???"])
@@ -168,7 +190,7 @@ def test_a_record_is_checked_as_a_command_line_is(composed: Compose, save: Save)
         (changed(config, "training", speed=9), "speed"),
         (asdict(config) | {"magic": {"x": 1}}, "magic"),
         (asdict(config) | {"seed": -1}, "seed = -1"),
-        (without, "split is not set"),
+        (without, "it says nothing of split;"),
         ("[1, 2]", "not a mapping"),
         ("a: [", "no YAML"),
         (changed(config, "objective", metric="test_f1"), "objective.metric"),
@@ -187,11 +209,10 @@ def test_a_record_cannot_run_what_is_not_allowed_nor_allow_more(
 ) -> None:
     config = check(composed(f"model={option}", "model._target_=os.system"))
     record = asdict(config) | {"whitelist": ["os.*"]}
-    for bundle in (save(record), save(record, schemas(config))):
-        made = records.load_config(bundle, present(config))
-        assert made.whitelist == []
-        with pytest.raises(ConfigError, match=r"model\._target_ = 'os\.system' is not allowed"):
-            repeats.build_components(made, RandomState(0))
+    made = records.load_config(save(record, schemas(config)), present(config))
+    assert made.whitelist == []
+    with pytest.raises(ConfigError, match=r"model\._target_ = 'os\.system' is not allowed"):
+        repeats.build_components(made, RandomState(0))
 
 
 def test_data_files_of_the_project_are_looked_for_below_its_present_root(
@@ -206,14 +227,16 @@ def test_data_files_of_the_project_are_looked_for_below_its_present_root(
 # --- how a run came about ----------------------------------------------------------------------
 
 
-def test_a_bundle_from_before_there_was_provenance_says_nothing(save: Save) -> None:
-    assert records.read_provenance(save({"seed": 1})) == {}
+def test_how_a_run_came_about_is_read_as_it_was_written(save: Save) -> None:
+    bundle = save({"seed": 1}, {"model": None}, overrides=["seed=1"])
+    expected = {**PROVENANCE, "schemas": {"model": None}, "overrides": ["seed=1"]}
+    assert records.read_provenance(bundle) == expected
 
 
 @pytest.mark.parametrize(
     "wrong",
     [{"options": []}, {"git": None}, {"versions": {"numpy": 2}}, {"overrides": "a"},
-     {"schemas": {"model": ["x"]}}],
+     {"overrides": None}, {"schemas": {"model": ["x"]}}],
 )  # fmt: skip
 def test_provenance_of_another_form_is_refused(save: Save, wrong: dict[str, Any]) -> None:
     bundle = save({"seed": 1}, **({"schemas": {}} | wrong))

@@ -71,11 +71,6 @@ def test_another_version_or_code_is_told_but_does_not_make_results_differ() -> N
     ]
 
 
-def test_what_a_record_does_not_say_does_not_count_as_a_difference() -> None:
-    old = replace(RECORD, circumstances={"python": "3.11.4", "gone": "1"})
-    assert reproducibility.compare_runs(old, RECORD).circumstances == []
-
-
 def test_uncommitted_changes_of_both_may_be_why_results_differ() -> None:
     dirty = replace(RECORD, circumstances={"uncommitted changes": "true"})
     assert reproducibility.compare_runs(dirty, dirty).circumstances == []
@@ -98,24 +93,24 @@ def test_the_document_has_all_differences_with_both_runs() -> None:
 
 SCORES = {"precision": 0.25, "recall": 0.5, "f1": 0.75, "num_samples": 4}
 PERFORMANCE = {"val": {"overall": SCORES, "class": {"a": SCORES}, "slices": {}}}
-WRITTEN = {
-    **DOCUMENTS,
-    "performance.json": format_json(PERFORMANCE),
-    "splits.json": format_json({"data": {"name": "x", "digest": "a" * 64}}),
-}
 PROVENANCE = {
     "options": {},
-    "overrides": None,
+    "overrides": [],
     "schemas": {},
     "versions": {"python": "3.12.0", "pandas": "3.0.0"},
     "git": {"commit": "c0ffee", "dirty": "true"},
     "platform": "Linux",
 }
+WRITTEN = {
+    **DOCUMENTS,
+    "performance.json": format_json(PERFORMANCE),
+    "provenance.json": format_json(PROVENANCE),
+    "splits.json": format_json({"data": {"name": "x", "digest": "a" * 64}}),
+}
 
 
 def test_the_evidence_of_a_bundle_is_what_came_out_and_how(tmp_path: Path, tagger: Tagger) -> None:
-    written = {**WRITTEN, "provenance.json": format_json(PROVENANCE)}
-    sums = bundles.save(tmp_path / "b", tagger, written)
+    sums = bundles.save(tmp_path / "b", tagger, WRITTEN)
     found = RunFingerprint.from_bundle(tmp_path / "b")
     assert found.digest == "a" * 64
     assert (found.metrics["val_f1"], found.metrics["val_class/a/recall"]) == (0.75, 0.5)
@@ -128,12 +123,6 @@ def test_the_evidence_of_a_bundle_is_what_came_out_and_how(tmp_path: Path, tagge
         "uncommitted changes": "true",
         "platform": "Linux",
     }
-
-
-def test_an_older_bundle_has_the_versions_of_its_manifest(tmp_path: Path, tagger: Tagger) -> None:
-    bundles.save(tmp_path / "b", tagger, WRITTEN)
-    versions = bundles.read_manifest(tmp_path / "b")["versions"]
-    assert RunFingerprint.from_bundle(tmp_path / "b").circumstances == versions
 
 
 @pytest.mark.parametrize("name", ["performance.json", "splits.json"])

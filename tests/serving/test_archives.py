@@ -202,7 +202,7 @@ def test_a_file_that_is_no_zip_is_refused(stores: Path, tmp_path: Path, content:
     assert "is not a zip file, or a damaged one" in refusal(path, stores)
 
 
-@pytest.mark.parametrize("at", [0.3, 0.6, 0.95])
+@pytest.mark.parametrize("at", [0.3, 0.6, 0.9])
 def test_a_damaged_or_cut_zip_is_refused(exported: Path, stores: Path, at: float) -> None:
     content = bytearray(exported.read_bytes())
     exported.write_bytes(content[: int(len(content) * at)])
@@ -225,15 +225,25 @@ def test_a_zip_of_something_else_is_refused(tmp_path: Path, stores: Path) -> Non
     [
         (b"{", "is not a zip file, or a damaged one"),
         (b"[" * 100_000, "is not a zip file, or a damaged one"),
-        (b"[]", "export.json has no format number"),
-        (b'{"run_id": "x"}', "export.json has no format number"),
-        (b'{"format": true}', "export.json has no format number"),
-        (b'{"format": 0}', "export.json has no format number"),
-        (b'{"format": 2}', "has format 2, and this version of tagifai reads up to 1"),
-        (b'{"format": 1}', "None is not the id of a run"),
+        (b"[]", "export.json does not say what the file is"),
+        (b'{"run_id": "x"}', "export.json does not say what the file is"),
+        (b'{"format": 1}', "export.json does not say what the file is"),
+        (
+            b'{"format": true, "run_id": "x"}',
+            "export.json cannot be read (it has no format number)",
+        ),
+        (
+            b'{"format": 0, "run_id": "x"}',
+            "has format 0, and this version of tagifai reads format 1",
+        ),
+        (
+            b'{"format": 2, "run_id": "x"}',
+            "has format 2, and this version of tagifai reads format 1",
+        ),
+        (b'{"format": 1, "run_id": null}', "None is not the id of a run"),
     ],
 )
-def test_an_export_json_that_says_nothing_or_a_newer_format_is_refused(
+def test_an_export_json_that_says_nothing_or_another_format_is_refused(
     exported: Path, stores: Path, content: bytes, reason: str
 ) -> None:
     repack(exported, **{"export.json": content})
@@ -399,7 +409,8 @@ def test_copying_stops_at_the_declared_size() -> None:
 # --- bundles that are refused ------------------------------------------------------------------
 
 CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
-    "newer": (lambda m: m.update(format=3), "has format 3, and this version of tagifai reads"),
+    "older": (lambda m: m.update(format=2), "has format 2, and this version of tagifai reads"),
+    "newer": (lambda m: m.update(format=4), "has format 4, and this version of tagifai reads"),
     "absolute": (lambda m: m["parts"].update({"/etc/passwd": {}}), "is not the name of a part"),
     "up": (lambda m: m["parts"].update({"../x.json": {}}), "is not the name of a part"),
     "backslash": (lambda m: m["parts"].update({"..\\x.json": {}}), "is not the name of a part"),

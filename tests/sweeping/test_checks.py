@@ -16,7 +16,12 @@ from tagifai.config.schema import Config
 from tagifai.data.datasets import Dataset
 from tagifai.exceptions import ConfigError
 from tagifai.sweeping import checks, composition
-from tagifai.sweeping.checks import SEARCH_DESCRIPTION, choose_study, describe_search
+from tagifai.sweeping.checks import (
+    SEARCH_DESCRIPTION,
+    STUDY_FORMAT,
+    choose_study,
+    describe_search,
+)
 from tagifai.sweeping.grammar import parse_space
 from tagifai.sweeping.space import SearchSpace
 from tests.sweeping.conftest import Searching, aiming_at
@@ -254,6 +259,7 @@ def test_parameters_that_are_allowed_together_are_allowed(searching: Searching) 
 SPACE = parse_space({"model.alpha": "interval(0.1,0.5)"}, None, [])
 
 FOUND = {
+    "format": STUDY_FORMAT,
     "parameters": {"model.alpha": "from 0.1 to 0.5"},
     "data digest": "d1",
     "settings": {"seed": 42, "training.epochs": 100},
@@ -421,7 +427,7 @@ def test_a_name_with_a_raised_digit_is_no_restart() -> None:
     assert choose_study(stored({"s": FOUND, "s-²": FOUND}), "s", FOUND, restart=True) == "s-2"
 
 
-def test_a_study_that_does_not_say_what_it_is_of_is_taken_up() -> None:
+def test_a_study_whose_process_died_before_it_said_what_it_is_of_is_taken_up() -> None:
     assert choose_study(stored({"s": None}), "s", FOUND, restart=False) == "s"
     assert (
         choose_study(stored({"s": changed(seed=1), "s-2": None}), "s", FOUND, restart=False)
@@ -430,6 +436,18 @@ def test_a_study_that_does_not_say_what_it_is_of_is_taken_up() -> None:
 
 
 # --- a refusal -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("found", [None, {}, {**FOUND, "format": STUDY_FORMAT - 1}])
+def test_a_study_of_another_version_is_refused_with_the_way_out(found: Any) -> None:
+    storage = stored({"s": found})
+    study = optuna.load_study(storage=storage, study_name="s")
+    study.tell(study.ask(), 1.0)
+    assert refusal(storage, FOUND) == (
+        "The study 's' was begun by another version of tagifai, or by other means, and cannot be"
+        " gone on with: add sweep.restart=true, which keeps it and begins another one."
+    )
+    assert choose_study(storage, "s", FOUND, restart=True) == "s-2"
 
 
 def test_a_changed_setting_is_refused_with_both_values_and_two_ways_out() -> None:

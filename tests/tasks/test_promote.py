@@ -14,6 +14,10 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 import tagifai
+from tagifai.exceptions import BundleError
+from tagifai.tasks import promote
+from tagifai.tracking import session
+from tagifai.tracking.registry import ModelRegistry
 from tests.app import SMALL, App
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
@@ -211,3 +215,14 @@ def test_a_champion_that_cannot_be_scored_again_is_said(promoting: Promoting) ->
         table.write_bytes(content)
     assert "has SHA-256" in message
     assert promoting.champion() == "worse"
+
+
+def test_a_run_without_an_mlflow_model_is_refused_with_the_way_out(tracked_stores: Path) -> None:
+    uri = f"sqlite:///{tracked_stores}/mlflow.db"
+    run = session.create_run(uri, "tagifai", None, tracked_stores, {})
+    with pytest.raises(BundleError) as caught:
+        promote._register_run(ModelRegistry(uri, "tagifai"), run)
+    assert str(caught.value) == (
+        f"Run {run.id} keeps no MLflow model: train it again with task=rerun task.run_id={run.id}"
+    )
+    assert ModelRegistry(uri, "tagifai").list_versions() == []

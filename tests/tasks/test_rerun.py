@@ -76,24 +76,6 @@ def test_a_run_trained_again_is_equal_and_recorded_as_a_run_like_any_other(app: 
     assert now.data.params["task.name"] == "train"
 
 
-def test_a_run_from_before_there_was_provenance_is_trained_again_without_its_choices(
-    app: App,
-) -> None:
-    app.ok(*CHOSEN)
-    first, bundle = app.run_id(), app.bundle()
-    (bundle / "provenance.json").unlink()
-    manifest = json.loads((bundle / "manifest.json").read_text())
-    del manifest["parts"]["provenance.json"]
-    (bundle / "manifest.json").write_text(json.dumps(manifest))
-    assert f"Run {first} is reproduced" in app.ok("task=rerun", "console=quiet")
-
-    again = run_of(app, app.run_id())
-    assert again.info.run_name == f"rerun-{first[:8]}"
-    assert not {"overrides", "option.model"} & set(again.data.tags)
-    # The next one is of a record that says that it does not know.
-    assert "is reproduced" in app.ok("task=rerun", "console=quiet")
-
-
 def table(path: Path, rows: int) -> None:
     with path.open("w", newline="") as file:
         written = csv.writer(file)

@@ -117,9 +117,7 @@ def test_runs_that_do_not_differ_are_one_row_of_all() -> None:
     assert (list(board.rows.index), board.setting_columns) == (["all"], ())
 
 
-@pytest.mark.parametrize(
-    "column", ["metrics.model_bytes", "metrics.objective/model_bytes", "tags.model_bytes"]
-)
+@pytest.mark.parametrize("column", ["metrics.model_bytes", "metrics.objective/model_bytes"])
 def test_the_size_of_a_model_is_a_column_where_a_run_knows_it(column: str) -> None:
     runs = frame(a_run("a", 0.5, option="a") | {column: "1000"}, a_run("b", 0.4, option="b"))
     sizes = leaderboard.build(runs, "f1").rows["model_bytes"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,11 +116,6 @@ def test_a_run_trained_again_has_the_choices_of_the_record_and_the_present_comma
     assert (made.paths, made.rerun_of) == (["paths.x=1"], "0123456789")
 
 
-def test_of_a_record_without_choices_they_stay_unknown() -> None:
-    made = COMMAND.derive_rerun({}, "0123456789")
-    assert (made.name, made.options, made.overrides) == ("rerun-01234567", {}, None)
-
-
 def test_the_document_says_how_a_run_came_about_and_is_the_same_each_time(
     composed: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,3 +131,10 @@ def test_the_document_says_how_a_run_came_about_and_is_the_same_each_time(
     assert document["git"] == {"commit": "c0ffee", "dirty": "false"}
     assert document["platform"]
     assert COMMAND.make_record(config) == document
+
+
+def test_the_document_has_no_password_of_a_url(composed: Compose) -> None:
+    url = "https://me:secret@host/x.csv"
+    origin = replace(COMMAND, overrides=[f"data.path={url}"])
+    overrides = origin.make_record(check(composed()))["overrides"]
+    assert overrides == ["data.path=https://me:***@host/x.csv"]

@@ -791,8 +791,7 @@ def test_an_abandoned_run_is_closed_as_failed_and_a_live_one_is_left_alone(store
 def test_an_abandoned_run_whose_store_is_out_of_reach_is_left_for_later(
     stores: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (stores / "running").mkdir()
-    (stores / "running" / "abc.run").write_text("nonsense://x")
+    locks.write_mark(stores / "running", "abc", "abc", "nonsense://x")
     with caplog.at_level(logging.INFO, "tagifai"):
         assert session.close_abandoned_runs(stores) == []
     assert "The abandoned run abc could not be closed" in caplog.text
@@ -802,8 +801,7 @@ def test_an_abandoned_run_whose_store_is_out_of_reach_is_left_for_later(
 def test_an_abandoned_run_of_a_server_that_is_gone_is_left_for_later_at_once(
     stores: Path, nobody: str
 ) -> None:
-    (stores / "running").mkdir()
-    (stores / "running" / "abc.run").write_text(nobody)
+    locks.write_mark(stores / "running", "abc", "abc", nobody)
     begun = time.monotonic()
     assert session.close_abandoned_runs(stores) == []
     assert time.monotonic() - begun < 3
@@ -811,8 +809,7 @@ def test_an_abandoned_run_of_a_server_that_is_gone_is_left_for_later_at_once(
 
 
 def test_an_abandoned_run_that_the_store_has_not_any_more_is_forgotten(stores: Path) -> None:
-    (stores / "running").mkdir()
-    (stores / "running" / f"{'f' * 32}.run").write_text(uri(stores))
+    locks.write_mark(stores / "running", "f" * 32, "f" * 32, uri(stores))
     session.close_abandoned_runs(stores)
     assert running(stores) == []
 
@@ -820,8 +817,7 @@ def test_an_abandoned_run_that_the_store_has_not_any_more_is_forgotten(stores: P
 def test_an_abandoned_run_whose_database_is_gone_is_forgotten_and_none_is_made(
     stores: Path, tmp_path: Path
 ) -> None:
-    (stores / "running").mkdir()
-    (stores / "running" / "abc.run").write_text(uri(tmp_path / "nowhere"))
+    locks.write_mark(stores / "running", "abc", "abc", uri(tmp_path / "nowhere"))
     session.close_abandoned_runs(stores)
     assert running(stores) == []
     assert not (tmp_path / "nowhere").exists()
@@ -830,8 +826,7 @@ def test_an_abandoned_run_whose_database_is_gone_is_forgotten_and_none_is_made(
 def test_an_abandoned_run_that_was_deleted_is_forgotten(stores: Path) -> None:
     run_id = MlflowClient(uri(stores)).create_run("0").info.run_id
     MlflowClient(uri(stores)).delete_run(run_id)
-    (stores / "running").mkdir()
-    (stores / "running" / f"{run_id}.run").write_text(uri(stores))
+    locks.write_mark(stores / "running", run_id, run_id, uri(stores))
     session.close_abandoned_runs(stores)
     assert running(stores) == []
 
@@ -847,7 +842,7 @@ def test_a_mark_under_another_key_closes_its_run(stores: Path) -> None:
 def test_an_abandoned_run_that_had_finished_stays_finished(stores: Path) -> None:
     with started(stores) as run:
         pass
-    (stores / "running" / f"{run.id}.run").write_text(uri(stores))
+    locks.write_mark(stores / "running", run.id, run.id, uri(stores))
     session.close_abandoned_runs(stores)
     assert running(stores) == []
     assert recorded(stores, run.id).info.status == "FINISHED"
@@ -911,3 +906,24 @@ def test_a_store_that_fails_then_does_not_hide_the_first_error(
 
     with pytest.raises(ValueError, match="first"), started(stores) as run:
         failing(run)
+
+
+# --- passwords ---------------------------------------------------------------------------------
+
+
+def test_no_password_of_a_url_gets_into_a_run(stores: Path) -> None:
+    url = "postgresql://me:secret@host/db"
+
+    def failing(run: TrackedRun) -> None:
+        run.log_params({"tracking.uri": url, "urls": [url]})
+        run.log_tags({"command": f"run.py tracking.uri={url}"})
+        raise ValueError(f"{url} does not answer")
+
+    with pytest.raises(ValueError, match="secret"), started(stores, tags={"made": url}) as run:
+        failing(run)
+    data = recorded(stores, run.id).data
+    assert "secret" not in str(data.to_dictionary())
+    shown = "postgresql://me:***@host/db"
+    assert data.params == {"tracking.uri": shown, "urls": f"['{shown}']"}
+    assert data.tags["made"] == shown
+    assert data.tags["error"] == f"ValueError: {shown} does not answer"

@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tagifai.utils.locks import close_orphaned, hold, hold_mark, remove_mark, write_mark
+from tagifai.utils.locks import (
+    close_orphaned,
+    hold,
+    hold_mark,
+    list_marked,
+    remove_mark,
+    write_mark,
+)
 
 HOLD = """
 import sys
@@ -214,17 +221,33 @@ def test_marks_that_nobody_holds_are_closed_with_their_stores(tmp_path: Path) ->
     "text",
     ["sqlite:////a.db", "", '{"run_id": "ab', "[]", "7", '"uri"', '{"run_id": "x"}', "null"],
 )
-def test_what_an_older_version_wrote_is_the_store_of_the_run_that_the_mark_is_named_after(
-    tmp_path: Path, text: str
-) -> None:
+def test_a_mark_of_another_form_is_removed_and_closes_nothing(tmp_path: Path, text: str) -> None:
     close = Closer()
     (tmp_path / "abc.run").write_text(text)
-    assert close_orphaned(tmp_path, close) == ["abc"]
-    assert close.asked == [("abc", text)]
+    assert list_marked(tmp_path) == []
+    assert close_orphaned(tmp_path, close) == []
+    assert close.asked == []
+    assert names(tmp_path) == []
+
+
+def test_a_process_that_dies_while_it_writes_leaves_no_mark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", die)
+        with pytest.raises(KeyboardInterrupt):
+            write_mark(tmp_path, "abc", "abc", "where")
+    assert names(tmp_path) == [".abc.run.draft"]
+    assert list_marked(tmp_path) == []
+    write_mark(tmp_path, "abc", "abc", "where")
+    assert names(tmp_path) == ["abc.run"]
 
 
 def test_a_mark_that_cannot_be_closed_is_left_for_later(tmp_path: Path) -> None:
-    (tmp_path / "a.run").write_text("here")
+    write_mark(tmp_path, "a", "a", "here")
     assert close_orphaned(tmp_path, Closer(answer=False)) == []
     assert (tmp_path / "a.run").exists()
     assert close_orphaned(tmp_path, Closer()) == ["a"]
@@ -232,7 +255,7 @@ def test_a_mark_that_cannot_be_closed_is_left_for_later(tmp_path: Path) -> None:
 
 
 def test_the_lock_of_a_mark_that_cannot_be_closed_does_not_stay(tmp_path: Path) -> None:
-    (tmp_path / "a.run").write_text("here")
+    write_mark(tmp_path, "a", "a", "here")
     close_orphaned(tmp_path, Closer(answer=False))
     assert names(tmp_path) == ["a.run"]
 
@@ -241,14 +264,14 @@ def test_the_lock_of_a_mark_whose_closing_fails_does_not_stay(tmp_path: Path) ->
     def broken(_run_id: str, _note: str) -> bool:
         raise ValueError("no")
 
-    (tmp_path / "a.run").write_text("here")
+    write_mark(tmp_path, "a", "a", "here")
     with pytest.raises(ValueError, match="no"):
         close_orphaned(tmp_path, broken)
     assert names(tmp_path) == ["a.run"]
 
 
 def test_a_mark_is_closed_under_its_lock(tmp_path: Path) -> None:
-    (tmp_path / "a.run").write_text("here")
+    write_mark(tmp_path, "a", "a", "here")
     second = Closer()
 
     def close(_run_id: str, _note: str) -> bool:
@@ -261,7 +284,7 @@ def test_a_mark_is_closed_under_its_lock(tmp_path: Path) -> None:
 
 def test_a_mark_that_is_held_is_left_alone_and_the_others_are_closed(tmp_path: Path) -> None:
     close = Closer()
-    (tmp_path / "b.run").write_text("")
+    write_mark(tmp_path, "b", "b", "")
     with hold_mark(tmp_path, "a", ""):
         assert close_orphaned(tmp_path, close) == ["b"]
         assert (tmp_path / "a.run").exists()
@@ -276,7 +299,7 @@ def test_a_mark_that_goes_before_it_is_locked_is_not_closed(
             return super().acquire(*args, **kwargs)  # type: ignore[arg-type]
 
     close = Closer()
-    (tmp_path / "a.run").write_text("")
+    write_mark(tmp_path, "a", "a", "")
     monkeypatch.setattr("filelock.FileLock", Slow)
     assert close_orphaned(tmp_path, close) == []
     assert close.asked == []

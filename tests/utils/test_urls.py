@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
-from tagifai.utils.urls import get_sqlite_path, is_packaged, is_url, locate_file, mask_password
+from tagifai.utils.urls import get_sqlite_path, is_packaged, is_url, locate_file
 
-SECRETS = st.text(string.ascii_letters + string.digits + ":@.-", min_size=1).map("s3cret{}".format)
 FILES = st.text(string.ascii_letters + string.digits + "/ .:@+-_#%", max_size=12).map("/a{}".format)
 
 
@@ -51,45 +50,6 @@ def test_a_file_of_the_package_is_found_wherever_the_package_is() -> None:
     assert not is_packaged("tagifai/sample/tags.csv")
     assert locate_file(source).is_file()
     assert locate_file("sample/tags.csv") == Path("sample/tags.csv")
-
-
-# --- passwords ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("address", "shown"),
-    [
-        ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
-        ("postgresql+psycopg2://me:s3c:ret@host:5432/db", "postgresql+psycopg2://me:***@host:5432/db"),
-        ("https://me:secret@host:5000/path", "https://me:***@host:5000/path"),
-        ("mysql://:secret@host/db", "mysql://:***@host/db"),
-        ("postgresql://me@host/db", "postgresql://me@host/db"),
-        ("http://host:5000", "http://host:5000"),
-        ("http://host:5000/a@b", "http://host:5000/a@b"),
-        ("sqlite:////folder/a:b@c/mlflow.db", "sqlite:////folder/a:b@c/mlflow.db"),
-        ("in memory", "in memory"),
-        ("", ""),
-    ],
-)  # fmt: skip
-def test_the_password_of_an_address_is_not_shown(address: str, shown: str) -> None:
-    assert mask_password(address) == shown
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "postgresql://me:sec/ret@host/db",
-        "postgresql://me@server:secret@host/db",
-        "https://me:s@secret@host/",
-    ],
-)
-def test_no_part_of_an_odd_password_is_shown(address: str) -> None:
-    assert "ret" not in mask_password(address)
-
-
-@given(st.sampled_from(["postgresql://", "mysql+pymysql://", "https://"]), SECRETS)
-def test_of_any_password_nothing_is_shown_and_all_else_is(scheme: str, secret: str) -> None:
-    assert mask_password(f"{scheme}me:{secret}@host/db") == f"{scheme}me:***@host/db"
 
 
 # --- files of databases ------------------------------------------------------------------------
