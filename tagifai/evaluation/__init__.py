@@ -1,1 +1,1 @@
-"""How good a model is: metrics, slices and the mistakes it makes."""
+"""Evaluation: metrics, slices and error analysis."""

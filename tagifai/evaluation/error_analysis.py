@@ -1,4 +1,4 @@
-"""Mistakes: which classes are taken for which, and what spoke for the wrong one."""
+"""Error analysis: which classes are confused, and which terms led to the wrong one."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ Weights = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Mistake:
-    """A row that got another label than its own.
+    """A misclassified row.
 
     Args:
         row: its number among the rows, from 0.
         text: as it was given.
-        label: its own.
-        predicted: the other one.
+        label: the true one.
+        predicted: the predicted one.
         probability: the model's highest, or None of a model without probabilities.
-        spoke_for: terms of the text that the model took for the predicted class rather than for
-            the row's own, with the difference of their weighted values, the largest first.
-        spoke_against: terms that it took for the row's own class, likewise.
+        spoke_for: terms of the text that weigh more for the predicted class than for the true one,
+            with the difference of their weighted values, the largest first.
+        spoke_against: terms that weigh more for the true class, likewise.
     """
 
     row: int
@@ -44,7 +44,16 @@ class Mistake:
 def compute_confusion_matrix(
     y_true: Indices, y_pred: Indices, classes: int
 ) -> npt.NDArray[np.int64]:
-    """Return how many rows of each class (line) were given each class (column)."""
+    """Return how many rows of each true class (line) got each predicted class (column).
+
+    Args:
+        y_true: label indices, shape (n,).
+        y_pred: predicted indices, shape (n,).
+        classes: how many there are.
+
+    Returns:
+        Counts, shape (classes, classes).
+    """
     counts = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(counts, (y_true, y_pred), 1)
     return counts
@@ -53,15 +62,15 @@ def compute_confusion_matrix(
 def find_most_confident(
     tagger: Tagger, texts: Sequence[str], y_true: Indices, outputs: Weights, limit: int, terms: int
 ) -> list[Mistake]:
-    """Return the mistakes that the model was surest of.
+    """Return the mistakes with the highest probabilities.
 
     Args:
         tagger: fitted.
         texts: not cleaned, n of them.
         y_true: label indices, shape (n,).
         outputs: the model's for these texts, shape (n, classes).
-        limit: how many at most.
-        terms: that are named for each side at most.
+        limit: most mistakes.
+        terms: most terms for each side.
     """
     predicted = tagger.decide(outputs)
     highest = outputs.max(axis=1)
@@ -89,7 +98,7 @@ def find_most_confident(
 
 
 class _TermContributions:
-    """What each term of some texts counts for each class, of a linear model."""
+    """The weighted values of each term of some texts for each class of a linear model."""
 
     def __init__(self, tagger: Tagger, texts: Sequence[str]) -> None:
         self._weights = get_weights(tagger.model)
@@ -103,7 +112,7 @@ class _TermContributions:
             self._names = tagger.vectorizer.get_feature_names_out()
 
     def find_terms(self, place: int, one: int, other: int, limit: int) -> list[tuple[str, float]]:
-        """Return the terms that count more for one class than for the other, and by how much."""
+        """Return the terms that weigh more for one class than for the other, and by how much."""
         if self._weights is None or self._names is None:
             return []
         row = self._X[place]
@@ -117,8 +126,8 @@ class _TermContributions:
 def get_weights(model: Any) -> Weights | None:
     """Return a linear model's weights, shape (classes, features), or None of another model.
 
-    Those of naive Bayes are its log probabilities; those of a calibrated model are its machines'
-    mean. Of two classes the first has the second's with the other sign.
+    Naive Bayes has its log probabilities, a calibrated model the mean of its folds' weights. Of two
+    classes, the first has the weights of the second with the opposite sign.
     """
     if isinstance(model, CalibratedClassifierCV):
         inner = [get_weights(fitted.estimator) for fitted in model.calibrated_classifiers_]
@@ -137,7 +146,13 @@ def get_weights(model: Any) -> Weights | None:
 def build_document(
     tagger: Tagger, counts: npt.NDArray[np.int64], mistakes: Sequence[Mistake]
 ) -> dict[str, Any]:
-    """Return all of it for a file."""
+    """Return the confusion matrix and the mistakes as a JSON document.
+
+    Args:
+        tagger: fitted.
+        counts: the confusion matrix, shape (classes, classes).
+        mistakes: most confident first.
+    """
     return {
         "classes": list(tagger.encoder.classes),
         "confusion": counts.tolist(),

@@ -1,7 +1,7 @@
-"""Metrics: one scorer for all rows, for each class and for each slice.
+"""Metrics of all rows, of each class and of each slice.
 
-Decorating a function of label indices is all it takes to have it scored in every run, and to be
-able to choose by it (`objective.metric=val_accuracy`):
+A decorated function of label indices is computed in every run, and can be the objective
+(`objective.metric=val_accuracy`):
 
     @metric
     def accuracy(y_true: Indices, y_pred: Indices) -> float:
@@ -46,14 +46,15 @@ Metric = Callable[[Indices, Indices], float]
 _REGISTERED: dict[str, Metric] = {}
 
 RESERVED_NAMES = ("f1", "loss", "precision", "recall")
-"""Names of what every run has by itself."""
+"""Names of the metrics that every run has."""
 
 
 def metric(function: Metric) -> Metric:
     """Register a function of label indices and predicted indices as a metric of its name.
 
     Raises:
-        ValueError: the name is one that every run has.
+        ValueError: every run has a metric of this name, or the name does not begin with a
+            lower-case letter.
     """
     name = function.__name__
     if name in RESERVED_NAMES or not re.fullmatch(r"[a-z]\w*", name):
@@ -123,7 +124,7 @@ def compute_score(
     classes: tuple[str, ...],
     slices: Mapping[str, Mask],
 ) -> float:
-    """Return one score of those that `flatten(performance(...))` gives, without the others.
+    """Return one of the scores of `compute_performance`, without computing the others.
 
     Args:
         name: without the part's prefix, such as "f1", "accuracy" or "class/mlops/recall".
@@ -152,8 +153,8 @@ def flatten(scored: Performance, prefix: str) -> dict[str, float]:
     """Return the scores as flat metrics: `val_f1`, `val_class/mlops/f1`, `val_slice/short_text/f1`.
 
     Args:
-        scored: what `performance` returned.
-        prefix: name of the rows that were scored, such as "val".
+        scored: from `compute_performance`.
+        prefix: name of the part that was scored, such as "val".
     """
     flat = _prefix_scores(scored["overall"], f"{prefix}_")
     flat |= {f"{prefix}_{name}": value for name, value in scored.get("metrics", {}).items()}

@@ -1,4 +1,4 @@
-"""Scoring: what a tagger decides, against the labels that the rows have."""
+"""Score a tagger's predictions against the labels of rows."""
 
 from __future__ import annotations
 
@@ -30,10 +30,15 @@ def score_rows(texts: Sequence[str], y_true: Indices, tagger: Tagger, y_prob: An
 
 
 def score_texts(tagger: Tagger, texts: Sequence[str], tags: Sequence[str]) -> Performance:
-    """Score a tagger on labelled texts; tags that it does not know count as the rest label.
+    """Score a tagger on labelled texts; unknown tags count as the fallback label.
+
+    Args:
+        tagger: fitted.
+        texts: not cleaned, n of them.
+        tags: the true tag of each text.
 
     Raises:
-        DataError: there are unknown tags and no rest label.
+        DataError: there are unknown tags and no fallback label.
     """
     labels = replace_unknown(tags, tagger.encoder.classes, tagger.other)
     y_true = tagger.encoder.encode(labels)

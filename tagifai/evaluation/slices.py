@@ -1,7 +1,7 @@
-"""Slices: parts of the rows that deserve a score of their own.
+"""Slices: subsets of the rows with scores of their own.
 
 A slicing function takes a row with its cleaned `text` and its label `tag` and says whether the
-row belongs. Decorating it is all it takes to have it scored in every run:
+row belongs to the slice. A decorated function is scored in every run:
 
     @slicing_function
     def mentions_bert(row: Row) -> bool:
@@ -49,7 +49,7 @@ def compute_masks(rows: pd.DataFrame) -> dict[str, Mask]:
     """
     if not _REGISTERED:
         return {}
-    # Late: not every task that knows the pipeline scores with it.
+    # Late: most tasks do without it.
     from snorkel.labeling import LabelingFunction, PandasLFApplier
 
     functions = [LabelingFunction(name, _vote(f)) for name, f in _REGISTERED.items()]

@@ -1,4 +1,4 @@
-"""The model: estimators around it, what it predicts, and how it is kept."""
+"""Models: how they are made, what they predict, and how they are saved as bundles."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The bundle: a tagger on disk, in parts that anyone may read and nothing has to unpickle.
+"""Bundles: a tagger saved in parts that anyone may read and that nothing has to unpickle.
 
 manifest.json               format, versions, and for each part the sums of its file and content
-tagger.json                 cleaning, classes, threshold, rest label; outputs of a few texts
+tagger.json                 cleaning, classes, threshold, fallback label; outputs of a few texts
 vectorizer.json             the estimator without its large parts
 vectorizer.vocabulary_.json its terms, by column
 model.json, model.coef_.npy, ...
@@ -30,10 +30,10 @@ FORMAT = 3
 """The only one that is read."""
 
 REQUIRED = ("config.yaml", "performance.json", "provenance.json", "splits.json", "tagger.json")
-"""Parts that every bundle has."""
+"""Parts of every bundle, beside those of the estimators."""
 
 ESTIMATORS = ("vectorizer", "model")
-"""Each is a part of its own, .json or .skops."""
+"""Estimators of a bundle; each is a part of its own, .json or .skops."""
 
 KINDS = (".json", ".npy", ".skops", ".txt", ".yaml")
 """Kinds of files that parts are; none of them runs code when it is read."""
@@ -123,7 +123,7 @@ def _build_tagger(path: Path, manifest: dict[str, Any]) -> Tagger:
             threshold=settings["threshold"],
             other=settings["other"],
         )
-        # Parts that do not belong together are found out now and not in the middle of a file.
+        # Parts that do not fit together are refused now and not in the middle of a file.
         tagger.predict(["model"])
         same = verification.verify_outputs(settings["probe"], tagger)
     except BundleError as error:

@@ -1,7 +1,7 @@
-"""Layouts: what the usual estimators consist of, so that they are kept as plain values and arrays.
+"""Schemas of the usual estimators: what they consist of, so that they are saved as plain values.
 
-A class that is not in the table, or an estimator with anything in it that the table does not say,
-is no case for it.
+An estimator of another class, or with anything in it that its schema does not name, is saved by
+skops instead.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Rule = Callable[[Any], bool]
-"""Whether a value, as JSON has it, may stand there."""
+"""Takes a value of JSON and returns whether it is allowed."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class ArraySchema:
     Args:
         shape: a name for each length; the same name means the same length.
         kinds: of its numbers, as NumPy's letters.
-        optional: it may be missing.
-        flat: of one row, it is that row.
+        optional: whether it may be missing.
+        flat: whether an array of one row is stored as that row.
     """
 
     shape: tuple[str, ...]
@@ -33,7 +33,7 @@ class ArraySchema:
 
 
 TERMS = "terms"
-"""A vocabulary, which is kept as a list of its terms in the order of columns."""
+"""Stands for a vocabulary, which is saved as a list of its terms in the order of columns."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class EstimatorSchema:
         scalars: fitted attributes.
         arrays: fitted attributes, arrays or `TERMS`.
         inner: fitted attributes that are estimators, with the name of their class.
-        dropped: attributes that predicting does without.
+        dropped: attributes that are not saved, because predicting does not need them.
     """
 
     module: str
@@ -185,7 +185,7 @@ ESTIMATOR_SCHEMAS: dict[str, EstimatorSchema] = {
             "_standard_intercept": ArraySchema(("outputs",), optional=True),
         },
         {},
-        # Made anew by whoever goes on training.
+        # Training makes it anew.
         ("_loss_function_",),
     ),
     "LogisticRegression": EstimatorSchema(
@@ -228,7 +228,7 @@ ESTIMATOR_SCHEMAS: dict[str, EstimatorSchema] = {
         {},
     ),
 }  # fmt: skip
-"""By the name of the class."""
+"""Schemas by the name of the class."""
 
 UNION_MEMBERS = ("CountVectorizer", "HashingVectorizer", "TfidfVectorizer")
-"""What a union may be of."""
+"""Classes that a union may consist of."""

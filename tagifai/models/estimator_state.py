@@ -1,4 +1,4 @@
-"""States: estimators of the usual classes, taken apart into plain values and arrays, and back."""
+"""Convert estimators of the usual classes to plain values and arrays, and back."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tagifai.models.estimator_schema import (
 
 @dataclass(frozen=True)
 class EstimatorState:
-    """An estimator, taken apart.
+    """An estimator as plain values and arrays.
 
     Args:
         name: of its class.
-        parameters: of its constructor, as JSON has them; the parts of a union are states.
+        parameters: of its constructor, as JSON has them; members of a union are states, too.
         fitted: its other attributes: scalars, arrays, lists of terms, and states.
     """
 
@@ -34,7 +34,7 @@ class EstimatorState:
 
 
 def extract(estimator: Any) -> EstimatorState | None:
-    """Return an estimator as plain values and arrays, or None if there is more to it."""
+    """Return an estimator as plain values and arrays, or None if its schema does not cover it."""
     state = _extract_value(estimator)
     if not isinstance(state, EstimatorState):
         return None
@@ -46,7 +46,7 @@ def extract(estimator: Any) -> EstimatorState | None:
 
 
 def _extract_value(value: Any) -> Any:
-    """Return an estimator of the table as its state, and anything else as it is."""
+    """Return an estimator with a schema as its state, and anything else as it is."""
     layout = ESTIMATOR_SCHEMAS.get(type(value).__name__)
     if layout is None or type(value) is not _import_class(type(value).__name__):
         return value
@@ -66,9 +66,9 @@ def _terms(vocabulary: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON has it, as far as it can be; what cannot, no rule lets through."""
+    """Return a value as JSON has it, if possible; no rule accepts a value that JSON has not."""
     if isinstance(value, np.random.RandomState):
-        # The state of the run's randomness is no part of the model.
+        # The random state of the run is no part of the model.
         return None
     if isinstance(value, np.generic):
         return value.item()
@@ -87,11 +87,11 @@ NO_PART = "does not belong to it"
 
 
 def check(state: EstimatorState) -> None:
-    """Refuse a state that is not as the table says.
+    """Refuse a state that does not follow its schema.
 
     Raises:
-        ValueError: a parameter or an attribute that is missing, does not belong, or is of another
-            type or shape; says which.
+        ValueError: a parameter or an attribute is missing, unknown, or of a wrong type or shape;
+            with its name.
     """
     sizes: dict[str, int] = {}
     _check(state, sizes)
@@ -173,7 +173,7 @@ def _is_step(value: Any) -> bool:
 
 
 def build(state: EstimatorState) -> Any:
-    """Return the estimator of a state that has been checked."""
+    """Return the fitted estimator of a state that `check` has accepted."""
     parameters = {key: _restore_parameter(key, value) for key, value in state.parameters.items()}
     estimator = _import_class(state.name)(**parameters)
     arrays = ESTIMATOR_SCHEMAS[state.name].arrays
@@ -204,11 +204,11 @@ def _restore_parameter(key: str, value: Any) -> Any:
 
 
 Large = dict[str, Any]
-"""Arrays and lists of terms by dotted name, which are kept in files of their own."""
+"""Arrays and lists of terms by dotted name, which are saved in files of their own."""
 
 
 def serialize(state: EstimatorState, key: str) -> tuple[dict[str, Any], Large]:
-    """Return a state as JSON, and what is kept beside it.
+    """Return a state as JSON, and its large values, which get files of their own.
 
     Args:
         state: of an estimator.
@@ -239,10 +239,15 @@ def serialize(state: EstimatorState, key: str) -> tuple[dict[str, Any], Large]:
 
 
 def deserialize(document: Any, key: str, large: Large) -> EstimatorState:
-    """Return the state that `to_document` made a document of; what is used of `large` is removed.
+    """Return the state that `serialize` made a document of.
+
+    Args:
+        document: from JSON.
+        key: dotted name of the estimator.
+        large: values from files of their own; those that belong to the state are removed from it.
 
     Raises:
-        ValueError: not such a document; says why.
+        ValueError: it is not such a document; with the reason.
     """
     if not isinstance(document, dict) or set(document) != {"class", "parameters", "fitted"}:
         raise ValueError(f"{key} is no estimator with a class, parameters and what was fitted")

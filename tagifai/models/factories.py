@@ -1,4 +1,4 @@
-"""Models: classifiers that take more than one class's arguments to name."""
+"""Factories of classifiers that are made of several objects."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def linear_svc(folds: int, method: str, ensemble: bool, **arguments: Any) -> Cal
     """Return a linear support vector machine with calibrated probabilities.
 
     Args:
-        folds: parts of the train rows, each of which is scored by a machine fitted to the others.
+        folds: parts of the train rows, each of which is scored by a model fitted to the others.
         method: sigmoid (J. Platt, 1999) or isotonic.
-        ensemble: keep the machine of every fold and take the mean, instead of one fitted to all.
+        ensemble: keep the model of every fold and take the mean, instead of one fitted to all.
         arguments: anything that scikit-learn's LinearSVC takes.
     """
     return CalibratedClassifierCV(

@@ -1,6 +1,6 @@
-"""Claims: what a file says of its own content, checked before memory or disk is given to it.
+"""Limits for the files of a model, checked before they take memory or disk.
 
-A zip of kilobytes may unpack to terabytes, and the header of an array may claim as much.
+A zip of kilobytes may unpack to terabytes, and the header of an array may declare as much.
 """
 
 from __future__ import annotations
@@ -20,38 +20,38 @@ import numpy as np
 from tagifai.exceptions import BundleError
 
 MEMBER_BYTES = 2**30
-"""Of a member: float64 weights of a million terms and a hundred classes are 0.8 * 10**9."""
+"""Most bytes of a member: float64 weights of a million terms and a hundred classes have 0.8e9."""
 
 WHOLE_BYTES = 2**31
-"""Of all members together: weights as above, as many again for an average of them, and terms."""
+"""Most bytes of all members together: weights as above, their average, and terms."""
 
 TEXT_BYTES = 2**28
-"""Of a JSON member, which takes many times as much when it is read: ten million terms, or the ten
-thousand trees of a boosting."""
+"""Most bytes of a JSON member, which takes many times as much when it is read: ten million terms,
+or the ten thousand trees of a boosting."""
 
 PARTS = 1_000
-"""Members of an archive: a bundle has a part for each large array, and some twenty as a rule."""
+"""Most members of an archive: a bundle has a part for each large array, about twenty as a rule."""
 
 PIECES = 100_000
-"""Members of a skops file: five for each tree of a forest or boosting."""
+"""Most members of a skops file: five for each tree of a forest or boosting."""
 
 UNREADABLE = (BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError, RecursionError)
-"""What is raised by a zip, or by what is in it, that is not what it says."""
+"""Errors that reading a damaged or forged zip raises."""
 
 
 def list_members(archive: ZipFile, where: str, max_members: int) -> dict[str, ZipInfo]:
-    """Return the members of a zip by name; their sizes are within bounds, as they are declared.
+    """Return the members of a zip by name, after their declared sizes have been checked.
 
-    More than is declared is never read: Python's zipfile stops there, and misses the checksum.
+    More than is declared is never read: Python's zipfile stops there, and the checksum is wrong.
 
     Args:
         archive: open for reading.
-        where: it is, for errors.
+        where: name of the file, for errors.
         max_members: members that it may have.
 
     Raises:
-        BundleError: too many or too large, twice the same, encrypted, packed in an unusual way, or
-            not plain files.
+        BundleError: members are too many, too large, there twice, encrypted, packed in an unusual
+            way, or no plain files.
     """
     infos = archive.infolist()
     if len(infos) > max_members:
@@ -72,39 +72,42 @@ def check_sizes(sizes: Mapping[str, int], where: str) -> None:
 
     Args:
         sizes: in bytes, by name.
-        where: they are, for errors.
+        where: name of the file, for errors.
+
+    Raises:
+        BundleError: one is too large, or all of them together are.
     """
     for name, size in sizes.items():
         most = TEXT_BYTES if name.endswith((".json", ".yaml")) else MEMBER_BYTES
         if size > most:
-            raise BundleError(f"{where}: {name!r} has {size} bytes, and may have {most}.")
+            raise BundleError(f"{where}: {name!r} has {size} bytes; the limit is {most}.")
     whole = sum(sizes.values())
     if whole > WHOLE_BYTES:
-        raise BundleError(f"{where} has {whole} bytes unpacked, and may have {WHOLE_BYTES}.")
+        raise BundleError(f"{where} has {whole} bytes unpacked; the limit is {WHOLE_BYTES}.")
 
 
 def _check_member(info: ZipInfo, where: str) -> None:
     name, kind = info.orig_filename, stat.S_IFMT(info.external_attr >> 16)
     if info.flag_bits & 1:
-        raise BundleError(f"{where}: {name!r} is encrypted, which a model is not.")
+        raise BundleError(f"{where}: {name!r} is encrypted; no part of a model is.")
     if kind not in (0, stat.S_IFREG) or info.is_dir():
         what = "a link" if kind == stat.S_IFLNK else "not a plain file"
         raise BundleError(f"{where}: {name!r} is {what}.")
     if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-        # The others may unpack a few bytes to gigabytes at a step.
-        raise BundleError(f"{where}: {name!r} is packed in a way that is not read here.")
+        # Other methods may unpack a few bytes to gigabytes in one step.
+        raise BundleError(f"{where}: {name!r} is compressed in a way that is not supported.")
 
 
 def check_array(file: IO[bytes], size: int, where: str) -> None:
-    """Refuse an npy file whose header claims another size than it has, or objects.
+    """Refuse an npy file whose header declares another size than it has, or objects.
 
     Args:
-        file: at its beginning.
-        size: bytes of it.
-        where: it is, for errors.
+        file: open at its beginning.
+        size: of the file, in bytes.
+        where: name of the file, for errors.
 
     Raises:
-        BundleError: it is no array, or has to be unpickled.
+        BundleError: it is no array, of another size, or would have to be unpickled.
     """
     headers = {
         (1, 0): np.lib.format.read_array_header_1_0,
@@ -120,15 +123,17 @@ def check_array(file: IO[bytes], size: int, where: str) -> None:
     if dtype.hasobject:
         raise BundleError(f"{where} is an array of objects, which would have to be unpickled.")
     if dtype.itemsize == 0 or min(shape, default=0) < 0 or claimed != left:
-        raise BundleError(f"{where} claims shape {shape} of {dtype} and has {left} bytes for it.")
+        raise BundleError(
+            f"{where} declares an array of shape {shape} and type {dtype}, but has {left} bytes."
+        )
 
 
 def check_skops(file: Path) -> None:
-    """Refuse a skops file that takes more memory to read than its size and its limits say.
+    """Refuse a skops file that would take more memory than the limits allow.
 
     Raises:
-        BundleError: as `members`; or it has members other than arrays, matrices and bytes, or its
-            schema names one thing over and over again.
+        BundleError: as `list_members`; or it has members other than arrays, matrices and bytes, or
+            its schema reads the same member over and over again.
     """
     where = str(file)
     try:
@@ -143,9 +148,9 @@ def check_skops(file: Path) -> None:
     try:
         _, read = _weigh(schema, sizes, {})
     except (TypeError, ValueError, RecursionError) as error:
-        raise BundleError(f"{where} has a schema that leads in circles ({error}).") from None
+        raise BundleError(f"{where} has a schema that refers to itself ({error}).") from None
     if read > WHOLE_BYTES:
-        raise BundleError(f"{where} would read {read} bytes; no model has more than {WHOLE_BYTES}.")
+        raise BundleError(f"{where} would read {read} bytes; the limit is {WHOLE_BYTES}.")
 
 
 def _check_piece(archive: ZipFile, info: ZipInfo, where: str) -> int:
@@ -154,7 +159,7 @@ def _check_piece(archive: ZipFile, info: ZipInfo, where: str) -> int:
     if info.filename == "schema.json":
         return 0
     if not info.filename.endswith((".npy", ".npz", ".bin")):
-        raise BundleError(f"{where} holds {info.filename!r}, which does not belong into a model.")
+        raise BundleError(f"{where} holds {info.filename!r}, which is no part of a model.")
     with archive.open(info) as file:
         # Reading goes by the content and not by the name.
         start = file.read(6)
@@ -175,9 +180,9 @@ def _check_piece(archive: ZipFile, info: ZipInfo, where: str) -> int:
 def _weigh(value: Any, sizes: dict[str, int], met: dict[Any, int]) -> tuple[int, int]:
     """Return how many objects a schema makes, and how many bytes of members it reads for them.
 
-    Skops writes an object out wherever it is met. A file that has one written out once and named
-    from elsewhere by its number could make billions of a few, so the same number means the same
-    count.
+    Skops writes an object out wherever it occurs. A forged file could write one out once and refer
+    to it by its number, which makes billions of objects of a few; so the same number has to mean
+    the same count.
     """
     if isinstance(value, list):
         counts = [_weigh(item, sizes, met) for item in value]
@@ -187,5 +192,5 @@ def _weigh(value: Any, sizes: dict[str, int], met: dict[Any, int]) -> tuple[int,
     count, read = _weigh(list(value.values()), sizes, met)
     number, file = value.get("__id__"), value.get("file")
     if number is not None and met.setdefault(number, count) != count:
-        raise ValueError(f"object {number} is not the same everywhere")
+        raise ValueError(f"object {number} has several contents")
     return count + 1, read + (sizes.get(file, 0) if isinstance(file, str) else 0)

@@ -1,4 +1,4 @@
-"""Losses: what is recorded by epoch, of models with probabilities and of those without."""
+"""Losses by epoch, for models with probabilities and for models without."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Loss = Callable[[Indices, Probabilities], float]
 def get_loss_name(model: Any) -> str:
     """Return the name of a model's loss: log_loss where it has probabilities, else its own.
 
-    A model that is fitted by something else than a margin has the share of wrong rows.
+    A model without a loss of its own has the share of misclassified rows.
     """
     if has_probabilities(model):
         return "log_loss"
@@ -27,7 +27,7 @@ def get_loss_name(model: Any) -> str:
 
 
 def get_loss_function(model: Any) -> Loss:
-    """Return the function from label indices and a model's outputs to its loss."""
+    """Return the function from label indices, shape (n,), and a model's outputs to its loss."""
     name = get_loss_name(model)
     if name == "log_loss":
         return log_loss
@@ -37,7 +37,12 @@ def get_loss_function(model: Any) -> Loss:
 
 
 def compute_zero_one_loss(y_true: Indices, values: Probabilities) -> float:
-    """Return the share of rows whose highest value is another class's."""
+    """Return the share of rows whose highest value belongs to another class.
+
+    Args:
+        y_true: label indices, shape (n,).
+        values: the model's outputs, shape (n, classes).
+    """
     return float(np.mean(values.argmax(axis=1) != y_true))
 
 
@@ -54,7 +59,7 @@ MARGINS: dict[str, Callable[[Margins], Margins]] = {
 def _one_vs_rest(
     loss: Callable[[Margins], Margins], y_true: Indices, values: Probabilities
 ) -> float:
-    """Return the mean over rows of the losses of all classes against the rest, summed.
+    """Return the mean over rows of the one-vs-rest losses, summed over classes.
 
     Args:
         loss: of a margin.

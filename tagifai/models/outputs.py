@@ -1,4 +1,4 @@
-"""Class probabilities of rows, or the decision values of models that have none."""
+"""Outputs of a model: class probabilities, or decision values where it has no probabilities."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tagifai.models.thresholds import Probabilities
 
 
 def has_probabilities(model: Any) -> bool:
-    """Return whether a model, fitted or not, gives class probabilities."""
+    """Return whether a model, fitted or not, has class probabilities."""
     return hasattr(model, "predict_proba")
 
 
@@ -29,7 +29,7 @@ def compute_outputs(model: Any, X: Any) -> Probabilities:
     if has_probabilities(model):
         return predict_proba(model, X)
     if not hasattr(model, "decision_function"):
-        # All that is known is the class itself.
+        # The predicted class is all that such a model gives.
         chosen: Probabilities = np.asarray(model.predict(X))[:, None] == model.classes_
         return chosen.astype(np.float64)
     found: Probabilities = np.asarray(model.decision_function(X), dtype=np.float64)
@@ -37,22 +37,22 @@ def compute_outputs(model: Any, X: Any) -> Probabilities:
 
 
 def predict_proba(model: Any, X: Any) -> Probabilities:
-    """Return what the model's own method does, to the last bit, without checking X each time.
+    """Return the bits of the model's own method, but do not check X each time.
 
     For logistic regression by SGD on sparse rows these are scikit-learn's own steps (one-vs-rest,
-    normalized); its checks of all values in X cost as much as the rest of an epoch. Other models
-    are asked themselves.
+    normalized); its checks of all values in X cost as much as the rest of an epoch. For other
+    models, the model's own method is called.
 
     Args:
         model: a fitted classifier.
-        X: features, shape (n, features), which the model has been fitted to others of.
+        X: features, shape (n, features), made as those that the model was fitted to.
 
     Returns:
         Class probabilities, shape (n, classes).
     """
     if getattr(model, "loss", None) != "log_loss":
         return _call_model(model, X)
-    # Late: a few texts are predicted without them, in less time than they take to import.
+    # Late: most predictions do not need them.
     from scipy.sparse import issparse
     from scipy.special import expit
     from sklearn.linear_model import SGDClassifier
@@ -65,7 +65,7 @@ def predict_proba(model: Any, X: Any) -> Probabilities:
         return np.hstack([1 - y_prob, y_prob])
     total = y_prob.sum(axis=1, keepdims=True)
     if not total.all():
-        # A row that no class wants is all classes' alike.
+        # Where all values of a row are 0, the model's own method gives equal probabilities.
         return _call_model(model, X)
     y_prob /= total
     return y_prob

@@ -1,7 +1,7 @@
-"""Soundness: what compiled code takes on trust in a fitted estimator is checked before its use.
+"""Checks of fitted estimators from a file, before compiled code uses them.
 
-Trees are walked, sparse matrices indexed and support vectors counted without a look at the bounds:
-in an estimator that somebody has tampered with, that reads or writes memory that is not its own.
+scikit-learn's compiled code walks trees, indexes sparse matrices and counts support vectors without
+checking bounds: a forged estimator could make it read or write memory outside of its arrays.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from sklearn.tree._tree import Tree
 from tagifai.exceptions import BundleError
 
 SPARSE = ("csr", "csc")
-"""Formats that are checked whole, and the only ones that classifiers of texts have."""
+"""Sparse formats that can be checked; classifiers of texts have no others."""
 
 
 def check(value: Any, where: str, features: int | None = None) -> None:
-    """Refuse an estimator with parts that compiled code would leave its memory with.
+    """Refuse an estimator whose indices point outside of its arrays.
 
     Args:
-        value: anything that may have such parts in it.
-        where: it is from, for the error.
-        features: those that the value's own estimator lets through.
+        value: an estimator, or anything inside one.
+        where: name of the file, for the error.
+        features: columns that the estimator around the value accepts, or None.
 
     Raises:
-        BundleError: a part that points outside of itself.
+        BundleError: an index points outside of its array.
     """
     if value is None or isinstance(value, str | int | float):
         return  # early, for the terms of a vocabulary
@@ -54,7 +54,7 @@ def _holds_objects(value: Any) -> bool:
 
 
 def _check_estimator(value: Any, where: str) -> None:
-    """Check how the parts of an estimator go together; one that is not fitted has none."""
+    """Check that the attributes of an estimator fit together; one that is not fitted has none."""
     fitted = vars(value)
     if isinstance(value, BaseGradientBoosting) and "estimators_" in fitted:
         _check_boosting(value, where)
@@ -66,14 +66,14 @@ def _check_estimator(value: Any, where: str) -> None:
         raise BundleError(f"{where} holds a vectorizer that reads files (input={value.input!r}).")
     vocabulary = fitted.get("vocabulary_")
     if isinstance(vocabulary, dict) and set(vocabulary.values()) != set(range(len(vocabulary))):
-        raise BundleError(f"{where} holds a vocabulary whose terms have no columns of their own.")
+        raise BundleError(f"{where} holds a vocabulary whose terms have no distinct columns.")
 
 
 def _check_tree(tree: Any, where: str, features: int) -> None:
     left, right, nodes = tree.children_left, tree.children_right, np.arange(tree.node_count)
     for child in (left, right):
         if not (((child > nodes) & (child < tree.node_count)) | (child == -1)).all():
-            raise BundleError(f"{where} holds a decision tree that is not one.")
+            raise BundleError(f"{where} holds a decision tree with wrong child nodes.")
     if ((left == -1) != (right == -1)).any():
         raise BundleError(f"{where} holds a decision tree with half a node.")
     tested = tree.feature[left != -1]
@@ -87,13 +87,13 @@ def _check_sparse(matrix: Any, where: str) -> None:
             raise ValueError(f"{matrix.format} of {matrix.data.dtype}")
         matrix.check_format(full_check=True)
     except (ValueError, TypeError, AttributeError, IndexError) as error:
-        raise BundleError(f"{where} holds a sparse matrix that is not one ({error}).") from None
+        raise BundleError(f"{where} holds an invalid sparse matrix ({error}).") from None
 
 
 def _check_boosting(model: Any, where: str) -> None:
     features, width = model.n_features_in_, model.estimators_.shape[1]
     for inner in model.estimators_.ravel():
-        # It hands its features to the trees themselves, past their estimators.
+        # Boosting passes its features to the trees directly, past their estimators.
         _check_tree(inner.tree_, where, features)
     if model._raw_predict_init(np.zeros((1, features), np.float32)).shape != (1, width):
         raise BundleError(f"{where} holds boosted trees of more classes than there are.")
@@ -115,7 +115,7 @@ def _check_support_vectors(model: Any, where: str) -> None:
         and {model._probA.size, model._probB.size} in ({0}, {pairs})
     )
     if not sound:
-        raise BundleError(f"{where} holds support vectors that do not go together.")
+        raise BundleError(f"{where} holds support vectors that do not fit together.")
 
 
 def _check_neighbours(model: Any, where: str) -> None:

@@ -1,4 +1,4 @@
-"""Rows that a model is fitted to, and balancing: more or fewer of a class, in train rows only."""
+"""Rows that a model is fitted to, and balancing of their classes."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class RowStream(Protocol):
         ...
 
     def iterate_chunks(self, epoch: int) -> Iterator[FeatureRows]:
-        """Yield all rows once, in an order that the epoch may have a say in."""
+        """Yield all rows once, in an order that may depend on the epoch."""
         ...
 
 
 class Sampler(Protocol):
-    """What imbalanced-learn's samplers do."""
+    """A sampler of imbalanced-learn."""
 
     def fit_resample(self, X: Any, y: Indices) -> tuple[Any, Indices]:
         """Return a balanced feature matrix and its label indices."""
@@ -58,8 +58,8 @@ def balance(sampler: Sampler | None, X: Any, y: Indices) -> tuple[Any, Indices, 
         y: their label indices, shape (n,).
 
     Returns:
-        Features, label indices, and for each row its number among the given ones; a sampler that
-        makes up rows says no numbers, and each row counts as one of its own.
+        Features, label indices, and for each row its number among the given ones; where a sampler
+        makes new rows, each row has a number of its own.
     """
     if sampler is None:
         return X, y, np.arange(len(y))

@@ -1,4 +1,4 @@
-"""Estimators on disk: plain ones as JSON, others as a skops file, their large parts beside them.
+"""Save and load estimators: usual ones as JSON, others as a skops file, large parts beside them.
 
 A skops file of a vectorizer with 100,000 terms takes tens of megabytes and seconds each way; the
 same terms as JSON and weights as npy take two megabytes and a tenth of a second. skops itself takes
@@ -23,7 +23,7 @@ from tagifai.models import estimator_state, limits
 from tagifai.models.estimator_state import EstimatorState
 
 LARGE = 64
-"""Arrays and vocabularies with more items are kept beside the estimator, as what they are."""
+"""Arrays and vocabularies with more items get a file of their own."""
 
 TRUSTED = (
     "scipy.sparse._csr.csr_matrix",
@@ -34,15 +34,21 @@ TRUSTED = (
     "sklearn.tree._tree.Tree",
     "sklearn.utils._bunch.Bunch",
 )
-"""Types beside those that skops trusts by itself: what scikit-learn's classifiers are made of that
-have probabilities and take sparse features. `soundness` looks at all of it before it is used."""
+"""Types beside those that skops trusts by itself: parts of scikit-learn's classifiers that have
+probabilities and take sparse features. `safety.check` checks all of them before they are used."""
 
 ADDRESSES = ("_stop_words_id",)
-"""Attributes in which scikit-learn keeps a place in memory, to notice a change; it does without."""
+"""Attributes in which scikit-learn keeps an address in memory, to notice a change; not saved."""
 
 
 def save(folder: Path, name: str, estimator: Any) -> dict[str, str]:
-    """Write an estimator and its large parts; return the content's sum of the file from skops."""
+    """Write an estimator and its large parts, and return the content's digest of a skops file.
+
+    Args:
+        folder: of the bundle.
+        name: of the estimator, which its files begin with.
+        estimator: fitted.
+    """
     state = estimator_state.extract(estimator)
     if state is None:
         return _save_skops(folder, name, estimator)
@@ -74,7 +80,7 @@ def _write_large(folder: Path, large: dict[str, Any]) -> None:
 
 
 def _digest(value: Any) -> str:
-    """Return a sum of a value's content, the same in every process."""
+    """Return a digest of a value's content, the same in every process."""
     return hashlib.sha256(json.dumps(_canonical(value)).encode()).hexdigest()
 
 
@@ -96,7 +102,7 @@ def _canonical(value: Any) -> Any:
         return sorted(map(_canonical, value), key=json.dumps)
     if isinstance(value, list | tuple):
         return [_canonical(item) for item in value]
-    # Anything else by what pickling would take it apart into; nothing is pickled.
+    # Anything else by what pickling would reduce it to; nothing is pickled.
     return [_canonical(type(value)), _canonical(value.__reduce_ex__(2)[1:3])]
 
 
@@ -109,7 +115,7 @@ def _detach(estimator: Any, name: str) -> tuple[Any, dict[str, Any]]:
         if attribute in ADDRESSES:
             delattr(light, attribute)
         elif isinstance(value, np.random.RandomState):
-            # The state of the run's randomness is no part of the model.
+            # The random state of the run is no part of the model.
             setattr(light, attribute, None)
         elif hasattr(value, "get_params") and not isinstance(value, type):
             inner, found = _detach(value, key)
@@ -150,7 +156,7 @@ def _terms(vocabulary: dict[str, int]) -> list[str]:
 
 
 def read_state(path: Path, name: str, parts: dict[str, Any]) -> EstimatorState | None:
-    """Return a plain estimator as what it consists of, or None if it is kept as a skops file.
+    """Return the state of an estimator that is saved as JSON, or None if it is a skops file.
 
     Args:
         path: the bundle's folder, whose parts have been compared with their sums.
@@ -158,8 +164,8 @@ def read_state(path: Path, name: str, parts: dict[str, Any]) -> EstimatorState |
         parts: the manifest's.
 
     Raises:
-        BundleError: a part that is not what it says.
-        ValueError: it is not what an estimator of its class consists of.
+        BundleError: a part is not what its name says.
+        ValueError: the state does not follow the schema of its class.
     """
     if f"{name}.json" not in parts:
         return None
@@ -173,18 +179,17 @@ def read_state(path: Path, name: str, parts: dict[str, Any]) -> EstimatorState |
 
 
 def load(path: Path, name: str, parts: dict[str, Any]) -> Any:
-    """Return an estimator; arguments and errors as for `read`.
+    """Return a fitted estimator; arguments and errors as for `read_state`.
 
     Raises:
-        BundleError: a type that is not trusted, or parts that compiled code would leave its
-            memory with.
+        BundleError: a type is not trusted, or an index points outside of its array.
     """
     state = read_state(path, name, parts)
     return _load_skops(path, name, parts) if state is None else estimator_state.build(state)
 
 
 def _load_skops(path: Path, name: str, parts: dict[str, Any]) -> Any:
-    # Late: only these need them, and importing them takes as long as the rest of a prediction.
+    # Late: only skops files need them, and their import takes as long as a prediction.
     import skops.io
     from sklearn.exceptions import InconsistentVersionWarning
 
@@ -194,14 +199,14 @@ def _load_skops(path: Path, name: str, parts: dict[str, Any]) -> Any:
     limits.check_skops(file)
     refuse_untrusted(file)
     with warnings.catch_warnings():
-        # Of every estimator by itself; the bundle says it once, of all libraries.
+        # One for each estimator; the bundle warns once, of all libraries.
         warnings.simplefilter("ignore", InconsistentVersionWarning)
         estimator = skops.io.load(file, trusted=list(TRUSTED))
     for key, value in _large_parts(path, name, parts):
         *inner, attribute = key.split(".")[1:]
         owner = estimator
         for step in inner:
-            # Of the object itself and not of its class, which all others share.
+            # The object's own attribute and not its class's, which all objects share.
             owner = dict(owner)[step] if isinstance(owner, list) else vars(owner)[step]
         if callable(getattr(type(owner), attribute, None)):
             raise BundleError(f"{path}: the part {key} would take the place of a method.")

@@ -1,4 +1,4 @@
-"""Sizes: how much a fitted object holds, the same for equal objects in any process."""
+"""Size of a fitted object in bytes, the same for equal objects in any process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _count_bytes(item: Any, met: dict[int, Any]) -> int:
         return sum(_count_bytes(key, met) + _count_bytes(value, met) for key, value in item.items())
     if isinstance(item, list | tuple | set | frozenset):
         return sum(_count_bytes(part, met) for part in item)
-    # What has no attributes in Python, as a tree's nodes, has a state at most.
+    # Objects without Python attributes, such as a tree's nodes, have a pickling state at most.
     return _count_bytes(vars(item) if hasattr(item, "__dict__") else _get_state(item), met)
 
 

@@ -1,4 +1,4 @@
-"""The tagger: everything that turns a text into a tag, in one object."""
+"""The tagger: all steps from a text to a tag in one object."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Tagger:
         model: a fitted classifier.
         encoder: label names.
         threshold: the highest probability must be above it; None accepts any.
-        other: label of the predictions that are not; None where there is no label of the rest.
+        other: the fallback label, for texts that are not above the threshold, or None.
     """
 
     cleaning: dict[str, Any]
@@ -77,7 +77,7 @@ class Tagger:
 
         Returns:
             For each text its tag and the highest class probability, if the model has any. A text
-            that fell back to the rest label has it too: it was not above the threshold.
+            that got the fallback label has it too: it was not above the threshold.
         """
         if not texts:
             return []

@@ -1,4 +1,4 @@
-"""Thresholds: from class probabilities to label indices, with a fall-back for the unsure."""
+"""Thresholds: from class probabilities to label indices, with a fallback label for unsure texts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tagifai.preprocessing.labels import Indices
 Probabilities = npt.NDArray[np.float64]
 
 SCORES = ("f1", "precision", "recall")
-"""What a threshold may be tuned for."""
+"""Scores that a threshold may be tuned for."""
 
 
 def decide(y_prob: Probabilities, threshold: float | None, other: int) -> Indices:
@@ -36,7 +36,7 @@ def decide(y_prob: Probabilities, threshold: float | None, other: int) -> Indice
 
 
 class Threshold(Protocol):
-    """A policy that finds the threshold on validation rows."""
+    """Finds the threshold on validation rows."""
 
     def fit(self, y_prob: Probabilities, y_true: Indices, other: int) -> float:
         """Return the threshold for validation rows.
@@ -89,11 +89,7 @@ class QuantileThreshold:
 
 @dataclass(frozen=True)
 class AutoThreshold(QuantileThreshold):
-    """A quantile where there is a label of the rest and the model has probabilities, else none.
-
-    Args:
-        q: as for `Quantile`.
-    """
+    """A quantile where there is a fallback label and the model has probabilities, else none."""
 
 
 @dataclass(frozen=True)

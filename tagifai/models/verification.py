@@ -1,6 +1,7 @@
-"""Probes: texts that are nobody's rows, and what a model makes of them, here and where it was made.
+"""Verify that a loaded model gives the outputs that it gave when it was saved.
 
-Another version of a library may load a model without a word and compute something else with it.
+Another version of a library may load a model without an error and compute something else with it.
+So a few texts, which are no rows of the data, are saved with their outputs.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ SENTENCE = (
     "A sentence that stays as it is: models of language, images & graphs, in 3 lines of code."
 )
 CLASSES = 9
-"""Names of classes that are tagged beside the sentence."""
+"""How many class names are used as texts beside the sentence."""
 
 
 def record_outputs(tagger: Tagger) -> dict[str, Any]:
-    """Return texts and a tagger's outputs for them, for JSON.
+    """Return texts and a tagger's outputs for them, as JSON's types.
 
-    Nine digits are enough to compare by. What is not finite is None.
+    Nine digits are enough for a comparison. Values that are not finite are None.
     """
     texts = [SENTENCE, *tagger.encoder.classes[:CLASSES]]
     outputs = [
@@ -34,7 +35,12 @@ def record_outputs(tagger: Tagger) -> dict[str, Any]:
 
 
 def verify_outputs(recorded: Mapping[str, Any], tagger: Tagger) -> bool:
-    """Return whether a tagger's outputs are those of a probe, but for the last digits."""
+    """Return whether a tagger's outputs are the recorded ones, but for the last digits.
+
+    Args:
+        recorded: from `record_outputs`.
+        tagger: loaded.
+    """
     expected = np.array(recorded["outputs"], dtype=np.float64)
     found = tagger.compute_outputs(recorded["texts"])
     found = np.where(np.isfinite(found), found, np.nan)

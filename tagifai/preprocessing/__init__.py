@@ -1,4 +1,4 @@
-"""Texts to numbers: cleaning, labels and vectorizers."""
+"""From texts to numbers: cleaning, labels and vectorizers."""
 
 from __future__ import annotations
 

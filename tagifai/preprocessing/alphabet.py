@@ -16,7 +16,7 @@ Points = npt.NDArray[np.uint32]
 Numbers = npt.NDArray[np.int64]
 
 BITS = 63
-"""That a number has for the characters of an n-gram."""
+"""Bits of the number that holds the characters of an n-gram."""
 
 _SPACES = re.compile(r"\s\s+")
 
@@ -33,13 +33,13 @@ class Alphabet:
 
     @classmethod
     def from_points(cls, *parts: Points) -> Alphabet:
-        """Return the alphabet of some characters, where code point 0 is none."""
+        """Return the alphabet of the characters in some arrays; code point 0 is no character."""
         found: Points = np.unique(np.concatenate([np.flatnonzero(np.bincount(p)) for p in parts]))
         return cls(found[found > 0].astype(np.uint32))
 
     @property
     def bits(self) -> int:
-        """Of a character's number."""
+        """Bits of a character's number."""
         return len(self.points).bit_length()
 
     def is_packable(self, size: int) -> bool:
@@ -65,7 +65,7 @@ class Alphabet:
         return packed
 
     def unpack(self, grams: Numbers, size: int) -> list[str]:
-        """Return what `packed` has made the numbers from.
+        """Return the strings that `pack` made the numbers from.
 
         Args:
             grams: shape (n-grams,).
@@ -129,7 +129,7 @@ class Units:
 
         Args:
             size: of the n-grams.
-            sizes: that are wanted; a smaller one is that of units that are too short for them.
+            sizes: all sizes that are wanted; a smaller `size` means units too short for these.
         """
         if size in sizes:
             left = self.lengths[self.unit_indices] - self.positions

@@ -1,7 +1,7 @@
-"""The cache: arrays on disk, found by all that decides them, made by one process for all.
+"""A cache of arrays on disk, shared by all processes, keyed by everything that decides them.
 
 An entry is one npz file, written whole and renamed, and read without unpickling. It is never
-wrong: whatever decides it is in its name. A damaged one is made again.
+stale: whatever decides its content is in its name. A damaged entry is made again.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from filelock import FileLock
 from tagifai.utils.environment import ALL_LIBRARIES, get_versions
 
 CODE = ("cleaning", "vectorizers", "feature_cache", "char_ngrams", "alphabet", "murmurhash")
-"""Modules of this package that decide what is kept; a test holds them against the files."""
+"""Modules of this package that decide what is cached; a test compares them with the files."""
 
 UNREADABLE = (
     *(OSError, ValueError, TypeError, KeyError, AttributeError, EOFError),
     *(NotImplementedError, BadZipFile, zlib.error),
 )
-"""What reading a damaged file raises."""
+"""Errors that reading a damaged file raises."""
 
 LOCK_POLL_SECONDS = 0.01
 
@@ -42,13 +42,13 @@ log = logging.getLogger(__name__)
 
 
 class FeatureCache:
-    """Gives what was made of the same before, by whatever process, or has it made and keeps it.
+    """Return arrays that any process made for the same key before, or make and keep them.
 
-    Where the disk is full or read-only, everything is made anew, and the log says so once.
+    Where the disk is full or read-only, everything is computed anew, and the log says so once.
 
     Args:
         folder: of the entries; made with the first one.
-        max_bytes: of all entries; beyond it those go that have not been used for longest.
+        max_bytes: of all entries; above it the least recently used ones are removed.
     """
 
     def __init__(self, folder: Path, max_bytes: float) -> None:
@@ -60,8 +60,8 @@ class FeatureCache:
         """Return the arrays of a key.
 
         Args:
-            key: all that decides them, as JSON's types, beside code and libraries.
-            make: makes them, if they are not there; its errors are the caller's.
+            key: what decides the arrays beside code and libraries, as JSON's types.
+            make: computes them if they are not cached; its errors are passed on.
         """
         if self._max_bytes <= 0:
             return make()
@@ -78,7 +78,7 @@ class FeatureCache:
 
     @contextmanager
     def _hold_lock(self, path: Path) -> Iterator[None]:
-        """Hold off other processes that need the same, if there can be a lock."""
+        """Make other processes that need the same entry wait, if there can be a lock."""
         lock = FileLock(path.with_name(f".{path.stem}.lock"), poll_interval=LOCK_POLL_SECONDS)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ class FeatureCache:
         try:
             yield
         finally:
-            # Who waits for it finds the entry, and needs the lock no more.
+            # Whoever waits for the lock finds the entry, and needs the lock no more.
             Path(lock.lock_file).unlink(missing_ok=True)
             lock.release()
 
@@ -111,10 +111,10 @@ class FeatureCache:
             self._log_once(error)
 
     def _trim(self) -> None:
-        """Remove what has not been used for longest, until the rest is small enough."""
+        """Remove the least recently used entries until the others are small enough."""
         found = []
         for path in self._folder.glob("*.npz"):
-            with suppress(FileNotFoundError):  # another process may be at it
+            with suppress(FileNotFoundError):  # another process may trim, too
                 stat = path.stat()
                 found.append((stat.st_mtime_ns, stat.st_size, path))
         left = sum(size for _, size, _ in found)
@@ -126,14 +126,16 @@ class FeatureCache:
 
     def _log_once(self, error: Exception) -> None:
         if not self._has_logged:
-            log.info("No cache in %s, so all is made anew: %s", self._folder, error)
+            log.info(
+                "The cache in %s cannot be used, so all is computed anew: %s", self._folder, error
+            )
         self._has_logged = True
 
 
 def _read(path: Path) -> Arrays | None:
-    """Return an entry that is there and whole, which counts as its use, or None."""
+    """Return an entry that is there and intact, and note its use; otherwise None."""
     try:
-        # Opened here: of a file that is none, NumPy would leave it open.
+        # Opened here: NumPy would leave a damaged file open.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             found = {name: content[name] for name in content.files}
     except UNREADABLE:

@@ -1,4 +1,4 @@
-"""Character n-grams counted in NumPy: scikit-learn's vectorizers and their exact results, sooner.
+"""Character n-grams counted in NumPy: the exact results of scikit-learn's vectorizers, but faster.
 
 scikit-learn cuts every n-gram out of its text as a string and looks it up in a dictionary. Here the
 characters of many texts are numbers of a few bits, an n-gram of up to ten of them is one 64-bit
@@ -24,7 +24,7 @@ from tagifai.preprocessing import murmurhash
 from tagifai.preprocessing.alphabet import Alphabet, Numbers, Units
 
 CHUNK = 250_000
-"""Characters whose n-grams are counted at a time, which bounds the memory that it takes."""
+"""Characters whose n-grams are counted at a time; it bounds the memory in use."""
 
 
 def fit_transform(vectorizer: Any, texts: Iterable[str]) -> Any:
@@ -32,7 +32,10 @@ def fit_transform(vectorizer: Any, texts: Iterable[str]) -> Any:
 
     Args:
         vectorizer: of scikit-learn; it is fitted.
-        texts: strings.
+        texts: n strings.
+
+    Returns:
+        The features, shape (n, features).
     """
     return _accelerate(vectorizer).fit_transform(texts)
 
@@ -43,9 +46,9 @@ def transform(vectorizer: Any, texts: Iterable[str]) -> Any:
 
 
 def _accelerate(vectorizer: Any) -> Any:
-    """Return what has the attributes of a vectorizer, all later ones too, and counts in NumPy.
+    """Return the fast counterpart of a vectorizer, or the vectorizer if there is none.
 
-    For a vectorizer of another kind, that is itself.
+    The counterpart shares all attributes with it, later ones too.
     """
     if type(vectorizer) is FeatureUnion:
         parts = [(name, _accelerate(part)) for name, part in vectorizer.transformer_list]
@@ -165,7 +168,7 @@ class _CharCountVectorizer(CountVectorizer):  # type: ignore[misc]
         return vocabulary, vstack(parts, format="csr")
 
     def _count_known(self, documents: Sequence[str]) -> tuple[dict[str, int], Any] | None:
-        """Return the vocabulary that was learned and its counts in documents, or None."""
+        """Return the learned vocabulary and its counts in documents, or None."""
         terms = self._get_vocabulary()
         if terms.grams is None or not documents:
             return None
@@ -224,7 +227,7 @@ ACCELERATED = {
     TfidfVectorizer: _CharTfidfVectorizer,
     HashingVectorizer: _CharHashingVectorizer,
 }
-"""What takes the place of which vectorizers."""
+"""The fast counterpart of each vectorizer class."""
 
 
 def _chunks(vectorizer: Any, documents: Sequence[str]) -> Iterator[Units]:
@@ -248,7 +251,7 @@ def _encode_vocabulary(vocabulary: dict[str, int], size: int) -> _Vocabulary:
 
 
 def _keys(columns: Numbers, begins: Numbers, width: int) -> Numbers:
-    """Return a number for text and column of each n-gram that has a column, which is not -1.
+    """Return one number for text and column of each n-gram whose column is not -1.
 
     Args:
         columns: of the n-grams, shape (n-grams,).
@@ -274,7 +277,7 @@ def _count_keys(keys: Numbers, height: int, width: int) -> csr_matrix:
 
 
 def _sum_by_key(keys: Numbers, values: Numbers, height: int, width: int) -> csr_matrix:
-    """Return the sums of the values that have one key; other arguments as for `_counted`."""
+    """Return the sum of the values of each key; other arguments as for `_count_keys`."""
     order = np.argsort(keys)
     keys = keys[order]
     starts = np.flatnonzero(np.diff(keys, prepend=-1))

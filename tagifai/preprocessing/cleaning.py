@@ -1,4 +1,4 @@
-"""Cleaning: the one function that training, evaluation and prediction all put a text through."""
+"""Text cleaning, the same for training, evaluation and prediction."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from string import punctuation
 from tagifai.exceptions import InvalidValueError, suggest_closest
 
 CleaningStep = Callable[[str], str]
-"""From a text to a text."""
+"""Takes a text and returns a text."""
 
 _REGISTERED: dict[str, CleaningStep] = {}
 
@@ -27,7 +27,7 @@ _SPACES = re.compile(" +")
 def cleaning_step(function: CleaningStep) -> CleaningStep:
     """Register a function from text to text, for `preprocessing.first` and `last` to name.
 
-    A model keeps the names of its steps, so it needs the functions wherever it is loaded.
+    A model stores the names of its steps, so it needs the functions wherever it is loaded.
     """
     _REGISTERED[function.__name__] = function
     return function
@@ -50,7 +50,7 @@ class Cleaner:
         last: names of registered steps that come last.
 
     Raises:
-        Refused: `keep` is not the inside of a character class, or no step has such a name.
+        InvalidValueError: `keep` is not the inside of a character class, or a step is unknown.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ def _deletion(words: Sequence[str]) -> CleaningStep:
 
 
 def _any_of(words: Sequence[str]) -> str:
-    """Return a pattern that tries what `"|".join(words)` does in the same order, in fewer steps.
+    """Return a pattern that matches as `"|".join(words)` does, in fewer steps.
 
     Words that begin alike are tried together: at one place in a text, only they can match.
     """

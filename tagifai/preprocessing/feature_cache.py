@@ -1,7 +1,7 @@
-"""Vectorizing: texts to features, or what was made of the same texts before.
+"""Texts to features, computed or taken from the cache.
 
-What is kept is found by the texts themselves and all that decides what becomes of them, so it
-makes no difference where they come from, how they were split, or by which seed.
+The cache is keyed by the texts themselves and everything that decides their features, so it makes
+no difference where the texts come from, how they were split, or by which seed.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from sklearn.pipeline import FeatureUnion
 from tagifai.preprocessing import char_ngrams
 
 Arrays = dict[str, Any]
-"""What can be kept: NumPy arrays by name, none of them of objects."""
+"""What can be cached: NumPy arrays by name, none of them of objects."""
 
 ArrayCache = Callable[[Mapping[str, Any], Callable[[], Arrays]], Arrays]
-"""Takes what decides a result, as JSON's types, and what makes it; gives the result, old or new."""
+"""Takes a key of JSON's types and a function, and returns the function's result, cached or new."""
 
 CACHEABLE_VECTORIZERS = (CountVectorizer, TfidfVectorizer, HashingVectorizer)
-"""Those whose state is known here, beside unions of them. A class derived from one may do anything
-with what nobody here can see; it is asked itself each time."""
+"""Vectorizers whose state is known here, beside unions of them. A class derived from one may do
+anything, so its features are computed each time."""
 
 TFIDF_ARGUMENTS = ("norm", "use_idf", "smooth_idf", "sublinear_tf")
 MATRICES = {"csr_matrix": csr_matrix, "csr_array": csr_array}
 
 
 def skip_cache(_key: Mapping[str, Any], make: Callable[[], Arrays]) -> Arrays:
-    """Make it, each time: the memory of who has none."""
+    """Compute the arrays each time: stands in where there is no cache."""
     return make()
 
 
 def compute_digest(texts: Sequence[str]) -> str:
-    """Return a sum that other texts, or the same in another order, do not have."""
+    """Return a digest that other texts, or the same in another order, do not have."""
     found = hashlib.sha256()
     for text in texts:
         content = text.encode("utf-8", "surrogatepass")
@@ -58,17 +58,17 @@ def pack_texts(texts: Sequence[str]) -> Any:
 
 
 def unpack_texts(content: Any) -> list[str]:
-    """Return the texts of an array from `packed`."""
+    """Return the texts of an array from `pack_texts`."""
     texts: list[str] = json.loads(content.tobytes())
     return texts
 
 
 class CachedVectorizer:
-    """A vectorizer that is fitted once, and remembers.
+    """A vectorizer whose fitted state and features are cached.
 
     Args:
         vectorizer: unfitted. It is fitted in place, at the latest when `get_fitted` returns it.
-        cache: keeps what is made, if the vectorizer is of a kind whose state is known.
+        cache: of arrays; used if the vectorizer is of a kind whose state is known.
     """
 
     def __init__(self, vectorizer: Any, cache: ArrayCache = skip_cache) -> None:
@@ -131,7 +131,7 @@ def _matrix_to_arrays(X: Any) -> Arrays:
 def _arrays_to_matrix(arrays: Arrays) -> Any:
     (name,) = unpack_texts(arrays["X.type"])
     X = MATRICES[name](tuple(arrays["X.shape"].tolist()), dtype=arrays["X.data"].dtype)
-    # Set and not handed over, which would choose the type of the indices anew.
+    # Set here: a constructor argument would get another type of indices.
     X.data, X.indices, X.indptr = (arrays[f"X.{part}"] for part in ("data", "indices", "indptr"))
     return X
 
@@ -140,10 +140,13 @@ def _arrays_to_matrix(arrays: Arrays) -> Any:
 
 
 def get_settings(vectorizer: Any) -> dict[str, Any] | None:
-    """Return what decides what a vectorizer does, as JSON's types, or None if that is not known.
+    """Return the arguments that decide a vectorizer's results, or None if they are not known.
 
     Args:
         vectorizer: fitted or not.
+
+    Returns:
+        The arguments, as JSON's types.
     """
     if type(vectorizer) is FeatureUnion:
         inner = [(name, get_settings(part)) for name, part in vectorizer.transformer_list]
@@ -174,7 +177,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def get_state(vectorizer: Any) -> Arrays:
-    """Return what a vectorizer of a known kind has learnt."""
+    """Return the fitted state of a vectorizer of a known kind."""
     if type(vectorizer) is FeatureUnion:
         return {
             f"{name}/{key}": value
@@ -191,11 +194,11 @@ def get_state(vectorizer: Any) -> Arrays:
 
 
 def restore_state(vectorizer: Any, learnt: Arrays) -> None:
-    """Have a vectorizer know what another one of the same settings has learnt.
+    """Give a vectorizer the fitted state of another one with the same settings.
 
     Args:
         vectorizer: unfitted.
-        learnt: from `state`.
+        learnt: from `get_state`.
     """
     if type(vectorizer) is FeatureUnion:
         for name, part in vectorizer.transformer_list:
@@ -203,7 +206,7 @@ def restore_state(vectorizer: Any, learnt: Arrays) -> None:
             of_part = {k.removeprefix(own): v for k, v in learnt.items() if k.startswith(own)}
             restore_state(part, of_part)
         return
-    vectorizer.build_analyzer()  # as fitting does; of stop words it remembers which they were
+    vectorizer.build_analyzer()  # as fitting does; it checks the stop words
     if type(vectorizer) is HashingVectorizer:
         return
     terms = unpack_texts(learnt["terms"])

@@ -1,4 +1,4 @@
-"""Labels: which tags are kept under their own name, and how names become indices."""
+"""Labels: which tags keep their own name, and how names become indices."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Mask = npt.NDArray[np.bool_]
 def build_label_map(
     counts: Mapping[str, int], accepted: Collection[str], min_freq: int, other: str | None
 ) -> dict[str, str]:
-    """Return the label of each tag: its own name or, if not accepted or rare, one common to these.
+    """Return the label of each tag: its own name or, if it is rare or not accepted, the fallback.
 
-    Without a common one, they have no label.
+    Without a fallback label, such tags have no label.
 
     Args:
         counts: rows by tag.
         accepted: tags that may keep their name; empty accepts all.
         min_freq: rows that a tag needs to keep its name, counted after the first renaming.
-        other: the common label of the rest, or None.
+        other: the fallback label, or None.
     """
     named = {tag: tag if not accepted or tag in accepted else other for tag in counts}
     rows: Counter[str | None] = Counter()
@@ -43,16 +43,16 @@ def build_label_map(
 def assign_labels(
     tags: pd.Series[str], accepted: Collection[str], min_freq: int, other: str | None
 ) -> pd.Series[str]:
-    """Return the labels of rows, without those that have none.
+    """Return the labels of rows; rows without a label are left out.
 
     Args:
         tags: one tag a row, shape (n,).
-        accepted: as for `policy`.
+        accepted: as for `build_label_map`.
         min_freq: likewise.
         other: likewise.
 
     Returns:
-        The labels, with the index of `tags`; shape (n,) if there is a common label.
+        The labels, with the index of `tags`; shape (n,) if there is a fallback label.
     """
     counts = Counter(tags.dropna().tolist())
     labels = tags.map(build_label_map(counts, accepted, min_freq, other))
@@ -104,7 +104,7 @@ class LabelEncoder:
             DataError: a label is not one of the classes.
         """
         places = {label: place for place, label in enumerate(self.classes)}
-        # A label that is not there is found again by `index`, which says so.
+        # `index` raises the error of an unknown label.
         found = (places[label] if label in places else self.index(label) for label in labels)
         return np.fromiter(found, dtype=np.int64)
 
@@ -116,17 +116,22 @@ class LabelEncoder:
 def replace_unknown(
     labels: Sequence[str], classes: Collection[str], other: str | None
 ) -> list[str]:
-    """Rename labels that the classes do not have to the common label of the rest.
+    """Replace labels that are not among the classes by the fallback label.
+
+    Args:
+        labels: n names.
+        classes: names that the model knows.
+        other: the fallback label, or None.
 
     Raises:
-        DataError: there is such a label, and no common one.
+        DataError: a label is unknown, and there is no fallback label.
     """
     if other is None or other not in classes:
         unknown = sorted(set(labels) - set(classes))
         if unknown:
             raise DataError(
-                f"The model has no class {', '.join(map(repr, unknown[:5]))}, and no label for the"
-                f" rest. It has: {', '.join(classes)}."
+                f"The model has no class {', '.join(map(repr, unknown[:5]))} and no fallback"
+                f" label. Its classes: {', '.join(classes)}."
             )
         return list(labels)
     return [label if label in classes else other for label in labels]

@@ -1,4 +1,4 @@
-"""Hashes of character n-grams in NumPy: what scikit-learn's FeatureHasher has for them, sooner."""
+"""MurmurHash3 of character n-grams in NumPy, with the results of scikit-learn's FeatureHasher."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def hash_ngrams(units: Units, sizes: range, n_features: int) -> tuple[Numbers, N
 
 
 def hash_strings(strings: Sequence[bytes]) -> Numbers:
-    """Return the signed 32-bit hashes of byte strings, as `murmur` has them."""
+    """Return the signed 32-bit hashes of byte strings, shape (strings,)."""
     lengths = np.fromiter(map(len, strings), np.int64, len(strings))
     data = np.frombuffer(b"".join(strings), np.uint8)
     return _hash_slices(_blocks(data), np.cumsum(lengths) - lengths, lengths)

@@ -1,4 +1,4 @@
-"""Features: vectorizers that a configuration can name by scalars."""
+"""Vectorizers whose arguments are scalars, so that a configuration can set each of them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What every other package may stand on; it knows none of them."""
+"""Helpers for files, locks, processes and terminals; they use no other package of tagifai."""

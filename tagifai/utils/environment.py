@@ -1,4 +1,4 @@
-"""Provenance: what code and which libraries a run is made from."""
+"""Which code, libraries and platform this process runs on."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 LIBRARIES = ("scikit-learn", "numpy", "scipy")
-"""Those that a saved estimator depends on."""
+"""Libraries that a saved estimator depends on."""
 
 ALL_LIBRARIES = (*LIBRARIES, "pandas", "imbalanced-learn", "nltk", "snorkel")
-"""Those that decide what a training gives."""
+"""Libraries that decide the result of a training."""
 
 
 def get_versions(libraries: Sequence[str] = LIBRARIES) -> dict[str, str]:
@@ -44,7 +44,7 @@ def find_version_differences(saved: Mapping[str, str]) -> tuple[list[str], list[
 
 @cache
 def _version(name: str) -> str:
-    """Return a version; the copy of this package that a served model has is not installed."""
+    """Return a version; the copy of this package inside a served model is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -52,7 +52,14 @@ def _version(name: str) -> str:
 
 
 def read_git_state(root: Path) -> dict[str, str]:
-    """Return commit and dirty flag of the project's checkout as MLflow's tags, if it is one."""
+    """Return commit and dirty flag of the project's checkout as MLflow's tags.
+
+    Args:
+        root: folder of the project.
+
+    Returns:
+        The tags; empty if the folder is no git checkout, or there is no git.
+    """
     commit = _git(root, "rev-parse", "HEAD")
     if commit is None:
         return {}

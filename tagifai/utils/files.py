@@ -68,7 +68,11 @@ def _refuse_existing(path: Path) -> None:
 
 @contextmanager
 def replace_folder_atomically(path: Path) -> Iterator[Path]:
-    """Give a new folder that takes the place of `path` when the block ends well."""
+    """Give a new folder that takes the place of `path` when the block ends well.
+
+    Args:
+        path: where the folder will stand; its parent is made if it is missing.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     old = made.with_name(f"{made.name}.old")
@@ -87,7 +91,7 @@ def replace_folder_atomically(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON, indented, keys in the order given, in place of what was there."""
+    """Write indented JSON, keys in the order given, in place of what was there."""
     with replace_atomically(path) as file:
         file.write(format_json(content))
 

@@ -1,7 +1,7 @@
-"""Liveness: which of the runs that began are still under way.
+"""Locks that say which of the runs that began are still under way.
 
-A process holds a lock beside a mark for as long as its run is open. The system lets go of the lock
-when the process dies, however it dies, so a mark whose lock is free is a run that nobody ends.
+A process holds a lock beside a mark for as long as its run is open. The system releases the lock
+when the process dies, however it dies, so a mark whose lock is free belongs to an orphaned run.
 """
 
 from __future__ import annotations
@@ -56,16 +56,16 @@ def write_mark(folder: Path, key: str, run_id: str, uri: str) -> None:
 
 
 def remove_mark(folder: Path, key: str) -> None:
-    """Take a mark away."""
+    """Remove a mark, if it is there."""
     (folder / f"{key}.run").unlink(missing_ok=True)
 
 
 @contextmanager
 def hold_mark(folder: Path, run_id: str, uri: str) -> Iterator[Callable[[], None] | None]:
-    """Mark a run as under way for a block, and give a function that takes the mark away.
+    """Mark a run as under way for a block, and give a function that removes the mark.
 
-    The block calls it when the run is closed. A mark that is left is found by `reap`. A run that
-    another process has marked is that process's to close: then there is None to call.
+    The block calls it when the run is closed. A mark that is left is found by `close_orphaned`. A
+    run that another process has marked is for that process to close: then the block gets None.
 
     Args:
         folder: where marks are kept; made if it is missing.

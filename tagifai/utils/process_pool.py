@@ -1,7 +1,7 @@
-"""Workers: processes that compute one function of many items, and end with the one that needs them.
+"""A pool of processes that compute one function of many items, and end with their parent.
 
-A pool of the standard library takes in all items at once, or waits for ever for a process that was
-killed, or outlives its parent.
+The pools of the standard library read all items at once, or wait for ever for a process that was
+killed, or outlive their parent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any, Self
 from tagifai.exceptions import UserError
 
 Map = Callable[[Iterable[Any]], Iterator[Any]]
-"""From items to a function's values, in the same order."""
+"""Takes items and yields a function's values for them, in the same order."""
 
 WATCH_SECONDS = 1.0
 
@@ -47,7 +47,7 @@ class ProcessPool:
     """Processes that compute a function; used as a context.
 
     Args:
-        function: of one item. Where processes do not begin as copies of this one, it is pickled.
+        function: takes one item. Where processes do not begin as copies of this one, it is pickled.
         number: of processes.
         ahead: items that wait for each process, so that none waits for an item.
         advice: what to do if there is no memory left for one of them.
@@ -58,8 +58,8 @@ class ProcessPool:
     ) -> None:
         self._ahead = ahead
         self._advice = advice
-        # Copies are there at once, with the model in memory that they share. Elsewhere than on
-        # Linux, libraries of the system do not stand it.
+        # Forked copies start at once and share the model's memory. Outside of Linux, libraries of
+        # the system do not survive a fork.
         context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
         self._number = number
         self._processes: list[Any] = []
@@ -70,8 +70,8 @@ class ProcessPool:
                 target=_serve, args=(function, there, os.getpid()), daemon=True
             )
             with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
-                # Newer Pythons warn of copies of a process with threads, which NumPy's idle ones
-                # are; none of ours has begun.
+                # Newer Pythons warn of forking a process with threads; the only threads here are
+                # NumPy's idle ones.
                 process.start()
             there.close()
             self._processes.append(process)
@@ -94,9 +94,9 @@ class ProcessPool:
             process.join()
 
     def map(self, items: Iterable[Any]) -> Iterator[Any]:
-        """Yield the function's values in the order of the items, of which few are held at a time.
+        """Yield the function's values in the order of the items, few of which are held at a time.
 
-        An error of the items comes after the values of those before it.
+        An error raised by the items comes after the values of those before it.
         """
         pending: deque[Future[Any]] = deque()
         iterator, failure = iter(items), None
@@ -121,8 +121,8 @@ class ProcessPool:
             value, error = connection.recv()
         except (EOFError, OSError):
             raise WorkerLostError(
-                "A process that worked for this one was ended from outside, perhaps for want of"
-                f" memory; {self._advice}."
+                "A worker process was ended from outside, perhaps because memory ran out;"
+                f" {self._advice}."
             ) from None
         finally:
             # Also one that is lost, so that whoever takes it next finds out at once.
@@ -134,7 +134,7 @@ class ProcessPool:
 
 def _serve(function: Callable[[Any], Any], connection: Connection, parent: int) -> None:
     """Answer items with the function's values, until the other end is closed."""
-    # Ctrl-C reaches all processes of a terminal; it is the first one that ends the others.
+    # Ctrl-C reaches all processes of a terminal; the parent ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()

@@ -1,4 +1,4 @@
-"""Signals: held off while something is done that must not be cut short."""
+"""Hold signals off while something is done that must not be cut short."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from types import FrameType
 
 TERMINATION_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""Those that end a run."""
+"""Signals that end a run."""
 
 TERMINAL_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
-"""Those that reach all processes of a terminal, or of a service, at once."""
+"""Signals that reach all processes of a terminal, or of a service, at once."""
 
 
 @contextmanager
@@ -31,9 +31,9 @@ def ignore_signals() -> Iterator[None]:
 
 @contextmanager
 def hold_back_signals() -> Iterator[Callable[[], None]]:
-    """Hold a signal back, and give a function that lets it through; the block's end does at last.
+    """Hold a signal back, and give a function that delivers it; the block's end does so at last.
 
-    A second one comes through at once: what is waited for may never come.
+    A second signal is delivered at once: what the first one waits for may never come.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
@@ -62,7 +62,7 @@ def hold_back_signals() -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def block_signals() -> Iterator[None]:
-    """Put signals off until the block is through; a process begun in it never gets them."""
+    """Block signals until the block has ended; a process started in it never gets them."""
     numbers = [getattr(signal, name) for name in TERMINAL_SIGNALS]
     before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:

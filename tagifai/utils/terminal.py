@@ -1,4 +1,4 @@
-"""Terminals: whether a stream takes control sequences, and paths as they are read best there."""
+"""Whether a stream takes control sequences, and paths in the form that is best to read there."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ class TerminalStream(Protocol):
     """Standard output or standard error."""
 
     def isatty(self) -> bool:
-        """Return whether a person reads it."""
+        """Return whether the stream is a terminal."""
         ...
 
 
 def is_ansi_enabled(stream: TerminalStream) -> bool:
-    """Return whether bars and colours may be written: a terminal that can, and nobody minds.
+    """Return whether bars and colours may be written: the terminal has them, and they are allowed.
 
     Args:
         stream: standard output or standard error. NO_COLOR counts if it is not empty, as in
@@ -27,7 +27,7 @@ def is_ansi_enabled(stream: TerminalStream) -> bool:
 
 
 def format_path(path: str | Path) -> str:
-    """Return a path as it may be typed here: relative if it is in the working directory."""
+    """Return a path as it can be typed here: relative if it is in the working directory."""
     try:
         return str(Path(path).relative_to(Path.cwd()))
     except ValueError:

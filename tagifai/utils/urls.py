@@ -1,4 +1,4 @@
-"""Addresses: what the URIs of stores, databases and files say, without asking anybody."""
+"""What the URIs of stores, databases and files say by themselves, without a connection."""
 
 from __future__ import annotations
 

@@ -408,7 +408,9 @@ def test_an_array_that_claims_more_than_its_file_has_is_refused(bundle: Path) ->
     replace_part(bundle, "model.coef_.npy", content.replace(b"(3, 2), ", b"(3, 2**40), "))
     assert "model.coef_.npy is not an array (" in refusal(bundle)
     replace_part(bundle, "model.coef_.npy", content.replace(b"(3, 2), }  ", b"(3, 200), }"))
-    assert "claims shape (3, 200) of float64 and has 48 bytes for it" in refusal(bundle)
+    assert "declares an array of shape (3, 200) and type float64, but has 48 bytes" in refusal(
+        bundle
+    )
 
 
 @pytest.mark.parametrize("name", ["model.skops", "vectorizer.skops"])

@@ -56,7 +56,7 @@ def tampered(field: str, place: int, number: float, kind: Any = csr_matrix) -> A
 def test_a_sparse_matrix_that_points_outside_of_itself_is_refused(
     kind: Any, field: str, place: int, number: int
 ) -> None:
-    assert "a sparse matrix that is not one (" in refusal(tampered(field, place, number, kind))
+    assert "an invalid sparse matrix (" in refusal(tampered(field, place, number, kind))
 
 
 @pytest.mark.parametrize("kind", [csr_matrix, csc_matrix])
@@ -66,7 +66,7 @@ def test_a_sparse_matrix_that_is_one_is_let_through(kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", [bsr_matrix, coo_matrix])
 def test_a_sparse_matrix_of_a_kind_that_no_classifier_has_is_refused(kind: Any) -> None:
-    assert "a sparse matrix that is not one (" in refusal(kind(np.eye(2)))
+    assert "an invalid sparse matrix (" in refusal(kind(np.eye(2)))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_sparse_matrix_of_a_kind_that_no_classifier_has_is_refused(kind: Any) 
 def test_a_sparse_matrix_whose_parts_are_others_is_refused(field: str, value: object) -> None:
     matrix = tampered("data", 0, 1.0)
     vars(matrix)[field] = value
-    assert "a sparse matrix that is not one (" in refusal(matrix)
+    assert "an invalid sparse matrix (" in refusal(matrix)
 
 
 def neighbours() -> Any:
@@ -106,7 +106,7 @@ def neighbours() -> Any:
     ],
 )
 def test_a_sparse_matrix_is_found_wherever_it_is(wrap: Callable[[Any], Any]) -> None:
-    assert "a sparse matrix that is not one (" in refusal(wrap(neighbours()))
+    assert "an invalid sparse matrix (" in refusal(wrap(neighbours()))
 
 
 # --- estimators --------------------------------------------------------------------------------

@@ -163,7 +163,7 @@ def test_where_no_folder_can_be_all_is_made_anew_and_the_log_says_so_once(
         for _ in range(2):
             assert kept(KEY, make)["x"].tolist() == [0, 1, 2]
     assert make.times == 2
-    assert [record.message[:10] for record in caplog.records] == ["No cache i"]
+    assert [record.message[:12] for record in caplog.records] == ["The cache in"]
 
 
 def test_a_full_disk_leaves_no_half_entry(

@@ -183,7 +183,7 @@ def test_what_could_not_be_imported_is_not_exported(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "WHOLE_BYTES", 1000)
-    with pytest.raises(BundleError, match=r"bytes unpacked, and may have 1000"):
+    with pytest.raises(BundleError, match=r"bytes unpacked; the limit is 1000"):
         archives.export_run(bundle, RUN, tmp_path / "model.zip")
 
 
@@ -358,7 +358,7 @@ def test_a_member_packed_in_another_way_is_refused(
     exported: Path, stores: Path, method: int
 ) -> None:
     patch(exported, "bundle/tagger.json", 8, "<H", method)
-    assert "'bundle/tagger.json' is packed in a way that is not read" in refusal(exported, stores)
+    assert "'bundle/tagger.json' is compressed in a way that is not supported" in refusal(exported, stores)
 
 
 # --- sizes -------------------------------------------------------------------------------------
@@ -367,9 +367,9 @@ def test_a_member_packed_in_another_way_is_refused(
 @pytest.mark.parametrize(
     ("limit", "value", "reason"),
     [
-        ("TEXT_BYTES", 100, "bytes, and may have 100"),
-        ("MEMBER_BYTES", 100, "bytes, and may have 100"),
-        ("WHOLE_BYTES", 1000, "bytes unpacked, and may have 1000"),
+        ("TEXT_BYTES", 100, "bytes; the limit is 100"),
+        ("MEMBER_BYTES", 100, "bytes; the limit is 100"),
+        ("WHOLE_BYTES", 1000, "bytes unpacked; the limit is 1000"),
         ("PARTS", 5, "members; no model has more than 5"),
     ],
 )
