@@ -16,7 +16,7 @@ from tagifai.config.schema import Config, TwoTablesConfig, check
 from tagifai.data import datasets, prepare
 from tagifai.models import bundles, losses
 from tagifai.training import fitting
-from tests.conftest import CONF, Compose
+from tests.conftest import CONF, DOCUMENTS, Compose
 
 SMALL = {
     "tfidf_char": ("vectorizer.ngram_max=3", "vectorizer.max_features=2000"),
@@ -72,8 +72,7 @@ def test_every_vectorizer_works_with_every_model(
     has_probabilities = losses.get_loss_name(result.tagger.model) == "log_loss"
     assert (result.tagger.threshold is not None) == has_probabilities
     # What it is saved as says the same.
-    documents = dict.fromkeys(("config.yaml", "performance.json", "splits.json"), "{}")
-    bundles.save(tmp_path / "bundle", result.tagger, documents)
+    bundles.save(tmp_path / "bundle", result.tagger, DOCUMENTS)
     texts = ["Graphs of nodes", "Images and convolutions", ""]
     expected = result.tagger.predict(texts)
     assert bundles.load(tmp_path / "bundle").predict(texts) == expected

@@ -358,7 +358,9 @@ def test_a_member_packed_in_another_way_is_refused(
     exported: Path, stores: Path, method: int
 ) -> None:
     patch(exported, "bundle/tagger.json", 8, "<H", method)
-    assert "'bundle/tagger.json' is compressed in a way that is not supported" in refusal(exported, stores)
+    assert "'bundle/tagger.json' is compressed in a way that is not supported" in refusal(
+        exported, stores
+    )
 
 
 # --- sizes -------------------------------------------------------------------------------------
