@@ -9,6 +9,7 @@ import csv
 import json
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,39 +36,36 @@ def infer_from_name(name: str) -> str | None:
     return FORMATS_BY_SUFFIX.get(Path(name.removesuffix(".gz")).suffix.lower())
 
 
-def read(
-    path: Path,
-    kind: str,
-    columns: Sequence[str],
-    *,
-    encoding: str = "utf-8",
-    delimiter: str | None = None,
-    named: str,
-) -> pd.DataFrame:
-    """Return the rows of a file; arguments and errors as for `pieces`."""
-    found = read_chunks(path, kind, columns, encoding=encoding, delimiter=delimiter, named=named)
-    return pd.concat(list(found), ignore_index=True)
+@dataclass(frozen=True)
+class FileFormat:
+    """How a file has its rows.
+
+    Args:
+        kind: csv, tsv, jsonl or parquet.
+        encoding: of the formats that are text.
+        delimiter: between the fields of a CSV or TSV; None is the format's own.
+    """
+
+    kind: str
+    encoding: str = "utf-8"
+    delimiter: str | None = None
 
 
 def read_chunks(
     path: Path,
-    kind: str,
+    file_format: FileFormat,
     columns: Sequence[str],
     *,
     rows: int | None = None,
-    encoding: str = "utf-8",
-    delimiter: str | None = None,
     named: str,
 ) -> Iterator[pd.DataFrame]:
     """Yield the rows of a file, in its order; what comes later in it is not read yet.
 
     Args:
         path: of the file; gzip is undone.
-        kind: csv, tsv, jsonl or parquet.
+        file_format: of the file.
         columns: those that are wanted.
         rows: most of a piece; None sets no limit.
-        encoding: of the formats that are text.
-        delimiter: between the fields of a CSV or TSV; None is the format's own.
         named: the setting and the file, for errors.
 
     Yields:
@@ -76,13 +74,14 @@ def read_chunks(
     Raises:
         DataError: not of this format or encoding, without rows, or without one of the columns.
     """
-    wanted = list(dict.fromkeys(columns))
-    if kind == "parquet":
+    wanted, encoding = list(dict.fromkeys(columns)), file_format.encoding
+    if file_format.kind == "parquet":
         found = _read_parquet(path, wanted, rows, named)
-    elif kind == "jsonl":
+    elif file_format.kind == "jsonl":
         found = _read_jsonl(path, wanted, rows, encoding, named)
     else:
-        found = _read_csv(path, wanted, rows, encoding, delimiter or DELIMITERS[kind], named)
+        delimiter = file_format.delimiter or DELIMITERS[file_format.kind]
+        found = _read_csv(path, wanted, rows, encoding, delimiter, named)
     empty = True
     for piece in found:
         if len(piece):

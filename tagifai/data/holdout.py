@@ -34,20 +34,20 @@ class Holdout:
     Args:
         codes: of the rows, ascending, shape (n,); see `_codes`.
         roles: of the same rows: val, test, or train for the sample of train rows, shape (n,).
-        n_classes: how many there are.
+        encoder: the names of the classes.
         train_counts: rows by class that are neither val nor test, and may train.
         total_counts: rows by class.
     """
 
     codes: Indices
     roles: npt.NDArray[np.str_]
-    n_classes: int
+    encoder: LabelEncoder
     train_counts: tuple[int, ...]
     total_counts: tuple[int, ...]
 
     def make_seen_counts(self) -> Indices:
         """Return rows by group before the first row."""
-        return np.zeros(len(PARTS) * self.n_classes, np.int64)
+        return np.zeros(len(PARTS) * len(self.encoder.classes), np.int64)
 
     def assign_roles(self, parts: Sequence[str], y: Indices, seen: Indices) -> npt.NDArray[np.str_]:
         """Return the roles of the next rows of the data; "" of a row that is not chosen.
@@ -57,7 +57,8 @@ class Holdout:
             y: label indices, -1 of a row without a label, shape (n,).
             seen: rows by group before these; the rows are added to it.
         """
-        group = pd.Series(parts).map(PARTS.index).to_numpy(np.int64) * self.n_classes + y
+        part = pd.Series(parts).map(PARTS.index).to_numpy(np.int64)
+        group = part * len(self.encoder.classes) + y
         labelled = y >= 0
         place = pd.Series(group).groupby(group).cumcount().to_numpy() + seen[group]
         seen += np.bincount(group[labelled], minlength=len(seen))
@@ -114,7 +115,7 @@ def choose_holdout(
     order = np.argsort(everything)
     totals = [sum(counts.get((part, c), 0) for part in PARTS) for c in range(len(trained))]
     return Holdout(
-        everything[order], np.array(roles)[order], len(trained), tuple(trained), tuple(totals)
+        everything[order], np.array(roles)[order], encoder, tuple(trained), tuple(totals)
     )
 
 

@@ -163,11 +163,9 @@ def _read_frames(
     wanted = [*source.text, source.label, source.id, source.split]
     found = formats.read_chunks(
         path,
-        kind,
+        formats.FileFormat(kind, source.encoding, source.delimiter),
         [column for column in wanted if column],
         rows=size,
-        encoding=source.encoding,
-        delimiter=source.delimiter,
         named=_name_file(files, key),
     )
     return (piece.reset_index(drop=True) for piece in found)

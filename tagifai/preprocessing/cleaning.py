@@ -53,7 +53,7 @@ class Cleaner:
         InvalidValueError: `keep` is not the inside of a character class, or a step is unknown.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - YAML names the class and gives it each argument
         self,
         first: Sequence[str] = (),
         lower: bool = True,

@@ -7,22 +7,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tagifai.config.composition import compose_defaults
 from tagifai.config.job import get_job
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.reporting import html_pages, leaderboard_report, render
-from tagifai.reporting.html_pages import HtmlReport
 from tagifai.reporting.render import FigureMakers
 from tagifai.tracking import session
 from tagifai.tracking.leaderboard import Leaderboard
-from tagifai.tracking.provenance import Invocation
 from tagifai.utils import program
 from tagifai.utils.files import replace_atomically
 
 if TYPE_CHECKING:
-    from tagifai.data import prepare
-    from tagifai.training import fitting
+    from tagifai.training.fitting import FitResult
+    from tagifai.training.open_run import OpenRun
 
 REPORT = "report.html"
 FIGURES = "figures"
@@ -31,50 +28,40 @@ log = logging.getLogger(__name__)
 
 
 def write_for_run(
-    tracked: session.TrackedRun,
-    config: Config,
-    origin: Invocation,
-    display: Display,
-    prepared: prepare.PreparedData,
-    result: fitting.FitResult,
+    run: OpenRun,
+    result: FitResult,
     objective: Mapping[str, float],
     profile: dict[str, Any],
-    provenance: Mapping[str, Any],
+    display: Display,
 ) -> Path | None:
     """Draw a run's figures and write its report; return the report, or None if it failed.
 
     Args:
-        tracked: the open run.
-        config: of the run.
-        origin: of the configuration.
-        display: shows how far drawing is.
-        prepared: the rows.
+        run: the open run.
         result: the fitted tagger and its scores.
         objective: the objective's metrics, and their values.
         profile: of the data.
-        provenance: how the run came about.
+        display: shows how far drawing is.
     """
     # Late: a comparison, which is reported too, does without the model's libraries.
     from tagifai.reporting import figures, run_report
 
-    def page() -> HtmlReport:
-        return run_report.build(
-            config, compose_defaults(), origin, tracked.id, result, objective, profile,
-            provenance,
-            origin.output_dir / FIGURES,
-        )  # fmt: skip
-
-    if config.plots.enabled:
+    folder = run.output_dir / FIGURES
+    if run.config.plots.enabled:
         log_figures(
-            tracked,
+            run.tracked,
             lambda: {
-                **figures.build_for_result(prepared, result),
-                **figures.build_for_data(prepared),
+                **figures.build_for_result(run.prepared, result),
+                **figures.build_for_data(run.prepared),
             },
-            origin.output_dir,
+            run.output_dir,
             display,
         )
-    return write(tracked, page, origin.output_dir)
+    return write(
+        run.tracked,
+        lambda: run_report.build(run, result, objective, profile, folder),
+        run.output_dir,
+    )
 
 
 def write_for_leaderboard(

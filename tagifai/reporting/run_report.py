@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from tagifai.config.schema import Config, flatten_config
+from tagifai.config.composition import compose_defaults
+from tagifai.config.schema import flatten_config
 from tagifai.data import profiles
 from tagifai.evaluation.metrics import Performance, Scores
 from tagifai.reporting import html_pages, render
 from tagifai.reporting.html_pages import HtmlReport, ReportTable
-from tagifai.tracking.provenance import Invocation
 from tagifai.training.fitting import FitResult
+from tagifai.training.open_run import OpenRun
 
 HIDDEN_GROUPS = ("paths", "sweep", "task", "console", "plots")
 """Groups that say nothing of what was trained."""
@@ -35,50 +36,43 @@ ALT_TEXTS = {
 
 
 def build(
-    config: Config,
-    defaults: Config,
-    origin: Invocation,
-    run_id: str,
+    run: OpenRun,
     result: FitResult,
     objective: Mapping[str, float],
     profile: dict[str, Any],
-    provenance: Mapping[str, Any],
     figures: Path,
 ) -> HtmlReport:
     """Return the report of a training run.
 
     Args:
-        config: of the run.
-        defaults: the configuration that nobody has chosen anything of.
-        origin: of the configuration.
-        run_id: of the run.
+        run: the open run.
         result: the fitted tagger and its scores.
         objective: its metrics and their values.
         profile: of the data.
-        provenance: versions, platform and state of the code.
         figures: folder of figures, which need not be there.
     """
+    invocation, overall = run.invocation, result.performance["test"]["overall"]
+    defaults, now = compose_defaults(), time.strftime("%Y-%m-%d %H:%M")
     return HtmlReport(
-        title=f"{origin.name}: F1 {result.performance['test']['overall']['f1']:.4f} on test rows",
-        subtitle=f"tagifai run {run_id}, {time.strftime('%Y-%m-%d %H:%M')}, {origin.output_dir}",
-        summary=_summary(config, origin, result, objective, profile),
+        title=f"{invocation.name}: F1 {overall['f1']:.4f} on test rows",
+        subtitle=f"tagifai run {run.tracked.id}, {now}, {run.output_dir}",
+        summary=_summarize(run, result, objective, profile["rows"]),
         notes=profiles.list_warnings(profile),
         pictures=render.load_figures(figures, ALT_TEXTS),
         tables=[_build_scores_table(part, result.performance[part]) for part in ("test", "val")],
         settings=html_pages.list_settings(
-            flatten_config(config, HIDDEN_GROUPS), flatten_config(defaults, HIDDEN_GROUPS)
+            flatten_config(run.config, HIDDEN_GROUPS), flatten_config(defaults, HIDDEN_GROUPS)
         ),
-        facts={"Data": profiles.format_facts(profile), "Environment": _environment(provenance)},
-        command=origin.command,
+        facts={
+            "Data": profiles.format_facts(profile),
+            "Environment": _list_environment(run.provenance),
+        },
+        command=invocation.command,
     )
 
 
-def _summary(
-    config: Config,
-    origin: Invocation,
-    result: FitResult,
-    objective: Mapping[str, float],
-    profile: Mapping[str, Any],
+def _summarize(
+    run: OpenRun, result: FitResult, objective: Mapping[str, float], rows: int
 ) -> list[tuple[str, str]]:
     overall = result.performance["test"]["overall"]
     threshold = result.tagger.threshold
@@ -88,12 +82,12 @@ def _summary(
         ("recall", f"{overall['recall']:.4f}"),
         *((name, f"{value:.6g}") for name, value in objective.items()),
         ("threshold", "none" if threshold is None else f"{threshold:.4f}"),
-        ("epoch", f"{result.epoch} of {config.training.epochs}"),
+        ("epoch", f"{result.epoch} of {run.config.training.epochs}"),
         ("features", f"{result.features:,}"),
-        ("rows", f"{profile['rows']:,}"),
+        ("rows", f"{rows:,}"),
         ("classes", str(len(result.tagger.encoder.classes))),
-        ("seed", str(config.seed)),
-        ("seconds", f"{time.monotonic() - origin.started:.1f}"),
+        ("seed", str(run.config.seed)),
+        ("seconds", f"{time.monotonic() - run.invocation.started:.1f}"),
     ]
 
 
@@ -115,7 +109,7 @@ def _build_scores_table(part: str, performance: Performance) -> ReportTable:
     )
 
 
-def _environment(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _list_environment(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
     git = ", ".join(f"{key} {value}" for key, value in provenance["git"].items())
     return [
         ("platform", str(provenance["platform"])),

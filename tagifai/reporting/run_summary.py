@@ -17,8 +17,9 @@ from tagifai.utils import program
 
 if TYPE_CHECKING:
     # For types only: the header is to be there before scikit-learn is.
-    from tagifai.data import prepare
-    from tagifai.training import fitting
+    from tagifai.data.prepare import PreparedData
+    from tagifai.training.fitting import FitResult
+    from tagifai.training.open_run import OpenRun
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def _find_ignored_parameters(config: Config, origin: Invocation) -> dict[str, st
     }
 
 
-def show_data(display: Display, prepared: prepare.PreparedData, doubts: list[str]) -> None:
+def show_data(display: Display, prepared: PreparedData, doubts: list[str]) -> None:
     """Show how many rows there are for what, and what is doubtful about them."""
     counts = prepared.count_labels()
     sizes = prepared.count_rows()
@@ -84,28 +85,35 @@ def _format_counts(counts: dict[str, int], shown: int = 10) -> str:
 
 def show_result(
     display: Display,
-    config: Config,
-    origin: Invocation,
-    run_id: str,
-    result: fitting.FitResult,
+    run: OpenRun,
+    result: FitResult,
     objective: dict[str, float],
     report: Path | None,
 ) -> None:
-    """Show the test scores, the objective, and the commands to go on with."""
+    """Show the test scores, the objective, and the commands to go on with.
+
+    Args:
+        display: shows it.
+        run: that has ended.
+        result: the fitted tagger and its scores.
+        objective: the objective's metrics, and their values.
+        report: the run's report, if it could be written.
+    """
+    config = run.config
     threshold = result.tagger.threshold
     at = "" if threshold is None else f" at threshold {threshold:.4f}"
     at += ", refitted to train and validation rows" if config.training.refit else ""
-    display.show_scores(f"Run {run_id}: test{at}", result.performance["test"])
+    display.show_scores(f"Run {run.tracked.id}: test{at}", result.performance["test"])
     repeats = config.objective.repeats
     over = "" if repeats == 1 else f", mean over {repeats} {config.objective.by}"
     for name, value in objective.items():
         rows = "" if name == "model_bytes" else " (validation rows" + over + ")"
         digits = 0 if name == "model_bytes" else 4
         display.show_fact("Objective", f"{name} = {value:.{digits}f}{rows}", style="green")
-    display.show_fact("It took", f"{time.monotonic() - origin.started:.1f} s")
-    display.show_copyable("Files", origin.output_dir)
+    display.show_fact("It took", f"{time.monotonic() - run.invocation.started:.1f} s")
+    display.show_copyable("Files", run.output_dir)
     display.show_report(report)
-    for name, command in _list_next_commands(config, origin).items():
+    for name, command in _list_next_commands(config, run.invocation).items():
         display.show_copyable(name, command)
 
 

@@ -14,15 +14,16 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from tagifai.config.schema import Config, flatten_config
-from tagifai.data import datasets, prepare
+from tagifai.data import datasets
 from tagifai.exceptions import StaleTrialError, TrackingError
 from tagifai.models import bundles
 from tagifai.serving import pyfunc
 from tagifai.tracking import session
 from tagifai.tracking.provenance import Invocation
-from tagifai.training import fitting
 from tagifai.training.callbacks import HistoryCallback
+from tagifai.training.fitting import FitResult
 from tagifai.training.loop import History, TrainingPruned
+from tagifai.training.open_run import OpenRun
 from tagifai.utils.files import format_json, write_json
 
 log = logging.getLogger(__name__)
@@ -161,48 +162,29 @@ def _format_yaml(config: Config) -> str:
 
 
 def save_model(
-    tracked: session.TrackedRun,
-    config: Config,
-    output: Path,
-    prepared: prepare.PreparedData,
-    result: fitting.FitResult,
+    run: OpenRun,
+    result: FitResult,
     objective: Mapping[str, float],
     histories: Mapping[str, History],
-    digest: str,
-    provenance: Mapping[str, Any],
 ) -> None:
     """Save the model to the run's folder first, then where it is loaded from, then to the store.
 
     Args:
-        tracked: the open run.
-        config: of the run.
-        output: the run's folder.
-        prepared: the rows, whose ids are kept by part.
+        run: the open run.
         result: the fitted tagger and its scores.
         objective: the objective's metrics, and their values.
         histories: of all trainings, by the prefix of their metrics' names.
-        digest: SHA-256 of the data set.
-        provenance: how the run came about.
     """
-    policy = config.data
-    splits = {
-        "data": {"name": policy.name, "digest": digest},
-        "policy": {
-            "accepted": policy.accepted_tags,
-            "min_freq": policy.min_freq,
-            "other": policy.other,
-        },
-        **prepared.get_ids(),
-    }
+    tracked, output = run.tracked, run.output_dir
     documents = {
-        "config.yaml": _format_yaml(config),
+        "config.yaml": _format_yaml(run.config),
         "performance.json": format_json(result.performance),
-        "provenance.json": format_json(provenance),
-        "splits.json": format_json(splits),
+        "provenance.json": format_json(run.provenance),
+        "splits.json": format_json(run.describe_splits()),
     }
     sums = bundles.save(output / "bundle", result.tagger, documents)
     write_json(output / "performance.json", result.performance)
-    published = bundles.publish(output / "bundle", Path(config.paths.stores), tracked.id)
+    published = bundles.publish(output / "bundle", run.stores, tracked.id)
     for prefix, history in histories.items():
         log_epochs(tracked, history, prefix)
     model_id = tracked.log_model(partial(pyfunc.save, bundle=published, run_id=tracked.id))
@@ -215,7 +197,7 @@ def save_model(
 
 def log_result(
     tracked: session.TrackedRun,
-    result: fitting.FitResult,
+    result: FitResult,
     objective: Mapping[str, float],
     model_id: str | None = None,
 ) -> None:

@@ -15,15 +15,21 @@ from tagifai.config.job import SearchTrial, get_job
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.data import datasets, prepare, profiles
+from tagifai.data.datasets import Dataset
+from tagifai.data.prepare import PreparedData
 from tagifai.exceptions import StaleTrialError
 from tagifai.preprocessing.cache import FeatureCache
+from tagifai.preprocessing.feature_cache import ArrayCache
 from tagifai.reporting import reports, run_summary
 from tagifai.runs import logger, resolve
-from tagifai.runs.repeats import RepeatTrainer, build_components
-from tagifai.tracking import multirun, session, store
+from tagifai.runs.repeats import RepeatTrainer
+from tagifai.tracking import multirun, session
 from tagifai.tracking.provenance import Invocation
-from tagifai.training import fitting, objectives, streaming
+from tagifai.tracking.store import Experiment
+from tagifai.training import objectives, streaming
+from tagifai.training.components import build_components
 from tagifai.training.loop import TrainingPruned
+from tagifai.training.open_run import OpenRun
 from tagifai.training.trial import PRUNED, STALE, NullTrial, TrialHandle
 from tagifai.utils import process_pool
 
@@ -49,7 +55,7 @@ class TrainedRun:
 
 
 def train(
-    config: Config, origin: Invocation, display: Display, dataset: datasets.Dataset | None = None
+    config: Config, origin: Invocation, display: Display, dataset: Dataset | None = None
 ) -> TrainedRun:
     """Train, score, record and show a run, which is the latest from then on.
 
@@ -61,34 +67,15 @@ def train(
     """
     with _open_run(config, origin, display, dataset) as run:
         profile = profiles.compute(run.prepared)
-        logger.log_profile(run.tracked, origin.output_dir, profile)
+        logger.log_profile(run.tracked, run.output_dir, profile)
         run_summary.show_data(display, run.prepared, profiles.list_warnings(profile))
-        result = run.repeats.fit(run.prepared, run.components, test=True)
-        objective = run.repeats.compute_objective(run.prepared, run.components, result)
-        logger.save_model(
-            run.tracked,
-            config,
-            origin.output_dir,
-            run.prepared,
-            result,
-            objective,
-            run.repeats.histories,
-            run.digest,
-            run.provenance,
-        )
-        report = reports.write_for_run(
-            run.tracked,
-            config,
-            origin,
-            display,
-            run.prepared,
-            result,
-            objective,
-            profile,
-            run.provenance,
-        )
-    resolve.set_latest(Path(config.paths.stores), run.tracked.id, result.performance)
-    run_summary.show_result(display, config, origin, run.tracked.id, result, objective, report)
+        repeats = RepeatTrainer(run, display)
+        result = repeats.fit(run.prepared, run.components, test=True)
+        objective = repeats.compute_objective(result)
+        logger.save_model(run, result, objective, repeats.histories)
+        report = reports.write_for_run(run, result, objective, profile, display)
+    resolve.set_latest(run.stores, run.tracked.id, result.performance)
+    run_summary.show_result(display, run, result, objective, report)
     return TrainedRun(run.tracked.id, objective)
 
 
@@ -105,50 +92,34 @@ def train_trial(config: Config, origin: Invocation, display: Display) -> Any:
     """
     try:
         with _open_run(config, origin, display) as run:
-            return _train_repeats(run)
+            return _train_repeats(run, RepeatTrainer(run, display))
     except StaleTrialError:
         # Nobody waits for the result any more.
         return STALE
 
 
-@dataclass(frozen=True)
-class _OpenRun:
-    """An open run with all that it trains on."""
-
-    tracked: session.TrackedRun
-    trial: TrialHandle
-    prepared: prepare.PreparedData
-    components: fitting.Components
-    repeats: RepeatTrainer
-    digest: str
-    provenance: dict[str, Any]
-
-
 @contextmanager
 def _open_run(
-    config: Config, origin: Invocation, display: Display, dataset: datasets.Dataset | None = None
-) -> Iterator[_OpenRun]:
+    config: Config, origin: Invocation, display: Display, dataset: Dataset | None = None
+) -> Iterator[OpenRun]:
     """Check what can be checked without data, then open the run and prepare its rows."""
     stores, search_trial = Path(config.paths.stores), get_job().trial
     random_state = RandomState(config.seed)
-    parts = build_components(config, random_state)
+    components = build_components(config, random_state)
     # What is wrong with these is said before data are read.
     prepare.get_cleaner_arguments(config.preprocessing)
     objectives.check_metrics(config.objective)
-    streaming.check_supported(config, parts)
+    streaming.check_supported(config, components)
     if search_trial is None:
         session.close_abandoned_runs(stores)
     if dataset is None:
         with display.show_row_progress("Reading") as told:
             dataset = datasets.load(config.data, stores, progress=display.live, on_progress=told)
     opened = session.start_run(
-        enabled=config.tracking.enabled,
-        uri=store.get_tracking_uri(config.tracking.uri),
-        experiment=config.tracking.experiment,
-        run_name=config.tracking.run_name or origin.name,
-        stores=stores,
+        Experiment.from_config(config) if config.tracking.enabled else None,
+        config.tracking.run_name or origin.name,
+        _make_tags(config, origin, search_trial),
         log_file=origin.output_dir / "run.log",
-        tags=_make_tags(config, origin, search_trial),
     )
     with (
         _open_trial(search_trial) as trial,
@@ -161,17 +132,29 @@ def _open_run(
             trial.note(run_id=tracked.id)
         provenance = origin.make_record(config)
         logger.log_inputs(tracked, config, dataset, origin, provenance)
-        memory = FeatureCache(stores / "cache" / "features", config.cache.max_gb * 1e9)
-        with display.show_row_progress("Looking through") as told:
-            # The trials of a search are beside each other already.
-            processes = process_pool.count_processors() if search_trial is None else 1
-            prepared = streaming.prepare_dataset(
-                dataset, config, random_state, memory, told, processes
-            )
-        for metric in config.objective.metrics:
-            prepared.check_objective(metric)
-        rounds = RepeatTrainer(config, display, tracked, trial, memory)
-        yield _OpenRun(tracked, trial, prepared, parts, rounds, dataset.digest, provenance)
+        cache = FeatureCache(stores / "cache" / "features", config.cache.max_gb * 1e9)
+        prepared = _prepare(config, dataset, random_state, cache, display)
+        digest = dataset.digest
+        yield OpenRun(
+            config, origin, provenance, tracked, trial, digest, prepared, components, cache
+        )
+
+
+def _prepare(
+    config: Config,
+    dataset: Dataset,
+    random_state: RandomState,
+    cache: ArrayCache,
+    display: Display,
+) -> PreparedData:
+    """Return the rows of a run, after a look whether they have what its objective needs."""
+    # The trials of a search are beside each other already.
+    processes = process_pool.count_processors() if get_job().trial is None else 1
+    with display.show_row_progress("Looking through") as told:
+        prepared = streaming.prepare_dataset(dataset, config, random_state, cache, told, processes)
+    for metric in config.objective.metrics:
+        prepared.check_objective(metric)
+    return prepared
 
 
 def _open_trial(trial: SearchTrial | None) -> AbstractContextManager[TrialHandle]:
@@ -196,12 +179,12 @@ def _make_tags(config: Config, origin: Invocation, trial: SearchTrial | None) ->
     return {key: value for key, value in tags.items() if value is not None}
 
 
-def _train_repeats(run: _OpenRun) -> Any:
+def _train_repeats(run: OpenRun, repeats: RepeatTrainer) -> Any:
     try:
         with logger.log_trial_state(run.tracked):
             with run.tracked.batch_logging():
-                objective = run.repeats.compute_objective(run.prepared, run.components, None)
-                logger.log_result(run.tracked, run.repeats.last_result, objective)
+                objective = repeats.compute_objective()
+                logger.log_result(run.tracked, repeats.last_result, objective)
             # With the trial too, for whoever goes on with the search should it be gone by now.
             run.trial.note(result=list(objective.values()))
             return _to_return_value(objective)

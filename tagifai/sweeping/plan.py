@@ -28,6 +28,7 @@ from tagifai.sweeping.settings import SearchSettings, SweeperPlugin
 from tagifai.sweeping.space import SearchSpace
 from tagifai.sweeping.studies import Study
 from tagifai.tracking import multirun, query, session, store
+from tagifai.tracking.store import Experiment
 from tagifai.utils import program
 from tagifai.utils.secrets import mask
 
@@ -113,8 +114,10 @@ class SearchPlan:
 
     def record_failure(self, number: int, reason: str) -> None:
         """Give a trial whose job did not come to have a run one that says why."""
-        config = self.config.tracking
-        if not config.enabled or "run_id" in self.study.list_trials()[number].user_attrs:
+        if (
+            not self.config.tracking.enabled
+            or "run_id" in self.study.list_trials()[number].user_attrs
+        ):
             return
         tags = {
             "mlflow.parentRunId": self.parent.id,
@@ -123,13 +126,7 @@ class SearchPlan:
             "trial.state": "FAIL",
             "command": program.format_command(*self._make_command_overrides(number)),
         }
-        made = session.create_run(
-            store.get_tracking_uri(config.uri),
-            config.experiment,
-            f"trial-{number}",
-            Path(self.config.paths.stores),
-            tags,
-        )
+        made = session.create_run(Experiment.from_config(self.config), f"trial-{number}", tags)
         made.end("FAILED", reason)
 
     def close_dead_runs(self) -> None:
@@ -191,12 +188,9 @@ def prepare_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> Iterator
             study, searched = _open_study(sweeper, config, settings, space, pruner)
             parent = until_the_end.enter_context(
                 session.start_run(
-                    enabled=config.tracking.enabled,
-                    uri=store.get_tracking_uri(config.tracking.uri),
-                    experiment=config.tracking.experiment,
-                    run_name=config.tracking.run_name or study.name,
-                    stores=stores,
-                    tags={**config.tracking.tags, "study": study.name},
+                    Experiment.from_config(config) if config.tracking.enabled else None,
+                    config.tracking.run_name or study.name,
+                    {**config.tracking.tags, "study": study.name},
                     resumed=study.get_attribute(PARENT_RUN),
                 )
             )

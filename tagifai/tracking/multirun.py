@@ -46,23 +46,21 @@ def ensure_parent_run(config: Config) -> str | None:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".parent.lock"):
         known = _read_parent(folder)
-        uri = store.get_tracking_uri(config.tracking.uri)
-        if known is not None and known["uri"] == uri:
+        experiment = store.Experiment.from_config(config)
+        if known is not None and known["uri"] == experiment.uri:
             return str(known["run_id"])
         made = session.create_run(
-            uri,
-            config.tracking.experiment,
+            experiment,
             folder.name,
-            Path(config.paths.stores),
             {
                 "sweep.dir": str(folder),
                 "command": program.get_command(),
                 **config.tracking.tags,
             },
         )
-        write_json(folder / "parent_run.json", {"run_id": made.id, "uri": uri})
-        running = Path(config.paths.stores) / "running"
-        locks.write_mark(running, make_lock_key(folder), made.id, uri)
+        write_json(folder / "parent_run.json", {"run_id": made.id, "uri": experiment.uri})
+        running = experiment.stores / "running"
+        locks.write_mark(running, make_lock_key(folder), made.id, experiment.uri)
         return made.id
 
 

@@ -50,7 +50,7 @@ class Recorder:
 
     @contextmanager
     def open_run(self, *settings: Any) -> Iterator[TrackedRun]:
-        """Open a run for a block that closes it; arguments as of `tracking.opened`."""
+        """Open a run for a block that closes it; arguments as of `session.open_run`."""
         run = self._delegate_run("open", *settings)
         self._calls.send(0, "preload")
         try:
@@ -60,7 +60,7 @@ class Recorder:
                 self._calls.send(0, "release", run.number)
 
     def create_run(self, *settings: Any) -> TrackedRun:
-        """Return a new run; arguments as of `tracking.create`."""
+        """Return a new run; arguments as of `session.create_run`."""
         return self._delegate_run("create", *settings)
 
     def reopen_run(self, run_id: str, uri: str) -> TrackedRun:

@@ -15,6 +15,7 @@ from filelock import FileLock
 from tagifai.exceptions import TrackingError, UserError
 from tagifai.tracking import recorder, store
 from tagifai.tracking.run import TrackedRun
+from tagifai.tracking.store import Experiment
 from tagifai.utils import locks, program
 from tagifai.utils.secrets import mask
 from tagifai.utils.signals import hold_back_signals, ignore_signals
@@ -74,43 +75,36 @@ def _take_over(folder: Path, run_id: str) -> bool:
 
 @contextmanager
 def start_run(
-    *,
-    enabled: bool,
-    uri: str,
-    experiment: str,
-    run_name: str | None,
-    stores: Path,
-    log_file: Path | None = None,
+    experiment: Experiment | None,
+    name: str | None = None,
     tags: Mapping[str, str] | None = None,
+    *,
+    log_file: Path | None = None,
     resumed: str | None = None,
 ) -> Iterator[TrackedRun]:
     """Open a run for a block; it ends FINISHED, FAILED (with the error) or KILLED (interrupted).
 
-    Where a clerk is at work, it is the clerk that opens the run, and nobody waits for it: what
-    goes wrong is raised by what is done with the run later.
+    Where a recorder is at work, it is the recorder that opens the run, and nobody waits for it:
+    what goes wrong is raised by what is done with the run later.
 
     Args:
-        enabled: without it the run is not tracked.
-        uri: of the tracking store.
-        experiment: made if it does not exist.
-        run_name: None lets MLflow make one up.
-        stores: the folder of stores, for artifacts and for the mark of running runs.
-        log_file: the run's log, kept with it at the end.
+        experiment: where it is recorded; without one, the run is not tracked.
+        name: of the run; None lets MLflow make one up.
         tags: of the new run.
+        log_file: the run's log, kept with it at the end.
         resumed: id of a run to go on with; one that is not there any more begins anew. If another
             process is at it too, that process closes it.
 
     Raises:
         TrackingError: the store cannot be used.
     """
-    settings = (uri, experiment, run_name, stores, dict(tags or {}))
     helper = recorder.get_active()
-    if not enabled:
+    if experiment is None:
         opening: AbstractContextManager[TrackedRun] = nullcontext(TrackedRun(uuid.uuid4().hex))
     elif helper is None or resumed is not None:
-        opening = open_run(*settings, resumed)
+        opening = open_run(experiment, name, tags, resumed)
     else:
-        opening = helper.open_run(*settings)
+        opening = helper.open_run(experiment, name, dict(tags or {}))
     with ExitStack() as until_the_end:
         # A run that is made and not marked yet is one that nobody would close.
         deliver = until_the_end.enter_context(hold_back_signals())
@@ -129,18 +123,16 @@ def start_run(
 
 @contextmanager
 def open_run(
-    uri: str,
-    experiment: str,
-    run_name: str | None,
-    stores: Path,
-    tags: Mapping[str, str],
+    experiment: Experiment,
+    name: str | None = None,
+    tags: Mapping[str, str] | None = None,
     resumed: str | None = None,
 ) -> Iterator[TrackedRun]:
-    """Open a run and mark it; the block closes it. Arguments and errors as in `start`."""
-    folder = stores / "running"
+    """Open a run and mark it; the block closes it. Arguments and errors as in `start_run`."""
+    folder = experiment.stores / "running"
     folder.mkdir(parents=True, exist_ok=True)
-    run = _create_run(uri, experiment, run_name, stores, tags, resumed)
-    with locks.hold_mark(folder, run.id, uri) as unmark:
+    run = _create_run(experiment, name, tags, resumed)
+    with locks.hold_mark(folder, run.id, experiment.uri) as unmark:
         yield MarkedRun(run, folder, unmark)
 
 
@@ -166,37 +158,34 @@ def _try_step(run: TrackedRun, step: Callable[[], None]) -> bool:
 
 
 def create_run(
-    uri: str,
-    experiment: str,
-    run_name: str | None,
-    stores: Path,
-    tags: Mapping[str, str],
+    experiment: Experiment,
+    name: str | None = None,
+    tags: Mapping[str, str] | None = None,
     resumed: str | None = None,
 ) -> TrackedRun:
-    """Return a new run that somebody else will close; arguments and errors as in `start`."""
+    """Return a new run that somebody else closes; arguments and errors as in `start_run`."""
     helper = recorder.get_active()
     if helper is None or resumed is not None:
-        return _create_run(uri, experiment, run_name, stores, tags, resumed)
-    return helper.create_run(uri, experiment, run_name, stores, dict(tags))
+        return _create_run(experiment, name, tags, resumed)
+    return helper.create_run(experiment, name, dict(tags or {}))
 
 
 def _create_run(
-    uri: str,
-    experiment: str,
-    run_name: str | None,
-    stores: Path,
-    tags: Mapping[str, str],
+    experiment: Experiment,
+    name: str | None,
+    tags: Mapping[str, str] | None,
     resumed: str | None,
 ) -> TrackedRun:
+    stores = experiment.stores
     stores.mkdir(parents=True, exist_ok=True)
     with FileLock(stores / ".tracking.lock"), store.translate_errors():
-        store.make_database(uri)
-        client = store.connect(uri)
+        store.make_database(experiment.uri)
+        client = store.connect(experiment.uri)
         found = None if resumed is None else _resume_run(client, resumed)
         made = found or client.create_run(
-            store.ensure_experiment(client, experiment, uri, stores),
-            tags={**_source_tags(), **{name: mask(text) for name, text in tags.items()}},
-            run_name=run_name,
+            experiment.ensure(client),
+            tags={**_source_tags(), **{key: mask(text) for key, text in (tags or {}).items()}},
+            run_name=name,
         )
     return TrackedRun(made.info.run_id, client, made.info.artifact_uri)
 

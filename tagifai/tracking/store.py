@@ -10,6 +10,7 @@ import re
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -22,6 +23,8 @@ from tagifai.utils.urls import get_sqlite_path, is_url
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+
+    from tagifai.config.schema import Config
 
 log = logging.getLogger(__name__)
 
@@ -93,37 +96,55 @@ def make_database(uri: str) -> None:
     draft.rename(path)
 
 
-def ensure_experiment(client: MlflowClient, name: str, uri: str, stores: Path) -> str:
-    """Return the id of an experiment, made if there is none of this name.
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment of a tracking store, which runs are recorded in.
 
     Args:
-        client: of the store.
-        name: of the experiment.
         uri: of the store.
-        stores: the folder of stores, for the artifacts.
-
-    Raises:
-        TrackingError: the experiment was deleted, or its folder of artifacts has moved.
+        name: of the experiment.
+        stores: the folder of stores, for artifacts and for the marks of running runs.
     """
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        # A server of its own knows where to put artifacts; a database does not.
-        where = None if uri.startswith("http") else str(stores / "artifacts")
-        return str(client.create_experiment(name, artifact_location=where))
-    if found.lifecycle_stage != "active":
-        raise TrackingError(
-            f"tracking.experiment = {name!r} was deleted in {mask(uri)}. Restore it"
-            f" (mlflow experiments restore -x {found.experiment_id}) or use another name."
-        )
-    where = found.artifact_location.removeprefix("file://")
-    is_ours = is_url(where) or Path(where) == stores / "artifacts"
-    if uri.startswith("sqlite:") and not is_ours and not Path(where).is_dir():
-        # MLflow would make the old folder again, wherever that was.
-        raise TrackingError(
-            f"tracking.experiment = {name!r} keeps its artifacts in {where}, which is not there"
-            " any more. Bring it back, or use another tracking.experiment."
-        )
-    return str(found.experiment_id)
+
+    uri: str
+    name: str
+    stores: Path
+
+    @classmethod
+    def from_config(cls, config: Config) -> Experiment:
+        """Return the experiment that a configuration names."""
+        tracking = config.tracking
+        return cls(get_tracking_uri(tracking.uri), tracking.experiment, Path(config.paths.stores))
+
+    def ensure(self, client: MlflowClient) -> str:
+        """Return the id of the experiment, made if there is none of this name.
+
+        Args:
+            client: of the store.
+
+        Raises:
+            TrackingError: the experiment was deleted, or its folder of artifacts has moved.
+        """
+        found = client.get_experiment_by_name(self.name)
+        if found is None:
+            # A server of its own knows where to put artifacts; a database does not.
+            where = None if self.uri.startswith("http") else str(self.stores / "artifacts")
+            return str(client.create_experiment(self.name, artifact_location=where))
+        if found.lifecycle_stage != "active":
+            raise TrackingError(
+                f"tracking.experiment = {self.name!r} was deleted in {mask(self.uri)}."
+                f" Restore it (mlflow experiments restore -x {found.experiment_id}) or use another"
+                " name."
+            )
+        where = found.artifact_location.removeprefix("file://")
+        is_ours = is_url(where) or Path(where) == self.stores / "artifacts"
+        if self.uri.startswith("sqlite:") and not is_ours and not Path(where).is_dir():
+            # MLflow would make the old folder again, wherever that was.
+            raise TrackingError(
+                f"tracking.experiment = {self.name!r} keeps its artifacts in {where}, which is not"
+                " there any more. Bring it back, or use another tracking.experiment."
+            )
+        return str(found.experiment_id)
 
 
 def is_reachable(uri: str) -> bool:

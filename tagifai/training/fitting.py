@@ -11,53 +11,24 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from sklearn.utils import get_tags
 from threadpoolctl import threadpool_limits
 
 from tagifai.config.schema import TrainingConfig
 from tagifai.data.prepare import PreparedData, balance_rows
-from tagifai.evaluation import metrics, scoring, slices
+from tagifai.evaluation import metrics, scoring
 from tagifai.evaluation.metrics import Performance
-from tagifai.exceptions import ConfigError, DataError
-from tagifai.models.losses import get_loss_function
-from tagifai.models.outputs import compute_outputs, has_probabilities
+from tagifai.exceptions import DataError
+from tagifai.models.outputs import compute_outputs
 from tagifai.models.sampling import FeatureRows
 from tagifai.models.size import count_bytes
 from tagifai.models.tagger import Tagger
-from tagifai.models.thresholds import AutoThreshold, Probabilities, Threshold, decide
+from tagifai.models.thresholds import Probabilities, Threshold
 from tagifai.preprocessing import char_ngrams
 from tagifai.preprocessing.feature_cache import ArrayCache, CachedVectorizer, skip_cache
-from tagifai.training.loop import Callback, History, ValidationScorer, refit_model, train_model
-
-
-@dataclass(frozen=True)
-class Components:
-    """The objects that a run is made of, from the configuration."""
-
-    vectorizer: Any
-    sampler: Any
-    model: Any
-    threshold: Threshold | None
-
-    def check(self) -> None:
-        """Refuse parts that cannot work together, before any data are read.
-
-        Raises:
-            ConfigError: with the reason and the way out.
-        """
-        wanted = self.threshold is not None and not isinstance(self.threshold, AutoThreshold)
-        if wanted and not has_probabilities(self.model):
-            raise ConfigError(
-                f"threshold: {type(self.model).__name__} has no probabilities with these arguments,"
-                " so there is nothing to compare with a threshold. Use threshold=none, or a model"
-                " with probabilities."
-            )
-        positive_only = get_tags(self.model).input_tags.positive_only
-        if positive_only and getattr(self.vectorizer, "alternate_sign", False):
-            raise ConfigError(
-                f"model: {type(self.model).__name__} takes no negative features, and the"
-                " vectorizer makes some. Set vectorizer.alternate_sign=false, or use another model."
-            )
+from tagifai.training.components import Components
+from tagifai.training.loop import Callback, EpochLoop, History, TrainedModel
+from tagifai.training.model_fitting import refit_model
+from tagifai.training.scorers import make_scorer
 
 
 @dataclass(frozen=True)
@@ -115,150 +86,120 @@ def _limit_to_one_thread() -> Iterator[None]:
         yield
 
 
-@_limit_to_one_thread()
-def fit_tagger(
-    prepared: PreparedData,
-    components: Components,
-    training: TrainingConfig,
-    callbacks: Sequence[Callback] = (),
-    *,
-    test: bool = True,
-    scored: tuple[str, int] | None = None,
-    cache: ArrayCache = skip_cache,
-    on_progress: Callable[[int], None] | None = None,
-) -> FitResult:
-    """Fit vectorizer, model and threshold, and score them.
+class TaggerTrainer:
+    """Fits a vectorizer, a model and a threshold to prepared rows, and scores them.
 
     Args:
         prepared: the rows.
         components: unfitted objects; they are fitted in place.
         training: epochs, patience and whether to refit.
-        callbacks: told after every epoch.
-        test: score the test rows too; without it they are not even vectorized, and nothing is
-            refitted.
-        scored: a validation metric to record during training, and every how many epochs.
         cache: keeps features.
-        on_progress: called with the rows of an epoch that are done, if they are not all done at
-            once.
-
-    Raises:
-        DataError: no features are left, or a threshold has no label to fall back to.
     """
-    policy = _resolve_threshold(components.threshold, prepared, components.model)
-    unfitted = copy.deepcopy(components) if training.refit and test else None
-    features = CachedVectorizer(components.vectorizer, cache)
-    train_rows = _fit_features(prepared, features)
-    val_rows = FeatureRows(
-        features.transform(prepared.get_texts("val")), prepared.get_labels("val")
-    )
-    with prepared.open_train_rows(
-        components.vectorizer, components.sampler, train_rows, on_progress
-    ) as balanced:
-        trained = train_model(
-            components.model,
-            balanced,
-            train_rows,
-            val_rows,
-            epochs=training.epochs,
-            patience=training.patience,
-            callbacks=callbacks,
-            scorer=None
-            if scored is None
-            else make_scorer(prepared, components.model, policy, *scored),
+
+    def __init__(
+        self,
+        prepared: PreparedData,
+        components: Components,
+        training: TrainingConfig,
+        cache: ArrayCache = skip_cache,
+    ) -> None:
+        self._prepared = prepared
+        self._components = components
+        self._training = training
+        self._cache = cache
+
+    @_limit_to_one_thread()
+    def fit(
+        self,
+        callbacks: Sequence[Callback] = (),
+        *,
+        test: bool = True,
+        scored: tuple[str, int] | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> FitResult:
+        """Fit and score a tagger.
+
+        Args:
+            callbacks: told after every epoch.
+            test: score the test rows too; otherwise they are not vectorized, and nothing refitted.
+            scored: a validation metric to record during training, and every how many epochs.
+            on_progress: told how many rows of an epoch are done, unless all are done at once.
+
+        Raises:
+            DataError: no features are left, or a threshold has no label to fall back to.
+        """
+        prepared, components = self._prepared, self._components
+        policy = components.resolve_threshold(prepared)
+        unfitted = copy.deepcopy(components) if self._training.refit and test else None
+        features = CachedVectorizer(components.vectorizer, self._cache)
+        train_rows = _fit_features(prepared, features)
+        val_rows = _transform_part(prepared, features, "val")
+        scorer = scored and make_scorer(prepared, components.model, policy, *scored)
+        loop = EpochLoop(self._training.epochs, self._training.patience, callbacks, scorer)
+        trained = self._train(loop, train_rows, val_rows, on_progress)
+        y_prob = compute_outputs(trained.model, val_rows.X)
+        tagger = self._build_tagger(trained.model, policy, y_prob)
+        performance = {"val": _score_outputs(prepared, "val", tagger, y_prob)}
+        if unfitted is not None:
+            tagger, features, train_rows = self._refit(unfitted, tagger, trained.epoch + 1)
+        if test:
+            test_rows = _transform_part(prepared, features, "test")
+            y_prob = compute_outputs(tagger.model, test_rows.X)
+            performance["test"] = _score_outputs(prepared, "test", tagger, y_prob)
+        return FitResult(
+            lambda: replace(tagger, vectorizer=features.get_fitted()),
+            tagger.threshold,
+            trained.history,
+            trained.epoch,
+            int(train_rows.X.shape[1]),
+            performance,
         )
-    y_prob = compute_outputs(trained.model, val_rows.X)
-    rest = -1 if policy is None else prepared.encoder.index(str(prepared.other))
-    threshold = None if policy is None else policy.fit(y_prob, val_rows.y, rest)
-    tagger = Tagger(
-        prepared.cleaning,
-        components.vectorizer,
-        trained.model,
-        prepared.encoder,
-        threshold,
-        prepared.other,
-    )
-    performance = {"val": _score_outputs(prepared, "val", tagger, y_prob)}
-    if unfitted is not None:
-        tagger, features, train_rows = _refit_tagger(
-            prepared, unfitted, tagger, trained.epoch + 1, cache
+
+    def _train(
+        self,
+        loop: EpochLoop,
+        train_rows: FeatureRows,
+        val_rows: FeatureRows,
+        on_progress: Callable[[int], None] | None,
+    ) -> TrainedModel:
+        vectorizer, sampler = self._components.vectorizer, self._components.sampler
+        with self._prepared.open_train_rows(
+            vectorizer, sampler, train_rows, on_progress
+        ) as balanced:
+            return loop.train(self._components.model, balanced, train_rows, val_rows)
+
+    def _build_tagger(self, model: Any, policy: Threshold | None, y_prob: Probabilities) -> Tagger:
+        """Return the tagger with its threshold, found from the validation rows.
+
+        Args:
+            model: fitted.
+            policy: finds the threshold.
+            y_prob: of the validation rows.
+        """
+        prepared, threshold = self._prepared, None
+        if policy is not None:
+            other = prepared.encoder.index(str(prepared.other))
+            threshold = policy.fit(y_prob, prepared.get_labels("val"), other)
+        return Tagger(
+            prepared.cleaning,
+            self._components.vectorizer,
+            model,
+            prepared.encoder,
+            threshold,
+            prepared.other,
         )
-    if test:
-        y_prob = compute_outputs(tagger.model, features.transform(prepared.get_texts("test")))
-        performance["test"] = _score_outputs(prepared, "test", tagger, y_prob)
-    return FitResult(
-        lambda: replace(tagger, vectorizer=features.get_fitted()),
-        threshold,
-        trained.history,
-        trained.epoch,
-        int(train_rows.X.shape[1]),
-        performance,
-    )
 
-
-def _refit_tagger(
-    prepared: PreparedData, components: Components, tagger: Tagger, epochs: int, cache: ArrayCache
-) -> tuple[Tagger, CachedVectorizer, FeatureRows]:
-    """Return a tagger that is fitted to the train and validation rows, its features, these rows."""
-    split = prepared.split
-    both = replace(split, train=np.concatenate([split.train, split.val]))
-    features = CachedVectorizer(components.vectorizer, cache)
-    rows = _fit_features(prepared.replace_split(both), features)
-    refit_model(components.model, balance_rows(components.sampler, rows), epochs)
-    return replace(tagger, vectorizer=components.vectorizer, model=components.model), features, rows
-
-
-def make_scorer(
-    prepared: PreparedData, model: Any, threshold: Threshold | None, metric: str, every: int
-) -> ValidationScorer:
-    """Return what gives a validation metric from probabilities, as it would be if training ended.
-
-    Args:
-        prepared: the rows.
-        model: fitted or not; it has the loss.
-        threshold: found anew each time.
-        metric: val_loss, or a score of the validation rows.
-        every: epochs from one score to the next.
-    """
-    y_true, name = prepared.get_labels("val"), metric.removeprefix("val_")
-    if name == "loss":
-        return ValidationScorer(lambda y_prob: get_loss_function(model)(y_true, y_prob), every)
-    other = 0 if threshold is None else prepared.encoder.index(str(prepared.other))
-    masks = slices.compute_masks(prepared.get_part("val")) if name.startswith("slice/") else {}
-
-    def score(y_prob: Probabilities) -> float:
-        at = None if threshold is None else threshold.fit(y_prob, y_true, other)
-        y_pred = decide(y_prob, at, other)
-        return metrics.compute_score(name, y_true, y_pred, prepared.encoder.classes, masks)
-
-    return ValidationScorer(score, every)
-
-
-def _resolve_threshold(
-    threshold: Threshold | None, prepared: PreparedData, model: Any
-) -> Threshold | None:
-    """Return the threshold, or None where it is left to us and there is nothing to apply it to."""
-    if isinstance(threshold, AutoThreshold):
-        possible = has_probabilities(model) and prepared.other in prepared.encoder.classes
-        return threshold if possible else None
-    if threshold is not None:
-        _require_other_label(prepared)
-    return threshold
-
-
-def _require_other_label(prepared: PreparedData) -> None:
-    """Refuse a threshold where there is no label to fall back to."""
-    if prepared.other is None:
-        raise DataError(
-            "A threshold gives unsure texts the label of the rest, and these data have none. Use"
-            " threshold=none, or name one (data.other) and choose data.accepted_tags and"
-            " data.min_freq so that some tags are among the rest."
-        )
-    if prepared.other not in prepared.encoder.classes:
-        raise DataError(
-            f"The threshold gives unsure texts the label {prepared.other!r}, which no row has"
-            f" (labels: {', '.join(prepared.encoder.classes)}). Use threshold=none, or choose"
-            " data.accepted_tags and data.min_freq so that some tags are among the rest."
-        )
+    def _refit(
+        self, components: Components, tagger: Tagger, epochs: int
+    ) -> tuple[Tagger, CachedVectorizer, FeatureRows]:
+        """Return a tagger fitted to the train and validation rows, its features, these rows."""
+        split = self._prepared.split
+        both = replace(split, train=np.concatenate([split.train, split.val]))
+        features = CachedVectorizer(components.vectorizer, self._cache)
+        rows = _fit_features(self._prepared.replace_split(both), features)
+        refit_model(components.model, balance_rows(components.sampler, rows), epochs)
+        fitted = replace(tagger, vectorizer=components.vectorizer, model=components.model)
+        return fitted, features, rows
 
 
 def _fit_features(prepared: PreparedData, features: CachedVectorizer) -> FeatureRows:
@@ -271,6 +212,10 @@ def _fit_features(prepared: PreparedData, features: CachedVectorizer) -> Feature
             " preprocessing."
         ) from error
     return FeatureRows(X, prepared.get_labels("train"))
+
+
+def _transform_part(prepared: PreparedData, features: CachedVectorizer, part: str) -> FeatureRows:
+    return FeatureRows(features.transform(prepared.get_texts(part)), prepared.get_labels(part))
 
 
 def compute_part_outputs(prepared: PreparedData, tagger: Tagger, part: str) -> Probabilities:

@@ -19,7 +19,7 @@ class Repeat:
     """One training of those whose mean is the objective.
 
     Args:
-        prepared: the rows, with a split of its own; the test rows are the same in all rounds.
+        prepared: the rows, with a split of its own; the test rows are the same in all repeats.
         random_state: its source of randomness; None is the run's own, which prepared its rows.
     """
 
@@ -46,7 +46,7 @@ def check_metrics(objective: ObjectiveConfig) -> None:
 def make_repeats(prepared: PreparedData, objective: ObjectiveConfig, seed: int) -> list[Repeat]:
     """Return the trainings that an objective is made of; with one repeat, the run itself.
 
-    Test rows stay out of all of them: a validation row of one round may be a train row of
+    Test rows stay out of all of them: a validation row of one repeat may be a train row of
     another, but what a search has seen must not be tested on afterwards.
 
     Args:
@@ -71,9 +71,9 @@ def make_repeats(prepared: PreparedData, objective: ObjectiveConfig, seed: int) 
 
 
 def compute_means(values: Sequence[Sequence[float]]) -> list[float]:
-    """Return the mean of each metric over the rounds.
+    """Return the mean of each metric over the repeats.
 
     Args:
-        values: by round, a value of each metric; shape (rounds, metrics).
+        values: by repeat, a value of each metric; shape (repeats, metrics).
     """
     return [float(np.mean(of_metric)) for of_metric in zip(*values, strict=True)]

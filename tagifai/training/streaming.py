@@ -21,7 +21,7 @@ from tagifai.preprocessing.cleaning import Cleaner
 from tagifai.preprocessing.feature_cache import ArrayCache, skip_cache
 from tagifai.preprocessing.labels import LabelEncoder, build_label_map
 from tagifai.training.chunks import ChunkSource, StreamedData, encode_tags
-from tagifai.training.fitting import Components
+from tagifai.training.components import Components
 
 BLOCKS_PER_CHUNK = 20
 """Of a chunk, from as many places of the file: it may be sorted by label."""
@@ -98,38 +98,45 @@ def prepare_dataset(
             dataset.table, data, config.preprocessing, config.split, random_state, cache
         )
     blocks = Blocks.from_csv(dataset.path, max(1, rows // BLOCKS_PER_CHUNK))
-    counted = _count_rows(blocks, rows, lambda done: on_progress(done // 2, blocks.rows))
+    total = blocks.rows
+    counted = _count_rows(blocks, rows, lambda done: on_progress(done // 2, total))
+    encoder, indices = _encode_labels(counted, data)
+    counts = _count_by_class(counted, indices)
+    holdout = choose_holdout(counts, encoder, config.split, data.sample_rows, random_state)
+    found = _collect_rows(
+        blocks, rows, holdout, indices, lambda done: on_progress((total + done) // 2, total)
+    )
+    cleaning = get_cleaner_arguments(config.preprocessing)
+    found["text"] = [*map(Cleaner(**cleaning), found["raw"])]
+    found["tag"] = encoder.decode(found["y"])
+    outside = found["role"] == "train"
+    texts = frozenset(found.loc[~outside, "text"])
+    source = ChunkSource(blocks, rows, indices, cleaning, texts, config.split.shuffle)
+    kept = found[~(outside & found["text"].isin(list(texts)))].reset_index(drop=True)
+    return _build_streamed(kept, source, holdout, data.other, random_state, processes)
+
+
+def _encode_labels(
+    counted: Counter[tuple[str, str]], data: TableConfig
+) -> tuple[LabelEncoder, dict[str, int]]:
+    """Return the labels, and the index of each tag's label.
+
+    Args:
+        counted: rows by part and tag.
+        data: the policy of labels.
+    """
     by_tag: Counter[str] = Counter()
     for (_, tag), number in counted.items():
         by_tag[tag] += number
     label_of = build_label_map(by_tag, data.accepted_tags, data.min_freq, data.other)
     encoder = LabelEncoder.fit(label_of.values())
-    indices = {tag: encoder.index(label) for tag, label in label_of.items()}
-    counts = _count_by_class(counted, indices)
-    held = choose_holdout(counts, encoder, config.split, data.sample_rows, random_state)
-    found = _collect_rows(
-        blocks,
-        rows,
-        held,
-        indices,
-        lambda done: on_progress((blocks.rows + done) // 2, blocks.rows),
-    )
-    cleaning = get_cleaner_arguments(config.preprocessing)
-    found = found.assign(
-        text=[*map(Cleaner(**cleaning), found["raw"])], tag=encoder.decode(found["y"])
-    )
-    outside = found["role"] == "train"
-    texts = frozenset(found.loc[~outside, "text"])
-    source = ChunkSource(blocks, rows, indices, cleaning, texts, config.split.shuffle)
-    kept = found[~(outside & found["text"].isin(list(texts)))].reset_index(drop=True)
-    return _build_streamed(kept, source, held, encoder, data.other, random_state, processes)
+    return encoder, {tag: encoder.index(label) for tag, label in label_of.items()}
 
 
 def _build_streamed(
     rows: pd.DataFrame,
     source: ChunkSource,
     holdout: Holdout,
-    encoder: LabelEncoder,
     other: str | None,
     random_state: RandomState,
     processes: int,
@@ -143,13 +150,13 @@ def _build_streamed(
     return StreamedData(
         rows=rows[["id", "raw", "text", "tag"]],
         y=rows["y"].to_numpy(),
-        encoder=encoder,
+        encoder=holdout.encoder,
         split=split,
         cleaning=dict(source.cleaning),
         other=other,
         source=source,
         train_counts=holdout.train_counts,
-        label_counts=dict(zip(encoder.classes, holdout.total_counts, strict=True)),
+        label_counts=dict(zip(holdout.encoder.classes, holdout.total_counts, strict=True)),
         random_state=RandomState(random_state.randint(2**31)),
         processes=processes,
     )

@@ -29,7 +29,7 @@ from tests.benchmarks.costs import limits
 
 COMPUTE = {
     "prepare the rows": ["tagifai.training.prepare.prepare"],
-    "fit, losses, scores": ["tagifai.training.fitting.fit_tagger"],
+    "fit, losses, scores": ["tagifai.training.fitting.TaggerTrainer.fit"],
 }
 RUNNER = {
     "launch, Hydra's job": ["hydra._internal.core_plugins.basic_launcher.BasicLauncher.launch"],

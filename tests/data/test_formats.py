@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from tagifai.data import formats
+from tagifai.data.formats import FileFormat
 from tagifai.exceptions import DataError
 
 ROWS = [('Good, "really"', "5"), ("Schön\nund gut", "1"), ("NA", "")]
@@ -23,9 +24,13 @@ FILES = {
 
 
 def read(path: Path, kind: str, *columns: str, **more: str) -> pd.DataFrame:
-    return formats.read(
-        path, kind, columns or ("text", "stars"), named=f"data.path: {path}", **more
+    found = formats.read_chunks(
+        path,
+        FileFormat(kind, **more),
+        columns or ("text", "stars"),
+        named=f"data.path: {path}",
     )
+    return pd.concat(list(found), ignore_index=True)
 
 
 def refused(path: Path, kind: str, *columns: str, **more: str) -> str:
@@ -173,7 +178,9 @@ def test_a_gzip_file_that_was_cut_off_is_said(file: Path) -> None:
 
 def cut(path: Path, kind: str, rows: int | None, *columns: str) -> list[list[tuple[str, ...]]]:
     named = f"data.path: {path}"
-    found = formats.read_chunks(path, kind, columns or ("text", "stars"), rows=rows, named=named)
+    found = formats.read_chunks(
+        path, FileFormat(kind), columns or ("text", "stars"), rows=rows, named=named
+    )
     return [list(piece.itertuples(index=False, name=None)) for piece in found]
 
 
@@ -205,7 +212,7 @@ def test_a_byte_that_is_of_another_encoding_is_found_far_into_the_file(file: Pat
 
 def test_what_comes_before_a_broken_line_is_there(file: Path) -> None:
     file.write_text("text,stars\n" + "a,1\n" * 5 + "a,b,1\n")
-    found = formats.read_chunks(file, "csv", ["text"], rows=2, named="x")
+    found = formats.read_chunks(file, FileFormat("csv"), ["text"], rows=2, named="x")
     assert next(found)["text"].tolist() == ["a", "a"]
     with pytest.raises(DataError, match="line 7 has 3 fields"):
         list(found)

@@ -16,6 +16,7 @@ from tagifai.config.schema import Config, TwoTablesConfig, check
 from tagifai.data import datasets, prepare
 from tagifai.models import bundles, losses
 from tagifai.training import fitting
+from tagifai.training.components import Components
 from tests.conftest import CONF, DOCUMENTS, Compose
 
 SMALL = {
@@ -42,14 +43,14 @@ def rows(stores: Path) -> datasets.Dataset:
 def fitted(config: Config, stores: Path) -> fitting.FitResult:
     state = RandomState(0)
     groups = ("vectorizer", "sampling", "model", "threshold")
-    parts = fitting.Components(
+    parts = Components(
         *(instantiate.build(group, getattr(config, group), state) for group in groups)
     )
     parts.check()
     prepared = prepare.prepare_table(
         rows(stores).table, config.data, config.preprocessing, config.split, state
     )
-    return fitting.fit_tagger(prepared, parts, config.training)
+    return fitting.TaggerTrainer(prepared, parts, config.training).fit()
 
 
 @pytest.fixture(scope="module")

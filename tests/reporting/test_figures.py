@@ -15,7 +15,8 @@ from tagifai.config.schema import TrainingConfig
 from tagifai.data.prepare import PreparedData
 from tagifai.models.thresholds import FixedThreshold
 from tagifai.reporting import figures, render
-from tagifai.training.fitting import Components, FitResult, fit_tagger
+from tagifai.training.components import Components
+from tagifai.training.fitting import FitResult, TaggerTrainer
 from tests.training.test_fitting import prepared
 
 EVERY = {
@@ -33,7 +34,7 @@ def trained(
     rows: PreparedData, model: Any, vectorizer: Any = None, threshold: Any = None
 ) -> FitResult:
     parts = Components(vectorizer or TfidfVectorizer(), None, model, threshold)
-    return fit_tagger(rows, parts, TrainingConfig(epochs=2))
+    return TaggerTrainer(rows, parts, TrainingConfig(epochs=2)).fit()
 
 
 def test_a_run_has_all_its_figures_in_both_formats(tmp_path: Path) -> None:

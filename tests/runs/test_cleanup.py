@@ -14,6 +14,7 @@ from tagifai.runs.cleanup import CleanupRoots
 from tagifai.runs.retention import FAILED, FOLDER, MODEL, PRUNED, RemovalCandidate
 from tagifai.tracking import multirun, session
 from tagifai.tracking.inventory import RunInventory
+from tagifai.tracking.store import Experiment
 from tagifai.utils import locks
 
 EXPERIMENT = "mine"
@@ -37,7 +38,7 @@ class Stores:
 
     def run(self, status: str, experiment: str = EXPERIMENT, **tags: str) -> str:
         named = {key.replace("_", "."): value for key, value in tags.items()}
-        run = session.create_run(self.uri, experiment, None, self.path, named)
+        run = session.create_run(Experiment(self.uri, experiment, self.path), None, named)
         put(self.path / "artifacts" / run.id / "artifacts" / "run.log")
         if status != "RUNNING":
             run.end(status)
@@ -133,7 +134,7 @@ def test_a_run_that_is_taken_up_again_between_looking_and_removing_survives(
 ) -> None:
     run_id = stores.run("KILLED")
     leftovers = cleanup.find_tracked(stores.place, stores.ledger, EXPERIMENT).candidates
-    session.create_run(stores.uri, EXPERIMENT, None, stores.path, {}, resumed=run_id)
+    session.create_run(Experiment(stores.uri, EXPERIMENT, stores.path), resumed=run_id)
     assert cleanup.remove(stores.place, stores.ledger, leftovers[0]) is False
     assert stores.is_active(run_id)
     assert (stores.path / "artifacts" / run_id).is_dir()
@@ -341,7 +342,9 @@ def test_the_output_of_a_running_run_is_told_by_the_store_and_by_its_mark(
 ) -> None:
     stores.run("RUNNING")
     for experiment in (EXPERIMENT, "another"):
-        run = session.create_run(stores.uri, experiment, None, stores.path, {tag: "/a/b"})
+        run = session.create_run(
+            Experiment(stores.uri, experiment, stores.path), None, {tag: "/a/b"}
+        )
         locks.write_mark(stores.place.running, run.id, run.id, stores.uri)
         busy = cleanup.find_tracked(stores.place, stores.ledger, EXPERIMENT).busy
         assert busy == [Path("/a/b")]

@@ -22,12 +22,17 @@ from tagifai.evaluation.metrics import Performance, Scores
 from tagifai.exceptions import DataError, StaleTrialError, TrackingError
 from tagifai.models import bundles
 from tagifai.models.tagger import Tagger
+from tagifai.preprocessing.feature_cache import skip_cache
 from tagifai.preprocessing.labels import LabelEncoder
 from tagifai.runs import logger
 from tagifai.tracking import session
 from tagifai.tracking.provenance import Invocation
+from tagifai.tracking.store import Experiment
+from tagifai.training.components import Components
 from tagifai.training.fitting import FitResult
 from tagifai.training.loop import History, TrainingPruned
+from tagifai.training.open_run import OpenRun
+from tagifai.training.trial import NullTrial
 from tests.conftest import TAGS, TEXTS, Compose
 
 HISTORY = History(train_loss=[0.75, 0.5], val_loss=[1.0, 0.875])
@@ -203,12 +208,7 @@ def test_a_trial_whose_end_cannot_be_recorded_failed() -> None:
 def interrupted(stores: Path) -> str:
     """Interrupt a training after two epochs and return the id of its run."""
     opened = session.start_run(
-        enabled=True,
-        uri=f"sqlite:///{stores}/mlflow.db",
-        experiment="e",
-        run_name=None,
-        stores=stores,
-        log_file=stores / "run.log",
+        Experiment(f"sqlite:///{stores}/mlflow.db", "e", stores), log_file=stores / "run.log"
     )
     run_id = ""
     try:
@@ -366,14 +366,22 @@ def prepared() -> PreparedData:
 OBJECTIVE = {"val_f1": 0.5}
 
 
+def open_run(spy: Spy, config: Config, output: Path) -> OpenRun:
+    invocation = Invocation("tiny", "run.py", output, {}, [])
+    components = Components(None, None, None, None)
+    return OpenRun(
+        config, invocation, PROVENANCE, spy, NullTrial(), "0123", prepared(), components, skip_cache
+    )
+
+
 def kept(spy: Spy, config: Config, output: Path, tagger: Tagger) -> None:
     """Go through what a run does when its training is through."""
     output.mkdir()
     with logger.mention_saved_model(output):
         with logger.log_epochs_on_error(spy) as keep:
             keep.on_epoch_end(HISTORY)
-        parts = (prepared(), result(tagger), OBJECTIVE, {"": HISTORY})
-        logger.save_model(spy, config, output, *parts, "0123", PROVENANCE)
+        run = open_run(spy, config, output)
+        logger.save_model(run, result(tagger), OBJECTIVE, {"": HISTORY})
 
 
 def test_the_model_is_saved_published_and_recorded(

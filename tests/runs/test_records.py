@@ -17,7 +17,8 @@ from tagifai.data import datasets
 from tagifai.exceptions import BundleError, ConfigError, DataError
 from tagifai.models import bundles
 from tagifai.models.tagger import Tagger
-from tagifai.runs import records, repeats
+from tagifai.runs import records
+from tagifai.training.components import build_components
 from tagifai.utils.files import format_json
 from tests.conftest import CONF, DOCUMENTS, Compose
 
@@ -212,7 +213,7 @@ def test_a_record_cannot_run_what_is_not_allowed_nor_allow_more(
     made = records.load_config(save(record, schemas(config)), present(config))
     assert made.whitelist == []
     with pytest.raises(ConfigError, match=r"model\._target_ = 'os\.system' is not allowed"):
-        repeats.build_components(made, RandomState(0))
+        build_components(made, RandomState(0))
 
 
 def test_data_files_of_the_project_are_looked_for_below_its_present_root(

@@ -15,6 +15,7 @@ from tagifai.models import bundles
 from tagifai.models.tagger import Tagger
 from tagifai.runs import resolve
 from tagifai.tracking import session
+from tagifai.tracking.store import Experiment
 from tests.conftest import DOCUMENTS
 
 TEXT = ["Images with convolutions"]
@@ -147,9 +148,8 @@ def test_a_bundle_that_is_not_here_is_fetched_from_the_tracking_store_and_kept(
 ) -> None:
     uri = f"sqlite:///{tracked_stores}/mlflow.db"
     with session.start_run(
-        enabled=True, uri=uri, experiment="e", run_name=None,
-        stores=tracked_stores, log_file=tmp_path / "run.log",
-    ) as run:  # fmt: skip
+        Experiment(uri, "e", tracked_stores), log_file=tmp_path / "run.log"
+    ) as run:
         run.log_bundle(bundle)
     here = tmp_path / "another machine"
     run_id, loaded = resolve.load_tagger(here, run.id, uri)
@@ -172,9 +172,8 @@ def test_a_changed_bundle_of_the_tracking_store_is_refused_and_not_kept(
     (bundle / "tagger.json").write_text("{}")
     uri = f"sqlite:///{tracked_stores}/mlflow.db"
     with session.start_run(
-        enabled=True, uri=uri, experiment="e", run_name=None,
-        stores=tracked_stores, log_file=tmp_path / "run.log",
-    ) as run:  # fmt: skip
+        Experiment(uri, "e", tracked_stores), log_file=tmp_path / "run.log"
+    ) as run:
         run.log_bundle(bundle)
     with pytest.raises(BundleError, match=r"tagger\.json is not the one that was saved"):
         resolve.find(tmp_path / "here", run.id, uri)

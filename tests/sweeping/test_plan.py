@@ -14,6 +14,7 @@ from optuna.trial import Trial, TrialState
 from tagifai.sweeping import plan as module
 from tagifai.sweeping.plan import SearchPlan
 from tagifai.tracking import session
+from tagifai.tracking.store import Experiment
 from tagifai.utils import program
 from tests.sweeping.conftest import Planning, kept, tried
 
@@ -137,7 +138,7 @@ def begun(planning: Planning, tracked_stores: Path) -> SearchPlan:
     """A search whose own run is in the tracking store."""
     plan = planning(ALPHA)
     uri = f"sqlite:///{tracked_stores}/mlflow.db"
-    plan.parent = session.create_run(uri, "tagifai", "search", tracked_stores, {})
+    plan.parent = session.create_run(Experiment(uri, "tagifai", tracked_stores), "search")
     return plan
 
 
@@ -150,7 +151,9 @@ def child(
         "trial.number": str(trial.number),
         "trial.state": state,
     }
-    return session.create_run(f"sqlite:///{stores}/mlflow.db", "tagifai", None, stores, tags)
+    return session.create_run(
+        Experiment(f"sqlite:///{stores}/mlflow.db", "tagifai", stores), None, tags
+    )
 
 
 def test_the_runs_of_the_dead_say_what_became_of_them(

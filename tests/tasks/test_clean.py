@@ -21,6 +21,7 @@ from tagifai.runs.retention import RemovalCandidate
 from tagifai.tasks import clean
 from tagifai.tracking import session
 from tagifai.tracking.inventory import RunInventory
+from tagifai.tracking.store import Experiment
 from tests.app import SMALL, App
 
 OLD, RECENT = "2026-01-01/07-42-16.793593-train", "2026-01-02/07-42-16.793593-train"
@@ -36,7 +37,7 @@ def uri(app: App) -> str:
 
 
 def ended(app: App, status: str, **tags: str) -> str:
-    made = session.create_run(uri(app), "tagifai", None, app.stores, tags)
+    made = session.create_run(Experiment(uri(app), "tagifai", app.stores), None, tags)
     put(app.stores / "artifacts" / made.id / "artifacts" / "run.log")
     made.end(status)
     return made.id
@@ -75,7 +76,7 @@ def test_what_can_go_is_shown_then_removed_by_the_command_and_then_there_is_noth
     app.ok(*SMALL)
     latest = app.bundle()
     failed, pruned = ended(app, "FAILED"), ended(app, "KILLED", **{"trial.state": "PRUNED"})
-    running = session.create_run(uri(app), "tagifai", None, app.stores, {}).id
+    running = session.create_run(Experiment(uri(app), "tagifai", app.stores)).id
     old, recent = output(app, OLD, days=31), output(app, RECENT, days=29)
     mine = put(app.outputs / "mine.csv")
 

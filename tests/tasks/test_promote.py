@@ -18,6 +18,7 @@ from tagifai.exceptions import BundleError
 from tagifai.tasks import promote
 from tagifai.tracking import session
 from tagifai.tracking.registry import ModelRegistry
+from tagifai.tracking.store import Experiment
 from tests.app import SMALL, App
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
@@ -219,7 +220,7 @@ def test_a_champion_that_cannot_be_scored_again_is_said(promoting: Promoting) ->
 
 def test_a_run_without_an_mlflow_model_is_refused_with_the_way_out(tracked_stores: Path) -> None:
     uri = f"sqlite:///{tracked_stores}/mlflow.db"
-    run = session.create_run(uri, "tagifai", None, tracked_stores, {})
+    run = session.create_run(Experiment(uri, "tagifai", tracked_stores))
     with pytest.raises(BundleError) as caught:
         promote._register_run(ModelRegistry(uri, "tagifai"), run)
     assert str(caught.value) == (

@@ -7,6 +7,7 @@ import pytest
 
 from tagifai.exceptions import ConfigError, DataError, TrackingError
 from tagifai.tracking import query, session, store
+from tagifai.tracking.store import Experiment
 
 
 def uri(stores: Path) -> str:
@@ -15,7 +16,7 @@ def uri(stores: Path) -> str:
 
 def made(stores: Path, name: str, parent: str | None = None) -> session.TrackedRun:
     tags = {} if parent is None else {"mlflow.parentRunId": parent}
-    return session.create_run(uri(stores), "mine", name, stores, tags)
+    return session.create_run(Experiment(uri(stores), "mine", stores), name, tags)
 
 
 def test_a_run_is_a_row_with_its_parameters_tags_and_metrics(tracked_stores: Path) -> None:

@@ -25,6 +25,7 @@ import signal, sys, time
 from pathlib import Path
 from tagifai.tracking import recorder
 from tagifai.tracking import session
+from tagifai.tracking.store import Experiment
 from tagifai.exceptions import TrackingError
 
 def terminate(*_):
@@ -32,11 +33,11 @@ def terminate(*_):
 
 signal.signal(signal.SIGTERM, terminate)
 stores, uri = Path(sys.argv[1]), sys.argv[2] or f"sqlite:///{sys.argv[1]}/mlflow.db"
+experiment = Experiment(uri, "e", stores)
 
 def started():
     return session.start_run(
-        enabled=True, uri=uri, experiment="e", run_name="mine", stores=stores,
-        log_file=stores / "run.log", tags={"purpose": "test"},
+        experiment, "mine", {"purpose": "test"}, log_file=stores / "run.log"
     )
 
 def say(*words):
@@ -184,7 +185,7 @@ with started() as run:
 def test_jobs_of_one_command_and_their_parent_have_one_recorder(stores: Path, begin: Begin) -> None:
     process = begin(
         """
-parent = session.create_run(uri, "e", "sweep", stores, {})
+parent = session.create_run(experiment, "sweep")
 for _ in range(2):
     recorder.start_if_useful(uri)
     with started() as run:

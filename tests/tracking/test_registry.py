@@ -7,6 +7,7 @@ import pytest
 from tagifai.exceptions import DataError, TrackingError
 from tagifai.tracking import session
 from tagifai.tracking.registry import ModelRegistry, ModelVersion
+from tagifai.tracking.store import Experiment
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def uri(tracked_stores: Path) -> str:
 
 def a_run(uri: str, stores: Path) -> tuple[str, str]:
     """A run with a model that is one file; ids of both."""
-    run = session.create_run(uri, "tagifai", None, stores, {})
+    run = session.create_run(Experiment(uri, "tagifai", stores))
     model_id = run.log_model(a_model)
     assert model_id is not None
     run.end("FINISHED")
@@ -71,7 +72,7 @@ def test_a_run_says_which_model_it_keeps(uri: str, tracked_stores: Path) -> None
 
 
 def test_a_run_without_a_model_keeps_none(uri: str, tracked_stores: Path) -> None:
-    assert session.create_run(uri, "tagifai", None, tracked_stores, {}).get_model_id() is None
+    assert session.create_run(Experiment(uri, "tagifai", tracked_stores)).get_model_id() is None
     untracked = session.TrackedRun("abc")
     assert untracked.log_model(a_model) is None
     assert (untracked.get_model_id(), untracked.get_status()) == (None, None)
@@ -83,7 +84,7 @@ def test_a_model_that_cannot_be_written_is_failed_and_not_the_run_s(
     def broken(folder: Path, model_id: str) -> None:
         raise OSError("no space left")
 
-    run = session.create_run(uri, "tagifai", None, tracked_stores, {})
+    run = session.create_run(Experiment(uri, "tagifai", tracked_stores))
     with pytest.raises(TrackingError, match="no space left"):
         run.log_model(broken)
     assert run.get_model_id() is None

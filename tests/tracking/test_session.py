@@ -23,18 +23,18 @@ from mlflow.exceptions import MlflowException
 from tagifai.exceptions import TrackingError
 from tagifai.tracking import session, store
 from tagifai.tracking.session import TrackedRun
+from tagifai.tracking.store import Experiment
 from tagifai.utils import locks
 
 ABANDONED = """
 import sys
 from pathlib import Path
 from tagifai.tracking import session
+from tagifai.tracking.store import Experiment
 
 stores = Path(sys.argv[1])
-with session.start_run(
-    enabled=True, uri=f"sqlite:///{stores}/mlflow.db", experiment="e", run_name=None,
-    stores=stores, log_file=stores / "run.log",
-) as run:
+experiment = Experiment(f"sqlite:///{stores}/mlflow.db", "e", stores)
+with session.start_run(experiment, log_file=stores / "run.log") as run:
     print(run.id, flush=True)
     sys.stdin.read()
 """
@@ -49,15 +49,12 @@ def uri(stores: Path) -> str:
     return f"sqlite:///{stores}/mlflow.db"
 
 
+def experiment(stores: Path, name: str = "e") -> Experiment:
+    return Experiment(uri(stores), name, stores)
+
+
 def started(stores: Path, **changed: Any) -> AbstractContextManager[TrackedRun]:
-    settings: dict[str, Any] = {
-        "enabled": True,
-        "uri": uri(stores),
-        "experiment": "e",
-        "run_name": None,
-        "stores": stores,
-        "log_file": stores / "run.log",
-    }
+    settings = {"experiment": experiment(stores), "log_file": stores / "run.log"}
     return session.start_run(**{**settings, **changed})
 
 
@@ -94,7 +91,7 @@ class Spy:
 
 
 def test_a_run_is_open_while_its_block_is_and_ends_finished(stores: Path) -> None:
-    with started(stores, run_name="first") as run:
+    with started(stores, name="first") as run:
         assert recorded(stores, run.id).info.status == "RUNNING"
         assert running(stores) == [f"{run.id}.lock", f"{run.id}.run"]
     ended = recorded(stores, run.id)
@@ -297,7 +294,7 @@ def test_signals_of_a_run_in_another_thread_are_left_alone(stores: Path) -> None
 def test_runs_of_one_name_are_in_one_experiment(stores: Path) -> None:
     ids = []
     for name in ("a", "a", "b"):
-        with started(stores, experiment=name) as run:
+        with started(stores, experiment=experiment(stores, name)) as run:
             ids.append(recorded(stores, run.id).info.experiment_id)
     assert ids[0] == ids[1] != ids[2]
 
@@ -313,7 +310,7 @@ def test_a_run_says_who_made_it_and_with_what(stores: Path) -> None:
 
 def test_a_first_run_makes_the_stores_and_the_experiment(stores: Path, tmp_path: Path) -> None:
     fresh = tmp_path / "made" / "here"
-    with started(fresh, uri=uri(stores)) as run:
+    with started(fresh, experiment=Experiment(uri(stores), "e", fresh)) as run:
         pass
     ended = recorded(stores, run.id)
     assert ended.info.status == "FINISHED"
@@ -353,9 +350,9 @@ def test_a_new_run_has_the_tags_that_it_was_given_beside_those_of_its_source(sto
 
 
 def test_a_run_is_gone_on_with_and_ends_again(stores: Path) -> None:
-    with started(stores, run_name="first", tags={"part": "1"}) as run:
+    with started(stores, name="first", tags={"part": "1"}) as run:
         run.log_tags({"trials": "1 of 2"})
-    with started(stores, resumed=run.id, run_name="second", tags={"part": "2"}) as again:
+    with started(stores, resumed=run.id, name="second", tags={"part": "2"}) as again:
         assert again.id == run.id
         found = recorded(stores, run.id)
         assert found.info.status == "RUNNING"
@@ -399,7 +396,7 @@ def test_a_run_that_is_not_there_any_more_begins_anew(stores: Path, gone: str) -
         with started(stores) as run:
             run_id = run.id
         MlflowClient(uri(stores)).delete_run(run_id)
-    with started(stores, resumed=run_id, run_name="anew") as run:
+    with started(stores, resumed=run_id, name="anew") as run:
         assert run.id != run_id
     ended = recorded(stores, run.id)
     assert (ended.info.status, ended.info.run_name) == ("FINISHED", "anew")
@@ -419,7 +416,7 @@ def test_a_store_that_fails_is_not_taken_for_one_without_the_run(
 
 
 def test_a_run_that_is_not_tracked_has_nothing_to_go_on_with(tmp_path: Path) -> None:
-    with started(tmp_path, enabled=False, resumed="abc") as run:
+    with started(tmp_path, experiment=None, resumed="abc") as run:
         assert run.id != "abc"
 
 
@@ -448,7 +445,7 @@ def test_a_run_that_another_is_at_stays_open_when_one_of_them_is_through(stores:
 
 def test_a_run_that_was_only_made_is_open_and_not_marked(stores: Path, tmp_path: Path) -> None:
     fresh = tmp_path / "made"
-    run = session.create_run(uri(stores), "e", "sweep", fresh, {"command": "run.py -m"})
+    run = session.create_run(Experiment(uri(stores), "e", fresh), "sweep", {"command": "run.py -m"})
     found = recorded(stores, run.id)
     assert (found.info.status, found.info.run_name) == ("RUNNING", "sweep")
     assert found.data.tags["command"] == "run.py -m"
@@ -461,7 +458,7 @@ def test_a_run_that_was_only_made_is_open_and_not_marked(stores: Path, tmp_path:
 
 def test_runs_that_are_made_at_once_are_in_one_experiment(stores: Path) -> None:
     def make() -> None:
-        made.append(session.create_run(uri(stores), "e", None, stores, {}).id)
+        made.append(session.create_run(experiment(stores)).id)
 
     made: list[str] = []
     threads = [threading.Thread(target=make) for _ in range(4)]
@@ -474,7 +471,7 @@ def test_runs_that_are_made_at_once_are_in_one_experiment(stores: Path) -> None:
 
 
 def test_a_run_of_elsewhere_is_opened_again_and_closed(stores: Path) -> None:
-    made = session.create_run(uri(stores), "e", None, stores, {})
+    made = session.create_run(experiment(stores))
     again = session.reopen_run(made.id, uri(stores))
     again.log_metrics({"best": 0.5})
     again.end("KILLED", "Interrupted.")
@@ -668,7 +665,7 @@ def test_a_bundle_that_is_where_the_store_keeps_it_is_not_copied_onto_itself(
 
 
 def test_a_run_that_is_not_tracked_has_an_id_and_records_nothing(tmp_path: Path) -> None:
-    with started(tmp_path, enabled=False) as run:
+    with started(tmp_path, experiment=None) as run:
         run.log_params({"a": 1})
         run.log_tags({"a": 1})
         run.log_metrics({"a": 1})
@@ -683,7 +680,7 @@ def test_a_run_that_is_not_tracked_has_an_id_and_records_nothing(tmp_path: Path)
 
 
 def test_a_run_that_is_not_tracked_passes_errors_on(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no"), started(tmp_path, enabled=False):
+    with pytest.raises(ValueError, match="no"), started(tmp_path, experiment=None):
         raise ValueError("no")
     assert list(tmp_path.iterdir()) == []
 
@@ -708,7 +705,7 @@ def test_a_deleted_experiment_is_refused_with_how_to_restore_it(stores: Path) ->
 def test_a_server_out_of_reach_is_told_within_seconds(tmp_path: Path, nobody: str) -> None:
     begun = time.monotonic()
     with pytest.raises(TrackingError) as caught:
-        started(tmp_path / "other", uri=nobody).__enter__()
+        started(tmp_path, experiment=Experiment(nobody, "e", tmp_path / "other")).__enter__()
     assert time.monotonic() - begun < 20
     for part in (nobody.removeprefix("http://127.0.0.1:"), "tracking.uri", "tracking=none"):
         assert part in str(caught.value)
@@ -722,8 +719,9 @@ def test_an_address_that_is_none_is_a_tracking_error(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    missing = Experiment(bad.format(file=tmp_path / "file"), "e", tmp_path / "other")
     with pytest.raises(TrackingError, match=r"Tracking failed: .*Check tracking\.uri"):
-        started(tmp_path / "other", uri=bad.format(file=tmp_path / "file")).__enter__()
+        started(tmp_path, experiment=missing).__enter__()
 
 
 def test_an_experiment_whose_artifacts_have_moved_is_refused(stores: Path, tmp_path: Path) -> None:
@@ -832,7 +830,7 @@ def test_an_abandoned_run_that_was_deleted_is_forgotten(stores: Path) -> None:
 
 
 def test_a_mark_under_another_key_closes_its_run(stores: Path) -> None:
-    made = session.create_run(uri(stores), "e", None, stores, {})
+    made = session.create_run(experiment(stores))
     locks.write_mark(stores / "running", "sweep-0", made.id, uri(stores))
     assert session.close_abandoned_runs(stores) == [made.id]
     assert recorded(stores, made.id).info.status == "FAILED"

@@ -16,6 +16,7 @@ from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, _validate_metric_name
 
 from tagifai.exceptions import TrackingError
 from tagifai.tracking import session, store
+from tagifai.tracking.store import Experiment
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def uri(stores: Path) -> str:
 
 
 def experiment_id(stores: Path, name: str = "e") -> str:
-    return store.ensure_experiment(store.connect(uri(stores)), name, uri(stores), stores)
+    return Experiment(uri(stores), name, stores).ensure(store.connect(uri(stores)))
 
 
 # --- where it is -------------------------------------------------------------------------------
@@ -203,9 +204,8 @@ def test_an_experiment_with_artifacts_elsewhere_is_taken_while_they_are_there(
 ) -> None:
     made = experiment_id(stores)
     (stores / "artifacts").mkdir()
-    found = store.ensure_experiment(
-        store.connect(uri(stores)), "e", uri(stores), tmp_path / "other"
-    )
+    elsewhere = Experiment(uri(stores), "e", tmp_path / "other")
+    found = elsewhere.ensure(store.connect(uri(stores)))
     assert found == made
     away = MlflowClient(uri(stores)).create_experiment("away", "s3://bucket/path")
     assert experiment_id(stores, "away") == away
@@ -219,9 +219,8 @@ def test_a_bundle_is_fetched_from_the_store(stores: Path, tmp_path: Path) -> Non
     (tmp_path / "bundle" / "part").write_text("a")
     (tmp_path / "scratch").mkdir()
     with session.start_run(
-        enabled=True, uri=uri(stores), experiment="e", run_name=None,
-        stores=stores, log_file=tmp_path / "run.log",
-    ) as run:  # fmt: skip
+        Experiment(uri(stores), "e", stores), log_file=tmp_path / "run.log"
+    ) as run:
         run.log_bundle(tmp_path / "bundle")
     fetched = store.download_bundle(uri(stores), run.id, tmp_path / "scratch")
     assert fetched == tmp_path / "scratch" / "bundle"

@@ -29,14 +29,11 @@ from tagifai.preprocessing import cleaning as preprocessing_cleaning
 from tagifai.preprocessing.cleaning import Cleaner
 from tagifai.preprocessing.feature_cache import ArrayCache, skip_cache
 from tagifai.preprocessing.labels import Indices, LabelEncoder
-from tagifai.training.fitting import (
-    Components,
-    FitResult,
-    compute_part_outputs,
-    fit_tagger,
-    make_scorer,
-)
-from tagifai.training.loop import FitError, History, TrainingPruned
+from tagifai.training.components import Components
+from tagifai.training.fitting import FitResult, TaggerTrainer, compute_part_outputs
+from tagifai.training.loop import History, TrainingPruned
+from tagifai.training.model_fitting import FitError
+from tagifai.training.scorers import make_scorer
 from tests.preprocessing.test_feature_cache import Remembered
 
 quick = settings(max_examples=10)
@@ -125,7 +122,7 @@ def parts(
 
 def run(seed: int = 0, *, test: bool = True, patience: int | None = None) -> FitResult:
     made = parts(threshold=QuantileThreshold(0.25), seed=seed)
-    return fit_tagger(prepared(seed=seed), made, TrainingConfig(5, patience), test=test)
+    return TaggerTrainer(prepared(seed=seed), made, TrainingConfig(5, patience)).fit(test=test)
 
 
 # Preparing
@@ -235,7 +232,7 @@ def test_the_same_seed_prepares_the_same_rows(seed: int) -> None:
 
 def test_without_the_test_score_no_test_row_is_vectorized() -> None:
     ready, spy = prepared(), Spy()
-    result = fit_tagger(ready, parts(vectorizer=spy), TrainingConfig(2), test=False)
+    result = TaggerTrainer(ready, parts(vectorizer=spy), TrainingConfig(2)).fit(test=False)
     assert spy.fitted == ready.get_part("train")["text"].tolist()
     assert spy.seen == ready.get_part("val")["text"].tolist()
     assert not set(ready.get_part("test")["text"]) & {*spy.fitted, *spy.seen}
@@ -245,7 +242,7 @@ def test_without_the_test_score_no_test_row_is_vectorized() -> None:
 
 def test_with_the_test_score_test_rows_are_vectorized_last_and_never_fitted_on() -> None:
     ready, spy = prepared(), Spy()
-    result = fit_tagger(ready, parts(vectorizer=spy), TrainingConfig(2), test=True)
+    result = TaggerTrainer(ready, parts(vectorizer=spy), TrainingConfig(2)).fit(test=True)
     assert spy.fitted == ready.get_part("train")["text"].tolist()
     assert spy.seen == [*ready.get_part("val")["text"], *ready.get_part("test")["text"]]
     assert list(result.performance) == ["val", "test"]
@@ -270,7 +267,7 @@ def test_only_train_rows_are_balanced_and_the_train_loss_is_of_unbalanced_rows()
     balanced_counts: list[list[int]] = []
     ready = prepared()
     sampler = Watched(random_state=np.random.RandomState(0))
-    result = fit_tagger(ready, parts(sampler=sampler), TrainingConfig(3))
+    result = TaggerTrainer(ready, parts(sampler=sampler), TrainingConfig(3)).fit()
     assert given_rows == [28]
     assert balanced_counts == [[14, 14, 14]]
     texts = ready.get_part("train")["raw"].tolist()
@@ -280,14 +277,16 @@ def test_only_train_rows_are_balanced_and_the_train_loss_is_of_unbalanced_rows()
 
 def test_the_threshold_is_found_on_validation_rows() -> None:
     ready = prepared()
-    result = fit_tagger(ready, parts(threshold=QuantileThreshold(0.25)), TrainingConfig(3))
+    result = TaggerTrainer(ready, parts(threshold=QuantileThreshold(0.25)), TrainingConfig(3)).fit()
     y_prob = result.tagger.predict_proba(ready.get_part("val")["raw"].tolist())
     assert result.tagger.threshold == np.quantile(y_prob.max(axis=1), 0.25)
     assert result.get_metrics()["threshold"] == result.tagger.threshold
 
 
 def test_a_threshold_that_no_prediction_reaches_gives_all_rows_the_rest_label() -> None:
-    result = fit_tagger(prepared(), parts(threshold=FixedThreshold(0.999)), TrainingConfig(1))
+    result = TaggerTrainer(
+        prepared(), parts(threshold=FixedThreshold(0.999)), TrainingConfig(1)
+    ).fit()
     scored = result.performance["test"]
     assert scored["class"]["cv"]["recall"] == 0
     assert scored["class"]["nlp"]["recall"] == 0
@@ -295,22 +294,22 @@ def test_a_threshold_that_no_prediction_reaches_gives_all_rows_the_rest_label() 
 
 
 def test_without_a_threshold_none_is_reported() -> None:
-    result = fit_tagger(prepared(), parts(), TrainingConfig(1))
+    result = TaggerTrainer(prepared(), parts(), TrainingConfig(1)).fit()
     assert result.tagger.threshold is None
     assert "threshold" not in result.get_metrics()
 
 
 def test_without_a_threshold_no_row_needs_the_rest_label() -> None:
-    result = fit_tagger(prepared(accepted=[]), parts(), TrainingConfig(30))
+    result = TaggerTrainer(prepared(accepted=[]), parts(), TrainingConfig(30)).fit()
     assert result.tagger.encoder.classes == ("cv", "nlp", "rl")
     assert result.performance["val"]["overall"]["f1"] == 1.0
 
 
 def test_features_are_the_columns_of_the_matrix() -> None:
     ready = prepared(shuffle=False)
-    result = fit_tagger(
+    result = TaggerTrainer(
         ready, parts(vectorizer=CountVectorizer(analyzer="char")), TrainingConfig(1)
-    )
+    ).fit()
     assert result.features == len(set("".join(ready.get_part("train")["text"])))
 
 
@@ -334,7 +333,7 @@ def test_sums_are_added_up_in_one_thread_while_a_model_is_fitted() -> None:
             seen.extend(pool["num_threads"] for pool in threadpool_info())
 
     before = threadpool_info()
-    fit_tagger(prepared(), parts(), TrainingConfig(epochs=1), [Threads()])
+    TaggerTrainer(prepared(), parts(), TrainingConfig(epochs=1)).fit([Threads()])
     assert set(seen) == {1}
     assert threadpool_info() == before
 
@@ -345,7 +344,7 @@ def test_another_seed_gives_another_result() -> None:
 
 def test_the_tagger_that_comes_out_predicts_and_scores_like_the_run() -> None:
     ready = prepared()
-    result = fit_tagger(ready, parts(), TrainingConfig(20))
+    result = TaggerTrainer(ready, parts(), TrainingConfig(20)).fit()
     predicted = result.tagger.predict(["A WORD of grammar", "image: pixel"])
     assert [p["predicted_tag"] for p in predicted] == ["nlp", "cv"]
     assert score(ready, result.tagger, "test") == result.performance["test"]
@@ -367,7 +366,7 @@ def test_the_losses_reported_are_those_of_the_epoch_that_is_kept() -> None:
     worsening = PreparedData(
         ready.rows, swapped, ready.encoder, ready.split, ready.cleaning, ready.other
     )
-    result = fit_tagger(worsening, parts(), TrainingConfig(20, patience=2))
+    result = TaggerTrainer(worsening, parts(), TrainingConfig(20, patience=2)).fit()
     assert result.epoch == result.history.best_epoch < result.history.epoch
     assert result.get_metrics()["val_loss"] == min(result.history.val_loss)
     assert result.get_metrics()["train_loss"] == result.history.train_loss[result.epoch]
@@ -393,7 +392,9 @@ def test_the_bytes_of_a_model_are_those_of_vectorizer_and_classifier() -> None:
 def test_the_bytes_of_a_model_are_equal_for_equal_seeds_and_fewer_for_fewer_features() -> None:
     assert run(3).get_metric("model_bytes") == run(3).get_metric("model_bytes")
     small, large = (
-        fit_tagger(prepared(), parts(vectorizer=TfidfVectorizer(max_features=n)), TrainingConfig(1))
+        TaggerTrainer(
+            prepared(), parts(vectorizer=TfidfVectorizer(max_features=n)), TrainingConfig(1)
+        ).fit()
         for n in (2, 6)
     )
     assert small.get_metric("model_bytes") < large.get_metric("model_bytes")
@@ -459,7 +460,7 @@ def test_callbacks_hear_of_every_epoch_and_can_prune() -> None:
     epochs: list[int] = []
     spy = Spy()
     with pytest.raises(TrainingPruned):
-        fit_tagger(prepared(), parts(vectorizer=spy), TrainingConfig(5), [PruneSecond()])
+        TaggerTrainer(prepared(), parts(vectorizer=spy), TrainingConfig(5)).fit([PruneSecond()])
     assert epochs == [0, 1]
     assert not set(prepared().get_part("test")["text"]) & set(spy.seen)
 
@@ -474,8 +475,8 @@ def scored(
     metric: str, every: int = 1, *, threshold: Threshold | None = None, **changed: Any
 ) -> FitResult:
     training = TrainingConfig(5, changed.pop("patience", None))
-    return fit_tagger(
-        prepared(**changed), parts(threshold=threshold), training, scored=(metric, every)
+    return TaggerTrainer(prepared(**changed), parts(threshold=threshold), training).fit(
+        scored=(metric, every)
     )
 
 
@@ -500,7 +501,7 @@ def test_the_score_of_an_epoch_is_the_metric_of_a_run_that_ends_there(
 ) -> None:
     def ended(epochs: int) -> FitResult:
         made = parts(threshold=QuantileThreshold(0.25), seed=seed)
-        return fit_tagger(prepared(), made, TrainingConfig(epochs), scored=(metric, 2))
+        return TaggerTrainer(prepared(), made, TrainingConfig(epochs)).fit(scored=(metric, 2))
 
     scores = ended(5).history.scores
     assert scores == {epoch: ended(epoch + 1).get_metric(metric) for epoch in (0, 2, 4)}
@@ -523,9 +524,9 @@ def test_without_a_metric_to_score_there_are_no_scores() -> None:
 
 def test_scoring_on_the_way_changes_nothing_else() -> None:
     def made(metric: tuple[str, int] | None) -> FitResult:
-        return fit_tagger(
-            prepared(), parts(threshold=QuantileThreshold(0.25)), TrainingConfig(5), scored=metric
-        )
+        return TaggerTrainer(
+            prepared(), parts(threshold=QuantileThreshold(0.25)), TrainingConfig(5)
+        ).fit(scored=metric)
 
     watched, plain = made(("val_f1", 1)), made(None)
     assert watched.get_metrics() == plain.get_metrics()
@@ -562,7 +563,7 @@ def test_slices_are_looked_for_only_where_one_is_scored(monkeypatch: pytest.Monk
     ready = prepared()
     y_prob = np.eye(3)[ready.get_labels("val")]
     with monkeypatch.context() as patched:
-        patched.setattr("tagifai.training.fitting.slices.compute_masks", None)
+        patched.setattr("tagifai.training.scorers.slices.compute_masks", None)
         assert make_scorer(ready, MODEL, None, "val_class/cv/f1", 1).score(y_prob) == 1.0
     assert make_scorer(ready, MODEL, None, "val_slice/short_text/f1", 1).score(y_prob) == 1.0
 
@@ -579,18 +580,18 @@ def test_a_threshold_without_the_rest_label_is_refused_before_anything_is_scored
 def test_refitting_trains_on_train_and_validation_rows_and_keeps_the_validation_scores() -> None:
     ready, first = prepared(), run()
     spy = Spy()
-    result = fit_tagger(
+    result = TaggerTrainer(
         ready,
         parts(vectorizer=spy, threshold=QuantileThreshold(0.25)),
         TrainingConfig(5, refit=True),
-    )
+    ).fit()
     both = [*ready.get_part("train")["text"], *ready.get_part("val")["text"]]
     assert result.tagger.vectorizer.fitted == both
     assert result.features == len(result.tagger.vectorizer.vocabulary_)
     assert spy.fitted == [*ready.get_part("train")["text"]]
-    refitted = fit_tagger(
+    refitted = TaggerTrainer(
         ready, parts(threshold=QuantileThreshold(0.25)), TrainingConfig(5, refit=True)
-    )
+    ).fit()
     assert refitted.performance["val"] == first.performance["val"]
     assert refitted.history == first.history
     assert refitted.tagger.threshold == first.tagger.threshold
@@ -600,19 +601,19 @@ def test_refitting_trains_on_train_and_validation_rows_and_keeps_the_validation_
 
 def test_refitting_takes_as_many_epochs_as_were_chosen_and_the_same_randomness() -> None:
     ready = prepared()
-    result = fit_tagger(ready, parts(seed=3), TrainingConfig(40, patience=2, refit=True))
+    result = TaggerTrainer(ready, parts(seed=3), TrainingConfig(40, patience=2, refit=True)).fit()
     split = ready.split
     both = ready.replace_split(
         SplitRows(np.concatenate([split.train, split.val]), split.val, split.test)
     )
-    alone = fit_tagger(both, parts(seed=3), TrainingConfig(result.epoch + 1))
+    alone = TaggerTrainer(both, parts(seed=3), TrainingConfig(result.epoch + 1)).fit()
     assert np.array_equal(result.tagger.model.coef_, alone.tagger.model.coef_)
 
 
 def test_what_is_not_to_be_tested_is_not_refitted() -> None:
     spy = Spy()
-    result = fit_tagger(
-        prepared(), parts(vectorizer=spy), TrainingConfig(2, refit=True), test=False
+    result = TaggerTrainer(prepared(), parts(vectorizer=spy), TrainingConfig(2, refit=True)).fit(
+        test=False
     )
     assert result.tagger.vectorizer is spy
 
@@ -653,11 +654,11 @@ def test_given_probabilities_are_scored_with_threshold_classes_and_slices() -> N
 def test_a_threshold_without_the_rest_label_is_refused_before_anything_is_fitted() -> None:
     spy = Spy()
     with pytest.raises(DataError, match="'other', which no row has") as error:
-        fit_tagger(
+        TaggerTrainer(
             prepared(accepted=[]),
             parts(vectorizer=spy, threshold=FixedThreshold(0.5)),
             TrainingConfig(1),
-        )
+        ).fit()
     message = str(error.value)
     assert "labels: cv, nlp, rl" in message
     assert "threshold=none" in message
@@ -671,7 +672,7 @@ def test_cleaning_that_empties_all_texts_is_an_error_with_the_way_out(vectorizer
     ready = prepared(keep="é")
     assert Counter(ready.rows["text"]) == {"": 40}
     with pytest.raises(DataError, match=r"^The vectorizer cannot be fitted to the train") as error:
-        fit_tagger(ready, parts(vectorizer=vectorizer), TrainingConfig(1))
+        TaggerTrainer(ready, parts(vectorizer=vectorizer), TrainingConfig(1)).fit()
     message = str(error.value)
     assert "empty vocabulary" in message
     assert "analyzer" in message
@@ -681,12 +682,14 @@ def test_cleaning_that_empties_all_texts_is_an_error_with_the_way_out(vectorizer
 def test_pruning_all_terms_is_the_vectorizers_error_too() -> None:
     vectorizer = TfidfVectorizer(min_df=29)
     with pytest.raises(DataError, match="min_df"):
-        fit_tagger(prepared(), parts(vectorizer=vectorizer), TrainingConfig(1))
+        TaggerTrainer(prepared(), parts(vectorizer=vectorizer), TrainingConfig(1)).fit()
 
 
 def test_a_class_that_is_not_among_the_train_rows_is_an_error() -> None:
     with pytest.raises(DataError):
-        fit_tagger(prepared(make_table(10, 7, 2), sizes=(0.3, 0.3)), parts(), TrainingConfig(1))
+        TaggerTrainer(
+            prepared(make_table(10, 7, 2), sizes=(0.3, 0.3)), parts(), TrainingConfig(1)
+        ).fit()
 
 
 @pytest.mark.parametrize(
@@ -702,7 +705,7 @@ def test_whatever_the_vectorizer_refuses_is_one_error_with_its_reason(
     vectorizer: Any, reason: str
 ) -> None:
     with pytest.raises(DataError) as caught:
-        fit_tagger(prepared(), parts(vectorizer=vectorizer), TrainingConfig(1))
+        TaggerTrainer(prepared(), parts(vectorizer=vectorizer), TrainingConfig(1)).fit()
     message = str(caught.value)
     assert message.startswith("The vectorizer cannot be fitted to the train texts: ")
     assert reason in message
@@ -715,9 +718,11 @@ def test_a_sampler_that_a_class_is_too_small_for_is_one_error_with_its_reason() 
     assert np.bincount(ready.get_labels("train")).tolist() == [14, 10, 4]
     sampler = SMOTE(k_neighbors=4, random_state=0)
     with pytest.raises(DataError, match=r"^The sampler cannot balance the train rows: ") as caught:
-        fit_tagger(ready, parts(sampler=sampler), TrainingConfig(1))
+        TaggerTrainer(ready, parts(sampler=sampler), TrainingConfig(1)).fit()
     assert "n_neighbors = 5" in str(caught.value)
-    fit_tagger(ready, parts(sampler=SMOTE(k_neighbors=3, random_state=0)), TrainingConfig(1))
+    TaggerTrainer(
+        ready, parts(sampler=SMOTE(k_neighbors=3, random_state=0)), TrainingConfig(1)
+    ).fit()
 
 
 @pytest.mark.parametrize(
@@ -731,12 +736,14 @@ def test_a_model_that_refuses_the_features_is_one_error_with_its_reason(
     vectorizer: Any, model: Any, reason: str
 ) -> None:
     with pytest.raises(FitError, match=reason):
-        fit_tagger(prepared(), Components(vectorizer, None, model, None), TrainingConfig(1))
+        TaggerTrainer(
+            prepared(), Components(vectorizer, None, model, None), TrainingConfig(1)
+        ).fit()
 
 
 def test_a_model_that_would_stop_by_itself_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"model\.early_stopping"):
-        fit_tagger(prepared(), parts(early_stopping=True), TrainingConfig(1))
+        TaggerTrainer(prepared(), parts(early_stopping=True), TrainingConfig(1)).fit()
 
 
 # Memory
@@ -755,7 +762,7 @@ def test_with_a_memory_cold_or_warm_results_are_the_same_to_the_last_bit(
         rows = prepare_table(
             make_table(), data, PreprocessingConfig(), SplitConfig(), source, memory
         )
-        return fit_tagger(rows, made, TrainingConfig(5, refit=refit), cache=memory), source
+        return TaggerTrainer(rows, made, TrainingConfig(5, refit=refit), memory).fit(), source
 
     memory = Remembered()
     if repeated:
@@ -775,7 +782,7 @@ def test_a_trial_has_its_vectorizer_when_it_is_asked_for() -> None:
     memory = Remembered()
     for _ in range(2):
         made = parts()
-        result = fit_tagger(prepared(), made, TrainingConfig(2), test=False, cache=memory)
+        result = TaggerTrainer(prepared(), made, TrainingConfig(2), memory).fit(test=False)
     assert not hasattr(made.vectorizer, "vocabulary_")
     assert result.get_metric("model_bytes") > 0
     assert result.tagger.vectorizer is made.vectorizer

@@ -21,14 +21,12 @@ from tagifai.models.sampling import FeatureRows
 from tagifai.models.thresholds import Probabilities
 from tagifai.preprocessing.labels import Indices
 from tagifai.training.loop import (
-    DivergenceError,
-    FitError,
+    EpochLoop,
     History,
     TrainingPruned,
     ValidationScorer,
-    is_trained_by_epochs,
-    train_model,
 )
+from tagifai.training.model_fitting import DivergenceError, FitError, is_trained_by_epochs
 
 quick = settings(max_examples=12)
 
@@ -70,7 +68,7 @@ def named(name: str) -> FeatureRows:
 
 def scripted(model: Scripted, **arguments: Any) -> Any:
     rows = named("balanced"), named("train"), named("val")
-    return train_model(model, *rows, **{"epochs": len(model.scripts["val"]), **arguments})
+    return EpochLoop(**{"epochs": len(model.scripts["val"]), **arguments}).train(model, *rows)
 
 
 def sgd(**arguments: Any) -> SGDClassifier:
@@ -200,7 +198,7 @@ def test_under_a_constant_rate_epochs_are_bit_equal_to_fits_with_a_warm_start(
         # One source of randomness that every epoch draws from, as in a run.
         return sgd(penalty=penalty, loss=loss, random_state=np.random.RandomState(seed))
 
-    model = train_model(fresh(), ROWS, ROWS, VAL, epochs=epochs).model
+    model = EpochLoop(epochs=epochs).train(fresh(), ROWS, ROWS, VAL).model
     reference = reference_fit(fresh(), epochs)
     assert np.array_equal(model.coef_, reference.coef_)
     assert np.array_equal(model.intercept_, reference.intercept_)
@@ -209,7 +207,7 @@ def test_under_a_constant_rate_epochs_are_bit_equal_to_fits_with_a_warm_start(
 
 def test_a_falling_rate_goes_on_falling_from_epoch_to_epoch() -> None:
     settings: dict[str, Any] = {"learning_rate": "invscaling", "power_t": 0.5, "shuffle": False}
-    model = train_model(sgd(**settings), ROWS, ROWS, VAL, epochs=5).model
+    model = EpochLoop(epochs=5).train(sgd(**settings), ROWS, ROWS, VAL).model
     at_once = sgd(**settings, max_iter=5, tol=None).fit(X, Y)
     restarted = reference_fit(sgd(**settings), 5)
     assert np.allclose(model.coef_, at_once.coef_, rtol=1e-12)
@@ -217,7 +215,7 @@ def test_a_falling_rate_goes_on_falling_from_epoch_to_epoch() -> None:
 
 
 def test_the_loss_falls_on_rows_that_can_be_told_apart() -> None:
-    history = train_model(sgd(), ROWS, ROWS, VAL, epochs=20).history
+    history = EpochLoop(epochs=20).train(sgd(), ROWS, ROWS, VAL).history
     assert len(history.train_loss) == len(history.val_loss) == 20
     assert history.train_loss[-1] < history.train_loss[0]
 
@@ -258,9 +256,9 @@ def test_patience_that_is_never_lost_still_keeps_the_best_epoch() -> None:
 
 def test_the_best_epochs_weights_are_bit_equal_to_training_that_long() -> None:
     val = FeatureRows(X, np.array([1, 2, 0, 1, 2, 0, 1]))  # wrong labels: it only gets worse
-    trained = train_model(sgd(), ROWS, ROWS, val, epochs=10, patience=3)
+    trained = EpochLoop(epochs=10, patience=3).train(sgd(), ROWS, ROWS, val)
     assert (trained.epoch, trained.history.epoch) == (0, 3)
-    one_epoch = train_model(sgd(), ROWS, ROWS, val, epochs=1).model
+    one_epoch = EpochLoop(epochs=1).train(sgd(), ROWS, ROWS, val).model
     assert np.array_equal(trained.model.coef_, one_epoch.coef_)
 
 
@@ -378,9 +376,9 @@ def test_what_a_scorer_raises_reaches_the_caller_before_callbacks_are_told() -> 
 
 
 def test_scoring_changes_nothing_of_the_training() -> None:
-    plain = train_model(sgd(), ROWS, ROWS, VAL, epochs=4)
-    watched = train_model(
-        sgd(), ROWS, ROWS, VAL, epochs=4, scorer=ValidationScorer(lambda p: float(p.max()), 1)
+    plain = EpochLoop(epochs=4).train(sgd(), ROWS, ROWS, VAL)
+    watched = EpochLoop(epochs=4, scorer=ValidationScorer(lambda p: float(p.max()), 1)).train(
+        sgd(), ROWS, ROWS, VAL
     )
     assert np.array_equal(plain.model.coef_, watched.model.coef_)
     assert plain.history.val_loss == watched.history.val_loss
@@ -396,7 +394,7 @@ def test_the_probabilities_that_are_scored_are_the_model_s_own_of_the_validation
 
     seen: list[Probabilities] = []
     rows, val = FeatureRows(matrix(X), Y), FeatureRows(matrix(VAL.X[:3]), Y[:3])
-    trained = train_model(sgd(), rows, rows, val, epochs=2, scorer=ValidationScorer(score, 1))
+    trained = EpochLoop(epochs=2, scorer=ValidationScorer(score, 1)).train(sgd(), rows, rows, val)
     assert len(seen) == 2
     assert np.array_equal(seen[-1], trained.model.predict_proba(val.X))
     assert trained.history.val_loss[-1] == log_loss(val.y, seen[-1])
@@ -404,7 +402,7 @@ def test_the_probabilities_that_are_scored_are_the_model_s_own_of_the_validation
 
 def test_a_model_that_does_not_train_by_epochs_is_scored_once() -> None:
     scorer = ValidationScorer(lambda y_prob: float(y_prob.shape[0]), 5)
-    trained = train_model(MultinomialNB(), ROWS, ROWS, VAL, epochs=7, scorer=scorer)
+    trained = EpochLoop(epochs=7, scorer=scorer).train(MultinomialNB(), ROWS, ROWS, VAL)
     assert trained.history.scores == {0: 7.0}
 
 
@@ -418,7 +416,9 @@ def test_a_model_that_does_not_train_by_epochs_is_fitted_and_reported_once(
 ) -> None:
     told: list[tuple[str, int, float]] = []
     listeners = [Listener("only", told)]
-    trained = train_model(model, ROWS, ROWS, VAL, epochs=5, patience=patience, callbacks=listeners)
+    trained = EpochLoop(epochs=5, patience=patience, callbacks=listeners).train(
+        model, ROWS, ROWS, VAL
+    )
     assert len(told) == len(trained.history.train_loss) == len(trained.history.val_loss) == 1
     assert trained.epoch == 0
     fitted_once = type(model)().fit(X, Y)
@@ -426,7 +426,7 @@ def test_a_model_that_does_not_train_by_epochs_is_fitted_and_reported_once(
 
 
 def test_naive_bayes_does_not_count_a_row_twice() -> None:
-    trained = train_model(MultinomialNB(), ROWS, ROWS, VAL, epochs=3)
+    trained = EpochLoop(epochs=3).train(MultinomialNB(), ROWS, ROWS, VAL)
     assert trained.model.class_count_.tolist() == [3, 2, 2]
 
 
@@ -435,31 +435,33 @@ def test_naive_bayes_does_not_count_a_row_twice() -> None:
 
 def test_balanced_class_weights_count_a_rare_class_as_much_as_a_frequent_one() -> None:
     y = np.array([0, 0, 0, 0, 1, 1, 2])
-    model = train_model(sgd(class_weight="balanced"), FeatureRows(X, y), ROWS, VAL, epochs=1).model
+    model = (
+        EpochLoop(epochs=1).train(sgd(class_weight="balanced"), FeatureRows(X, y), ROWS, VAL).model
+    )
     # n / (classes * rows of the class)
     assert model.class_weight == pytest.approx({0: 7 / 12, 1: 7 / 6, 2: 7 / 3})
 
 
 def test_balanced_class_weights_are_bit_equal_to_those_of_fit() -> None:
-    model = train_model(sgd(class_weight="balanced"), ROWS, ROWS, VAL, epochs=4).model
+    model = EpochLoop(epochs=4).train(sgd(class_weight="balanced"), ROWS, ROWS, VAL).model
     reference = reference_fit(sgd(class_weight="balanced"), 4)
     assert np.array_equal(model.coef_, reference.coef_)
-    plain = train_model(sgd(), ROWS, ROWS, VAL, epochs=4).model
+    plain = EpochLoop(epochs=4).train(sgd(), ROWS, ROWS, VAL).model
     assert not np.array_equal(model.coef_, plain.coef_)
 
 
 def test_other_class_weights_are_left_as_they_are() -> None:
     weights = {0: 1.0, 1: 5.0, 2: 1.0}
     assert (
-        train_model(sgd(class_weight=weights), ROWS, ROWS, VAL, epochs=1).model.class_weight
+        EpochLoop(epochs=1).train(sgd(class_weight=weights), ROWS, ROWS, VAL).model.class_weight
         == weights
     )
-    assert train_model(sgd(), ROWS, ROWS, VAL, epochs=1).model.class_weight is None
+    assert EpochLoop(epochs=1).train(sgd(), ROWS, ROWS, VAL).model.class_weight is None
 
 
 def test_a_model_that_knows_balanced_weights_itself_keeps_its_word_for_them() -> None:
     model = LogisticRegression(class_weight="balanced")
-    trained = train_model(model, ROWS, ROWS, VAL, epochs=1).model
+    trained = EpochLoop(epochs=1).train(model, ROWS, ROWS, VAL).model
     assert trained.class_weight == "balanced"
 
 
@@ -468,7 +470,7 @@ def test_a_model_that_knows_balanced_weights_itself_keeps_its_word_for_them() ->
 
 def test_weights_out_of_range_are_a_divergence_with_epoch_cause_and_way_out() -> None:
     with pytest.raises(DivergenceError, match="diverged in epoch 0") as diverged:
-        train_model(sgd(alpha=0.0, eta0=1.7e308), FeatureRows(X * 1e5, Y), ROWS, VAL, epochs=3)
+        EpochLoop(epochs=3).train(sgd(alpha=0.0, eta0=1.7e308), FeatureRows(X * 1e5, Y), ROWS, VAL)
     message = str(diverged.value)
     assert "under-/overflow" in message
     assert "Lower model.eta0 or raise model.alpha" in message
@@ -519,7 +521,7 @@ def test_a_divergence_says_the_epoch_that_it_happened_in() -> None:
 def test_what_the_model_refuses_is_one_error_with_its_size_and_reason(error: Exception) -> None:
     rows = FeatureRows(np.zeros((1, 3)), np.array([0])), named("train"), named("val")
     with pytest.raises(FitError) as caught:
-        train_model(Failing(error), *rows, epochs=5)
+        EpochLoop(epochs=5).train(Failing(error), *rows)
     assert str(caught.value) == (
         "Failing cannot be fitted to these features (1 rows, 3 columns): no such loss"
     )
@@ -539,7 +541,7 @@ def test_what_the_model_refuses_is_one_error_with_its_size_and_reason(error: Exc
 def test_a_model_that_refuses_these_features_says_why(model: Any, X: Any, reason: str) -> None:
     rows = FeatureRows(X, Y)
     with pytest.raises(FitError, match=reason) as caught:
-        train_model(model, rows, rows, rows, epochs=1)
+        EpochLoop(epochs=1).train(model, rows, rows, rows)
     name = type(model).__name__
     assert str(caught.value).startswith(f"{name} cannot be fitted to these features (7 rows, 3 col")
 
@@ -556,7 +558,7 @@ def test_a_model_that_would_stop_by_itself_is_refused_with_the_way_out(model: An
     told: list[tuple[str, int, float]] = []
     listeners = [Listener("only", told)]
     with pytest.raises(ConfigError, match=r"^model\.early_stopping .* set training\.patience"):
-        train_model(model, ROWS, ROWS, VAL, epochs=2, callbacks=listeners)
+        EpochLoop(epochs=2, callbacks=listeners).train(model, ROWS, ROWS, VAL)
     assert told == []
     assert not hasattr(model, "classes_")
 
@@ -570,7 +572,7 @@ def test_all_classes_are_made_known_in_the_first_epoch() -> None:
             super().partial_fit(X, y, classes)
 
     rows = FeatureRows(np.array([["balanced"]] * 4), np.array([2, 0, 2, 1]))
-    train_model(Asking(val=[0.5]), rows, named("train"), named("val"), epochs=1)
+    EpochLoop(epochs=1).train(Asking(val=[0.5]), rows, named("train"), named("val"))
     assert known[0].tolist() == [0, 1, 2]
 
 
@@ -599,7 +601,7 @@ def test_a_calibration_never_scores_a_copy_of_a_row_that_it_was_fitted_on(
     model = CalibratedClassifierCV(Remembers(), cv=folds, ensemble=True)
 
     small = FeatureRows(X[[0, -1]], y[[0, -1]])
-    train_model(model, FeatureRows(X, y, origin=rows), small, small, epochs=1)
+    EpochLoop(epochs=1).train(model, FeatureRows(X, y, origin=rows), small, small)
 
     assert model.cv == folds
     n = folds or 5
@@ -610,7 +612,7 @@ def test_a_calibration_never_scores_a_copy_of_a_row_that_it_was_fitted_on(
 
 
 def test_without_probabilities_the_loss_is_the_models_own() -> None:
-    trained = train_model(sgd(loss="hinge"), ROWS, ROWS, VAL, epochs=3)
+    trained = EpochLoop(epochs=3).train(sgd(loss="hinge"), ROWS, ROWS, VAL)
     values = trained.model.decision_function(VAL.X)
     signs = np.where(np.arange(3) == VAL.y[:, None], 1, -1)
     own = np.maximum(0, 1 - signs * values).sum(axis=1).mean()

@@ -17,10 +17,10 @@ from tagifai.config.schema import Config, check
 from tagifai.data import datasets
 from tagifai.exceptions import ConfigError, DataError
 from tagifai.models.sampling import FeatureRows
-from tagifai.runs.repeats import build_components
 from tagifai.training import streaming
 from tagifai.training.chunks import StreamedData
-from tagifai.training.fitting import Components, fit_tagger
+from tagifai.training.components import Components, build_components
+from tagifai.training.fitting import TaggerTrainer
 from tests.conftest import Compose
 
 WORDS = {"1": ["bad", "broken", "awful"], "3": ["fine", "decent", "plain"], "5": ["good", "nice"]}
@@ -192,7 +192,7 @@ def test_balanced_weights_are_of_all_train_rows_and_not_of_a_chunk(data: Data) -
     found = data.prepared(table)
     model = SGDClassifier(loss="log_loss", class_weight="balanced", random_state=RandomState(1))
     parts = Components(HashingVectorizer(alternate_sign=False), None, model, None)
-    fit_tagger(found, parts, data.config(table, "training.epochs=1").training)
+    TaggerTrainer(found, parts, data.config(table, "training.epochs=1").training).fit()
     train = np.array([42, 22, 22])  # without a seventh each of validation and test rows
     assert list(found.train_counts) == train.tolist()
     expected = dict(enumerate(train.sum() / (3 * train)))
@@ -205,7 +205,7 @@ def test_balanced_weights_are_of_all_train_rows_and_not_of_a_chunk(data: Data) -
 def trained(data: Data, *overrides: str, rows: int = 20) -> Any:
     config = data.config(reviews(), "training.epochs=5", *overrides, rows=rows)
     prepared = data.prepared(reviews(), "training.epochs=5", *overrides, rows=rows)
-    return fit_tagger(prepared, build_components(config, RandomState(3)), config.training)
+    return TaggerTrainer(prepared, build_components(config, RandomState(3)), config.training).fit()
 
 
 def test_what_is_learned_is_good_and_the_same_for_the_same_seed(data: Data) -> None:
@@ -226,8 +226,8 @@ def test_whoever_asks_is_told_how_many_rows_are_done(data: Data) -> None:
     told: list[int] = []
     config = data.config(reviews(), "training.epochs=2", rows=50)
     prepared = data.prepared(reviews(), rows=50)
-    fit_tagger(
-        prepared, build_components(config, RandomState(3)), config.training, on_progress=told.append
+    TaggerTrainer(prepared, build_components(config, RandomState(3)), config.training).fit(
+        on_progress=told.append
     )
     assert prepared.count_streamed_rows() == 120
     assert told == [50, 100, 120] * 2

@@ -1,0 +1,97 @@
+"""Components: the vectorizer, sampler, model and threshold that a configuration describes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.random import RandomState
+from sklearn.utils import get_tags
+
+from tagifai.config import instantiate
+from tagifai.config.schema import Config
+from tagifai.data.prepare import PreparedData
+from tagifai.exceptions import ConfigError, DataError
+from tagifai.models.outputs import has_probabilities
+from tagifai.models.thresholds import AutoThreshold, Threshold
+
+
+@dataclass(frozen=True)
+class Components:
+    """The objects that a run is made of, from the configuration."""
+
+    vectorizer: Any
+    sampler: Any
+    model: Any
+    threshold: Threshold | None
+
+    def check(self) -> None:
+        """Refuse components that cannot work together, before any data are read.
+
+        Raises:
+            ConfigError: with the reason and the way out.
+        """
+        wanted = self.threshold is not None and not isinstance(self.threshold, AutoThreshold)
+        if wanted and not has_probabilities(self.model):
+            raise ConfigError(
+                f"threshold: {type(self.model).__name__} has no probabilities with these arguments,"
+                " so there is nothing to compare with a threshold. Use threshold=none, or a model"
+                " with probabilities."
+            )
+        positive_only = get_tags(self.model).input_tags.positive_only
+        if positive_only and getattr(self.vectorizer, "alternate_sign", False):
+            raise ConfigError(
+                f"model: {type(self.model).__name__} takes no negative features, and the"
+                " vectorizer makes some. Set vectorizer.alternate_sign=false, or use another model."
+            )
+
+    def resolve_threshold(self, prepared: PreparedData) -> Threshold | None:
+        """Return the threshold, or None where it is left to us and has nothing to apply to.
+
+        Args:
+            prepared: the rows, whose labels it is for.
+
+        Raises:
+            DataError: there is no label to fall back to.
+        """
+        if isinstance(self.threshold, AutoThreshold):
+            possible = has_probabilities(self.model) and prepared.other in prepared.encoder.classes
+            return self.threshold if possible else None
+        if self.threshold is not None:
+            _require_other_label(prepared)
+        return self.threshold
+
+
+def _require_other_label(prepared: PreparedData) -> None:
+    """Refuse a threshold where there is no label to fall back to."""
+    if prepared.other is None:
+        raise DataError(
+            "A threshold gives unsure texts the label of the rest, and these data have none. Use"
+            " threshold=none, or name one (data.other) and choose data.accepted_tags and"
+            " data.min_freq so that some tags are among the rest."
+        )
+    if prepared.other not in prepared.encoder.classes:
+        raise DataError(
+            f"The threshold gives unsure texts the label {prepared.other!r}, which no row has"
+            f" (labels: {', '.join(prepared.encoder.classes)}). Use threshold=none, or choose"
+            " data.accepted_tags and data.min_freq so that some tags are among the rest."
+        )
+
+
+def build_components(config: Config, random_state: RandomState) -> Components:
+    """Return the unfitted objects that a configuration describes.
+
+    Args:
+        config: of the run.
+        random_state: handed to those that take one.
+
+    Raises:
+        ConfigError: one of them cannot be made, or they cannot work together.
+    """
+    made = [
+        instantiate.build(group, getattr(config, group), random_state)
+        for group in ("vectorizer", "sampling", "model", "threshold")
+    ]
+    components = Components(*made)
+    components.check()
+    return components

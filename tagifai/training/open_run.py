@@ -1,0 +1,66 @@
+"""The run that is being trained, and all that it is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tagifai.config.schema import Config
+from tagifai.data.prepare import PreparedData
+from tagifai.preprocessing.feature_cache import ArrayCache
+from tagifai.tracking.provenance import Invocation
+from tagifai.tracking.run import TrackedRun
+from tagifai.training.components import Components
+from tagifai.training.trial import TrialHandle
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run that is open in the tracking store while its model is trained.
+
+    Args:
+        config: of the run.
+        invocation: where the configuration comes from.
+        provenance: the invocation's record.
+        tracked: what is recorded of the run.
+        trial: what the run is of a search; it is told about the objective on the way.
+        digest: SHA-256 of the data set.
+        prepared: its rows.
+        components: unfitted objects.
+        cache: keeps features.
+    """
+
+    config: Config
+    invocation: Invocation
+    provenance: Mapping[str, Any]
+    tracked: TrackedRun
+    trial: TrialHandle
+    digest: str
+    prepared: PreparedData
+    components: Components
+    cache: ArrayCache
+
+    @property
+    def output_dir(self) -> Path:
+        """The folder of the run's files."""
+        return self.invocation.output_dir
+
+    @property
+    def stores(self) -> Path:
+        """The folder of stores, from which a model is loaded later."""
+        return Path(self.config.paths.stores)
+
+    def describe_splits(self) -> dict[str, Any]:
+        """Return the data, the policy of labels, and the ids of rows by part."""
+        data = self.config.data
+        return {
+            "data": {"name": data.name, "digest": self.digest},
+            "policy": {
+                "accepted": data.accepted_tags,
+                "min_freq": data.min_freq,
+                "other": data.other,
+            },
+            **self.prepared.get_ids(),
+        }

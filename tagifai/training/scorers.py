@@ -1,0 +1,37 @@
+"""Scorers: what gives a metric of the validation rows after an epoch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tagifai.data.prepare import PreparedData
+from tagifai.evaluation import metrics, slices
+from tagifai.models.losses import get_loss_function
+from tagifai.models.thresholds import Probabilities, Threshold, decide
+from tagifai.training.loop import ValidationScorer
+
+
+def make_scorer(
+    prepared: PreparedData, model: Any, threshold: Threshold | None, metric: str, every: int
+) -> ValidationScorer:
+    """Return what gives a validation metric from probabilities, as it would be if training ended.
+
+    Args:
+        prepared: the rows.
+        model: fitted or not; it has the loss.
+        threshold: found anew each time.
+        metric: val_loss, or a score of the validation rows.
+        every: epochs from one score to the next.
+    """
+    y_true, name = prepared.get_labels("val"), metric.removeprefix("val_")
+    if name == "loss":
+        return ValidationScorer(lambda y_prob: get_loss_function(model)(y_true, y_prob), every)
+    other = 0 if threshold is None else prepared.encoder.index(str(prepared.other))
+    masks = slices.compute_masks(prepared.get_part("val")) if name.startswith("slice/") else {}
+
+    def score(y_prob: Probabilities) -> float:
+        at = None if threshold is None else threshold.fit(y_prob, y_true, other)
+        y_pred = decide(y_prob, at, other)
+        return metrics.compute_score(name, y_true, y_pred, prepared.encoder.classes, masks)
+
+    return ValidationScorer(score, every)
