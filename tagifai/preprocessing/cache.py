@@ -25,7 +25,10 @@ from filelock import FileLock
 
 from tagifai.utils.environment import ALL_LIBRARIES, get_versions
 
-CODE = ("cleaning", "vectorizers", "feature_cache", "char_ngrams", "alphabet", "murmurhash")
+CODE = (
+    *("cleaning", "vectorizers", "feature_cache"),
+    *("char_ngrams", "sparse_counts", "alphabet", "murmurhash"),
+)
 """Modules of this package that decide what is cached; a test compares them with the files."""
 
 UNREADABLE = (

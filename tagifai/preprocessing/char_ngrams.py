@@ -16,12 +16,13 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_matrix, vstack
+from scipy.sparse import vstack
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 from sklearn.pipeline import FeatureUnion
 
 from tagifai.preprocessing import murmurhash
-from tagifai.preprocessing.alphabet import Alphabet, Numbers, Units
+from tagifai.preprocessing.alphabet import Alphabet, Units
+from tagifai.preprocessing.sparse_counts import count_keys, make_keys, sum_by_key
 
 CHUNK = 250_000
 """Characters whose n-grams are counted at a time; it bounds the memory in use."""
@@ -156,8 +157,8 @@ class _CharCountVectorizer(CountVectorizer):  # type: ignore[misc]
             new = columns < 0
             columns[new] = len(grams) + np.arange(new.sum())
             grams = grams.append(pd.Index(uniques[new]))
-            keys = _keys(columns[codes], begins, len(grams))
-            parts.append(_count_keys(keys, units.texts, len(grams)))
+            keys = make_keys(columns[codes], begins, len(grams))
+            parts.append(count_keys(keys, units.texts, len(grams)))
         if not len(grams):
             return None
         for part in parts:
@@ -176,8 +177,8 @@ class _CharCountVectorizer(CountVectorizer):  # type: ignore[misc]
         for units in _chunks(self, documents):
             cut, begins = units.pack_ngrams(terms.alphabet, _sizes(self))
             columns = terms.grams.get_indexer(pd.Index(cut))
-            keys = _keys(columns, begins, len(terms.grams))
-            parts.append(_count_keys(keys, units.texts, len(terms.grams)))
+            keys = make_keys(columns, begins, len(terms.grams))
+            parts.append(count_keys(keys, units.texts, len(terms.grams)))
         return terms.vocabulary, vstack(parts, format="csr")
 
     def _get_vocabulary(self) -> _Vocabulary:
@@ -216,9 +217,9 @@ class _CharHashingVectorizer(HashingVectorizer):  # type: ignore[misc]
             owners, found, signs = murmurhash.hash_ngrams(units, _sizes(self), self.n_features)
             keys = owners * self.n_features + found
             if self.alternate_sign:
-                parts.append(_sum_by_key(keys, signs, units.texts, self.n_features))
+                parts.append(sum_by_key(keys, signs, units.texts, self.n_features))
             else:
-                parts.append(_count_keys(keys, units.texts, self.n_features))
+                parts.append(count_keys(keys, units.texts, self.n_features))
         return vstack(parts, format="csr", dtype=self.dtype)
 
 
@@ -248,44 +249,3 @@ def _encode_vocabulary(vocabulary: dict[str, int], size: int) -> _Vocabulary:
     alphabet = Alphabet.from_points(points.ravel())
     whole = alphabet.is_packable(size) and not any("\0" in term for term in terms)
     return _Vocabulary(vocabulary, alphabet, pd.Index(alphabet.pack(points)) if whole else None)
-
-
-def _keys(columns: Numbers, begins: Numbers, width: int) -> Numbers:
-    """Return one number for text and column of each n-gram whose column is not -1.
-
-    Args:
-        columns: of the n-grams, shape (n-grams,).
-        begins: where those of each text begin, shape (texts + 1,).
-        width: how many columns there are.
-    """
-    texts = np.repeat(np.arange(len(begins) - 1), np.diff(begins))
-    found: Numbers = (texts * width + columns)[columns >= 0]
-    return found
-
-
-def _count_keys(keys: Numbers, height: int, width: int) -> csr_matrix:
-    """Return how often each key is there, columns in ascending order.
-
-    Args:
-        keys: texts times width plus columns, in any order.
-        height: how many texts there are.
-        width: how many columns there are.
-    """
-    keys = np.sort(keys)
-    starts = np.flatnonzero(np.diff(keys, prepend=-1))
-    return _matrix(keys[starts], np.diff(starts, append=len(keys)), height, width)
-
-
-def _sum_by_key(keys: Numbers, values: Numbers, height: int, width: int) -> csr_matrix:
-    """Return the sum of the values of each key; other arguments as for `_count_keys`."""
-    order = np.argsort(keys)
-    keys = keys[order]
-    starts = np.flatnonzero(np.diff(keys, prepend=-1))
-    totals = np.concatenate([[0], np.cumsum(values[order])])
-    return _matrix(keys[starts], np.diff(totals[np.append(starts, len(keys))]), height, width)
-
-
-def _matrix(keys: Numbers, values: Numbers, height: int, width: int) -> csr_matrix:
-    bounds = np.searchsorted(keys, np.arange(height + 1) * width)
-    parts = values.astype(np.intc), (keys % width).astype(np.int32), bounds.astype(np.int32)
-    return csr_matrix(parts, shape=(height, width))

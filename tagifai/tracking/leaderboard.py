@@ -14,11 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from tagifai.exceptions import ConfigError
+from tagifai.tracking.differences import compute_differences, describe_interval
 from tagifai.tracking.selection import get_column
 
 IGNORED_PARAMETERS = re.compile(
@@ -166,11 +165,6 @@ def build(
     )
 
 
-def describe_interval(confidence: float) -> str:
-    """Return the name of the intervals, such as "paired t, 95 %"."""
-    return f"paired t, {100 * confidence:g} %"
-
-
 def _select_latest(runs: pd.DataFrame, labels: pd.Series[Any]) -> pd.DataFrame:
     """Return one run of each row and seed, the latest: the same again is no further evidence."""
     ordered = runs.sort_values("start", kind="stable")
@@ -192,79 +186,6 @@ def _compute_costs(runs: pd.DataFrame, by_row: pd.Series[Any]) -> pd.DataFrame:
     costs = pd.DataFrame({"seconds": runs["seconds"].astype(float), "model_bytes": sizes})
     means = costs.groupby(by_row).mean()
     return means if sizes.notna().any() else means[["seconds"]]
-
-
-def compute_differences(
-    runs: pd.DataFrame,
-    metric: str,
-    by_row: pd.Series[Any],
-    baseline: str,
-    confidence: float,
-) -> pd.DataFrame:
-    """Return how much more each row has of the metric than the baseline, over pairs of runs.
-
-    A pair are two runs of the same seed on the same data; of unknown seeds or data there are none.
-
-    Args:
-        runs: at most one of each row and seed.
-        metric: its name.
-        by_row: label of each run.
-        baseline: label of the row that is subtracted.
-        confidence: of the interval, as a share.
-
-    Returns:
-        By label: difference (mean of the pairs'), low, high, pairs, interval (what the bounds
-        are). The baseline has none of them.
-    """
-    keys = ["seed", "digest"]
-    table = pd.DataFrame(
-        {
-            "row": by_row,
-            "seed": get_column(runs, "params.seed"),
-            "digest": get_column(runs, "digest"),
-            "value": runs[f"metrics.{metric}"].astype(float),
-        }
-    )
-    own = table[table["row"] == baseline].dropna(subset=keys)
-    pairs = table.dropna(subset=keys).merge(own, on=keys, suffixes=("", "_baseline"))
-    pairs["gain"] = pairs["value"] - pairs["value_baseline"]
-    others = [name for name in by_row.unique() if name != baseline]
-    gains = {name: pairs.loc[pairs["row"] == name, "gain"].to_numpy() for name in others}
-    found = pd.DataFrame(
-        [compute_paired_t(gains[name], confidence) for name in others],
-        index=pd.Index(others, dtype=object),
-        columns=["difference", "low", "high"],
-        dtype=float,
-    )
-    found["pairs"] = pd.array([len(gains[name]) for name in others], dtype="Int64")
-    found["interval"] = [
-        None if math.isnan(low) else describe_interval(confidence) for low in found["low"]
-    ]
-    return found.reindex([*others, baseline])
-
-
-def compute_paired_t(
-    gains: npt.NDArray[np.float64], confidence: float
-) -> tuple[float, float, float]:
-    """Return the mean of paired differences and the bounds of Student's t interval of it.
-
-    Args:
-        gains: differences, shape (pairs,).
-        confidence: that the interval is to have, as a share.
-
-    Returns:
-        Mean, lower and upper bound: mean -+ t * s / sqrt(pairs), with the quantile t of pairs - 1
-        degrees of freedom. NaN for fewer than two pairs, which say nothing of their spread.
-    """
-    if len(gains) < 2:
-        return math.nan, math.nan, math.nan
-    # The quantile of scipy.stats.t, without its import, which takes a third of a second.
-    from scipy.special import stdtrit
-
-    mean = float(gains.mean())
-    half = float(stdtrit(len(gains) - 1, (1 + confidence) / 2) * gains.std(ddof=1))
-    half /= math.sqrt(len(gains))
-    return mean, mean - half, mean + half
 
 
 def find_baseline(baseline: str, rows: pd.DataFrame, by_run: Mapping[str, str]) -> str:

@@ -29,6 +29,13 @@ from tagifai.reporting.plots.style import (
 
 Score = Literal["precision", "recall", "f1"]
 
+SCORE_MARKS: dict[Score, tuple[str, str, str]] = {
+    "precision": ("precision", BLUE, "<"),
+    "recall": ("recall", GREEN, ">"),
+    "f1": ("F1", RED, "o"),
+}
+"""Label, colour and mark of each score."""
+
 MAX_SPACIOUS_CLASSES = 12
 """Classes up to which the cells of a confusion matrix have room for a share beside a count."""
 
@@ -50,37 +57,35 @@ def plot_confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], rows: 
     figure, axes = make_axes(title, "predicted class", "true class", side + 1.2, side)
     image = axes.imshow(shares, cmap=SHARES_COLORMAP, vmin=0, vmax=1, aspect="equal")
     names = distinguish_names(classes)
-    axes.set_xticks(
-        np.arange(n),
-        names,
-        rotation=45 if n <= MAX_SPACIOUS_CLASSES else 90,
-        ha="right" if n <= MAX_SPACIOUS_CLASSES else "center",
-    )
+    rotation, alignment = (45, "right") if n <= MAX_SPACIOUS_CLASSES else (90, "center")
+    axes.set_xticks(np.arange(n), names, rotation=rotation, ha=alignment)
     axes.set_yticks(
         np.arange(n), [f"{name} ({total})" for name, total in zip(names, totals[:, 0], strict=True)]
     )
     axes.grid(visible=False)
-    for line, column in zip(*np.nonzero(counts), strict=True):
-        share = shares[line, column]
-        text = (
-            f"{counts[line, column]}\n{share:.0%}"
-            if n <= MAX_SPACIOUS_CLASSES
-            else f"{counts[line, column]}"
-        )
-        colour = "white" if share > 0.55 else "black"
-        axes.text(
-            column,
-            line,
-            text,
-            ha="center",
-            va="center",
-            color=colour,
-            fontsize=11 if n <= MAX_SPACIOUS_CLASSES else 8,
-        )
+    _write_cells(axes, counts, shares)
     bar = figure.colorbar(image, ax=axes, format=PercentFormatter(1), shrink=0.8, pad=0.02)
     bar.set_label("share of the true class")
     bar.outline.set_visible(False)
     return figure
+
+
+def _write_cells(
+    axes: Axes, counts: npt.NDArray[np.int64], shares: npt.NDArray[np.float64]
+) -> None:
+    """Write the count into each cell that has one, and its share where there is room."""
+    is_spacious = len(counts) <= MAX_SPACIOUS_CLASSES
+    for line, column in zip(*np.nonzero(counts), strict=True):
+        count, share = counts[line, column], shares[line, column]
+        axes.text(
+            column,
+            line,
+            f"{count}\n{share:.0%}" if is_spacious else f"{count}",
+            ha="center",
+            va="center",
+            color="white" if share > 0.55 else "black",
+            fontsize=11 if is_spacious else 8,
+        )
 
 
 @apply_style
@@ -99,14 +104,8 @@ def plot_scores(scores: Mapping[str, Scores], overall: Scores, rows: str) -> Fig
     found = [[values["precision"], values["recall"]] for _, values in ordered]
     for place, (low, high) in zip(places, map(sorted, found), strict=True):
         axes.plot([low, high], [place, place], color=PALE, linewidth=4, zorder=1)
-    marks: dict[Score, tuple[str, str]] = {
-        "precision": (BLUE, "<"),
-        "recall": (GREEN, ">"),
-        "f1": (RED, "o"),
-    }
-    for name, (colour, mark) in marks.items():
+    for name, (label, colour, mark) in SCORE_MARKS.items():
         values = [float(of_class[name]) for _, of_class in ordered]
-        label = {"f1": "F1"}.get(name, name)
         axes.scatter(
             values,
             places,
@@ -127,13 +126,8 @@ def plot_scores(scores: Mapping[str, Scores], overall: Scores, rows: str) -> Fig
         label=f"F1 of all rows, weighted: {overall['f1']:.3f}",
     )
     names = distinguish_names([name for name, _ in ordered])
-    axes.set_yticks(
-        places,
-        [
-            f"{name} (n={values['num_samples']})"
-            for name, (_, values) in zip(names, ordered, strict=True)
-        ],
-    )
+    samples = [of_class["num_samples"] for _, of_class in ordered]
+    axes.set_yticks(places, [f"{name} (n={n})" for name, n in zip(names, samples, strict=True)])
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.7, len(ordered) - 0.3))
     figure.legend(loc="outside lower center", ncols=4, fontsize=10)
     return figure

@@ -24,6 +24,13 @@ from tagifai.config.schema.experiment import (
     TrainingConfig,
     TunedThresholdConfig,
 )
+from tagifai.config.schema.model_tasks import (
+    ExportTaskConfig,
+    ImportTaskConfig,
+    PromoteTaskConfig,
+    RollbackTaskConfig,
+    ServeTaskConfig,
+)
 from tagifai.config.schema.models import (
     ComplementNBConfig,
     LinearSVCConfig,
@@ -44,14 +51,9 @@ from tagifai.config.schema.tasks import (
     EltTaskConfig,
     ErrorsTaskConfig,
     EvaluateTaskConfig,
-    ExportTaskConfig,
-    ImportTaskConfig,
     InfoTaskConfig,
     PredictTaskConfig,
-    PromoteTaskConfig,
     RerunTaskConfig,
-    RollbackTaskConfig,
-    ServeTaskConfig,
     TrainTaskConfig,
 )
 from tagifai.config.schema.vectorizers import (
