@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from tagifai.training.loop import (
     TrainingPruned,
     ValidationScorer,
 )
-from tagifai.training.model_fitting import DivergenceError, FitError, is_trained_by_epochs
+from tagifai.training.model_fitting import DivergenceError, FitError
 
 quick = settings(max_examples=12)
 
@@ -121,33 +120,6 @@ def test_two_histories_do_not_share_their_losses_or_scores() -> None:
     one.val_loss.append(1.0)
     one.scores[0] = 0.5
     assert (two.val_loss, two.scores) == ([], {})
-
-
-# What trains by epochs
-
-
-@pytest.mark.parametrize(
-    ("model", "expected"),
-    [
-        (sgd(), True),
-        (MLPClassifier(), True),
-        (MultinomialNB(), False),
-        (LogisticRegression(), False),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_a_model_trains_by_epochs_if_a_second_pass_goes_on_from_the_first(
-    model: Any, expected: bool
-) -> None:
-    assert is_trained_by_epochs(model) is expected
-
-
-@pytest.mark.parametrize("missing", ["partial_fit", "warm_start", "max_iter"])
-def test_a_model_that_lacks_one_of_the_three_does_not_train_by_epochs(missing: str) -> None:
-    model = SimpleNamespace(partial_fit=None, warm_start=True, max_iter=1)
-    assert is_trained_by_epochs(model)
-    delattr(model, missing)
-    assert not is_trained_by_epochs(model)
 
 
 # The loop
