@@ -96,6 +96,7 @@ def loaded(
     return {name: loaded_by(app, name) for name in COMMANDS}
 
 
+@pytest.mark.e2e
 @pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_loads_the_heavy_libraries_that_it_needs_and_no_other(
@@ -104,6 +105,7 @@ def test_a_command_loads_the_heavy_libraries_that_it_needs_and_no_other(
     assert loaded[name] & HEAVY == COMMANDS[name][1]
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("name", ["--help", "--cfg job", "completion"])
 def test_what_only_shows_the_configuration_loads_no_event_loop_and_no_task(
     name: str, loaded: dict[str, set[str]]
@@ -120,6 +122,7 @@ def test_every_task_is_looked_at() -> None:
     assert tasks - NOT_RUN <= set(COMMANDS)
 
 
+@pytest.mark.e2e
 @pytest.mark.skipif(shutil.which("bash") is None, reason="it is bash that asks")
 def test_bash_completes_the_command_as_it_is_typed() -> None:
     script = """

@@ -156,6 +156,7 @@ def test_silent_shows_nothing_on_a_terminal_and_is_not_live(terminal: Terminal) 
     assert terminal.getvalue() == ""
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(("uv", "words"), [("1", ["uv", "run"]), (None, ["python"])])
 def test_the_program_is_the_words_that_it_was_called_with(uv: str | None, words: list[str]) -> None:
     code = (
@@ -227,6 +228,7 @@ def test_a_training_without_epochs_tells_of_none(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.e2e
 def test_a_reader_that_goes_away_does_not_end_a_training() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", LISTENED_TO],

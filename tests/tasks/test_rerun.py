@@ -6,7 +6,6 @@ import csv
 import json
 import re
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,6 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from tests.app import SMALL, App
-
-
-@pytest.fixture
-def app(tmp_path: Path, ready: Callable[[Path], App]) -> App:
-    return ready(tmp_path)
 
 
 def run_of(app: App, run_id: str) -> Run:
@@ -83,13 +77,13 @@ def test_a_run_from_before_there_was_provenance_is_trained_again_without_its_cho
     manifest = json.loads((bundle / "manifest.json").read_text())
     del manifest["parts"]["provenance.json"]
     (bundle / "manifest.json").write_text(json.dumps(manifest))
-    assert f"Run {first} is reproduced" in app.ok("task=rerun", "console=quiet")
+    assert f"Run {first} is reproduced" in app.ok("task=rerun", "console=quiet", "plots=none")
 
     again = run_of(app, app.run_id())
     assert again.info.run_name == f"rerun-{first[:8]}"
     assert not {"overrides", "option.model"} & set(again.data.tags)
     # The next one is of a record that says that it does not know.
-    assert "is reproduced" in app.ok("task=rerun", "console=quiet")
+    assert "is reproduced" in app.ok("task=rerun", "console=quiet", "plots=none")
 
 
 def table(path: Path, rows: int) -> None:
@@ -107,7 +101,10 @@ def test_changed_data_are_the_first_difference_and_data_that_are_gone_an_error(a
     app.ok(*mine, *SMALL, "console=quiet", "tracking=none")
     first = app.run_id()
     table(app.cwd / "mine.csv", rows=25)
-    again = ("task=rerun", f"task.run_id={first}", "console=quiet", "tracking=none")
+    again = (
+        *("task=rerun", f"task.run_id={first}"),
+        *("console=quiet", "tracking=none", "plots=none"),
+    )
     # The data set is in the store yet.
     assert f"Run {first} is reproduced" in app.ok(*again)
 
@@ -157,12 +154,13 @@ CONFIGURATION = (
 SWEEPS = {"basic": (), "joblib": ("hydra.launcher.n_jobs=2",)}
 
 
+@pytest.mark.e2e
 def test_a_run_alone_and_in_sweeps_beside_another_are_equal_byte_by_byte(app: App) -> None:
     alone = (*CONFIGURATION, "console=quiet")
     app.ok(*alone, f"hydra.run.dir={app.outputs}/alone")
     for launcher, more in SWEEPS.items():
         sweep = (f"hydra/launcher={launcher}", f"hydra.sweep.dir={app.outputs}/{launcher}", *more)
-        done = app.run("-m", *alone, "seed=42,1", *sweep)
+        done = app.fork("-m", *alone, "seed=42,1", *sweep)
         assert done.returncode == 0, done.stderr
 
     folders = [app.outputs / name for name in ("alone", "basic/0", "joblib/0")]
