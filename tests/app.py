@@ -1,16 +1,23 @@
-"""Runs the application as a person does, in a process of its own."""
+"""Runs the application as a person does: within this process, or in one of its own."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT_SECONDS = 240
@@ -62,20 +69,19 @@ class App:
     def run(
         self,
         *arguments: str,
-        stdin: str | None = None,
+        stdin: str = "",
         env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run it in a fork of a process that has the libraries, or in a process of its own.
+        """Run it within this process."""
+        from tests.runner import run_in_process  # late: benchmarks measure without the libraries
 
-        The latter where a variable is set that the interpreter reads at its start.
-        """
-        command, variables = self.command(*arguments), environment(env)
-        if not any(name.startswith("PYTHON") for name in env or {}):
-            return forked(command[1:], self.cwd, variables, stdin)
-        return subprocess.run(
-            command, cwd=self.cwd, env=variables, timeout=TIMEOUT_SECONDS, check=False,
-            input=stdin or "", capture_output=True, text=True, encoding="utf-8",
-        )  # fmt: skip
+        return run_in_process(self.command(*arguments)[1:], self.cwd, environment(env), stdin)
+
+    def fork(
+        self, *arguments: str, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run it in a fork of a process that has the libraries."""
+        return forked(self.command(*arguments)[1:], self.cwd, environment(env))
 
     def cold(self, *arguments: str) -> str:
         """Run what must succeed in a process of its own, and return its output."""
@@ -84,11 +90,20 @@ class App:
         assert (process.returncode, errors) == (0, ""), output + errors
         return output
 
-    def ok(self, *arguments: str, stdin: str | None = None) -> str:
-        """Run what must succeed with nothing on standard error, and return its output."""
+    def ok(self, *arguments: str, stdin: str = "") -> str:
+        """Run within this process what must succeed without a complaint, and return its output."""
         done = self.run(*arguments, stdin=stdin)
         assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
         return done.stdout
+
+    def wait_for(self, text: str) -> None:
+        """Wait until the log of a run has a text."""
+        logs = ("*/*/run.log", "*/*/*/run.log")
+        wait_until(
+            lambda: any(
+                text in p.read_text() for pattern in logs for p in self.outputs.glob(pattern)
+            )
+        )
 
     def run_id(self) -> str:
         return (self.stores / "run_id.txt").read_text().strip()
@@ -113,7 +128,7 @@ def _warm() -> subprocess.Popen[str]:
 
 
 def forked(
-    command: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: str | None = None
+    command: Sequence[str], cwd: Path, env: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
     """Run an application in a fork of a process that has the libraries.
 
@@ -121,7 +136,6 @@ def forked(
         command: the path of its `run.py`, and arguments.
         cwd: working directory.
         env: all variables.
-        stdin: what it reads.
     """
     warm = _warm()
     assert warm.stdin is not None
@@ -129,7 +143,7 @@ def forked(
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, name) for name in ("stdin", "stdout", "stderr")]
         for path in files:
-            path.write_text(stdin or "" if path.name == "stdin" else "", encoding="utf-8")
+            path.touch()
         entry, *arguments = command
         request = {"entry": entry, "arguments": arguments, "cwd": str(cwd), "env": env}
         request["files"] = [*map(str, files)]
@@ -138,6 +152,31 @@ def forked(
         code = int(warm.stdout.readline())
         output, errors = (path.read_text(encoding="utf-8") for path in files[1:])
     return subprocess.CompletedProcess([*command], code, output, errors)
+
+
+def tracked_runs(app: App) -> list[Run]:
+    """Return the runs in the experiment of an application."""
+    from mlflow import MlflowClient  # late, as above
+
+    client = MlflowClient(f"sqlite:///{app.stores}/mlflow.db")
+    experiment = client.get_experiment_by_name("tagifai")
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id], max_results=1000))
+
+
+def wait_until(happened: Callable[[], bool], seconds: float = 90) -> None:
+    """Wait for something that another process does."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def end_group(process: subprocess.Popen[Any]) -> None:
+    """Kill a process that began a group, and what it has begun."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def children(process: int) -> list[int]:

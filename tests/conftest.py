@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import signal
 import socket
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +20,7 @@ from hypothesis import settings
 
 from tests.app import App
 from tests.databases import make_studies
+from tests.showcase import Showcase
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -30,6 +33,34 @@ settings.load_profile("project")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As it is in what a script has put into the background; what the tests start would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+platform.processor()  # asks another program, and MLflow asks for it; once is enough
+
+STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system"}
+"""What Python tells its auditors when a process is begun."""
+
+
+class _Guarded:
+    active = False
+
+
+def _refuse_process(event: str, _: object) -> None:
+    if _Guarded.active and event in STARTS:
+        pytest.fail(f"A test that is not marked e2e begins a process ({event}).")
+
+
+sys.addaudithook(_refuse_process)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Keep the fast level free of processes."""
+    _Guarded.active = item.get_closest_marker("e2e") is None
+    try:
+        return (yield)
+    finally:
+        _Guarded.active = False
+
 
 SLOWEST = (
     *("test_guides", "test_readme", "test_tasks", "test_search", "test_launchers", "test_own_data"),
@@ -101,6 +132,15 @@ def ready(migrated: Path) -> Callable[[Path], App]:
         return app
 
     return make
+
+
+@pytest.fixture(scope="session")
+def showcase(tmp_path_factory: pytest.TempPathFactory, ready: Callable[[Path], App]) -> Showcase:
+    """Stores that are made once for all processes of the tests, to be copied."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    (shared / "showcase").mkdir(exist_ok=True)
+    return Showcase(shared / "showcase", ready)
 
 
 @pytest.fixture

@@ -193,12 +193,14 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": str(ROOT)}
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("module", EVERY_COMMAND)
 def test_what_every_command_imports_loads_no_heavy_library(module: str, tmp_path: Path) -> None:
     code = f"import sys, {module}; print(*(name for name in {HEAVY} if name in sys.modules))"
     assert run(code, tmp_path).split() == []
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("module", EVERY_COMMAND)
 def test_what_every_command_imports_loads_neither_the_search_nor_a_task(
     module: str, tmp_path: Path
@@ -214,6 +216,7 @@ def test_every_plugin_is_among_what_every_command_imports() -> None:
     assert {entry.partition(":")[0] for entry in plugins.values()} <= set(EVERY_COMMAND)
 
 
+@pytest.mark.e2e
 def test_importing_every_module_makes_no_file_and_changes_no_environment(tmp_path: Path) -> None:
     modules = [module_of(file) for file in sorted(PACKAGE.rglob("*.py"))]
     code = (

@@ -27,7 +27,9 @@ from tagifai.exceptions import (
 )
 from tagifai.tracking import multirun
 from tagifai.utils import program
+from tests.app import environment
 from tests.conftest import Compose
+from tests.runner import run_in_process
 
 RUN = Path(__file__).parent.parent / "run.py"
 
@@ -296,6 +298,7 @@ def test_a_parent_that_cannot_be_finished_is_an_error(
 # --- streams -----------------------------------------------------------------------------------
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize(("how", "code"), [("well", 0), ("fail", 2)])
 def test_closed_streams_change_no_exit_code(closed: str, how: str, code: int) -> None:
@@ -313,6 +316,7 @@ def test_closed_streams_change_no_exit_code(closed: str, how: str, code: int) ->
     assert done.stderr == ("" if "2>&-" in closed else f"to standard error\n{message}")
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("how", ["as it is", "carried"])
 def test_a_reader_that_goes_away_is_no_reason_to_complain(how: str) -> None:
     with subprocess.Popen(
@@ -561,15 +565,8 @@ def test_a_worker_whose_launcher_is_gone_ends_after_its_job(
 
 
 def run(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(RUN), f"paths.outputs={cwd}/o", f"paths.stores={cwd}/s", *arguments],
-        cwd=cwd,
-        env={name: value for name, value in os.environ.items() if "HYDRA" not in name},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    folders = (f"paths.outputs={cwd}/o", f"paths.stores={cwd}/s")
+    return run_in_process([str(RUN), *folders, *arguments], cwd, environment())
 
 
 def test_a_misspelt_key_in_a_file_of_the_user_s_own_is_refused(tmp_path: Path) -> None:

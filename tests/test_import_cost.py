@@ -94,6 +94,7 @@ def loaded(
     return {name: loaded_by(app, name) for name in COMMANDS}
 
 
+@pytest.mark.e2e
 @pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_loads_the_heavy_libraries_that_it_needs_and_no_other(
@@ -102,6 +103,7 @@ def test_a_command_loads_the_heavy_libraries_that_it_needs_and_no_other(
     assert loaded[name] & HEAVY == COMMANDS[name][1]
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("name", ["--help", "--cfg job", "completion"])
 def test_what_only_shows_the_configuration_loads_no_event_loop_and_no_task(
     name: str, loaded: dict[str, set[str]]

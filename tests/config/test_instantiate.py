@@ -478,6 +478,7 @@ def extend(number):
 """
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("allowed", "lines"),
     [

@@ -209,6 +209,7 @@ def test_a_training_without_epochs_tells_of_none(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.e2e
 def test_a_reader_that_goes_away_does_not_end_a_training() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", LISTENED_TO],

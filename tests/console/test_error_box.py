@@ -118,6 +118,7 @@ def test_a_path_is_in_one_piece() -> None:
     assert f"┃ {path}" in seen(error_box.format_message(f"There is no file {path} here", 60))
 
 
+@pytest.mark.e2e
 def test_an_error_needs_no_large_library() -> None:
     code = (
         "import sys; from tagifai.console import error_box; error_box.write('x');"

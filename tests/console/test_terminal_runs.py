@@ -33,6 +33,7 @@ def too_long(session: terminals.Session, columns: int) -> list[str]:
     return [line for line in lines if len(line) > columns and not copied.fullmatch(line)]
 
 
+@pytest.mark.e2e
 def test_a_training_leaves_no_bars_on_the_terminal(app: App) -> None:
     session = on(app, 140, *SMALL, "tracking=none", "plots=none")
     assert session.code == 0, session.lines
@@ -46,6 +47,7 @@ def test_a_training_leaves_no_bars_on_the_terminal(app: App) -> None:
     assert re.search(r"^training +epochs=3 · refit=False$", text, re.M)
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("columns", "task"),
     [
@@ -60,6 +62,7 @@ def test_a_task_fits_the_terminal(app: App, columns: int, task: str) -> None:
     assert "\x1b" not in session.written
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("columns", [60, 80])
 def test_without_colours_there_are_none_in_a_whole_training(app: App, columns: int) -> None:
     session = on(app, columns, *SMALL, "tracking=none", "plots=none", NO_COLOR="1")
@@ -69,6 +72,7 @@ def test_without_colours_there_are_none_in_a_whole_training(app: App, columns: i
     assert "Epoch 0 | train_loss" in session.written
 
 
+@pytest.mark.e2e
 def test_an_error_is_framed_on_a_terminal(app: App) -> None:
     session = on(app, 60, "task=nope")
     assert session.code == 2
@@ -76,6 +80,7 @@ def test_an_error_is_framed_on_a_terminal(app: App) -> None:
     assert all(line.startswith("┃ ") and len(line) <= 60 for line in session.lines)
 
 
+@pytest.mark.e2e
 def test_an_error_is_a_line_on_a_dumb_terminal_and_in_a_pipe(app: App) -> None:
     dumb = on(app, 60, "task=nope", TERM="dumb").written.replace("\r\n", "\n")
     piped = app.run("task=nope").stderr

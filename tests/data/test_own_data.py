@@ -184,7 +184,7 @@ def test_any_estimator_is_used_by_its_name(app: App) -> None:
     vectorizer = ("vectorizer=custom", "+vectorizer.min_df=2", target)
     model = ("model=custom", "model._target_=sklearn.naive_bayes.BernoulliNB", "+model.alpha=0.3")
 
-    app.ok(*vectorizer, *model, "console=quiet")
+    app.ok(*vectorizer, *model, "console=quiet", "plots=none", "tracking=none")
 
     assert 0.3 < scores(app)["f1"] < 1
 
@@ -195,6 +195,8 @@ def test_a_glob_over_models_runs_every_one_but_the_custom_one(app: App) -> None:
         "model=glob([sgd,l*])",
         "vectorizer=tfidf_word",
         "training.epochs=1",
+        "plots=none",
+        "tracking=none",
     )
     output = app.run(*chosen, "console=quiet")
     assert output.returncode == 0, output.stderr

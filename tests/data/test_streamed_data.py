@@ -57,6 +57,7 @@ def test_a_streamed_run_is_a_run_like_any_other(app: App) -> None:
     assert "Compared:      1 runs" in app.ok("task=compare")
 
 
+@pytest.mark.e2e
 def test_one_process_gives_what_several_give(app: App) -> None:
     reviews(150).to_csv(app.cwd / "reviews.csv", index=False)
     given = (*STREAMED, "data.path=reviews.csv", "data.chunk_rows=25", "console=quiet")
@@ -153,6 +154,7 @@ def children(pid: int) -> list[int]:
     return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
 )

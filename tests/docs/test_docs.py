@@ -212,6 +212,7 @@ def test_every_benchmark_is_on_its_page_and_in_its_list() -> None:
         assert [name for name in names if f"-m tests.benchmarks.{name}" not in text] == [], page
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("command", ["tagifai", "python run.py"])
 def test_bash_completes_options_by_the_documented_line(command: str) -> None:
     lines = re.findall(r'^eval ".*"$', (DOCS / "completion.md").read_text(), re.MULTILINE)

@@ -20,6 +20,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("block", [block for page in GUIDES for block in blocks(page)], ids=str)
 def test_a_block_works_as_written(project: Path, block: Block) -> None:
     check(project, block)

@@ -18,6 +18,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_project(tmp_path_factory.mktemp("project"))
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("block", blocks(ROOT / "README.md"), ids=str)
 def test_a_block_works_as_written(project: Path, block: Block) -> None:
     check(project, block)

@@ -187,6 +187,7 @@ def test_nothing_is_pickled(bundle: Path, packed: Path) -> None:
             content.decode("utf-8")
 
 
+@pytest.mark.e2e
 def test_the_sums_of_content_are_equal_in_two_processes(tmp_path: Path, tagger: Tagger) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SAVE, str(tmp_path / "there")],

@@ -191,6 +191,7 @@ def test_the_sum_of_content_is_equal_for_equal_content_only(
     assert (serialization._digest(first) == serialization._digest(second)) is equal
 
 
+@pytest.mark.e2e
 def test_the_sums_of_content_are_equal_in_two_processes() -> None:
     done = subprocess.run(
         [sys.executable, "-c", DIGEST],

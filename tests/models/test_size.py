@@ -138,6 +138,7 @@ def test_a_linear_model_counts_its_weights() -> None:
     assert count_bytes(model(110)) - count_bytes(model(10)) == 100 * 3 * 8
 
 
+@pytest.mark.e2e
 def test_equal_models_are_of_one_size_in_any_process() -> None:
     done = subprocess.run(
         [sys.executable, "-c", FITTED], capture_output=True, text=True, check=True, timeout=60

@@ -203,6 +203,7 @@ for n in range(5):
 """
 
 
+@pytest.mark.e2e
 def test_several_processes_make_each_entry_once(folder: Path, tmp_path: Path) -> None:
     counter = tmp_path / "made"
     command = [sys.executable, "-c", WORKER, str(folder), str(counter)]

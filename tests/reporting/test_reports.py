@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 
 from tests.app import App
 from tests.reporting.test_html_pages import Reader
+from tests.showcase import Showcase
 
 DRAWN = ("vectorizer=tfidf_word", "training.epochs=3")
 
@@ -24,11 +25,11 @@ HEADLESS = (
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> App:
+def app(tmp_path_factory: pytest.TempPathFactory, showcase: Showcase) -> App:
     """Two runs, the second with another model, and their comparison."""
-    app = App(tmp_path_factory.mktemp("reported"))
+    app = showcase.prepare(tmp_path_factory.mktemp("reported"))
     app.ok(*DRAWN, "console=quiet")
-    app.ok(*DRAWN, "model=linear_svc", "threshold=none", "console=quiet")
+    app.ok(*DRAWN, "model=linear_svc", "threshold=none", "console=quiet", "plots=none")
     app.ok("task=compare", "console=quiet")
     return app
 
@@ -37,8 +38,9 @@ def reports(app: App, task: str) -> list[Path]:
     return sorted(app.outputs.glob(f"*/*-{task}/report.html"))
 
 
+@pytest.mark.e2e
 def test_a_run_leaves_its_report_and_its_figures_in_its_folder_and_in_its_record(app: App) -> None:
-    report = reports(app, "train")[-1]
+    report = reports(app, "train")[0]
     drawn = {path.name for path in (report.parent / "figures").iterdir()}
     assert {"losses.png", "losses.svg", "confusion.png", "classes.svg"} <= drawn
     client = MlflowClient(f"sqlite:///{app.stores}/mlflow.db")
@@ -69,6 +71,7 @@ def test_a_comparison_has_a_report_of_all_rows(app: App) -> None:
     assert read.tags.count("img") == 1
 
 
+@pytest.mark.e2e
 def test_without_plots_the_report_has_no_figures_and_matplotlib_is_not_imported(
     tmp_path: Path,
 ) -> None:
@@ -82,11 +85,12 @@ def test_without_plots_the_report_has_no_figures_and_matplotlib_is_not_imported(
     assert not (report.parent / "figures").exists()
 
 
+@pytest.mark.e2e
 def test_a_figure_that_fails_is_no_reason_for_a_run_to_fail(tmp_path: Path) -> None:
     app = App(tmp_path)
     # matplotlib reads this file when it is imported, and stumbles over it.
     (tmp_path / "matplotlibrc").write_text("backend: no_such_backend\nfont.size: large and wide\n")
-    done = app.run(*DRAWN, "console=quiet", env={"MATPLOTLIBRC": str(tmp_path / "matplotlibrc")})
+    done = app.fork(*DRAWN, "console=quiet", env={"MATPLOTLIBRC": str(tmp_path / "matplotlibrc")})
     assert done.returncode == 0
     assert app.run_id()
     assert len(reports(app, "train")) == 1
@@ -100,6 +104,7 @@ def screenshot(report: Path, folder: Path, width: int, *flags: str) -> Path:
     return path
 
 
+@pytest.mark.e2e
 @pytest.mark.skipif(BROWSER is None, reason="there is no chromium on this machine")
 def test_a_browser_shows_a_report_light_and_dark_wide_and_narrow(app: App, tmp_path: Path) -> None:
     from PIL import Image
@@ -119,6 +124,7 @@ def test_a_browser_shows_a_report_light_and_dark_wide_and_narrow(app: App, tmp_p
     assert all(level < 40 for (mode, _), level in shown.items() if mode == "dark")
 
 
+@pytest.mark.e2e
 @pytest.mark.skipif(BROWSER is None, reason="there is no chromium on this machine")
 @pytest.mark.parametrize("width", [1200, 500])
 def test_no_part_of_a_page_is_wider_than_the_window(app: App, tmp_path: Path, width: int) -> None:

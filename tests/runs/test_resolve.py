@@ -57,6 +57,7 @@ def test_the_latest_run_is_the_one_that_was_set_last_with_its_scores(tmp_path: P
     assert json.loads((tmp_path / "stores" / "performance.json").read_text()) == {"f1": 0.5}
 
 
+@pytest.mark.e2e
 def test_of_two_processes_that_set_the_latest_run_both_files_are_of_one(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SET_LATEST, str(tmp_path)]
     with subprocess.Popen(

@@ -71,6 +71,7 @@ def test_a_saved_model_says_what_goes_in_and_out_and_what_it_needs(saved: Path) 
     assert json.loads((saved / "input_example.json").read_text())["columns"] == ["text"]
 
 
+@pytest.mark.e2e
 def test_a_saved_model_predicts_the_same_by_itself_with_its_own_code(
     saved: Path, tagger: Tagger, tmp_path: Path
 ) -> None:

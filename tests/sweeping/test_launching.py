@@ -86,6 +86,7 @@ def processes_that_name(text: str) -> list[str]:
 # --- searches --------------------------------------------------------------------------------
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("launcher", ["slurm_local", "ray_local"])
 def test_a_launcher_brings_home_how_trials_ended_and_ctrl_c_ends_the_one_under_way(
     app: App, launcher: str
@@ -166,6 +167,7 @@ class SlurmLauncher:
     """Has the name of the real one."""
 
 
+@pytest.mark.e2e
 def test_the_state_of_a_job_is_what_squeue_says_and_one_that_it_has_forgotten_has_ended(
     commands: Path,
 ) -> None:
@@ -182,6 +184,7 @@ def test_the_state_of_a_job_is_what_squeue_says_and_one_that_it_has_forgotten_ha
     assert [number for number in states if watcher.is_done(number)] == ["6", "9"]
 
 
+@pytest.mark.e2e
 def test_the_jobs_that_slurm_still_has_are_cancelled(commands: Path) -> None:
     add_command(commands, "sbatch", "exit 1")
     add_command(commands, "squeue", "printf '7|RUNNING\\n8|PENDING\\n'")
@@ -287,6 +290,7 @@ def server() -> Iterator[URL]:
         shutil.rmtree(folder)
 
 
+@pytest.mark.e2e
 def test_two_processes_share_a_study_on_a_server_and_nobody_shows_its_password(
     app: App, server: URL
 ) -> None:
@@ -306,6 +310,7 @@ def test_two_processes_share_a_study_on_a_server_and_nobody_shows_its_password(
     assert len({t.user_attrs["job"] for t in finished}) == 2
 
 
+@pytest.mark.e2e
 def test_a_wrong_password_is_one_error_that_does_not_show_it(server: URL) -> None:
     wrong = server.set(password="pass:no").render_as_string(hide_password=False)
 

@@ -1,95 +1,40 @@
-"""Searches end to end, by what they leave behind: study, folders, MLflow, results, preset."""
+"""Searches within one process, by what they leave behind and refuse."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import subprocess
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run
-from omegaconf import OmegaConf
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from tagifai.models import bundles
-from tests.app import ROOT, SMALL, TIMEOUT_SECONDS, App
+from tests.app import ROOT, SMALL, App, tracked_runs
+from tests.showcase import SERIAL, SHOWN_SEARCH, Showcase
+from tests.sweeping.searches import by_state, names, results, runs, study, validation
 
-SPACE = ("model.alpha=tag(log,interval(1e-6,1e-2))", "model.eta0=tag(log,interval(0.01,1.0))")
-"""A space in which every trial takes no time."""
-
-SEARCH = ("-m", "hydra/sweeper=tagifai", *SMALL, *SPACE)
-BASIC = (*SEARCH, "hydra/launcher=basic")
-JOBLIB = (*SEARCH, "hydra/launcher=joblib")
-
-
-pytestmark = pytest.mark.usefixtures("unmeasured")
+FAILING = ("-m", "hydra/sweeper=tagifai", *SMALL, "hydra/sweeper/sampler=grid")
 
 
 @pytest.fixture
-def app(tmp_path: Path, ready: Callable[[Path], App]) -> App:
-    return ready(tmp_path)
-
-
-def study(app: App, name: str = "search-sample") -> optuna.Study:
-    return optuna.load_study(study_name=name, storage=f"sqlite:///{app.stores}/studies.db")
-
-
-def names(app: App) -> list[str]:
-    path = app.stores / "studies.db"
-    if not path.exists():
-        return []
-    return [s.study_name for s in optuna.get_all_study_summaries(f"sqlite:///{path}")]
-
-
-def by_state(trials: list[FrozenTrial], *states: TrialState) -> list[FrozenTrial]:
-    return [trial for trial in trials if trial.state in states]
-
-
-def runs(app: App) -> tuple[Run, dict[int, Run]]:
-    """Return the search's run, and those of its trials by number."""
-    client = MlflowClient(f"sqlite:///{app.stores}/mlflow.db")
-    experiment = client.get_experiment_by_name("tagifai")
-    assert experiment is not None
-    found = list(client.search_runs([experiment.experiment_id], max_results=1000))
-    (parent,) = [run for run in found if "sweep.dir" in run.data.tags]
-    children = [r for r in found if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
-    return parent, {int(run.data.tags["trial.number"]): run for run in children}
-
-
-def results(app: App) -> tuple[Path, dict[str, Any]]:
-    (path,) = app.outputs.glob("*/*/optimization_results.yaml")
-    content = OmegaConf.to_container(OmegaConf.load(path))
-    assert isinstance(content, dict)
-    return path.parent, {str(key): value for key, value in content.items()}
-
-
-def validation(app: App, metric: str = "f1") -> float:
-    performance = json.loads((app.stores / "performance.json").read_text())
-    return float(performance["val"]["overall"][metric])
-
-
-# --- one search, from start to end ----------------------------------------------------------------
+def app(tmp_path: Path, showcase: Showcase) -> App:
+    """An application without runs, whose data and databases are made."""
+    return showcase.prepare(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[App, str]:
-    """An application after a search of six trials with two workers; tests read it only."""
-    app = App(tmp_path_factory.mktemp("search"))
-    return app, app.cold(*JOBLIB, "hydra.sweeper.n_trials=6", "objective.report_every=1")
+def done(tmp_path_factory: pytest.TempPathFactory, showcase: Showcase) -> App:
+    """An application after a search of six trials; tests leave it as it is."""
+    return showcase.copy("search", tmp_path_factory.mktemp("search"))
 
 
-def test_the_study_has_all_trials_and_their_reports(done: tuple[App, str]) -> None:
-    app, _ = done
+def test_the_study_has_all_trials_and_their_reports(done: App) -> None:
+    app = done
     found = study(app)
 
     assert [trial.number for trial in found.trials] == list(range(6))
@@ -101,8 +46,8 @@ def test_the_study_has_all_trials_and_their_reports(done: tuple[App, str]) -> No
     assert [t.intermediate_values[2] for t in complete] == [t.value for t in complete]
 
 
-def test_jobs_have_folders_by_trial_number_and_keep_no_model(done: tuple[App, str]) -> None:
-    app, _ = done
+def test_jobs_have_folders_by_trial_number_and_keep_no_model(done: App) -> None:
+    app = done
     folder, _ = results(app)
 
     assert sorted(p.name for p in folder.iterdir() if p.is_dir()) == list("012345")
@@ -112,8 +57,8 @@ def test_jobs_have_folders_by_trial_number_and_keep_no_model(done: tuple[App, st
     assert not (app.stores / "performance.json").exists()
 
 
-def test_mlflow_has_one_parent_and_a_child_for_each_trial(done: tuple[App, str]) -> None:
-    app, _ = done
+def test_mlflow_has_one_parent_and_a_child_for_each_trial(done: App) -> None:
+    app = done
     parent, children = runs(app)
     trials = study(app).trials
 
@@ -134,8 +79,8 @@ def test_mlflow_has_one_parent_and_a_child_for_each_trial(done: tuple[App, str])
         assert pruned or child.data.metrics["objective"] == trial.value
 
 
-def test_every_epoch_of_a_trial_is_in_mlflow(done: tuple[App, str]) -> None:
-    app, _ = done
+def test_every_epoch_of_a_trial_is_in_mlflow(done: App) -> None:
+    app = done
     client = MlflowClient(f"sqlite:///{app.stores}/mlflow.db")
     _, children = runs(app)
 
@@ -145,8 +90,8 @@ def test_every_epoch_of_a_trial_is_in_mlflow(done: tuple[App, str]) -> None:
         assert [point.step for point in history] == list(range(epochs))
 
 
-def test_no_figure_of_the_test_rows_is_recorded(done: tuple[App, str]) -> None:
-    app, _ = done
+def test_no_figure_of_the_test_rows_is_recorded(done: App) -> None:
+    app = done
     _, children = runs(app)
 
     recorded = {name for child in children.values() for name in child.data.metrics}
@@ -155,9 +100,9 @@ def test_no_figure_of_the_test_rows_is_recorded(done: tuple[App, str]) -> None:
 
 
 def test_the_results_name_the_best_trial_and_the_command_that_trains_it(
-    done: tuple[App, str],
+    done: App, showcase: Showcase
 ) -> None:
-    app, output = done
+    app, output = done, showcase.output("search")
     folder, content = results(app)
     best = study(app).best_trial
 
@@ -170,8 +115,8 @@ def test_the_results_name_the_best_trial_and_the_command_that_trains_it(
     assert re.search(rf"^ +{best.number} +0\.\d{{4}} +model\.alpha=", output, re.M)
 
 
-def test_a_search_shows_a_line_a_trial_and_no_epochs(done: tuple[App, str]) -> None:
-    _, output = done
+def test_a_search_shows_a_line_a_trial_and_no_epochs(showcase: Showcase) -> None:
+    output = showcase.output("search")
 
     ended = re.findall(r"^Trial (\d) (complete|pruned)", output, re.M)
     assert sorted(number for number, _ in ended) == list("012345")
@@ -181,10 +126,11 @@ def test_a_search_shows_a_line_a_trial_and_no_epochs(done: tuple[App, str]) -> N
     assert [c for c in output if ord(c) < 32 and c != "\n"] == []
 
 
-def test_the_winner_is_an_experiment_that_gives_its_value_exactly(done: tuple[App, str]) -> None:
-    app, _ = done
-
-    output = app.ok("experiment=search-sample", "console=plain")
+def test_the_winner_is_an_experiment_that_gives_its_value_exactly(
+    tmp_path: Path, showcase: Showcase
+) -> None:
+    app = showcase.copy("search", tmp_path)
+    output = app.ok("experiment=search-sample", "console=plain", "plots=none")
 
     assert validation(app) == study(app).best_value
     assert "test at threshold" in output
@@ -193,20 +139,19 @@ def test_the_winner_is_an_experiment_that_gives_its_value_exactly(done: tuple[Ap
     assert "search-sample" in app.run("experiment=nope").stderr
 
 
-def test_the_same_command_again_finds_nothing_to_do(done: tuple[App, str]) -> None:
-    app, _ = done
+def test_the_same_command_again_finds_nothing_to_do(done: App) -> None:
+    app = done
     before = [(t.number, t.state, t.datetime_complete) for t in study(app).trials]
 
-    output = app.ok(*JOBLIB, "hydra.sweeper.n_trials=6", "objective.report_every=1")
+    output = app.ok(*SHOWN_SEARCH)
 
     assert "Nothing to do: 6 of 6 trials are done" in output
     assert [(t.number, t.state, t.datetime_complete) for t in study(app).trials] == before
     assert len(runs(app)[1]) == 6
 
 
-@pytest.mark.parametrize(
-    ("change", "shown"),
-    [
+def test_a_search_of_something_else_is_refused_with_the_difference(done: App) -> None:
+    for change, shown in (
         ("training.epochs=4", "training.epochs: 3 in the study, 4 now"),
         ("model.eta0=0.1", "model.eta0: from 0.01 to 1.0, log in the study, 0.1 now"),
         (
@@ -214,154 +159,23 @@ def test_the_same_command_again_finds_nothing_to_do(done: tuple[App, str]) -> No
             "objective.direction: maximize in the study, minimize now",
         ),
         ("data.min_freq=70", "data.min_freq: 60 in the study, 70 now"),
-    ],
-)
-def test_a_search_of_something_else_is_refused_with_the_difference(
-    done: tuple[App, str], change: str, shown: str
-) -> None:
-    app, _ = done
-
-    refused = app.run(*JOBLIB, "hydra.sweeper.n_trials=7", "objective.report_every=1", change)
-
-    assert refused.returncode == 2, refused.stdout + refused.stderr
-    assert f"  {shown}\n" in refused.stderr
-    assert "sweep.restart=true" in refused.stderr
-    assert len(study(app).trials) == 6
-
-
-# --- going on -------------------------------------------------------------------------------------
+    ):
+        refused = done.run(*SHOWN_SEARCH, "hydra.sweeper.n_trials=7", change)
+        assert refused.returncode == 2, refused.stdout + refused.stderr
+        assert f"  {shown}\n" in refused.stderr, change
+        assert "sweep.restart=true" in refused.stderr
+    assert len(study(done).trials) == 6
 
 
 def test_restart_begins_another_study_and_keeps_the_old_one(app: App) -> None:
-    app.ok(*BASIC, "hydra.sweeper.n_trials=1")
+    app.ok(*SERIAL, "hydra.sweeper.n_trials=1")
 
-    app.ok(*BASIC, "hydra.sweeper.n_trials=1", "seed=7", "sweep.restart=true")
-    app.ok(*BASIC, "hydra.sweeper.n_trials=2", "seed=7")
+    app.ok(*SERIAL, "hydra.sweeper.n_trials=1", "seed=7", "sweep.restart=true")
+    app.ok(*SERIAL, "hydra.sweeper.n_trials=2", "seed=7")
 
     assert names(app) == ["search-sample", "search-sample-2"]
     assert len(study(app).trials) == 1
     assert len(study(app, "search-sample-2").trials) == 2
-
-
-def stopped_in_a_trial(
-    app: App, stop: Callable[[subprocess.Popen[str]], None], *arguments: str
-) -> subprocess.Popen[str]:
-    """Start a search, and stop it while its third trial is under way."""
-    process = subprocess.Popen(
-        app.command(*arguments),
-        cwd=app.cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        env={k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"},
-    )
-    until = time.monotonic() + TIMEOUT_SECONDS
-    while time.monotonic() < until and process.poll() is None:
-        with suppress(Exception):  # there is no study yet, or the file is locked
-            trials = study(app).trials
-            under_way = by_state(trials, TrialState.RUNNING)
-            if len(trials) >= 3 and any("run_id" in t.user_attrs for t in under_way):
-                break
-        time.sleep(0.1)
-    assert process.poll() is None, process.communicate()[0]
-    stop(process)
-    return process
-
-
-LONG = ("training.epochs=500", "hydra.sweeper.n_trials=5")
-
-
-def test_a_search_goes_on_after_ctrl_c_to_the_exact_total(app: App) -> None:
-    arguments = [*JOBLIB, *LONG]
-
-    process = stopped_in_a_trial(app, lambda p: os.killpg(p.pid, signal.SIGINT), *arguments)
-    output = process.communicate(timeout=60)[0]
-
-    assert process.returncode == 130, output
-    assert output.endswith("Interrupted.\n")
-    assert "Traceback" not in output
-    parent, children = runs(app)
-    assert parent.info.status == "KILLED"
-    assert "RUNNING" not in {child.info.status for child in children.values()}
-    assert by_state(study(app).trials, TrialState.RUNNING) == []
-    parent_id = parent.info.run_id
-
-    app.ok(*arguments)
-
-    trials = study(app).trials
-    finished = by_state(trials, TrialState.COMPLETE, TrialState.PRUNED)
-    assert len(finished) == 5
-    assert {t.user_attrs.get("died") for t in trials if t not in finished} <= {
-        "Interrupted with its search."
-    }
-    parent, children = runs(app)
-    assert (parent.info.run_id, parent.info.status) == (parent_id, "FINISHED")
-    assert "error" not in parent.data.tags
-
-
-def test_a_search_goes_on_after_kill_9_to_the_exact_total(app: App) -> None:
-    arguments = [*BASIC, *LONG]
-
-    process = stopped_in_a_trial(app, lambda p: os.killpg(p.pid, signal.SIGKILL), *arguments)
-    process.communicate(timeout=60)
-    before = study(app).trials
-    (dead,) = by_state(before, TrialState.RUNNING)
-    began = time.monotonic()
-    app.ok(*arguments)
-
-    trials = study(app).trials
-    finished = by_state(trials, TrialState.COMPLETE, TrialState.PRUNED)
-    assert len(finished) == 5
-    assert [t.number for t in trials] == list(range(6))
-    reaped = trials[dead.number]
-    assert reaped.state is TrialState.FAIL
-    assert reaped.user_attrs["died"] == "Its process ended without a word."
-    # Its successor has its parameters: one seed, whatever happens in between.
-    assert reaped.params in [trial.params for trial in trials[dead.number + 1 :]]
-    # What was done is as it was.
-    for old in by_state(before, TrialState.COMPLETE):
-        assert trials[old.number].datetime_complete == old.datetime_complete
-    _, children = runs(app)
-    assert children[dead.number].data.tags["trial.state"] == "DIED"
-    assert children[dead.number].info.status in ("FAILED", "KILLED")
-    assert time.monotonic() - began < TIMEOUT_SECONDS
-
-
-def test_the_jobs_of_a_search_that_was_killed_bring_their_trials_home(app: App) -> None:
-    arguments = [*JOBLIB, *LONG]
-
-    process = stopped_in_a_trial(app, lambda p: p.kill(), *arguments)
-    with process, suppress(subprocess.TimeoutExpired):
-        process.communicate(timeout=120)  # its workers end their trials and then themselves
-    app.ok(*arguments)
-
-    trials = study(app).trials
-    assert len(by_state(trials, TrialState.COMPLETE, TrialState.PRUNED)) == 5
-    # One that was asked for and not yet begun when the search was killed has no job to bring it.
-    failed = by_state(trials, TrialState.FAIL)
-    assert [t.user_attrs for t in failed if "job" in t.user_attrs] == []
-    assert len(trials) == 5 + len(failed)
-
-
-def test_two_processes_on_one_study_share_the_work(app: App) -> None:
-    arguments = [*BASIC, "hydra.sweeper.n_trials=8"]
-    app.ok(*BASIC, "hydra.sweeper.n_trials=1")
-
-    processes = [app.start(*arguments) for _ in range(2)]
-    outputs = [process.communicate(timeout=TIMEOUT_SECONDS) for process in processes]
-
-    assert [process.returncode for process in processes] == [0, 0], outputs
-    trials = study(app).trials
-    finished = by_state(trials, TrialState.COMPLETE, TrialState.PRUNED)
-    assert len(finished) == 8
-    assert len({tuple(trial.params.values()) for trial in finished}) == 8
-    hosts = {trial.user_attrs["job"] for trial in finished[1:]}
-    assert len(hosts) == 2
-    parent, children = runs(app)
-    assert parent.info.status == "FINISHED"
-    assert len(children) >= 8
 
 
 def test_a_serial_search_with_one_seed_gives_the_same_trials(
@@ -370,13 +184,10 @@ def test_a_serial_search_with_one_seed_gives_the_same_trials(
     other = ready(tmp_path / "other")
 
     for one in (app, other):
-        one.ok(*BASIC, "hydra.sweeper.n_trials=4", "hydra.sweeper.sampler.n_startup_trials=2")
+        one.ok(*SERIAL, "hydra.sweeper.n_trials=3", "hydra.sweeper.sampler.n_startup_trials=2")
 
     found = [[(t.params, t.values) for t in study(one).trials] for one in (app, other)]
     assert found[0] == found[1]
-
-
-# --- pruning --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -414,7 +225,12 @@ def test_the_test_rows_are_never_vectorized(app: App, tmp_path: Path) -> None:
     spy = tmp_path / "spy.jsonl"
     env = {"TAGIFAI_WHITELIST": "tests.*", "PYTHONPATH": str(ROOT), "SPY": str(spy)}
     vectorizer = ("vectorizer=custom", "vectorizer._target_=tests.spies.SpyVectorizer")
-    training = ("training.epochs=2", "model.alpha=choice(1e-4,1e-5)", "hydra.sweeper.n_trials=2")
+    training = (
+        "plots=none",
+        "training.epochs=2",
+        "model.alpha=choice(1e-4,1e-5)",
+        "hydra.sweeper.n_trials=2",
+    )
 
     done = app.run("-m", "hydra/sweeper=tagifai", *vectorizer, *training, env=env)
     assert done.returncode == 0, done.stderr
@@ -431,12 +247,6 @@ def test_the_test_rows_are_never_vectorized(app: App, tmp_path: Path) -> None:
     }
     assert seen == cleaned["train"] | cleaned["val"]
     assert cleaned["test"] - seen == cleaned["test"]
-
-
-# --- failures -------------------------------------------------------------------------------------
-
-
-FAILING = ("-m", "hydra/sweeper=tagifai", *SMALL, "hydra/sweeper/sampler=grid")
 
 
 def test_trials_that_fail_are_recorded_with_their_reason_and_the_search_goes_on(app: App) -> None:
@@ -484,11 +294,9 @@ def test_a_failure_rate_of_zero_ends_the_search_at_the_first(app: App) -> None:
     assert len(study(app).trials) == 1
 
 
-# --- other spaces and objectives ------------------------------------------------------------------
-
-
 def test_parameters_that_belong_to_an_option_are_searched_with_it_only(app: App) -> None:
-    app.ok("-m", "sweep=text", "training.epochs=1", "hydra.sweeper.n_trials=4", "console=quiet")
+    few = ("training.epochs=1", "hydra.sweeper.n_trials=3", "plots=none")
+    app.ok("-m", "sweep=text", *few, "console=quiet")
 
     found = study(app, "text-sample")
     for trial in found.trials:
@@ -496,16 +304,16 @@ def test_parameters_that_belong_to_an_option_are_searched_with_it_only(app: App)
         conditional = {name for name in trial.params if "[" in name}
         assert all(name.endswith(f"[vectorizer={option}]") for name in conditional)
         assert f"vectorizer.ngram_max [vectorizer={option}]" in conditional
-    app.ok("experiment=text-sample", "console=quiet")
+    app.ok("experiment=text-sample", "console=quiet", "plots=none")
     assert validation(app) == found.best_value
 
 
 def test_the_objective_may_be_a_mean_over_seeds_and_the_winner_repeats_it(app: App) -> None:
     repeats = ("objective.repeats=3", "objective.report_every=1", "hydra.sweeper.n_trials=2")
 
-    app.ok(*BASIC, *repeats)
+    app.ok(*SERIAL, *repeats)
     best = study(app).best_trial
-    output = app.ok("experiment=search-sample", "console=plain")
+    output = app.ok("experiment=search-sample", "console=plain", "plots=none")
 
     assert sorted(best.intermediate_values) == list(range(9))  # three epochs in three repeats
     assert (
@@ -519,7 +327,7 @@ def test_the_objective_may_be_a_mean_over_seeds_and_the_winner_repeats_it(app: A
 
 def test_several_objectives_give_a_front(app: App) -> None:
     app.ok(
-        "-m", "hydra/sweeper=tagifai", "vectorizer=tfidf_word", "training.epochs=2",
+        "-m", "hydra/sweeper=tagifai", "vectorizer=tfidf_word", "training.epochs=2", "plots=none",
         "objective.metric=[val_f1,model_bytes]", "objective.direction=[maximize,minimize]",
         "hydra/sweeper/pruner=none", "vectorizer.min_df=choice(1,20)",
         "hydra/sweeper/sampler=grid",
@@ -533,7 +341,7 @@ def test_several_objectives_give_a_front(app: App) -> None:
     sizes = {t.params["vectorizer.min_df"]: t.values[1] for t in found.trials}
     assert sizes[20] < sizes[1]
     (first, *_) = found.best_trials
-    app.ok(f"experiment=search-sample-trial{first.number}", "console=quiet")
+    app.ok(f"experiment=search-sample-trial{first.number}", "console=quiet", "plots=none")
     assert validation(app) == first.values[0]
 
 
@@ -550,19 +358,13 @@ def test_the_stock_sweepers_work_and_their_runs_have_a_parent(app: App, sweeper:
     done = app.run("-m", *SMALL, "console=quiet", *sweeper)
 
     assert done.returncode == 0, done.stderr
-    client = MlflowClient(f"sqlite:///{app.stores}/mlflow.db")
-    experiment = client.get_experiment_by_name("tagifai")
-    assert experiment is not None
-    found = client.search_runs([experiment.experiment_id])
+    found = tracked_runs(app)
     (parent,) = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
     assert parent.info.status == "FINISHED"
     assert len(found) == 3
     assert {r.data.tags["mlflow.parentRunId"] for r in found if r is not parent} == {
         parent.info.run_id
     }
-
-
-# --- bad input ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,7 @@ def test_it_hands_on_what_hydra_gave_it(monkeypatch: pytest.MonkeyPatch) -> None
     assert (made.context, made.function, made.master) == (context, function, cfg)
 
 
+@pytest.mark.e2e
 def test_loading_it_loads_nothing_that_takes_a_while() -> None:
     code = (
         "import sys, tagifai.sweeping.sweeper\n"

@@ -7,7 +7,6 @@ import re
 import shlex
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,13 +22,9 @@ from tagifai.tracking import session
 from tagifai.tracking.inventory import RunInventory
 from tagifai.tracking.store import Experiment
 from tests.app import SMALL, App
+from tests.showcase import Showcase
 
 OLD, RECENT = "2026-01-01/07-42-16.793593-train", "2026-01-02/07-42-16.793593-train"
-
-
-@pytest.fixture
-def app(tmp_path: Path, ready: Callable[[Path], App]) -> App:
-    return ready(tmp_path)
 
 
 def uri(app: App) -> str:
@@ -69,9 +64,9 @@ def everything(folder: Path) -> set[Path]:
 
 
 def test_what_can_go_is_shown_then_removed_by_the_command_and_then_there_is_nothing(
-    app: App,
+    tmp_path: Path, showcase: Showcase
 ) -> None:
-    app.ok(*SMALL)
+    app = showcase.copy("run", tmp_path)
     spare, bundle = app.run_id(), app.bundle()
     app.ok(*SMALL)
     latest = app.bundle()
@@ -174,16 +169,14 @@ def test_a_store_that_fails_in_the_middle_is_said_after_what_is_gone(
     assert re.search(r"failed runs +1 +5 B +a \(FAILED\)", capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("given", ["task.days=-1", "task.max_gb=-1", "task.apply=yesterday"])
-def test_a_value_that_makes_no_sense_is_refused(app: App, given: str) -> None:
-    done = app.run("task=clean", given)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert given.partition("=")[0] in done.stderr
+def test_a_value_that_makes_no_sense_is_refused(app: App) -> None:
+    for given in ("task.days=-1", "task.max_gb=-1", "task.apply=yesterday"):
+        done = app.run("task=clean", given)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), given
+        assert given.partition("=")[0] in done.stderr
 
 
 def test_all_caches_go_when_that_is_asked_for_and_are_made_again(app: App) -> None:
-    app.ok(*SMALL)
     kept = list((app.stores / "cache" / "features").glob("*.npz"))
     assert len(kept) == 4  # texts, and features of the three parts
     assert "caches" not in app.ok("task=clean")

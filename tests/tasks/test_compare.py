@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput
 
 from tests.app import App
+from tests.showcase import Showcase
 
 VALUES = {("sgd", 1): 0.5, ("sgd", 2): 0.7, ("huber", 1): 0.6, ("huber", 2): 0.9}
 
@@ -69,7 +70,7 @@ def lines(output: str) -> list[list[str]]:
 def test_the_children_of_the_latest_sweep_are_ranked_and_named_by_what_differs(
     compared: App,
 ) -> None:
-    said, left_out, title, header, *rows, report = lines(compared.ok("task=compare"))
+    said, left_out, title, header, *rows, report = lines(compared.ok("task=compare", "plots=none"))
     assert re.fullmatch(r"Compared: 4 runs, children of sweep \(\w{32}\)", " ".join(said))
     assert left_out == ["Left", "out:", "1", "not", "finished"]
     assert report[0] == "Report:"
@@ -83,7 +84,7 @@ def test_the_children_of_the_latest_sweep_are_ranked_and_named_by_what_differs(
 
 def test_differences_are_paired_and_the_same_in_every_file(compared: App) -> None:
     # Gains 0.1 and 0.2; t for 1 degree of freedom at 90 % is tan(0.45 pi) = 6.3138.
-    given = ("task.baseline=sgd", "task.confidence=0.9")
+    given = ("task.baseline=sgd", "task.confidence=0.9", "plots=none")
     shown = compared.ok("task=compare", *given, "task.output=a.csv")
     assert re.search(r"huber .* \+0\.1500 +\[-0\.1657, \+0\.4657\] +2 ", shown)
     assert "Differences:   to model=sgd: paired t, 90 %" in shown
@@ -103,14 +104,14 @@ def test_differences_are_paired_and_the_same_in_every_file(compared: App) -> Non
 
 
 def test_runs_are_found_by_filter_and_by_tags(compared: App) -> None:
-    by_filter = compared.ok("task=compare", "task.filter=metrics.test_f1 > 0.65")
+    by_filter = compared.ok("task=compare", "plots=none", "task.filter=metrics.test_f1 > 0.65")
     assert "Compared:      2 runs, those where metrics.test_f1 > 0.65" in by_filter
-    by_tags = compared.ok("task=compare", "+task.tags.purpose=alone")
+    by_tags = compared.ok("task=compare", "plots=none", "+task.tags.purpose=alone")
     assert "Compared:      1 runs, those with purpose=alone" in by_tags
 
 
 def test_more_rows_than_the_limit_are_counted_and_written(compared: App) -> None:
-    given = ("task.limit=1", "task.direction=minimize", "task.output=all.csv")
+    given = ("plots=none", "task.limit=1", "task.direction=minimize", "task.output=all.csv")
     output = compared.ok("task=compare", *given)
     assert "... and 1 more (task.limit = 1)" in output
     assert "huber" not in output
@@ -122,18 +123,15 @@ def test_a_baseline_that_is_no_row_is_refused_with_the_rows(compared: App) -> No
     assert line.endswith("model=huber; model=sgd.")
 
 
-@pytest.mark.parametrize(
-    ("argument", "said"),
-    [
+def test_what_cannot_be_compared_is_one_message(compared: App) -> None:
+    for argument, said in (
         ("task.experiment=tagfai", "Did you mean 'tagifai'?"),
         ("task.metric=test_f2", "There are: test_f1."),
         ("task.filter=metrics.test_f1 >", "Invalid clause"),
         ("task.parent=nobody", "children of nobody"),
         ("tracking=none", "tracking=none has none"),
-    ],
-)
-def test_what_cannot_be_compared_is_one_message(compared: App, argument: str, said: str) -> None:
-    assert said in refused(compared, argument)
+    ):
+        assert said in refused(compared, argument), argument
 
 
 def test_without_a_store_there_is_nothing_to_compare_and_none_is_made(tmp_path: Path) -> None:
@@ -142,13 +140,9 @@ def test_without_a_store_there_is_nothing_to_compare_and_none_is_made(tmp_path: 
     assert not (app.stores / "mlflow.db").exists()
 
 
-def test_a_multirun_is_compared_right_after_it(
-    tmp_path: Path, ready: Callable[[Path], App]
-) -> None:
-    app = ready(tmp_path)
-    sweep = ("model=sgd,sgd_huber", "seed=1,2", "vectorizer=tfidf_word", "training.epochs=2")
-    assert app.run("-m", *sweep, "plots=none").returncode == 0
-    output = app.ok("task=compare", "task.baseline=sgd", "task.output=board.json")
+def test_a_multirun_is_compared_right_after_it(tmp_path: Path, showcase: Showcase) -> None:
+    app = showcase.copy("multirun", tmp_path)
+    output = app.ok("task=compare", "task.baseline=sgd", "task.output=board.json", "plots=none")
     assert re.search(r"Compared:      4 runs, children of \S+-multirun \(\w{32}\)\n", output)
 
     content = json.loads((app.cwd / "board.json").read_text())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +18,8 @@ from tagifai.tasks import promote
 from tagifai.tracking import session
 from tagifai.tracking.registry import ModelRegistry
 from tagifai.tracking.store import Experiment
-from tests.app import SMALL, App
-
-pytestmark = pytest.mark.usefixtures("unmeasured")
+from tests.app import App, tracked_runs
+from tests.showcase import Showcase
 
 
 @dataclass(frozen=True)
@@ -62,20 +60,13 @@ class Promoting:
 
 @pytest.fixture(scope="module")
 def trained(
-    tmp_path_factory: pytest.TempPathFactory, ready: Callable[[Path], App]
+    tmp_path_factory: pytest.TempPathFactory, showcase: Showcase
 ) -> tuple[App, dict[str, str]]:
     """A worse and a better run on the same test rows, and one on others."""
-    app = ready(tmp_path_factory.mktemp("trained"))
-    kinds = {
-        "worse": ("vectorizer=tfidf_word", "training.epochs=1"),
-        "elsewhere": (*SMALL, "seed=7"),
-        "better": ("vectorizer=tfidf_word", "training.epochs=30"),
-    }
-    runs = {}
-    for name, arguments in kinds.items():
-        app.ok(*arguments, "console=quiet")
-        runs[name] = app.run_id()
-    return app, runs
+    app = showcase.copy("runs", tmp_path_factory.mktemp("trained"))
+    found = sorted(tracked_runs(app), key=lambda run: run.info.start_time)
+    names = ("worse", "elsewhere", "better")
+    return app, {name: run.info.run_id for name, run in zip(names, found, strict=True)}
 
 
 @pytest.fixture
@@ -149,6 +140,7 @@ def test_rolling_back_gives_the_alias_to_the_one_before_and_keeps_it_there(
     assert "rolled_back" not in promoting.versions()[2].tags
 
 
+@pytest.mark.e2e
 def test_of_two_promotions_at_once_the_second_sees_what_the_first_decided(
     promoting: Promoting,
 ) -> None:
@@ -185,35 +177,30 @@ def test_names_stand_for_runs_wherever_a_run_is_taken(promoting: Promoting) -> N
     assert "tracking=none knows no best run" in off
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("task.run_id=nobody",), "There is no run 'nobody' with a model"),
-        (("task.metric=test_f1",), "a metric of validation rows"),
-        (("task.metric=val_f2",), "Did you mean 'val_f1'?"),
-        (("task.direction=up",), "one of null, maximize, minimize"),
-        (("task.experiment=none",), "there is no such experiment"),
-        (("task.filter=params.seed = '99'",), "There is no training run"),
-        (("tracking=none",), "tracking=none has none"),
-        (("tracking.model=a/b",), "letters, digits"),
-    ],
-)
-def test_what_cannot_be_promoted_is_one_error_and_registers_nothing(
-    promoting: Promoting, arguments: tuple[str, ...], said: str
-) -> None:
-    assert said in promoting.refusal("promote", *arguments)
+def test_what_cannot_be_promoted_is_one_error_and_registers_nothing(promoting: Promoting) -> None:
+    for arguments, said in (
+        ("task.run_id=nobody", "There is no run 'nobody' with a model"),
+        ("task.metric=test_f1", "a metric of validation rows"),
+        ("task.metric=val_f2", "Did you mean 'val_f1'?"),
+        ("task.direction=up", "one of null, maximize, minimize"),
+        ("task.experiment=none", "there is no such experiment"),
+        ("task.filter=params.seed = '99'", "There is no training run"),
+        ("tracking=none", "tracking=none has none"),
+        ("tracking.model=a/b", "letters, digits"),
+    ):
+        assert said in promoting.refusal("promote", arguments), arguments
     assert promoting.versions() == {}
 
 
 def test_a_champion_that_cannot_be_scored_again_is_said(promoting: Promoting) -> None:
     promoting.promote("worse")
     table = promoting.app.stores / "data" / "sample" / "labeled.csv"
-    content = table.read_bytes()
-    table.write_bytes(content + b'"x","y","z","z","mlops"\n')
+    kept = table.rename(table.with_suffix(".kept"))
+    table.write_bytes(kept.read_bytes() + b'"x","y","z","z","mlops"\n')
     try:
         message = promoting.refusal("promote", f"task.run_id={promoting.runs['better']}")
     finally:
-        table.write_bytes(content)
+        kept.replace(table)
     assert "has SHA-256" in message
     assert promoting.champion() == "worse"
 

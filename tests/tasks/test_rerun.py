@@ -6,7 +6,6 @@ import csv
 import json
 import re
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,6 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from tests.app import SMALL, App
-
-
-@pytest.fixture
-def app(tmp_path: Path, ready: Callable[[Path], App]) -> App:
-    return ready(tmp_path)
 
 
 def run_of(app: App, run_id: str) -> Run:
@@ -91,7 +85,10 @@ def test_changed_data_are_the_first_difference_and_data_that_are_gone_an_error(a
     app.ok(*mine, *SMALL, "console=quiet", "tracking=none")
     first = app.run_id()
     table(app.cwd / "mine.csv", rows=25)
-    again = ("task=rerun", f"task.run_id={first}", "console=quiet", "tracking=none")
+    again = (
+        *("task=rerun", f"task.run_id={first}"),
+        *("console=quiet", "tracking=none", "plots=none"),
+    )
     # The data set is in the store yet.
     assert f"Run {first} is reproduced" in app.ok(*again)
 
@@ -141,12 +138,13 @@ CONFIGURATION = (
 SWEEPS = {"basic": (), "joblib": ("hydra.launcher.n_jobs=2",)}
 
 
+@pytest.mark.e2e
 def test_a_run_alone_and_in_sweeps_beside_another_are_equal_byte_by_byte(app: App) -> None:
     alone = (*CONFIGURATION, "console=quiet")
     app.ok(*alone, f"hydra.run.dir={app.outputs}/alone")
     for launcher, more in SWEEPS.items():
         sweep = (f"hydra/launcher={launcher}", f"hydra.sweep.dir={app.outputs}/{launcher}", *more)
-        done = app.run("-m", *alone, "seed=42,1", *sweep)
+        done = app.fork("-m", *alone, "seed=42,1", *sweep)
         assert done.returncode == 0, done.stderr
 
     folders = [app.outputs / name for name in ("alone", "basic/0", "joblib/0")]

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.app import SMALL, App, environment
+from tests.app import App, environment
+from tests.showcase import Showcase
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
@@ -30,12 +31,10 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory, ready: Callable[[Path], App]) -> App:
+def app(tmp_path_factory: pytest.TempPathFactory, showcase: Showcase) -> App:
     """A trained application with a champion that is not the latest run."""
-    app = ready(tmp_path_factory.mktemp("served"))
-    app.ok(*SMALL, "console=quiet")
-    app.ok("task=promote", "console=quiet")
-    app.ok(*SMALL, "seed=3", "console=quiet")
+    app = showcase.copy("runs", tmp_path_factory.mktemp("served"))
+    app.ok("task=promote", "task.metric=val_loss", "task.direction=maximize", "console=quiet")
     return app
 
 
@@ -69,6 +68,7 @@ def tagged(url: str, texts: list[str]) -> Any:
     return answer.json()["predictions"]
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "end")])
 def test_the_champion_answers_as_the_command_line_does_until_a_signal(
     app: App, predicted: list[dict[str, Any]], number: int, name: str
@@ -85,6 +85,7 @@ def test_the_champion_answers_as_the_command_line_does_until_a_signal(
             requests.get(f"{url}/health", timeout=60)
 
 
+@pytest.mark.e2e
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the line is one for curl")
 def test_the_line_to_try_it_works_as_printed(app: App) -> None:
     with serving(app, f"task.run_id={app.run_id()}") as (process, _):
@@ -99,6 +100,7 @@ def test_the_line_to_try_it_works_as_printed(app: App) -> None:
         assert json.loads(done.stdout)["predictions"] == json.loads(app.ok("task=predict", text))
 
 
+@pytest.mark.e2e
 def test_mlflow_s_own_command_line_predicts_the_same(
     app: App, predicted: list[dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -116,7 +118,7 @@ def test_mlflow_s_own_command_line_predicts_the_same(
     assert json.loads(written.read_text())["predictions"] == predicted
 
 
-def test_what_cannot_be_served_is_one_error(app: App, ready: Callable[[Path], App]) -> None:
+def test_what_cannot_be_served_is_one_error(app: App) -> None:
     for arguments, said in (
         (("task.run_id=nobody",), "There is no run 'nobody'"),
         (("tracking.model=other",), "has no champion yet"),
@@ -129,6 +131,7 @@ def test_what_cannot_be_served_is_one_error(app: App, ready: Callable[[Path], Ap
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.e2e
 def test_a_server_is_one_process(app: App) -> None:
     with serving(app) as (process, url):
         tagged(url, TEXTS[:2])

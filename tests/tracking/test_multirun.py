@@ -177,6 +177,7 @@ def test_sweeps_into_two_folders_have_two_parents(
     assert running(stores) == [".run", ".run"]
 
 
+@pytest.mark.e2e
 def test_jobs_of_several_processes_at_once_have_one_parent(folder: Path, stores: Path) -> None:
     command = [sys.executable, "-c", JOB, str(folder), str(stores), uri(stores)]
     jobs = [
@@ -299,6 +300,7 @@ def test_a_parent_that_cannot_be_closed_keeps_its_mark_for_the_next_command(
     assert running(stores) == []
 
 
+@pytest.mark.e2e
 def test_a_live_sweep_s_parent_is_left_alone_and_a_dead_one_s_is_closed(
     config: Config, stores: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

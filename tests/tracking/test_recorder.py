@@ -150,6 +150,7 @@ def marks(stores: Path) -> list[str]:
 # --- a command that ends by itself -------------------------------------------------------------
 
 
+@pytest.mark.e2e
 def test_what_is_told_is_in_the_store_when_the_command_has_ended(
     stores: Path, begin: Begin
 ) -> None:
@@ -182,6 +183,7 @@ with started() as run:
     assert marks(stores) == []
 
 
+@pytest.mark.e2e
 def test_jobs_of_one_command_and_their_parent_have_one_recorder(stores: Path, begin: Begin) -> None:
     process = begin(
         """
@@ -201,6 +203,7 @@ say(parent.id)
     assert parent.data.tags["error"] == "because"
 
 
+@pytest.mark.e2e
 def test_a_block_that_fails_closes_its_run_with_the_error(stores: Path, begin: Begin) -> None:
     process = begin("with started() as run:\n    raise ValueError('no such thing')")
     _, errors = process.communicate(timeout=120)
@@ -211,6 +214,7 @@ def test_a_block_that_fails_closes_its_run_with_the_error(stores: Path, begin: B
     assert marks(stores) == []
 
 
+@pytest.mark.e2e
 def test_a_command_that_opens_no_run_does_not_wait_and_leaves_no_trace(
     stores: Path, begin: Begin
 ) -> None:
@@ -223,6 +227,7 @@ def test_a_command_that_opens_no_run_does_not_wait_and_leaves_no_trace(
 # --- signals and kills -------------------------------------------------------------------------
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_all_processes_of_the_terminal_closes_the_run_as_killed(
     stores: Path, begin: Begin, number: signal.Signals
@@ -238,6 +243,7 @@ def test_a_signal_to_all_processes_of_the_terminal_closes_the_run_as_killed(
     assert marks(stores) == []
 
 
+@pytest.mark.e2e
 def test_an_interrupt_while_mlflow_is_imported_leaves_no_run_open(
     stores: Path, begin: Begin
 ) -> None:
@@ -250,6 +256,7 @@ def test_an_interrupt_while_mlflow_is_imported_leaves_no_run_open(
     assert marks(stores) == []
 
 
+@pytest.mark.e2e
 def test_an_interrupt_before_a_run_is_opened_ends_at_once(stores: Path, begin: Begin) -> None:
     process = begin("say('begun')\ntime.sleep(60)")
     assert first_line(process) == "begun"
@@ -259,6 +266,7 @@ def test_an_interrupt_before_a_run_is_opened_ends_at_once(stores: Path, begin: B
     assert not (stores / "running").exists()
 
 
+@pytest.mark.e2e
 def test_a_command_that_is_killed_leaves_what_it_had_told_and_a_failed_run(
     stores: Path, begin: Begin
 ) -> None:
@@ -276,6 +284,7 @@ def test_a_command_that_is_killed_leaves_what_it_had_told_and_a_failed_run(
     assert marks(stores) == []
 
 
+@pytest.mark.e2e
 def test_a_command_whose_recorder_is_killed_is_told_and_the_next_one_closes_the_run(
     stores: Path, begin: Begin
 ) -> None:
@@ -292,6 +301,7 @@ def test_a_command_whose_recorder_is_killed_is_told_and_the_next_one_closes_the_
     assert marks(stores) == []
 
 
+@pytest.mark.e2e
 def test_a_recorder_that_is_killed_before_the_run_is_open_is_told_at_the_first_wait(
     stores: Path, begin: Begin
 ) -> None:
@@ -310,6 +320,7 @@ def test_a_recorder_that_is_killed_before_the_run_is_open_is_told_at_the_first_w
 USED = "with started() as run:\n    run.log_params({'alpha': 1})\n    run.wait_until_open()"
 
 
+@pytest.mark.e2e
 def test_a_server_out_of_reach_is_refused_as_in_one_process(begin: Begin, nobody: str) -> None:
     process = begin(USED, nobody)
     output, errors = process.communicate(timeout=120)
@@ -318,6 +329,7 @@ def test_a_server_out_of_reach_is_refused_as_in_one_process(begin: Begin, nobody
         assert part in output
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("waits", ["run.wait_until_open()", "pass"])
 def test_a_deleted_experiment_is_refused_when_the_run_is_closed_at_the_latest(
     stores: Path, begin: Begin, waits: str
@@ -333,6 +345,7 @@ def test_a_deleted_experiment_is_refused_when_the_run_is_closed_at_the_latest(
     assert marks(stores) == []
 
 
+@pytest.mark.e2e
 def test_what_was_told_in_ignorance_of_a_failure_is_not_done(stores: Path, begin: Begin) -> None:
     process = begin(
         """
@@ -351,6 +364,7 @@ with started() as run:
     assert "later" not in run.data.tags
 
 
+@pytest.mark.e2e
 def test_a_database_that_fails_is_a_tracking_error_and_the_run_is_closed_later(
     stores: Path, begin: Begin
 ) -> None:

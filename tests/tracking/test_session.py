@@ -763,6 +763,7 @@ def test_a_first_database_that_is_not_finished_is_not_there_and_the_next_run_mak
 # --- abandoned runs ----------------------------------------------------------------------------
 
 
+@pytest.mark.e2e
 def test_an_abandoned_run_is_closed_as_failed_and_a_live_one_is_left_alone(stores: Path) -> None:
     command = [sys.executable, "-c", ABANDONED, str(stores)]
     with subprocess.Popen(

@@ -46,6 +46,7 @@ def test_versions_of_all_that_decides_a_training_are_told_on_request() -> None:
     assert found["nltk"] == version("nltk")
 
 
+@pytest.mark.e2e
 def test_a_clean_checkout_has_its_commit_and_is_not_dirty(checkout: Path) -> None:
     commit = git(checkout, "rev-parse", "HEAD").strip()
     assert len(commit) == 40
@@ -55,12 +56,14 @@ def test_a_clean_checkout_has_its_commit_and_is_not_dirty(checkout: Path) -> Non
     }
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("name", ["file", "new"])
 def test_a_changed_and_a_new_file_make_it_dirty(checkout: Path, name: str) -> None:
     (checkout / name).write_text("b")
     assert environment.read_git_state(checkout)["mlflow.source.git.dirty"] == "true"
 
 
+@pytest.mark.e2e
 def test_what_is_no_checkout_or_has_no_commit_has_no_state(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,11 +75,13 @@ def test_what_is_no_checkout_or_has_no_commit_has_no_state(
     assert environment.read_git_state(tmp_path / "plain") == {}
 
 
+@pytest.mark.e2e
 def test_without_git_there_is_no_state(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(checkout))
     assert environment.read_git_state(checkout) == {}
 
 
+@pytest.mark.e2e
 def test_a_git_that_hangs_is_given_up(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def hang(command: list[str], *, timeout: float, **_: object) -> None:
         assert timeout <= 10

@@ -186,6 +186,7 @@ def test_a_run_that_is_marked_already_is_the_first_one_s_to_close(tmp_path: Path
         assert json.loads((tmp_path / "abc.run").read_text())["uri"] == "where"
 
 
+@pytest.mark.e2e
 def test_of_two_processes_at_one_run_the_first_has_the_mark(tmp_path: Path) -> None:
     with holding(tmp_path) as one:
         assert said(one) == "open"
@@ -305,6 +306,7 @@ def test_a_mark_that_goes_before_it_is_locked_is_not_closed(
     assert close.asked == []
 
 
+@pytest.mark.e2e
 def test_the_mark_of_a_process_is_closed_only_after_it_was_killed(tmp_path: Path) -> None:
     close = Closer()
     with holding(tmp_path) as process:

@@ -66,6 +66,7 @@ def test_there_is_a_processor() -> None:
     assert 1 <= count_processors() <= (os.cpu_count() or 1)
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("number", [1, 2, 3])
 @pytest.mark.parametrize("items", [0, 1, 2, 50])
 def test_values_come_in_the_order_of_their_items(number: int, items: int) -> None:
@@ -73,6 +74,7 @@ def test_values_come_in_the_order_of_their_items(number: int, items: int) -> Non
         assert list(workers.map(range(items))) == [2 * item for item in range(items)]
 
 
+@pytest.mark.e2e
 def test_several_processes_work_and_none_of_them_is_this_one() -> None:
     with ProcessPool(pid, 2, **LIMITS) as workers:
         found = set(workers.map(range(8)))
@@ -81,6 +83,7 @@ def test_several_processes_work_and_none_of_them_is_this_one() -> None:
     assert all(map(is_gone, found))
 
 
+@pytest.mark.e2e
 def test_few_items_are_taken_ahead_of_the_values() -> None:
     taken = 0
 
@@ -95,12 +98,14 @@ def test_few_items_are_taken_ahead_of_the_values() -> None:
             assert taken <= number + 2 * 2 + 1
 
 
+@pytest.mark.e2e
 def test_large_items_and_values_do_not_block_each_other() -> None:
     large = ["x" * 100_000] * 10
     with ProcessPool(list, 2, **LIMITS) as workers:
         assert list(workers.map([large] * 8)) == [large] * 8
 
 
+@pytest.mark.e2e
 def test_an_error_of_the_items_comes_after_the_values_before_it() -> None:
     def items() -> Iterator[int]:
         yield from range(3)
@@ -112,6 +117,7 @@ def test_an_error_of_the_items_comes_after_the_values_before_it() -> None:
     assert found == [0, 2, 4]
 
 
+@pytest.mark.e2e
 def test_an_error_of_the_function_is_raised_here() -> None:
     with (
         ProcessPool(failing, 2, **LIMITS) as workers,
@@ -120,6 +126,7 @@ def test_an_error_of_the_function_is_raised_here() -> None:
         list(workers.map(range(10)))
 
 
+@pytest.mark.e2e
 def test_a_process_that_is_killed_is_an_error_and_no_wait() -> None:
     with (
         ProcessPool(lethal, 2, **LIMITS) as workers,
@@ -128,12 +135,14 @@ def test_a_process_that_is_killed_is_an_error_and_no_wait() -> None:
         list(workers.map(range(20)))
 
 
+@pytest.mark.e2e
 def test_leaving_early_ends_the_processes() -> None:
     with ProcessPool(pid, 2, **LIMITS) as workers:
         first = next(workers.map(range(100)))
     assert is_gone(first)
 
 
+@pytest.mark.e2e
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 def test_processes_end_with_their_parent_even_if_it_is_killed() -> None:
     process = subprocess.Popen(

@@ -62,6 +62,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.e2e
 def test_what_is_committed_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
     path, root = tmp_path / "a.db", Path(sqlite.__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", KILLED, str(path)], cwd=root, check=False)

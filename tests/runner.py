@@ -1,0 +1,102 @@
+"""Runs the application within the process of the tests, by its own entry.
+
+Hydra composes, the task runs, errors become messages and exit codes as on the command line; only
+the start of a process and the import of the large libraries are left out.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import logging
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from unittest import mock
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobRuntime
+
+from tagifai.utils import environment, process_pool
+
+COMMIT = {"mlflow.source.git.commit": "0" * 40, "mlflow.source.git.dirty": "false"}
+"""What is recorded of the checkout; asking Git would begin a process."""
+
+
+def run_in_process(
+    command: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run the entry of the application here, and leave this process as it was.
+
+    Args:
+        command: the path of `run.py`, and arguments.
+        cwd: working directory.
+        env: all variables.
+        stdin: what it reads.
+    """
+    output, errors = io.StringIO(), io.StringIO()
+    with _keep_process(), redirect_stdout(output), redirect_stderr(errors):
+        os.chdir(cwd)
+        os.environ.clear()
+        os.environ.update(env)
+        sys.argv, sys.stdin = [*command], io.StringIO(stdin)
+        code = _run_entry(command[0])
+    return subprocess.CompletedProcess([*command], code, output.getvalue(), errors.getvalue())
+
+
+def _run_entry(path: str) -> int:
+    try:
+        runpy.run_path(path, run_name="__main__")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
+@contextmanager
+def _keep_process() -> Iterator[None]:
+    """Put back what a command changes of its process, and let it have one processor."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    folder, variables, threshold = Path.cwd(), dict(os.environ), gc.get_threshold()
+    arguments, stdin, paths = sys.argv, sys.stdin, [*sys.path]
+    hydra, job = HydraConfig.instance().cfg, dict(JobRuntime.instance().conf)
+    with (
+        warnings.catch_warnings(),
+        _keep_logging(),
+        # On several it would begin processes.
+        mock.patch.object(process_pool, "count_processors", return_value=1),
+        mock.patch.object(environment, "read_git_state", return_value=COMMIT),
+    ):
+        try:
+            yield
+        finally:
+            GlobalHydra.instance().clear()
+            HydraConfig.instance().cfg = hydra
+            JobRuntime.instance().conf.update(job)
+            sys.argv, sys.stdin, sys.path[:] = arguments, stdin, paths
+            gc.set_threshold(*threshold)
+            os.environ.clear()
+            os.environ.update(variables)
+            os.chdir(folder)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+
+@contextmanager
+def _keep_logging() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = [*root.handlers], root.level
+    try:
+        yield
+    finally:
+        for handler in root.handlers:
+            if handler not in handlers:
+                handler.close()
+        root.handlers[:] = handlers
+        root.setLevel(level)
