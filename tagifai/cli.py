@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-import re
 import shutil
 import signal
 import sys
@@ -20,7 +19,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from tagifai.config import instantiate, paths
+from tagifai.config import extensions, instantiate, paths
 from tagifai.config.arguments import quote
 from tagifai.config.error_messages import explain
 from tagifai.config.job import SEARCH_TARGET, Job, get_job
@@ -64,24 +63,14 @@ def _run_hydra() -> None:
         with redirect_stdout(shown):
             run()
     finally:
-        sys.stdout.write(_name_program(shown.getvalue()))
-
-
-def _name_program(page: str) -> str:
-    """Return the page of help with the command that was typed; what is behind it stays in place."""
-
-    def name(line: re.Match[str]) -> str:
-        command = f"  {program.format_call()}{line[1]}"
-        return f"{command}  ".ljust(len(line[0])) if line[2] else command
-
-    return re.sub(r"^  tagifai\b(.*?)(  +|$)", name, page, flags=re.MULTILINE)
+        sys.stdout.write(program.name_in_help(shown.getvalue()))
 
 
 def run_job(cfg: DictConfig) -> Any:
     """Run one task and return its objective, if it has one; in the processes of a sweep too."""
     with guard_job():
         config = paths.resolve(check(cfg))
-        instantiate.check_whitelist(config.whitelist)
+        extensions.load(config)
         paths.check_stores(config)
         return import_task(config).run(config)
 
@@ -211,6 +200,7 @@ def run_main(main: Callable[[], Any]) -> int:
 def _export_environment() -> None:
     """Set what is read before the configuration, and what the processes of a sweep cannot see."""
     program.export_command(sys.argv)
+    extensions.export_config_dir(sys.argv[1:])
     os.environ["TAGIFAI_ROOT"] = str(paths.get_root())
     stores = os.environ.get("TAGIFAI_STORES", "")
     for argument in sys.argv[1:]:

@@ -29,11 +29,12 @@ NEED_MORE = (
 )
 
 OF_ONE_S_OWN = {
-    "tagifai/preprocessing/cleaning.py": "first=[mask_numbers]",
-    "tagifai/evaluation/metrics.py": "val_accuracy = ",
-    "tagifai/evaluation/slices.py": "slice mentions_bert",
+    "def mask_numbers": "first=[mask_numbers]",
+    "class Doubtful": "_target_=my_steps.Doubtful",
+    "def accuracy": "val_accuracy = ",
+    "def mentions_bert": "slice mentions_bert",
 }
-"""Modules that a block adds a function to, and what the next block's command then shows."""
+"""What a block adds to an extension, and what the next block's command then shows."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,9 @@ def blocks(page: Path) -> list[Block]:
     )
     made: list[Block] = []
     for kind, text in found:
-        before = re.match(r"# (tagifai/\S+)\n", made[-1].text) if made else None
-        made.append(Block(page, kind, text, OF_ONE_S_OWN[before[1]] if before else ""))
+        before = re.findall(r"^(?:class|def) \w+", made[-1].text, re.M) if made else []
+        shows = OF_ONE_S_OWN[before[0]] if before and made[-1].text.startswith("# conf/") else ""
+        made.append(Block(page, kind, text, shows))
     return made
 
 
@@ -109,14 +111,20 @@ def copy_project(folder: Path) -> Path:
 
 def check(project: Path, block: Block) -> None:
     """Do what a block says, and look at what comes of it."""
-    named = re.match(r"# ((conf|tagifai)/\S+)\n", block.text)
-    if named and block.kind == "yaml":
+    named = re.match(r"# (conf/\S+)( \(this line of it\))?\n", block.text)
+    if named and named[2]:
+        line = block.text.removeprefix(named[0])
+        key, file = line.partition(":")[0], project / named[1]
+        text, times = re.subn(rf"^{key}:.*\n", line, file.read_text(), flags=re.M)
+        assert times == 1
+        file.write_text(text)
+        (file.parent / "my_steps.py").touch()  # which the next blocks write to
+    elif named and block.kind == "yaml":
         (project / named[1]).write_text(block.text.removeprefix(named[0]))
         assert (project / named[1]).stat().st_size > 0
     elif named and block.kind == "python":
-        with (project / named[1]).open("a") as file:
-            file.write("\n\n" + block.text)
-        assert OF_ONE_S_OWN[named[1]]
+        with (project / named[1]).open("a") as extension:
+            extension.write("\n\n" + block.text)
     elif block.kind == "python":
         program = project / "example.py"
         program.write_text(block.text)

@@ -277,7 +277,7 @@ def settings_page() -> list[str]:
     lines = ["# Settings without a group", ""]
     said = meanings(Config)
     defaults = {f.name: default_of(f) for f in fields(Config)}
-    for name in ("seed", "whitelist"):
+    for name in ("seed", "whitelist", "extensions"):
         lines += [f"- `{name}` (default {defaults[name]}): {said[name]}"]
     for name in WITHOUT_GROUP:
         schema = get_type_hints(Config)[name]

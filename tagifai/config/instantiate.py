@@ -6,47 +6,20 @@ Loaded before every command, for the whitelist; what makes objects is imported w
 from __future__ import annotations
 
 import inspect
-import os
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, fields
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from hydra.utils import instantiate
 
-from tagifai.config import paths
+from tagifai.config import extensions
 from tagifai.exceptions import ConfigError, suggest_closest
 
 if TYPE_CHECKING:
     from numpy.random import RandomState
 
-WHITELIST_VARIABLE = "TAGIFAI_WHITELIST"
-"""The environment variable that allows more packages."""
-
-
 ALLOWED_PACKAGES = ("sklearn.*", "imblearn.*", "tagifai.*")
 """What `_target_` may name, in a configuration from wherever."""
-
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The one of libyaml, where PyYAML was built with it, is ten times faster."""
-
-
-@cache
-def read_config_whitelist(folder: Path) -> tuple[str, ...]:
-    """Return the patterns that a folder's own config.yaml allows beside `ALLOWED_PACKAGES`.
-
-    The file itself is read: overrides, presets and recorded runs come after it.
-    """
-    try:
-        text = (folder / "config.yaml").read_text(encoding="utf-8")
-        content = yaml.load(text, Loader=LOADER)  # noqa: S506
-    except (OSError, yaml.YAMLError):
-        return ()  # Hydra will say it better.
-    found = content.get("whitelist") if isinstance(content, dict) else None
-    return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 def get_whitelist() -> tuple[str, ...]:
@@ -55,30 +28,7 @@ def get_whitelist() -> tuple[str, ...]:
     Raises:
         ConfigError: a pattern is none.
     """
-    given = [
-        item.strip() for item in os.environ.get(WHITELIST_VARIABLE, "").split(",") if item.strip()
-    ]
-    for pattern in (more := [*read_config_whitelist(paths.get_conf_folder()), *given]):
-        if not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*\.\*", pattern):
-            raise ConfigError(
-                f"The whitelist has {pattern!r}; a pattern is a package's name and '.*', such as"
-                f" mypackage.* (conf/config.yaml, or the variable {WHITELIST_VARIABLE})."
-            )
-    return (*ALLOWED_PACKAGES, *more)
-
-
-def check_whitelist(composed: Sequence[str]) -> None:
-    """Refuse a whitelist that was changed after the file: it would have no effect.
-
-    Raises:
-        ConfigError: with the two ways to add a package.
-    """
-    if tuple(composed) != read_config_whitelist(paths.get_conf_folder()):
-        raise ConfigError(
-            f"whitelist = {list(composed)} has no effect: no override, preset or recorded run may"
-            " allow more. Add the package to whitelist in conf/config.yaml, or by the environment:"
-            f" {WHITELIST_VARIABLE}='package.*'."
-        )
+    return (*ALLOWED_PACKAGES, *extensions.list_patterns())
 
 
 ALLOWED_FUNCTIONS = (
@@ -215,8 +165,9 @@ def _check_allowed(key: str, name: str) -> None:
     if not any(name.startswith(pattern.removesuffix("*")) for pattern in patterns):
         raise ConfigError(
             f"{key} = {name!r} is not allowed: only {', '.join(patterns)} are. Allow a package of"
-            f" your own in conf/config.yaml (whitelist: [package.*]), or by the environment:"
-            f" {WHITELIST_VARIABLE}='package.*'."
+            f" your own in conf/config.yaml (whitelist: [package.*]), name a file of your own there"
+            f" (extensions: [file.py]), or allow a package by the environment:"
+            f" {extensions.WHITELIST_VARIABLE}='package.*'."
         )
 
 

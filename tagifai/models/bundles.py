@@ -15,14 +15,16 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from tagifai.exceptions import BundleError
 from tagifai.models import serialization, verification
 from tagifai.models.tagger import Tagger
+from tagifai.preprocessing import cleaning
 from tagifai.preprocessing.labels import LabelEncoder
+from tagifai.utils import own_modules
 from tagifai.utils.environment import are_versions, find_version_differences, get_versions
 from tagifai.utils.files import compute_sha256, format_json, replace_folder_atomically
 
@@ -66,9 +68,12 @@ def save(path: Path, tagger: Tagger, documents: Mapping[str, str]) -> dict[str, 
     """
     with replace_folder_atomically(path) as folder:
         content: dict[str, str] = {}
+        steps = [*tagger.cleaning.get("first", ()), *tagger.cleaning.get("last", ())]
+        needed = cleaning.list_own_modules(steps)
         for name in ESTIMATORS:
             content |= serialization.save(folder, name, getattr(tagger, name))
-        texts = {"tagger.json": format_json(_describe_tagger(tagger)), **documents}
+            needed |= serialization.list_own_modules(folder, name)
+        texts = {"tagger.json": format_json(_describe_tagger(tagger, needed)), **documents}
         for name, text in texts.items():
             (folder / name).write_text(text, encoding="utf-8")
         parts = {}
@@ -112,6 +117,7 @@ def load(path: Path, shown: str | None = None) -> Tagger:
 def _build_tagger(path: Path, manifest: dict[str, Any]) -> Tagger:
     try:
         settings = read_document(path, "tagger.json")
+        own_modules.require(path, settings["needs"])
         vectorizer, model = (
             serialization.load(path, name, manifest["parts"]) for name in ESTIMATORS
         )
@@ -241,11 +247,13 @@ def _explain_version_differences(manifest: dict[str, Any]) -> str:
     )
 
 
-def _describe_tagger(tagger: Tagger) -> dict[str, Any]:
+def _describe_tagger(tagger: Tagger, needed: Collection[str]) -> dict[str, Any]:
+    files = {module: own_modules.find_file(module) for module in sorted(needed)}
     return {
         "cleaning": tagger.cleaning,
         "classes": list(tagger.encoder.classes),
         "threshold": tagger.threshold,
         "other": tagger.other,
+        "needs": {module: None if file is None else file.name for module, file in files.items()},
         "probe": verification.record_outputs(tagger),
     }

@@ -21,6 +21,7 @@ import numpy as np
 from tagifai.exceptions import BundleError
 from tagifai.models import estimator_state, limits
 from tagifai.models.estimator_state import EstimatorState
+from tagifai.utils import own_modules
 
 LARGE = 64
 """Arrays and vocabularies with more items get a file of their own."""
@@ -197,11 +198,11 @@ def _load_skops(path: Path, name: str, parts: dict[str, Any]) -> Any:
 
     file = path / f"{name}.skops"
     limits.check_skops(file)
-    refuse_untrusted(file)
+    own = refuse_untrusted(file)
     with warnings.catch_warnings():
         # One for each estimator; the bundle warns once, of all libraries.
         warnings.simplefilter("ignore", InconsistentVersionWarning)
-        estimator = skops.io.load(file, trusted=list(TRUSTED))
+        estimator = skops.io.load(file, trusted=[*TRUSTED, *own])
     for key, value in _large_parts(path, name, parts):
         *inner, attribute = key.split(".")[1:]
         owner = estimator
@@ -216,17 +217,28 @@ def _load_skops(path: Path, name: str, parts: dict[str, Any]) -> Any:
     return estimator
 
 
-def refuse_untrusted(file: Path) -> None:
-    """Refuse a skops file with types that neither skops nor our list trusts.
+def refuse_untrusted(file: Path) -> set[str]:
+    """Refuse a skops file with types that are trusted neither by skops, our list nor a person.
+
+    Returns:
+        The full names of the types that a person trusts: of extensions and of allowed packages.
 
     Raises:
         BundleError: with the types.
     """
     import skops.io
 
-    unknown = set(skops.io.get_untrusted_types(file=file)) - set(TRUSTED)
+    others = set(skops.io.get_untrusted_types(file=file)) - set(TRUSTED)
+    unknown = {name for name in others if not own_modules.is_known(name.rpartition(".")[0])}
     if unknown:
         raise BundleError(f"{file} holds types that are not trusted: {', '.join(sorted(unknown))}.")
+    return others
+
+
+def list_own_modules(folder: Path, name: str) -> set[str]:
+    """Return the modules of a person's own that an estimator in a bundle needs."""
+    file = folder / f"{name}.skops"
+    return {own.rpartition(".")[0] for own in refuse_untrusted(file)} if file.exists() else set()
 
 
 def _large_parts(path: Path, name: str, parts: dict[str, Any]) -> Iterator[tuple[str, Any]]:

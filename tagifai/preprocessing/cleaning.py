@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from string import punctuation
 
 from tagifai.exceptions import InvalidValueError, suggest_closest
+from tagifai.utils import own_modules
 
 CleaningStep = Callable[[str], str]
 """Takes a text and returns a text."""
@@ -30,7 +31,14 @@ def cleaning_step(function: CleaningStep) -> CleaningStep:
     A model stores the names of its steps, so it needs the functions wherever it is loaded.
     """
     _REGISTERED[function.__name__] = function
+    own_modules.register_function(function)
     return function
+
+
+def list_own_modules(names: Iterable[str]) -> set[str]:
+    """Return the modules, other than this package's, that steps of these names are from."""
+    modules = {getattr(_REGISTERED[name], "__module__", None) for name in names}
+    return {module for module in modules if module and module.partition(".")[0] != "tagifai"}
 
 
 class Cleaner:

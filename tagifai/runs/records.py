@@ -111,8 +111,8 @@ def load_config(bundle: Path, present: Config) -> Config:
     """Return the configuration of a run, checked as if it had been composed just now.
 
     What the run is made of comes from its record. The place where it is made, and what is shown
-    and allowed there, are the present ones: folders, tracking, console, whitelist. Data files below
-    the project's root are looked for below the present one.
+    and allowed there, are the present ones: folders, tracking, console, whitelist, extensions. Data
+    files below the project's root are looked for below the present one.
 
     Args:
         bundle: of the run.
@@ -128,6 +128,7 @@ def load_config(bundle: Path, present: Config) -> Config:
             "task": {"name": "train"},
             **{group: asdict(getattr(present, group)) for group in LOCAL_GROUPS},
             "whitelist": present.whitelist,
+            "extensions": present.extensions,
         }
         cfg = OmegaConf.structured(Config)
         for group, settings in content.items():
@@ -150,7 +151,7 @@ def _read_groups(bundle: Path, root: str) -> dict[str, Any]:
     data, place = record.get("data"), record.get("paths")
     if isinstance(data, dict) and isinstance(place, dict):
         record["data"] = _move_paths(data, str(place.get("root")), root)
-    others = (*LOCAL_GROUPS, "whitelist", "task", "sweep")
+    others = (*LOCAL_GROUPS, "whitelist", "extensions", "task", "sweep")
     _refuse_missing("", {field.name for field in fields(Config)} - {*others}, record)
     return {str(group): settings for group, settings in record.items() if group not in others}
 

@@ -6,6 +6,7 @@ that is kept with the model, and hands it the bundle.
 
 from __future__ import annotations
 
+import importlib
 import json
 import platform
 import re
@@ -18,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import yaml
+
+from tagifai.utils import own_modules
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -32,12 +35,14 @@ LIBRARIES = (
 """What the package needs to predict."""
 
 MODULES = (
-    *("_lazy", "exceptions", "utils.environment", "utils.files"),
+    *("_lazy", "exceptions", "utils.environment", "utils.files", "utils.own_modules"),
     *("preprocessing.alphabet", "preprocessing.char_ngrams", "preprocessing.cleaning"),
     *("preprocessing.labels", "preprocessing.murmurhash"),
     *("models.bundles", "models.estimator_schema", "models.estimator_state", "models.limits"),
     *("models.outputs", "models.safety", "models.serialization", "models.tagger"),
     *("models.thresholds", "models.verification", "serving.pyfunc"),
+    # What an extension may have beside the steps and classes that a model needs.
+    *("evaluation.metrics", "evaluation.slices"),
 )
 """The part of the package that predicting takes; all of it would be a hundred files a model."""
 
@@ -123,7 +128,12 @@ def _load_pyfunc(path: str) -> PyfuncTagger:
     # Late, for the process that only writes models.
     from tagifai.models import bundles
 
-    return PyfuncTagger(bundles.load(Path(path)))
+    bundle = Path(path)
+    for module in bundles.read_document(bundle, "tagger.json")["needs"]:
+        # It is kept beside this package, or installed; who serves a model trusts both.
+        importlib.import_module(module)
+        own_modules.register(module)
+    return PyfuncTagger(bundles.load(bundle))
 
 
 def build_signature() -> ModelSignature:
@@ -154,6 +164,7 @@ def save(path: Path, model_id: str, *, bundle: Path, run_id: str) -> None:
 
     shutil.copytree(bundle, path / "data" / "bundle")
     _write_package(path / "code" / "tagifai")
+    _write_extensions(path / "code", bundle)
     model = Model(
         model_uuid=model_id,
         model_id=model_id,
@@ -181,6 +192,18 @@ def _write_package(target: Path) -> None:
     for file in files | {file.parent / "__init__.py" for file in files}:
         (target / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(package / file, target / file)
+
+
+def _write_extensions(target: Path, bundle: Path) -> None:
+    """Copy the extensions that a bundle needs; packages are to be installed where it is served."""
+    # Late: a model that is served has no configuration.
+    from tagifai.config import extensions
+    from tagifai.models import bundles
+
+    for module in bundles.read_document(bundle, "tagger.json")["needs"]:
+        file = extensions.find_file(module)
+        if file is not None:
+            shutil.copyfile(file, target / file.name)
 
 
 def _write_example(path: Path) -> dict[str, str]:

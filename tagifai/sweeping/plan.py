@@ -18,7 +18,7 @@ from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import GridSampler
 from optuna.trial import Trial
 
-from tagifai.config import paths
+from tagifai.config import extensions, paths
 from tagifai.config.schema import Config, check
 from tagifai.console.display import Display
 from tagifai.data import datasets
@@ -174,6 +174,8 @@ def prepare_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> Iterator
     """
     settings = SearchSettings.from_hydra(sweeper.settings)
     config = paths.resolve(check(composition.strip_hydra_node(sweeper.master)))
+    extensions.load(config)
+    paths.check_stores(config)
     if config.task.name != "train":
         raise ConfigError(f"task={config.task.name} cannot be searched with; a search trains.")
     space = grammar.parse_space(settings.params, settings.when, arguments)

@@ -12,6 +12,7 @@ from tagifai.console.display import Display
 from tagifai.exceptions import ConfigError
 from tagifai.reporting import run_summary
 from tagifai.tracking import provenance, recorder, store
+from tagifai.utils import own_modules
 from tagifai.utils.files import write_json
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def run(config: Config) -> Any:
 
         run_id, bundle = resolve.choose_run(config)
         before = reproducibility.RunFingerprint.from_bundle(bundle)
+        own_modules.require(bundle, bundles.read_document(bundle, "tagger.json").get("needs"))
         again = records.load_config(bundle, config)
     origin = origin.derive_rerun(records.read_provenance(bundle), run_id)
     run_summary.show_header(display, again, origin)

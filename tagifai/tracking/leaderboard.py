@@ -21,7 +21,7 @@ from tagifai.tracking.differences import compute_differences, describe_interval
 from tagifai.tracking.selection import get_column
 
 IGNORED_PARAMETERS = re.compile(
-    r"seed|whitelist"
+    r"seed|whitelist|extensions"
     r"|(task|tracking|console|cache|plots|paths|sweep)\..*"
     # Where the data are; the digest says which they are.
     r"|data\.(projects|tags|path|val_path|test_path|(\w+_)?sha256)"

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from tagifai.utils.terminal import format_path
 
 PROGRAM_VARIABLE = "TAGIFAI_PROGRAM"
 """Variable by which the first process tells the others the name that it was called by."""
 
 COMMAND_VARIABLE = "TAGIFAI_COMMAND"
 """Variable by which it tells them the whole command."""
+
+CONFIG_DIR_VARIABLE = "TAGIFAI_CONFIG_DIR"
+"""Variable by which it tells them the folder that `--config-dir` named."""
 
 
 def export_command(argv: Sequence[str]) -> None:
@@ -22,7 +28,7 @@ def export_command(argv: Sequence[str]) -> None:
         argv: the path of what was called, and the arguments as they were typed.
     """
     os.environ[PROGRAM_VARIABLE] = shlex.join(_name(Path(argv[0])))
-    os.environ[COMMAND_VARIABLE] = format_command(*argv[1:])
+    os.environ[COMMAND_VARIABLE] = " ".join([get_name(), *map(shlex.quote, argv[1:])])
 
 
 def _name(called: Path) -> list[str]:
@@ -42,7 +48,14 @@ def format_command(*arguments: str) -> str:
     Args:
         arguments: such as "task=predict".
     """
-    return " ".join([get_name(), *map(shlex.quote, arguments)])
+    words = [*_list_config_dir(), *arguments]
+    return " ".join([get_name(), *map(shlex.quote, words)])
+
+
+def _list_config_dir() -> list[str]:
+    """Return what names the folder of options and extensions that this command was given."""
+    folder = os.environ.get(CONFIG_DIR_VARIABLE)
+    return ["--config-dir", format_path(folder)] if folder else []
 
 
 def get_command(otherwise: Sequence[str] = ()) -> str:
@@ -67,4 +80,14 @@ def format_call(*arguments: str) -> str:
         words = ["uv", "run", *words]
     elif is_script:
         words = ["python", *words]
-    return shlex.join([*words, *arguments])
+    return shlex.join([*words, *_list_config_dir(), *arguments])
+
+
+def name_in_help(page: str) -> str:
+    """Return the page of help with the command that was typed; what is behind it stays in place."""
+
+    def name(line: re.Match[str]) -> str:
+        command = f"  {format_call()}{line[1]}"
+        return f"{command}  ".ljust(len(line[0])) if line[2] else command
+
+    return re.sub(r"^  tagifai\b(.*?)(  +|$)", name, page, flags=re.MULTILINE)

@@ -17,7 +17,7 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.naive_bayes import MultinomialNB
 
-from tagifai.config import instantiate, paths
+from tagifai.config import extensions, instantiate
 from tagifai.config.schema.experiment import (
     DisabledConfig,
     FixedThresholdConfig,
@@ -384,7 +384,8 @@ def test_a_function_is_found_by_its_name() -> None:
 def test_a_function_of_another_package_is_refused_with_how_to_allow_it(name: str) -> None:
     assert refused_function(name, "my.key") == (
         f"my.key = {name!r} is not allowed: only sklearn.*, imblearn.*, tagifai.* are. Allow a"
-        " package of your own in conf/config.yaml (whitelist: [package.*]), or by the environment:"
+        " package of your own in conf/config.yaml (whitelist: [package.*]), name a file of your own"
+        " there (extensions: [file.py]), or allow a package by the environment:"
         " TAGIFAI_WHITELIST='package.*'."
     )
 
@@ -406,53 +407,13 @@ def test_a_function_that_is_not_there_or_is_none_cannot_be_found(name: str) -> N
 # --- packages of one's own ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("value", "patterns"),
-    [
-        (None, []),
-        ("", []),
-        (" , ,", []),
-        ("mine.*", ["mine.*"]),
-        (" mine.*,yours.models.* ,", ["mine.*", "yours.models.*"]),
-    ],
-)
-def test_the_environment_allows_more_packages(
-    monkeypatch: pytest.MonkeyPatch, value: str | None, patterns: list[str]
-) -> None:
-    monkeypatch.setenv(instantiate.WHITELIST_VARIABLE, value or "")
-    if value is None:
-        monkeypatch.delenv(instantiate.WHITELIST_VARIABLE)
-    assert list(instantiate.get_whitelist()[3:]) == patterns
-
-
-@pytest.mark.parametrize("pattern", ["*", "mine", "mine*", "os.*, *", "mine.**", ".*"])
-def test_a_pattern_that_is_no_package_is_refused(
-    monkeypatch: pytest.MonkeyPatch, pattern: str
-) -> None:
-    monkeypatch.setenv(instantiate.WHITELIST_VARIABLE, pattern)
-    with pytest.raises(ConfigError, match="a pattern is a package"):
-        instantiate.get_whitelist()
-
-
-def test_the_project_s_own_configuration_allows_packages_and_an_override_of_it_does_not(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "config.yaml").write_text("whitelist: [mine.*]\n")
-    monkeypatch.setattr(paths, "get_conf_folder", lambda: tmp_path)
-    monkeypatch.delenv(instantiate.WHITELIST_VARIABLE, raising=False)
-    assert instantiate.get_whitelist()[3:] == ("mine.*",)
-    instantiate.check_whitelist(["mine.*"])
-    with pytest.raises(ConfigError, match="has no effect: no override"):
-        instantiate.check_whitelist(["mine.*", "yours.*"])
-
-
 MINE = """
 import sys
 
 from hydra.utils import execution_whitelist
 from numpy.random import RandomState
 
-from tagifai.config import instantiate, paths
+from tagifai.config import instantiate
 from tagifai.exceptions import ConfigError
 
 print(instantiate.get_whitelist()[3:])
@@ -492,7 +453,7 @@ def test_a_package_of_one_s_own_is_used_where_the_environment_allows_it(
     (tmp_path / "mine.py").write_text(PACKAGE)
     done = subprocess.run(
         [sys.executable, "-c", MINE],
-        env={**os.environ, "PYTHONPATH": str(tmp_path), instantiate.WHITELIST_VARIABLE: allowed},
+        env={**os.environ, "PYTHONPATH": str(tmp_path), extensions.WHITELIST_VARIABLE: allowed},
         capture_output=True,
         text=True,
         check=True,
@@ -506,7 +467,7 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of something in a module that is allowed and cannot be imported."""
     (tmp_path / "broken_for_tagifai.py").write_text("import no_such_module_anywhere\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv(instantiate.WHITELIST_VARIABLE, "broken_for_tagifai.*")
+    monkeypatch.setenv(extensions.WHITELIST_VARIABLE, "broken_for_tagifai.*")
     return "broken_for_tagifai.made"
 
 

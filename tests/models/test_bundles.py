@@ -21,13 +21,15 @@ import pytest
 import scipy
 import skops.io
 from numpy.random import RandomState
-from sklearn.linear_model import SGDClassifier
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 
 from tagifai.exceptions import BundleError
 from tagifai.models import bundles, estimator_state
 from tagifai.models.tagger import Tagger
+from tagifai.preprocessing import cleaning
+from tagifai.utils import own_modules
 from tagifai.utils.files import compute_sha256
-from tests.conftest import DOCUMENTS, TEXTS, fitted
+from tests.conftest import DOCUMENTS, TAGS, TEXTS, fitted
 
 PARTS = {
     "config.yaml",
@@ -240,6 +242,105 @@ def test_a_type_that_is_not_trusted_is_not_saved_and_leaves_nothing(
     with pytest.raises(BundleError, match=r"holds types that are not trusted: .*Unknown\.$"):
         bundles.save(tmp_path / "bundle", replace(tagger, **changed), DOCUMENTS)
     assert list(tmp_path.iterdir()) == []
+
+
+# --- code of one's own -------------------------------------------------------------------------
+
+
+class Own(LogisticRegression):  # type: ignore[misc]
+    """A class that this module has, as an extension would."""
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process, with nobody's code known; what is let known is forgotten afterwards."""
+    monkeypatch.setattr(own_modules, "_files", {})
+    monkeypatch.setattr(own_modules, "_packages", set())
+    monkeypatch.setattr(cleaning, "_REGISTERED", {})
+
+
+def with_own_model(tagger: Tagger) -> Tagger:
+    y = tagger.encoder.encode(TAGS)
+    return replace(tagger, model=Own().fit(tagger.vectorize(TEXTS), y))
+
+
+def with_own_step(tagger: Tagger, module: str) -> Tagger:
+    def shout(text: str) -> str:
+        return text.upper()
+
+    shout.__module__ = module
+    cleaning.cleaning_step(shout)
+    return replace(tagger, cleaning={**tagger.cleaning, "last": ["shout"]})
+
+
+def needs(bundle: Path) -> object:
+    return json.loads((bundle / "tagger.json").read_text())["needs"]
+
+
+def test_a_bundle_of_this_package_s_own_code_needs_none(bundle: Path) -> None:
+    assert needs(bundle) == {}
+
+
+@pytest.mark.usefixtures("known")
+def test_a_class_of_an_extension_is_kept_and_loaded_where_it_is_known(
+    tmp_path: Path, tagger: Tagger
+) -> None:
+    own_modules.register(__name__)
+    mine = with_own_model(tagger)
+    bundles.save(tmp_path / "bundle", mine, DOCUMENTS)
+    loaded = bundles.load(tmp_path / "bundle")
+    assert type(loaded.model) is Own
+    assert loaded.predict(ANY_TEXTS) == mine.predict(ANY_TEXTS)
+
+
+@pytest.mark.usefixtures("known")
+def test_a_class_of_an_allowed_package_is_kept_and_said_to_be_needed(
+    tmp_path: Path, tagger: Tagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_modules.allow_packages(["tests.*"])
+    bundles.save(tmp_path / "bundle", with_own_model(tagger), DOCUMENTS)
+    assert needs(tmp_path / "bundle") == {__name__: None}
+    assert type(bundles.load(tmp_path / "bundle").model) is Own
+    monkeypatch.setattr(own_modules, "_packages", {"other."})
+    assert (
+        "needs the package tests, which is not allowed. Add tests.* to whitelist in"
+        " conf/config.yaml, or allow it by the environment: TAGIFAI_WHITELIST='tests.*'"
+    ) in refusal(tmp_path / "bundle")
+
+
+@pytest.mark.usefixtures("known")
+def test_a_step_of_an_extension_is_said_by_its_file_where_it_is_missing(
+    tmp_path: Path, tagger: Tagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_modules.register("my_steps", tmp_path / "my_steps.py")
+    mine = with_own_step(tagger, "my_steps")
+    bundles.save(tmp_path / "bundle", mine, DOCUMENTS)
+    assert needs(tmp_path / "bundle") == {"my_steps": "my_steps.py"}
+    assert bundles.load(tmp_path / "bundle").clean(["a"]) == ["A"]
+    monkeypatch.setattr(own_modules, "_files", {})
+    message = refusal(tmp_path / "bundle")
+    assert message.startswith(f"{tmp_path}/bundle needs the extension my_steps.py, which is not")
+    assert "Add the file to extensions in conf/config.yaml" in message
+    assert "TAGIFAI_WHITELIST='my_steps.*'" in message
+
+
+@pytest.mark.usefixtures("known")
+def test_what_a_bundle_says_that_it_needs_lets_nothing_else_be_loaded(
+    tmp_path: Path, tagger: Tagger, old: Path
+) -> None:
+    own_modules.register("my_steps", tmp_path / "my_steps.py")
+    settings = json.loads((old / "tagger.json").read_text())
+    content = json.dumps({**settings, "needs": {"my_steps": "my_steps.py"}}).encode()
+    replace_part(old, "tagger.json", content)
+    replace_part(old, "model.skops", skops.io.dumps(Unknown()))
+    assert "model.skops holds types that are not trusted" in refusal(old)
+
+
+@pytest.mark.parametrize("value", [None, [], "my_steps", 3])
+def test_a_bundle_that_does_not_say_what_it_needs_is_refused(bundle: Path, value: object) -> None:
+    settings = json.loads((bundle / "tagger.json").read_text())
+    replace_part(bundle, "tagger.json", json.dumps({**settings, "needs": value}).encode())
+    assert "does not say which code of a person's own it needs" in refusal(bundle)
 
 
 # --- refused bundles ---------------------------------------------------------------------------
@@ -536,7 +637,7 @@ def test_a_probe_that_is_none_is_refused(bundle: Path, probe: object) -> None:
 def test_parts_that_do_not_work_with_other_versions_say_so(bundle: Path) -> None:
     replace_part(bundle, "tagger.json", b"{}")
     change_manifest(bundle, lambda manifest: manifest["versions"].update(numpy="1.0"))
-    assert "(KeyError: 'cleaning'). It was saved with numpy 1.0, and here is" in refusal(bundle)
+    assert "(KeyError: 'needs'). It was saved with numpy 1.0, and here is" in refusal(bundle)
 
 
 def test_a_type_that_another_version_had_is_refused_with_that_version(packed: Path) -> None:

@@ -16,9 +16,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 from sklearn.svm import LinearSVC
 
+from tagifai.config import paths
 from tagifai.models import bundles
 from tagifai.models.tagger import Tagger
+from tagifai.preprocessing import cleaning
 from tagifai.serving import pyfunc
+from tagifai.utils import own_modules
 from tests.conftest import DOCUMENTS, TAGS, TEXTS
 
 ANY_TEXTS = [*TEXTS[:3], "", "unseen: Ünïcode", "x" * 1000]
@@ -82,6 +85,49 @@ def test_a_saved_model_predicts_the_same_by_itself_with_its_own_code(
     predictions, where = json.loads(done.stdout)
     assert predictions == tagger.predict(ANY_TEXTS)
     assert where == str(saved / "code" / "tagifai" / "__init__.py")
+
+
+EXTENSION = """
+from tagifai.evaluation.metrics import metric
+from tagifai.evaluation.slices import slicing_function
+from tagifai.preprocessing.cleaning import cleaning_step
+
+
+@cleaning_step
+def shout(text):
+    return text.upper()
+
+
+@metric
+def always_one(y_true, y_pred):
+    return 1.0
+"""
+
+
+def test_a_saved_model_has_a_copy_of_the_extensions_that_it_needs(
+    tagger: Tagger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shout(text: str) -> str:
+        return text.upper()
+
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "steps_of_pyfunc.py").write_text(EXTENSION)
+    (tmp_path / "conf" / "config.yaml").write_text("extensions: [steps_of_pyfunc.py]\n")
+    # As in the process that records a run: it knows the file, and has not loaded it.
+    monkeypatch.setattr(paths, "get_conf_folder", lambda: tmp_path / "conf")
+    shout.__module__ = "steps_of_pyfunc"
+    monkeypatch.setattr(cleaning, "_REGISTERED", {"shout": shout})
+    monkeypatch.setattr(own_modules, "_files", {"steps_of_pyfunc": Path("steps_of_pyfunc.py")})
+    loud = replace(tagger, cleaning={**tagger.cleaning, "last": ["shout"]})
+    bundles.save(tmp_path / "bundle", loud, DOCUMENTS)
+    pyfunc.save(tmp_path / "model", "m-1", bundle=tmp_path / "bundle", run_id="abc")
+
+    assert (tmp_path / "model" / "code" / "steps_of_pyfunc.py").read_text() == EXTENSION
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, str(tmp_path / "model"), json.dumps(ANY_TEXTS)],
+        cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    assert json.loads(done.stdout)[0] == loud.predict(ANY_TEXTS)
 
 
 def test_a_tagger_answers_as_mlflow_s_models_do(tagger: Tagger) -> None:

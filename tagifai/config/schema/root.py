@@ -72,7 +72,9 @@ class Config:
     Args:
         seed: the only source of randomness.
         whitelist: packages of your own whose classes may be named, such as mypackage.*; read from
-            conf/config.yaml alone.
+            the text of config.yaml alone, the project's and that of --config-dir.
+        extensions: files of your own that add metrics, slices, cleaning steps and classes, such as
+            my_steps.py; read as the whitelist is, and relative to the file that names them.
     """
 
     seed: int = 42
@@ -93,6 +95,7 @@ class Config:
     plots: PlotsConfig = field(default_factory=PlotsConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
     whitelist: list[str] = field(default_factory=list)
+    extensions: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 2**32 - 1")
