@@ -53,9 +53,7 @@ def _choose_runs(config: Config) -> RunSelection:
     """Load the runs and select those that are compared."""
     task = config.task
     if not config.tracking.enabled:
-        raise ConfigError(
-            "task=compare compares tracked runs, and tracking=none has none."
-        )
+        raise ConfigError("task=compare compares tracked runs, and tracking=none has none.")
     uri = store.get_tracking_uri(config.tracking.uri)
     session.close_abandoned_runs(Path(config.paths.stores))
     experiment = task.experiment or config.tracking.experiment

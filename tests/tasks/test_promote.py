@@ -136,7 +136,10 @@ def test_rolling_back_gives_the_alias_to_the_one_before_and_keeps_it_there(
 ) -> None:
     assert "has no champion" in promoting.refusal("rollback")
     promoting.promote("worse")
-    assert "Version 1 is the champion, and there is no earlier one to go back to" in promoting.refusal("rollback")
+    assert (
+        "Version 1 is the champion, and there is no earlier one to go back to"
+        in promoting.refusal("rollback")
+    )
     promoting.promote("better")
     output = promoting.ok("rollback")
     assert f"Champion:      version 1, run {promoting.runs['worse']}" in output
