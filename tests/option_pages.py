@@ -66,26 +66,27 @@ EXAMPLES = {
 """Arguments that a test composes."""
 
 MORE = {
-    "train": "The data set is made first if it is not there. What is returned to a search, and"
-    " shown at the end, is `objective.metric`.",
-    "elt": "It does so only if anything has changed, and shows what is in the data: classes,"
+    "train": "The data set is made first if it is missing. The objective, which a search optimizes,"
+    " is `objective.metric`; it is shown at the end.",
+    "elt": "It does so only if anything has changed, and shows the profile of the data: classes,"
     " lengths, duplicates, texts in more than one part.",
-    "errors": "It shows the confusion matrix, and for linear models the terms that spoke for a"
-    " mistake and against it.",
+    "errors": "Of linear models it also shows which terms led to a mistake, and which terms spoke"
+    " for the true class.",
     "compare": "A row has mean and deviation and, to the baseline, the paired difference with its"
     " interval (Student's t).",
     "promote": "The two are compared on the same test rows. Trials of searches are never promoted.",
-    "rerun": "The two are compared to the last bit. What differs is a table, and exit code 1.",
-    "import": "It keeps the run's own id, and the latest run stays the latest.",
-    "clean": "These are failed runs and pruned trials, models that are neither the latest nor"
-    " registered, old output folders and caches, and what interrupted writes left.",
+    "rerun": "The two are compared to the last bit. If they differ, a table shows how, and the exit"
+    " code is 1.",
+    "import": "The run keeps its id, and the latest run stays the latest.",
+    "clean": "Pruned trials and unfinished writes are among them. A model is unused if it is neither"
+    " the latest nor registered.",
     "predict": "It uses the run's own cleaning, model and threshold.",
     "evaluate": "The rows are the run's own test rows, or those of a labelled file.",
 }
-"""What there is to say of a task beside its schema."""
+"""Sentences about a task beside its schema."""
 
 DECIDES = {
-    "data": "where the rows come from, and the label policy",
+    "data": "where the rows come from, and which labels are kept",
     "preprocessing": "cleaning",
     "split": "sizes of train, validation and test",
     "vectorizer": "features",
@@ -95,15 +96,15 @@ DECIDES = {
     "tracking": "where runs are recorded",
     "console": "what you see",
     "plots": "whether figures are drawn",
-    "cache": "how much of cleaned texts and features is kept for runs that need the same ones",
+    "cache": "how much of cleaned texts and features is kept for later runs",
     "experiment": "presets of runs: they choose options, and options of the command line win; the"
-    " winners of your searches are among them",
+    " best trials of your searches are among them",
     "sweep": "presets of searches, which need `-m`",
-    "sweeper": "how a search goes",
-    "pruner": "when a trial of a search is stopped early",
+    "sweeper": "sampler, trials, workers and space of a search",
+    "pruner": "when a trial of a search is pruned",
     "launcher": "where trials run",
 }
-"""What a group is for."""
+"""What a group decides."""
 
 WITHOUT_GROUP = ("training", "objective", "sweep", "paths")
 """Settings of the configuration that belong to no group."""

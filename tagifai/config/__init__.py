@@ -1,1 +1,1 @@
-"""The configuration: its schema, its paths, and the one door from it to objects."""
+"""The configuration: its schema, its paths, and how objects are made from it."""

@@ -1,4 +1,4 @@
-"""Composing: a configuration from the files of `conf/`, where no command has composed it."""
+"""Compose a configuration from the files of `conf/`, where no command has composed it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tagifai.config.schema import Config, check
 
 
 def compose_defaults() -> Config:
-    """Return the configuration that nobody has chosen anything of."""
+    """Return the configuration without any overrides."""
     if not GlobalHydra.instance().is_initialized():  # the process of a launcher
         with initialize_config_dir(str(paths.get_conf_folder()), job_name="defaults"):
             return paths.resolve(check(compose("config")))

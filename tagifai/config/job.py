@@ -1,4 +1,4 @@
-"""The present job, as Hydra describes it; the only module that reads Hydra's own configuration."""
+"""The present job. This is the only module that reads Hydra's own configuration."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class SearchTrial:
 
 @dataclass(frozen=True)
 class Job:
-    """A run of one task, alone or as one of a multirun.
+    """One execution of a task, alone or as one of a multirun.
 
     Args:
         output_dir: folder of its files.
-        overrides: chosen, in Hydra's grammar, without those of Hydra's own keys.
-        hydra_overrides: chosen of Hydra's own keys.
-        options: chosen, by group.
+        overrides: from the command line, in Hydra's grammar, without those of Hydra's own keys.
+        hydra_overrides: from the command line, of Hydra's own keys.
+        options: the chosen option of each group.
         number: of the job in its multirun; None where it runs alone.
         multirun_dir: folder of the multirun; None where it runs alone.
         trial: that it works on, if the multirun is a search.
@@ -59,17 +59,17 @@ class Job:
 
     @property
     def is_multirun(self) -> bool:
-        """Whether the job is one of several."""
+        """Whether the job is part of a multirun."""
         return self.multirun_dir is not None
 
     @property
     def chosen_keys(self) -> set[str]:
-        """The keys and groups that were chosen, such as "model.alpha" or "model"."""
+        """The keys and groups that the overrides set, such as "model.alpha" or "model"."""
         return {item.partition("=")[0].lstrip("+") for item in self.overrides}
 
 
 _given: list[Job] = []
-"""Jobs that were not begun by Hydra; the last one is the present one."""
+"""Jobs that were not started by Hydra; the last one is the present one."""
 
 
 def get_job() -> Job:
@@ -79,7 +79,7 @@ def get_job() -> Job:
 
 @contextmanager
 def use_job(job: Job) -> Iterator[None]:
-    """Let a block be a job that Hydra did not begin."""
+    """Make a job the present one for a block, where Hydra has not started it."""
     _given.append(job)
     try:
         yield
@@ -88,7 +88,7 @@ def use_job(job: Job) -> Iterator[None]:
 
 
 def set_hydra_config(cfg: DictConfig) -> None:
-    """Make a configuration Hydra's present one, as Hydra itself does at the start of a job."""
+    """Set Hydra's present configuration, as Hydra itself does at the start of a job."""
     HydraConfig.instance().set_config(cfg)
 
 

@@ -1,1 +1,1 @@
-"""Data sets: fetched, read, checked, stored and split."""
+"""Data sets: fetch, read, check, store, prepare and split them."""

@@ -1,4 +1,4 @@
-"""Blocks: a stored table's rows by their place in its file, some at a time and in any order."""
+"""Read the rows of a stored table a block at a time, in any order."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tagifai.exceptions import DataError
 
 @dataclass(frozen=True)
 class Blocks:
-    """A table in blocks of equally many rows, the last one excepted.
+    """A table in blocks of equally many rows; the last block may have fewer.
 
     Args:
         path: of a CSV file with a header line.
         size: rows of a block.
-        rows: of all blocks.
+        rows: of all blocks together.
         offsets: bytes at which the blocks begin, and at which the last one ends.
-        stamp: what the file system says of the file, which changes when it is replaced.
+        stamp: inode, size and time of the file, which change when it is replaced.
     """
 
     path: Path
@@ -33,14 +33,19 @@ class Blocks:
 
     @classmethod
     def from_csv(cls, path: Path, size: int) -> Blocks:
-        """Find where the blocks of a table begin, which takes one look at all of its bytes."""
+        """Return the blocks of a table, whose bytes are read once to find where they begin.
+
+        Args:
+            path: of a CSV file with a header line.
+            size: rows of a block.
+        """
         rows, offsets, quoted = 0, [0], False
         with path.open("rb") as file:
             stamp = _stamp(file)
             place = offsets[0] = len(file.readline())
             for line in file:
                 place += len(line)
-                # A quoted text may have ends of lines; a row has an even number of quotes.
+                # A quoted text may contain line ends; a row has an even number of quotes.
                 quoted ^= line.count(b'"') % 2 == 1
                 if not quoted:
                     rows += 1
@@ -54,7 +59,7 @@ class Blocks:
         return len(self.offsets) - 1
 
     def read(self, numbers: Sequence[int]) -> pd.DataFrame:
-        """Return the rows of blocks, one block after the other, every field as the text that it is.
+        """Return the rows of blocks, one block after the other, with every field as a text.
 
         Args:
             numbers: of the blocks, from 0.
@@ -65,8 +70,8 @@ class Blocks:
         with self.path.open("rb") as file:
             if _stamp(file) != self.stamp:
                 raise DataError(
-                    f"{self.path} has been made anew while it was in use. Start again; give data"
-                    " that are in use by others at the same time a data.name of their own."
+                    f"{self.path} was replaced while it was in use. Start again; give data that"
+                    " others use at the same time a data.name of their own."
                 )
             content = [file.readline()]
             for number in numbers:
@@ -78,7 +83,7 @@ class Blocks:
         )
 
     def read_in_order(self, rows: int) -> Iterator[pd.DataFrame]:
-        """Yield all rows in the order of the file, about so many at a time."""
+        """Yield all rows in the order of the file, about `rows` of them at a time."""
         step = max(1, rows // self.size)
         for first in range(0, len(self), step):
             yield self.read(range(first, min(first + step, len(self))))

@@ -1,4 +1,4 @@
-"""Data sets: fetch tables, verify them, make labelled rows of them, and keep the result."""
+"""Data sets: fetch tables, verify them, make labelled rows of them, and store the result."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from tagifai.utils.urls import is_url, locate_file
 
 MANIFEST_FORMAT = 2
 PROJECT_COLUMNS = ("id", "created_on", "title", "description")
-"""Of the projects; what else there is in the file is left out."""
+"""Columns of the projects that are stored; others are left out."""
 
 MANIFEST_KEYS = ("name", "tables", "rows", "counts", "tag_counts")
-"""Of a manifest, without which it is none."""
+"""Keys that a valid manifest has."""
 
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class SourceFile:
         key: the setting of the `data` group that names it.
         location: URL or path.
         expected_sha256: SHA-256 that it must have; None accepts any content.
-        checksum_key: the setting that has this sum.
+        checksum_key: the setting that has this SHA-256.
     """
 
     key: str
@@ -67,11 +67,11 @@ def _files(source: DataConfig) -> dict[str, SourceFile]:
             for key in labeled.PARTS_BY_SETTING
             if (where := getattr(source, key)) is not None
         }
-    raise TypeError(f"{type(source).__name__} is no kind of data set.")
+    raise TypeError(f"{type(source).__name__} is no configuration of a data set.")
 
 
 def _settings(source: DataConfig) -> dict[str, Any]:
-    """Return what else the rows depend on."""
+    """Return the settings beside the files that the rows depend on."""
     if not isinstance(source, TableConfig):
         return {}
     keys = ("format", "text", "label", "id", "split", "encoding", "delimiter", "unlabeled")
@@ -80,13 +80,13 @@ def _settings(source: DataConfig) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled rows.
+    """A stored table of labelled rows.
 
     Args:
         loaded_table: the rows, where they are in memory already.
-        manifest: where it came from, sums, counts, time.
+        manifest: sources, SHA-256 sums, counts and time.
         path: the CSV file.
-        fresh: whether it was made just now.
+        fresh: whether it was made just now, and not taken from the store.
     """
 
     loaded_table: pd.DataFrame | None
@@ -98,8 +98,8 @@ class Dataset:
     def table(self) -> pd.DataFrame:
         """The rows, all in memory.
 
-        Columns id and tag, the text as `text` or as title and description, and, where the data say
-        it, created_on and split; all of strings.
+        Columns id and tag, the text as `text` or as title and description, and, where the data
+        have them, created_on and split; all of strings.
         """
         return tables.read(self.path) if self.loaded_table is None else self.loaded_table
 
@@ -117,18 +117,18 @@ def load(
     progress: bool = False,
     on_progress: Callable[[int], None] | None = None,
 ) -> Dataset:
-    """Return the data set from the store, made first if it is not there or has changed.
+    """Return the data set from the store; it is made first if it is missing or has changed.
 
     Args:
         source: where the tables are.
         stores: the folder of stores; the table is kept below `data/<name>`.
         force: make it again in any case.
         progress: show a bar for downloads on standard error.
-        on_progress: called with the rows that have been read so far, as they are made.
+        on_progress: called with the number of rows that have been read so far.
 
     Raises:
-        DataError: a table cannot be fetched or read, has other content than its sum says, or
-            breaks a rule of its columns.
+        DataError: a table cannot be fetched or read, has another SHA-256 than expected, or breaks
+            a rule of its columns.
     """
     folder = stores / "data" / source.name
     kept = None if force else _load_stored(folder, source)
@@ -139,11 +139,11 @@ def load(
         key: _fetch(file, stores / "cache" / "downloads", progress) for key, file in files.items()
     }
     pieces = _make_chunks(source, files, paths)
-    # Before there is a folder: most of what can be wrong shows in the first rows.
+    # Before there is a folder: most errors show in the first rows.
     first = next(pieces)
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        # One process at a time, so that table and manifest are of one piece.
+        # One process at a time, so that table and manifest belong together.
         with FileLock(folder / ".lock"):
             with replace_atomically(folder / "labeled.csv") as file:
                 found = _write_table(file, chain([first], pieces), on_progress)
@@ -158,12 +158,12 @@ def load(
 
 @dataclass
 class DatasetChunk:
-    """Some labelled rows, and what has been read or left out for them.
+    """Some labelled rows, and how many rows were read or left out for them.
 
     Args:
-        table: as of a data set.
+        table: with the columns of a data set.
         rows_read: rows of each file, by its setting.
-        rows_dropped: rows that were left out, by the reason.
+        rows_dropped: rows that were left out, by reason.
     """
 
     table: pd.DataFrame
@@ -173,7 +173,7 @@ class DatasetChunk:
 
 @dataclass
 class DatasetTotals:
-    """What all pieces of a data set come to: as of a piece, but for the table."""
+    """The totals over all chunks of a data set."""
 
     rows: int = 0
     rows_read: Counter[str] = field(default_factory=Counter)
@@ -184,20 +184,20 @@ class DatasetTotals:
 def _write_table(
     file: IO[str], chunks: Iterable[DatasetChunk], on_progress: Callable[[int], None] | None
 ) -> DatasetTotals:
-    """Write pieces as one table, in which all is quoted: a carriage return would end a field."""
+    """Write chunks as one table with all fields quoted, because a carriage return would end one."""
     writer, totals = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n"), DatasetTotals()
-    for piece in chunks:
+    for chunk in chunks:
         if not totals.rows and not totals.rows_read:
-            writer.writerow(piece.table.columns)
-        writer.writerows(zip(*(piece.table[c].tolist() for c in piece.table), strict=True))
-        totals.rows += len(piece.table)
+            writer.writerow(chunk.table.columns)
+        writer.writerows(zip(*(chunk.table[c].tolist() for c in chunk.table), strict=True))
+        totals.rows += len(chunk.table)
         for total, more in (
-            (totals.rows_read, piece.rows_read),
-            (totals.rows_dropped, piece.rows_dropped),
+            (totals.rows_read, chunk.rows_read),
+            (totals.rows_dropped, chunk.rows_dropped),
         ):
             for name, number in more.items():
                 total[name] += number
-        totals.tag_counts.update(piece.table["tag"].tolist())
+        totals.tag_counts.update(chunk.table["tag"].tolist())
         if on_progress is not None:
             on_progress(sum(totals.rows_read.values()))
     return totals
@@ -229,7 +229,7 @@ def _make_manifest(
 
 
 def _remove_empty(folder: Path) -> None:
-    """Leave no folder behind where no data set has ever been made."""
+    """Remove the folder of a data set that was never made."""
     if not (folder / "manifest.json").exists():
         (folder / ".lock").unlink(missing_ok=True)
         with suppress(OSError):
@@ -257,7 +257,9 @@ def _make_chunks(
     table = projects[kept].merge(tags[["id", "tag"]], on="id", validate="one_to_one")
     if table.empty:
         where = {key: mask(file.location) for key, file in files.items()}
-        raise DataError(f"data: no id of {where['projects']} is in {where['tags']}; nothing joins.")
+        raise DataError(
+            f"data: no id of {where['projects']} is in {where['tags']}, so nothing can be joined."
+        )
     counts = {
         "projects without a tag": len(projects) - len(table),
         "tags without a project": len(tags) - len(table),
@@ -266,7 +268,7 @@ def _make_chunks(
 
 
 def get_table_path(name: str, digest: str, stores: Path) -> Path:
-    """Return the file of a joined table in the store, and nowhere else.
+    """Return the file of a stored data set.
 
     Args:
         name: of the data set.
@@ -274,7 +276,7 @@ def get_table_path(name: str, digest: str, stores: Path) -> Path:
         stores: the folder of stores.
 
     Raises:
-        DataError: it is not there, or is another one by now.
+        DataError: it is not in the store, or has another SHA-256 now.
     """
     path = stores / "data" / name / "labeled.csv"
     found = compute_sha256(path) if path.is_file() else None
@@ -289,7 +291,7 @@ def get_table_path(name: str, digest: str, stores: Path) -> Path:
 
 
 def find_by_digest(name: str, digest: str, stores: Path) -> Dataset | None:
-    """Return a data set from the store, wherever it came from, or None if it is another by now.
+    """Return a data set from the store, or None if it is not there or has another SHA-256 now.
 
     Args:
         name: of the data set.
@@ -306,7 +308,7 @@ def find_by_digest(name: str, digest: str, stores: Path) -> Dataset | None:
 
 
 def list_manifests(stores: Path) -> list[dict[str, Any]]:
-    """Return the manifests of the data sets in the store, by name."""
+    """Return the manifests of the data sets in the store, in the order of their names."""
     manifests = [_read_manifest(path.parent) for path in stores.glob("data/*/manifest.json")]
     return sorted((m for m in manifests if m is not None), key=lambda m: str(m["name"]))
 
@@ -323,7 +325,7 @@ def _read_manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def _load_stored(folder: Path, source: DataConfig) -> Dataset | None:
-    """Return the stored data set if it is whole and still what the source says."""
+    """Return the stored data set if it is intact and its source has not changed."""
     manifest = _read_manifest(folder)
     path = folder / "labeled.csv"
     if manifest is None or not path.is_file():
@@ -340,7 +342,7 @@ def _load_stored(folder: Path, source: DataConfig) -> Dataset | None:
     if changed:
         return None
     if compute_sha256(path) != manifest["labeled_sha256"]:
-        log.info("%s is not what its manifest says; it is made again.", path)
+        log.info("%s has another SHA-256 than its manifest says; it is made again.", path)
         return None
     return Dataset(None, manifest, path, fresh=False)
 
@@ -354,7 +356,7 @@ def _has_changed(entry: Mapping[str, Any], file: SourceFile) -> bool:
 
 
 def _verify_checksum(file: SourceFile) -> str:
-    """Return a local file's sum, which must be the expected one if there is one."""
+    """Return a local file's SHA-256, which must be the expected one if there is one."""
     path = locate_file(file.location)
     if not path.is_file():
         raise DataError(

@@ -1,4 +1,4 @@
-"""Downloads: files by URL, verified by their sum, kept in a cache."""
+"""Download files by URL, verify their SHA-256, and cache them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tagifai.utils.secrets import mask
 from tagifai.utils.terminal import is_ansi_enabled
 
 TIMEOUT_SECONDS = (5, 30)
-"""To connect, and between two packets."""
+"""Seconds to connect, and between two packets."""
 RETRIES = 2
 
 
@@ -25,24 +25,24 @@ def fetch(
     cache_dir: Path,
     progress: bool,
 ) -> Path:
-    """Return the path of a table that was fetched now or before.
+    """Return the local path of a file, downloaded if the cache does not have it.
 
     Args:
-        setting: what names the table in the configuration, for errors.
-        checksum_setting: what has its sum there.
-        url: where it is.
+        setting: full key of the setting that names the file, for errors.
+        checksum_setting: full key of the setting that has its SHA-256.
+        url: of the file.
         expected_sha256: its SHA-256; None accepts any content and fetches it anew.
-        cache_dir: the folder of downloads.
+        cache_dir: folder of downloads.
         progress: show a bar on standard error, if that is a terminal.
 
     Raises:
-        DataError: it cannot be fetched, or has another sum.
+        DataError: it cannot be fetched, or has another SHA-256.
     """
     # Late: only downloads need them.
     import pooch
     import requests
 
-    # Without a sum there is no telling whether a file in the cache is still what the URL has.
+    # Without a SHA-256 nobody knows whether a cached file is still the one at the URL.
     file = f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{setting}"
     if expected_sha256 is None:
         (cache_dir / file).unlink(missing_ok=True)
@@ -61,11 +61,11 @@ def fetch(
     except (requests.RequestException, OSError) as error:
         raise DataError(
             f"{setting}: {mask(url)} could not be fetched in {RETRIES + 1} tries"
-            f" ({_format_reason(error)}). With the file at hand, give its path:"
-            f" {setting}=/path/to/file (its sum is checked just the same)."
+            f" ({_format_reason(error)}). If you have the file, give its path:"
+            f" {setting}=/path/to/file (its SHA-256 is checked, too)."
         ) from None
     except ValueError as error:
-        # Pooch's way of saying that the sum is wrong.
+        # Pooch raises it for a wrong SHA-256.
         raise DataError(
             f"{setting}: {mask(url)} does not have the SHA-256 that {checksum_setting} expects"
             f" ({' '.join(str(error).split())}). If its content is what you want, set"
@@ -74,7 +74,7 @@ def fetch(
 
 
 def _make_bar(file: str) -> Any:
-    """Return a bar that is gone at the end; pooch tells it how much there is."""
+    """Return a bar that is removed at the end; pooch sets its total."""
     from tqdm import tqdm
 
     name = file.partition("-")[2]
@@ -82,6 +82,6 @@ def _make_bar(file: str) -> Any:
 
 
 def _format_reason(error: Exception) -> str:
-    """Return the first sentence of an error and its kind; connection errors nest a long chain."""
+    """Return the kind and the beginning of an error; connection errors nest a long chain."""
     text = mask(" ".join(str(error).split()))
     return f"{type(error).__name__}: {text[:160]}{'…' if len(text) > 160 else ''}"

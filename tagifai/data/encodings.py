@@ -1,4 +1,4 @@
-"""Decoding: files, compressed or not, as text, or an error that says which line is none."""
+"""Open files as text, compressed or not, with errors that name the line of a wrong byte."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tagifai.exceptions import DataError
 
 @contextmanager
 def _open_binary(path: Path, named: str) -> Iterator[gzip.GzipFile | BufferedReader]:
-    """Open a file, and undo gzip."""
+    """Open a file, decompressed if it is gzip."""
     try:
         with path.open("rb") as file:
             zipped = file.peek(2).startswith(b"\x1f\x8b")
@@ -31,13 +31,13 @@ def open_text(path: Path, encoding: str, named: str, newline: str = "") -> Itera
     """Open a file as text, to be read a part at a time.
 
     Args:
-        path: of the file; gzip is undone.
-        encoding: by a name that Python knows.
+        path: of the file; gzip is decompressed.
+        encoding: a name that Python knows.
         named: the setting and the file, for errors.
         newline: as for `open`.
 
     Raises:
-        DataError: it cannot be read, or is not of this encoding, with the line.
+        DataError: it cannot be read, or has another encoding; with the line.
     """
     with _open_binary(path, named) as file:
         try:
@@ -47,12 +47,12 @@ def open_text(path: Path, encoding: str, named: str, newline: str = "") -> Itera
 
 
 def _without_bom(encoding: str) -> str:
-    """Return the encoding that leaves out the mark which some programs begin UTF-8 with."""
+    """Return the encoding that skips the byte order mark which some programs begin UTF-8 with."""
     return "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
 
 
 def _make_decode_error(path: Path, encoding: str, named: str, reason: UnicodeError) -> DataError:
-    """Return the error that says in which line a file is not of its encoding."""
+    """Return the error that names the first line of a file that is not of its encoding."""
     decoder, lines = codecs.getincrementaldecoder(_without_bom(encoding))(), 1
     with _open_binary(path, named) as file:
         try:
@@ -61,7 +61,7 @@ def _make_decode_error(path: Path, encoding: str, named: str, reason: UnicodeErr
                 decoder.decode(block)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError as error:
-            # The decoder's object ends where the file has been read to.
+            # The decoder's object ends where reading has stopped.
             lines -= error.object.count(b"\n", error.start)
             found = error.object[error.start : error.start + 1].hex()
             advice = (
@@ -70,8 +70,8 @@ def _make_decode_error(path: Path, encoding: str, named: str, reason: UnicodeErr
                 else f"If the file is UTF-8, leave out data.encoding={encoding}"
             )
             return DataError(
-                f"{named} is not {encoding} in line {lines} (byte 0x{found}). {advice}; if parts of"
-                " it do, convert them first."
+                f"{named} is not {encoding} in line {lines} (byte 0x{found}). {advice}; if only"
+                " parts of it do, convert them first."
             )
         except UnicodeError as error:
             reason = error

@@ -1,6 +1,6 @@
-"""Formats: CSV, TSV, JSON Lines and Parquet files as tables of texts, or an error that says where.
+"""Read CSV, TSV, JSON Lines and Parquet files as tables of texts, with errors that name the line.
 
-Every value is the text that it is in the file; what is missing is the empty text.
+Every value is the text that the file has; a missing value is the empty text.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 
 def infer_from_name(name: str) -> str | None:
-    """Return the format that a file's name ends in, or None."""
+    """Return the format that a file's name ends in (csv, tsv, jsonl or parquet), or None."""
     return FORMATS_BY_SUFFIX.get(Path(name.removesuffix(".gz")).suffix.lower())
 
 
 @dataclass(frozen=True)
 class FileFormat:
-    """How a file has its rows.
+    """The format of a file.
 
     Args:
         kind: csv, tsv, jsonl or parquet.
@@ -59,20 +59,20 @@ def read_chunks(
     rows: int | None = None,
     named: str,
 ) -> Iterator[pd.DataFrame]:
-    """Yield the rows of a file, in its order; what comes later in it is not read yet.
+    """Yield the rows of a file a chunk at a time, in its order.
 
     Args:
-        path: of the file; gzip is undone.
+        path: of the file; gzip is decompressed.
         file_format: of the file.
-        columns: those that are wanted.
-        rows: most of a piece; None sets no limit.
+        columns: names of the columns to read.
+        rows: most rows of a chunk; None reads all at once.
         named: the setting and the file, for errors.
 
     Yields:
-        The columns, all of texts.
+        Tables with these columns, all of texts.
 
     Raises:
-        DataError: not of this format or encoding, without rows, or without one of the columns.
+        DataError: the file has another format or encoding, no rows, or not all columns.
     """
     wanted, encoding = list(dict.fromkeys(columns)), file_format.encoding
     if file_format.kind == "parquet":
@@ -142,7 +142,7 @@ def _read_next(reader: pd.io.parsers.TextFileReader, rows: int | None) -> pd.Dat
 
 
 def _describe_broken_line(path: Path, encoding: str, delimiter: str, named: str) -> str | None:
-    """Return what is wrong with a CSV in which line, or None if Python's reader finds nothing."""
+    """Return the first wrong line of a CSV with the reason, or None if it cannot be found."""
     fields, began = None, 1
     with open_text(path, encoding, named) as file:
         reader = csv.reader(file, delimiter=delimiter, strict=True)
@@ -167,7 +167,7 @@ def _read_jsonl(
 ) -> Iterator[pd.DataFrame]:
     found: list[dict[str, str]] = []
     known: dict[str, None] = {}
-    # Lines end nowhere else: other characters that end one may be inside of JSON's texts.
+    # Only \n ends a line: other line ends may be inside of JSON's texts.
     with open_text(path, encoding, named, newline="\n") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
@@ -191,7 +191,7 @@ def _parse_record(line: str, number: int, named: str) -> dict[str, Any]:
     except ValueError as error:
         raise DataError(f"{named}: line {number} is not JSON ({error}).") from None
     if not isinstance(record, dict):
-        raise DataError(f"{named}: line {number} is no object with the columns as keys.")
+        raise DataError(f"{named}: line {number} is not a JSON object with the columns as keys.")
     return record
 
 
@@ -208,7 +208,7 @@ def _as_text(value: Any, named: str) -> str:
 def _read_parquet(
     path: Path, columns: Sequence[str], rows: int | None, named: str
 ) -> Iterator[pd.DataFrame]:
-    # Late: only this format needs it.
+    # Late: only Parquet needs it.
     import pyarrow
     import pyarrow.parquet
 

@@ -1,4 +1,4 @@
-"""Holdout: which rows are for validation and test, chosen from counts before the rows are seen."""
+"""Choose the validation and test rows of streamed data from counts, before the rows are read."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tagifai.preprocessing.labels import Indices, LabelEncoder
 PARTS = ("train", "val", "test")
 
 Group = tuple[str, int]
-"""The part that the data say a row is for, which is train where they say none, and its class."""
+"""The part of a row, which is train where the data have no parts, and the index of its class."""
 
 
 class SplitSizes(Protocol):
-    """What the `split` group says."""
+    """Settings of the `split` group."""
 
     train_size: float
     val_size: float
@@ -29,13 +29,13 @@ class SplitSizes(Protocol):
 
 @dataclass(frozen=True)
 class Holdout:
-    """The rows that are chosen, by their places among the rows of their part and class.
+    """The chosen rows, by their positions among the rows of their part and class.
 
     Args:
-        codes: of the rows, ascending, shape (n,); see `_codes`.
+        codes: of the rows, ascending, shape (n,); see `_make_codes`.
         roles: of the same rows: val, test, or train for the sample of train rows, shape (n,).
         encoder: the names of the classes.
-        train_counts: rows by class that are neither val nor test, and may train.
+        train_counts: rows by class that are neither val nor test.
         total_counts: rows by class.
     """
 
@@ -46,16 +46,16 @@ class Holdout:
     total_counts: tuple[int, ...]
 
     def make_seen_counts(self) -> Indices:
-        """Return rows by group before the first row."""
+        """Return the counts by group before the first row: zeros, shape (groups,)."""
         return np.zeros(len(PARTS) * len(self.encoder.classes), np.int64)
 
     def assign_roles(self, parts: Sequence[str], y: Indices, seen: Indices) -> npt.NDArray[np.str_]:
-        """Return the roles of the next rows of the data; "" of a row that is not chosen.
+        """Return the roles of the next rows of the data, shape (n,); "" for rows not chosen.
 
         Args:
-            parts: that the data say the rows are for, shape (n,).
-            y: label indices, -1 of a row without a label, shape (n,).
-            seen: rows by group before these; the rows are added to it.
+            parts: of the rows in the data, shape (n,).
+            y: label indices, -1 for rows without a label, shape (n,).
+            seen: rows by group before these; these rows are added to it.
         """
         part = pd.Series(parts).map(PARTS.index).to_numpy(np.int64)
         group = part * len(self.encoder.classes) + y
@@ -68,7 +68,7 @@ class Holdout:
 
 
 def _make_codes(group: int | Indices, place: Indices) -> Indices:
-    """Return one number for a group and a row's place in it."""
+    """Return one number for a group and a row's position in it."""
     return place + (np.asarray(group, np.int64) << 40)
 
 
@@ -81,15 +81,14 @@ def choose_holdout(
 ) -> Holdout:
     """Choose the rows for validation and test, and a sample of the train rows, class by class.
 
-    Shares are of each class, rounded down, one row at least. Parts that the data say themselves
-    are kept to; what they lack is cut from the train rows.
+    Shares are of each class, rounded down, one row at least. Parts that the data have are used;
+    missing ones are taken from the train rows.
 
     Args:
         counts: rows by group.
         encoder: the names of the classes, for errors.
         sizes: shares of the parts.
-        max_rows: rows of each of val, test and the sample, all classes together, if there are not
-            more classes than that.
+        max_rows: most rows of val, of test and of the sample, unless there are more classes.
         random_state: advanced by a draw for each group.
 
     Raises:
@@ -106,7 +105,7 @@ def choose_holdout(
         if trained[c] < 1:
             _refuse(c, part, counts, encoder, sizes)
         drawn = sample_without_replacement(rows, sum(wanted.values()), random_state=random_state)
-        # Some of scikit-learn's methods draw in no random order.
+        # Some of scikit-learn's methods draw in a sorted order.
         codes.append(
             _make_codes(PARTS.index(part) * len(trained) + c, random_state.permutation(drawn))
         )
@@ -122,7 +121,7 @@ def choose_holdout(
 def _compute_shares(
     counts: Mapping[Group, int], sizes: SplitSizes, max_rows: int
 ) -> dict[str, dict[str, float]]:
-    """Return by part what share of its rows is chosen for which role."""
+    """Return the shares of each part's rows that are chosen, by role."""
     rows = {part: sum(n for (p, _), n in counts.items() if p == part) for part in PARTS}
     asked = {"val": sizes.val_size, "test": 1 - sizes.train_size - sizes.val_size}
     missing = {role: size for role, size in asked.items() if not rows[role]}
@@ -138,7 +137,7 @@ def _compute_shares(
 def _refuse(
     c: int, part: str, counts: Mapping[Group, int], encoder: LabelEncoder, sizes: SplitSizes
 ) -> None:
-    """Say why no train row of a class is left.
+    """Raise the error for a class without train rows.
 
     Raises:
         DataError: always.

@@ -1,4 +1,4 @@
-"""Labelled rows of a table of one's own: its columns as id, text, tag and part."""
+"""Make labelled rows of the user's own tables: id, text, tag and part."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tagifai.exceptions import DataError
 from tagifai.utils.secrets import mask
 
 PARTS_BY_SETTING = {"path": "train", "val_path": "val", "test_path": "test"}
-"""Which rows a file has where each part has its own, by the setting that names it."""
+"""The part that a file has the rows of, by the setting that names the file."""
 
 PART_SPELLINGS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -25,18 +25,18 @@ PART_SPELLINGS = {
 }
 
 MAX_SHOWN_ROWS = 5
-"""Rows that an error names."""
+"""Most rows that an error names."""
 
 
 SourceFiles = Mapping[str, tuple[str, Path]]
-"""By setting, where a file came from and where it is now."""
+"""By setting, the source of a file (URL or path) and its local path."""
 
 RowPlaces = Sequence[tuple[str, int]]
-"""Of each row, the setting of its file, and its number there."""
+"""For each row, the setting of its file, and its number there."""
 
 
 class TableSettings(Protocol):
-    """What the `data` group says of a table."""
+    """Settings of the `data` group for a table."""
 
     format: str | None
     text: list[str]
@@ -50,11 +50,11 @@ class TableSettings(Protocol):
 
 @dataclass(frozen=True)
 class LabeledRows:
-    """Labelled rows, and what they were made from.
+    """Labelled rows, and how many rows they were made from.
 
     Args:
-        table: columns id, text, tag and, if the data say it, split (train, val or test).
-        rows_read: of each file, by the setting that names it.
+        table: columns id, text, tag and, if the data have parts, split (train, val or test).
+        rows_read: rows of each file, by the setting that names it.
         unlabeled: rows that were left out because they have no label.
     """
 
@@ -68,13 +68,13 @@ def read_rows(source: TableSettings, files: SourceFiles) -> LabeledRows:
 
     Args:
         source: columns and formats.
-        files: by setting (path, val_path, test_path), where it came from and where it is now.
+        files: by setting (path, val_path, test_path), source and local path.
 
     Raises:
-        DataError: a file is not what the settings say, or ids, labels or parts break a rule.
+        DataError: a file does not match the settings, or ids, labels or parts break a rule.
     """
     read = {key: pd.concat(_read_frames(source, files, key), ignore_index=True) for key in files}
-    # What a person finds in the file: the row's number in it, from 1 without the header line.
+    # Row numbers as in the file, from 1 without the header line.
     place = [(key, n) for key, frame in read.items() for n in range(1, len(frame) + 1)]
     made = _make_rows(source, pd.concat(read.values(), ignore_index=True), place, files)
     if "split" in made and "train" not in set(made["split"]):
@@ -89,17 +89,17 @@ def read_rows(source: TableSettings, files: SourceFiles) -> LabeledRows:
 
 
 def read_chunks(source: TableSettings, files: SourceFiles, size: int) -> Iterator[LabeledRows]:
-    """Yield what `rows` returns a piece at a time, and hold no more than that.
+    """Yield the rows that `read_rows` returns, a chunk at a time.
 
-    Where the rows have ids, eight bytes of each are held on to, to find those that are there twice.
+    In memory are one chunk and, where the rows have ids, eight bytes of each to find duplicates.
 
     Args:
         source: columns and formats.
-        files: as for `rows`.
-        size: most rows of a piece.
+        files: as for `read_rows`.
+        size: most rows of a chunk.
 
     Raises:
-        DataError: as `rows`, some of it after the last piece.
+        DataError: as for `read_rows`; some errors come after the last chunk.
     """
     read = dict.fromkeys(files, 0)
     sums: list[npt.NDArray[np.uint64]] = []
@@ -134,7 +134,7 @@ def _make_rows(
     files: SourceFiles,
     before: int = 0,
 ) -> pd.DataFrame:
-    """Return id, text, tag and maybe split of rows that come after so many others."""
+    """Return id, text, tag and maybe split of rows; `before` is the number of rows before them."""
     numbers = pd.Series(range(before + 1, before + len(table) + 1))
     made = pd.DataFrame(
         {
@@ -183,7 +183,7 @@ def _join_texts(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series[str]:
 
 
 def _format_rows(at: Sequence[int], place: RowPlaces, files: SourceFiles) -> str:
-    """Return the first of these rows, by the number that they have in the first one's file."""
+    """Return the file of the first of these rows, and the numbers of the first rows in it."""
     key = place[at[0]][0]
     numbers = [place[i][1] for i in at if place[i][0] == key]
     more = f" and {len(at) - MAX_SHOWN_ROWS} more" if len(at) > MAX_SHOWN_ROWS else ""
@@ -200,8 +200,8 @@ def _parse_parts(
     if wrong:
         raise DataError(
             f"{_format_rows(wrong, place, files)}: '{name}' is {column.iloc[wrong[0]]!r}, and has"
-            " to be train, val (or validation, valid, dev) or test. Without data.split the rows are"
-            " split by the split group."
+            " to be train, val (or validation, valid, dev) or test. Without data.split the rows"
+            " are split by the split group."
         )
     return parts
 
@@ -249,7 +249,7 @@ def _check_id_hashes(
     hashes: list[npt.NDArray[np.uint64]],
     size: int,
 ) -> None:
-    """Refuse ids that are there twice, by their sums, of which different ids may share one."""
+    """Refuse duplicate ids; the files are read again to tell them from ids with equal hashes."""
     in_order = np.sort(np.concatenate(hashes))
     twice = np.unique(in_order[1:][in_order[1:] == in_order[:-1]])
     if not twice.size:
@@ -269,7 +269,7 @@ def _check_id_hashes(
 def _drop_unlabeled(
     source: TableSettings, made: pd.DataFrame, place: RowPlaces, files: SourceFiles, among: str
 ) -> pd.DataFrame:
-    """Return the rows that have a label; the rows that were looked at are for the error."""
+    """Return the rows that have a label; `among` says in the error which rows were read."""
     without = (made["tag"] == "").to_numpy().nonzero()[0].tolist()
     if not without:
         return made

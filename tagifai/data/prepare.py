@@ -1,4 +1,4 @@
-"""Preparing: a table in, cleaned texts with labels by part out; nothing here touches the disk."""
+"""Prepare a table for training: clean, label and split its rows, without touching the disk."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tagifai.preprocessing.labels import Indices, LabelEncoder, assign_labels
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Rows with cleaned texts and labels, and which of them are for what.
+    """Rows with cleaned texts and labels, and the parts that they belong to.
 
     Args:
         rows: columns id, raw (as given), text (cleaned), tag (label), shape (n, 4).
@@ -33,7 +33,7 @@ class PreparedData:
         encoder: label names.
         split: row positions of the parts.
         cleaning: the cleaner's arguments.
-        other: label of the rest, or None.
+        other: the fallback label, or None.
     """
 
     rows: pd.DataFrame
@@ -58,7 +58,7 @@ class PreparedData:
         return found
 
     def get_ids(self) -> dict[str, Any]:
-        """Return the row ids of each part, which pin the split down for later."""
+        """Return the row ids of each part, which are recorded with the run."""
         return {name: self.get_part(name)["id"].tolist() for name in ("train", "val", "test")}
 
     def count_rows(self) -> dict[str, int]:
@@ -70,11 +70,11 @@ class PreparedData:
         return dict(sorted(Counter(self.rows["tag"]).items(), key=lambda item: (-item[1], item[0])))
 
     def count_streamed_rows(self) -> int | None:
-        """Return how many rows an epoch goes through that are not in memory, or None."""
+        """Return how many rows an epoch streams; None where all rows are in memory."""
         return None
 
     def list_notes(self) -> list[str]:
-        """Return what a person should know of how the rows are used, a sentence each."""
+        """Return notes on how the rows are used, a sentence each."""
         return []
 
     @contextmanager
@@ -85,14 +85,14 @@ class PreparedData:
         train_rows: FeatureRows,
         on_progress: Callable[[int], None] | None,
     ) -> Iterator[FeatureRows | RowStream]:
-        """Give what a model is fitted to.
+        """Give the rows that a model is fitted to.
 
         Args:
             vectorizer: fitted.
             sampler: balances the rows, or None.
             train_rows: features of the part "train".
-            on_progress: called with the rows of an epoch that are done, if they are not done at
-                once.
+            on_progress: called with the number of rows of an epoch that are done, where the rows
+                are streamed.
         """
         yield balance_rows(sampler, train_rows)
 
@@ -101,10 +101,13 @@ class PreparedData:
         return replace(self, split=split)
 
     def check_objective(self, metric: str) -> None:
-        """Refuse, before anything is fitted, a metric that a run on these rows will not have.
+        """Refuse a metric that a run on these rows will not have, before anything is fitted.
+
+        Args:
+            metric: of the objective, such as "val_f1".
 
         Raises:
-            ConfigError: no such metric; with those that there are.
+            ConfigError: there is no such metric; with the known ones.
         """
         if metric in STANDARD_METRICS:
             return
@@ -130,11 +133,11 @@ def prepare_table(
 
     Args:
         table: columns id and tag, text or title and description, and maybe split.
-        data: the label policy.
+        data: which labels are kept.
         preprocessing: the cleaner's arguments.
         split: sizes, and whether to shuffle.
-        random_state: advanced by the shuffle and the two cuts.
-        cache: keeps cleaned texts.
+        random_state: advanced by the shuffle and the two splits.
+        cache: of cleaned texts.
 
     Raises:
         DataError: the rows cannot be split, or have fewer than two labels.
@@ -142,7 +145,7 @@ def prepare_table(
     if split.shuffle:
         table = table.sample(frac=1, random_state=random_state)
     tags = assign_labels(table["tag"], data.accepted_tags, data.min_freq, data.other)
-    # Without a label of the rest, only some of the rows have one.
+    # Without a fallback label, some rows may have no label.
     table = table.loc[tags.index].reset_index(drop=True)
     cleaning = get_cleaner_arguments(preprocessing)
     raw = get_raw_texts(table)
@@ -171,7 +174,7 @@ def clean_texts(texts: Sequence[str], cleaning: Mapping[str, Any], cache: ArrayC
     Args:
         texts: n of them.
         cleaning: the cleaner's arguments.
-        cache: keeps what is made by steps of our own; what others do depends on who knows what.
+        cache: of cleaned texts; not used with registered steps, which may depend on anything.
     """
 
     def clean() -> list[str]:
@@ -185,10 +188,10 @@ def clean_texts(texts: Sequence[str], cleaning: Mapping[str, Any], cache: ArrayC
 
 
 def get_cleaner_arguments(preprocessing: PreprocessingConfig) -> dict[str, Any]:
-    """Return the cleaner's arguments, with the words of a language in place of its name.
+    """Return the cleaner's arguments, with the stop words of a language in place of its name.
 
     Raises:
-        ConfigError: there are no stop words for the language, or no such step.
+        ConfigError: there are no stop words for the language, or a step is unknown.
     """
     arguments = asdict(preprocessing)
     language = arguments.pop("language")
@@ -202,7 +205,7 @@ def get_cleaner_arguments(preprocessing: PreprocessingConfig) -> dict[str, Any]:
 
 
 def get_raw_texts(table: pd.DataFrame) -> pd.Series[str]:
-    """Return the texts of a data set's rows, as they are before cleaning."""
+    """Return the texts of a data set's rows before cleaning, shape (n,)."""
     if "text" in table:
         return table["text"]
     return table["title"] + " " + table["description"]
@@ -212,7 +215,7 @@ def balance_rows(sampler: Sampler | None, rows: FeatureRows) -> FeatureRows:
     """Return the train rows balanced by a sampler.
 
     Raises:
-        DataError: it cannot balance them.
+        DataError: the sampler cannot balance them.
     """
     try:
         return FeatureRows(*balance(sampler, rows.X, rows.y))

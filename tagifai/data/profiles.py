@@ -1,4 +1,4 @@
-"""Profiles: what is in a data set, as it is cleaned and split for a run."""
+"""The profile of a data set: counts, lengths, duplicates and leaks between parts."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def compute(prepared: PreparedData) -> dict[str, Any]:
 
     Returns:
         `rows`, and by part `parts`; `classes` with rows and share, the most frequent first;
-        `looked_at`, the rows that all the following is of; `length_words` and `length_characters`
-        of the raw texts by quantile; `empty_after_cleaning`; `duplicates`, rows whose cleaned text
-        an earlier row has; `leaks`, by pair of parts, texts that are in both;
-        `labelled_differently`, texts with more than one label.
+        `looked_at`, the number of rows that all of the following is computed from; `length_words`
+        and `length_characters` of the raw texts by quantile; `empty_after_cleaning`; `duplicates`,
+        rows whose cleaned text an earlier row has; `leaks`, by pair of parts, texts that are in
+        both; `labelled_differently`, texts with more than one label.
     """
     rows, texts = prepared.rows, prepared.rows["text"]
     parts = {name: prepared.get_part(name)["text"] for name in ("train", "val", "test")}
@@ -57,9 +57,12 @@ def _compute_quantiles(values: list[int]) -> dict[str, float]:
 
 
 def list_warnings(profile: dict[str, Any]) -> list[str]:
-    """Return what a person should know before they believe a score, a sentence each."""
+    """Return warnings about the rows that make scores misleading, a sentence each."""
     leaks = {pair: number for pair, number in profile["leaks"].items() if number}
-    lines = [f"{n} texts are in {pair}: scores on the second flatter." for pair, n in leaks.items()]
+    lines = [
+        f"{n} texts are in both {pair}: scores on {pair.split()[-1]} will be too good."
+        for pair, n in leaks.items()
+    ]
     if profile["empty_after_cleaning"]:
         lines.append(f"{profile['empty_after_cleaning']} texts are empty after cleaning.")
     if profile["labelled_differently"]:
@@ -68,7 +71,7 @@ def list_warnings(profile: dict[str, Any]) -> list[str]:
 
 
 def format_facts(profile: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return a profile for reading, a name and what there is to say; no name for more of it."""
+    """Return a profile as lines of a name and a text; an empty name continues the line above."""
     classes = profile["classes"].items()
     width = max(len(tag) for tag in profile["classes"])
     some = profile["looked_at"] < profile["rows"]
@@ -76,13 +79,13 @@ def format_facts(profile: dict[str, Any]) -> list[tuple[str, str]]:
         ("Rows", f"{profile['rows']}: {_format_numbers(profile['parts'])}"),
         ("Classes", str(len(classes))),
         *(("", f"{tag:<{width}} {c['rows']:>8} {c['share']:>7.1%}") for tag, c in classes),
-        *([("Looked at", f"{profile['looked_at']} of these rows:")] if some else []),
+        *([("Sampled", f"{profile['looked_at']} of these rows:")] if some else []),
         ("Words", _format_numbers(profile["length_words"])),
         ("Characters", _format_numbers(profile["length_characters"])),
         ("Duplicates", str(profile["duplicates"])),
-        ("In two parts", _format_numbers(profile["leaks"])),
+        ("Shared texts", _format_numbers(profile["leaks"])),
         ("Empty", f"{profile['empty_after_cleaning']} after cleaning"),
-        ("Two labels", str(profile["labelled_differently"])),
+        ("Several labels", str(profile["labelled_differently"])),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Texts from files and predictions into files, a line at a time."""
+"""Read texts from files and write predictions to files, a line at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIELDS = ("input_text", "predicted_tag", "probability")
 
 
 def read_texts(source: str) -> Iterator[str]:
-    """Yield the texts of a file, in order, without holding them.
+    """Yield the texts of a file in order; only one line is in memory at a time.
 
     Args:
         source: a .txt file (a text a line), a .csv file with a column `text`, or `title` and
@@ -30,7 +30,7 @@ def read_texts(source: str) -> Iterator[str]:
             input.
 
     Raises:
-        DataError: no such file, another kind of file, or a line that is not what it should be.
+        DataError: the file does not exist or is of another kind, or a line is invalid.
     """
     for record in _read_records(source):
         yield _parse_text(record, source)
@@ -40,7 +40,7 @@ def validate_text(text: str, where: str) -> str:
     """Return a text that can be written as UTF-8.
 
     Raises:
-        DataError: it has half of a surrogate pair, or bytes that were not UTF-8.
+        DataError: it has half of a surrogate pair, or bytes that are not UTF-8.
     """
     try:
         text.encode("utf-8")
@@ -53,7 +53,7 @@ def read_texts_and_tags(source: str) -> tuple[list[str], list[str]]:
     """Return the texts and the tags of a .csv or .jsonl file that has both.
 
     Raises:
-        DataError: as `texts`, or a row without a tag.
+        DataError: as for `read_texts`; or a row has no tag, or there are no rows.
     """
     rows = [
         (_parse_text(record, source), _parse_tag(record, source))
@@ -73,7 +73,7 @@ def make_batches(items: Iterable[str], size: int) -> Iterator[list[str]]:
 
 
 Record = tuple[int, Any]
-"""The number of a line, from 1, and what it holds."""
+"""The number of a line, from 1, and its content."""
 
 
 def _read_records(source: str) -> Iterator[Record]:
@@ -108,7 +108,7 @@ def _open_source(source: str) -> Iterator[IO[str]]:
     if source == "-":
         if sys.stdin is None:
             raise DataError("There is no standard input to read from.")
-        # Not as the locale has it: what is not UTF-8 is to be found out here too.
+        # Not with the locale's encoding: bytes that are not UTF-8 are an error here, too.
         _as_utf8(sys.stdin)
         yield sys.stdin
         return
@@ -180,11 +180,11 @@ def open_writer(target: str | None) -> Iterator[Callable[[list[Prediction]], Non
     """Give a function that writes predictions, batch by batch.
 
     Args:
-        target: a .json, .jsonl or .csv file, whole or not there at all, or None for JSON on
-            standard output.
+        target: a .json, .jsonl or .csv file, which appears whole at the end of the block; None
+            writes JSON to standard output.
 
     Raises:
-        DataError: another kind of file.
+        DataError: the file is of another kind, or cannot be written.
     """
     kinds = {".json": _write_json, ".jsonl": _write_jsonl, ".csv": _write_csv}
     kind = ".json" if target is None else Path(target).suffix.lower()
@@ -201,7 +201,7 @@ def open_writer(target: str | None) -> Iterator[Callable[[list[Prediction]], Non
 
 @contextmanager
 def open_output(path: Path) -> Iterator[IO[str]]:
-    """Open a file that a person asked for; it is there as a whole or not at all.
+    """Open a file that the user asked for; it appears whole at the end of the block.
 
     Raises:
         DataError: it cannot be written there.

@@ -1,4 +1,4 @@
-"""Splits: seeded, stratified train, validation and test rows, or an error that says why not."""
+"""Seeded, stratified splits into train, validation and test rows, with errors that say why not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tagifai.exceptions import DataError
 from tagifai.preprocessing.labels import Indices, LabelEncoder
 
 MAX_SHOWN_CLASSES = 10
-"""Classes that an error names."""
+"""Most classes that an error names."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ def make_stratified(
 ) -> Split:
     """Split rows so that every part has the classes in the same proportions.
 
-    Two cuts are made, train against the rest and then the rest into validation and test; each
-    draws once from `random_state`.
+    Two cuts are made, first the train rows, then the others into validation and test; each draws
+    once from `random_state`.
 
     Args:
         y: label indices, shape (n,).
@@ -46,7 +46,7 @@ def make_stratified(
     Raises:
         DataError: a class has too few rows to be in all three parts.
     """
-    # Rounding keeps 0.15 / (1 - 0.7) at one half, which floats put a hair below it.
+    # Rounding keeps 0.15 / (1 - 0.7) at one half; as a float it is a little less.
     val_share = round(val_size / (1 - train_size), 12)
     try:
         train, rest = train_test_split(
@@ -69,7 +69,7 @@ def make_stratified(
 def resplit_train_val(
     y: Indices, encoder: LabelEncoder, split: Split, random_state: np.random.RandomState
 ) -> Split:
-    """Cut the train and validation rows anew, in the same sizes; the test rows stay what they are.
+    """Split the train and validation rows again, in the same sizes; the test rows stay the same.
 
     Args:
         y: label indices, shape (n,).
@@ -90,14 +90,14 @@ def resplit_train_val(
             random_state=random_state,
         )
     except ValueError as error:
-        reason = f"objective.repeats cuts train and validation anew, and {error}"
+        reason = f"objective.repeats splits train and validation again, and {error}"
         raise _make_infeasible_error(
             y, encoder, len(split.train) / len(y), len(split.val) / len(y), reason
         ) from None
     again = Split(train, val, split.test)
     absent = np.setdiff1d(y[split.val], y[val])
     if absent.size:
-        reason = f"cut anew, val would have no row of {', '.join(encoder.decode(absent))}."
+        reason = f"split again, val would have no row of {', '.join(encoder.decode(absent))}."
         raise _make_infeasible_error(
             y, encoder, len(split.train) / len(y), len(split.val) / len(y), reason
         )
@@ -107,12 +107,12 @@ def resplit_train_val(
 def make_folds(
     y: Indices, encoder: LabelEncoder, split: Split, n: int, random_state: np.random.RandomState
 ) -> list[Split]:
-    """Cut the train and validation rows into stratified folds, each the validation rows once.
+    """Split the train and validation rows into stratified folds, each the validation rows once.
 
     Args:
         y: label indices, shape (n_rows,).
         encoder: the names of the labels, for the error.
-        split: the first cut, whose test rows stay what they are.
+        split: the first one, whose test rows stay the same.
         n: folds, at least 2.
         random_state: advanced by the draws of the shuffle.
 
@@ -126,7 +126,7 @@ def make_folds(
         raise DataError(
             f"objective.repeats = {n} folds need {n} rows of each class outside the test rows;"
             f" {scarce} has {counts.min()}. Use fewer folds, objective.by=seeds, or raise"
-            " data.min_freq so that rare tags join the rest."
+            " data.min_freq so that rare tags get the fallback label."
         )
     cutter = StratifiedKFold(n, shuffle=True, random_state=random_state)
     return [Split(rest[train], rest[val], split.test) for train, val in cutter.split(rest, y[rest])]
@@ -140,32 +140,32 @@ def make_predefined(
     val_size: float,
     random_state: np.random.RandomState,
 ) -> Split:
-    """Return the parts that the data say themselves; one that they lack is cut from the train rows.
+    """Return the parts that the data have; a missing one is taken from the train rows.
 
     Args:
         parts: train, val or test for each row, shape (n,).
         y: label indices, shape (n,).
         encoder: the names of the labels, for errors.
-        train_size: share for training of all rows.
-        val_size: share for validation; a part is cut in the proportion that it has to training.
-        random_state: advanced by a draw for each part that is cut.
+        train_size: share of all rows for training.
+        val_size: share for validation; a missing part is taken in its proportion to training.
+        random_state: advanced by a draw for each part that is taken.
 
     Raises:
-        DataError: a class has no train rows, or too few for the parts that are to be cut.
+        DataError: a class has no train rows, or too few for the missing parts.
     """
     rows = {name: np.flatnonzero(np.asarray(parts) == name) for name in ("train", "val", "test")}
     sizes = {"test": 1 - train_size - val_size, "val": val_size}
     missing = {name: size for name, size in sizes.items() if not rows[name].size}
     left = train_size + sum(missing.values())
     for name, size in missing.items():
-        # Rounded, as in the cuts of `stratified`.
+        # Rounded, as in `make_stratified`.
         cut, left = round(size / left, 12), left - size
         try:
             kept, rows[name] = train_test_split(
                 rows["train"], test_size=cut, stratify=y[rows["train"]], random_state=random_state
             )
         except ValueError as error:
-            reason = f"the {name} rows have to be cut from the train rows, and {error}"
+            reason = f"the {name} rows have to be taken from the train rows, and {error}"
             raise _make_infeasible_error(y, encoder, train_size, val_size, reason) from None
         rows["train"] = kept
     absent = np.setdiff1d(y, y[rows["train"]])
@@ -175,10 +175,10 @@ def make_predefined(
 
 
 def make_no_train_rows_error(absent: Sequence[str], classes: int) -> DataError:
-    """Return the error for classes that the data give no train rows to."""
+    """Return the error for classes that have no train rows in the data's own parts."""
     return DataError(
-        f"The data say themselves which rows are for training, and {len(absent)} of {classes}"
-        f" classes have none: {', '.join(absent[:10])}. Give them train rows, or leave them out"
+        f"The data have parts of their own, and {len(absent)} of {classes} classes have no train"
+        f" rows: {', '.join(absent[:10])}. Give them train rows, or leave them out"
         " (data.accepted_tags, data.min_freq)."
     )
 
@@ -209,11 +209,12 @@ def make_infeasible_error(
         if len(by_size) > MAX_SHOWN_CLASSES
         else ""
     )
-    # scikit-learn goes on with the numbers of all classes.
+    # scikit-learn appends the numbers of all classes.
     reason = reason.partition(" Classes with too few")[0].partition(" The minimum number of")[0]
     return DataError(
         f"These rows cannot be split into {train_size:g} train, {val_size:g} validation and the"
-        f" rest test with every class in each part: {reason} Rows by class: {named}{more}. Raise"
-        " data.min_freq so that rare tags join the rest (data.other; null leaves them out), add"
-        " rows, or change split.train_size and split.val_size."
+        f" remaining test rows with every class in each part: {reason} Rows by class:"
+        f" {named}{more}. Raise data.min_freq so that rare tags get the fallback label"
+        " (data.other; null leaves them out), add rows, or change split.train_size and"
+        " split.val_size."
     )

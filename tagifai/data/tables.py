@@ -1,4 +1,4 @@
-"""Tables: CSV files read as they are, and the rules of their columns."""
+"""Read and validate the two CSV tables of a data set, projects and tags."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ REQUIRED_COLUMNS = {"projects": ("id", "title", "description"), "tags": ("id", "
 BOTH_BLANK = "title and description both blank"
 
 MAX_SHOWN_ROWS = 5
-"""Rows that an error names."""
+"""Most rows that an error names."""
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Return a CSV with every field as the string that it is: no text is "NA" by accident.
+    """Return a CSV with every field as a string; "NA" is a text and no missing value.
 
     Raises:
         DataError: not UTF-8, or not a table.
@@ -41,11 +41,11 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def read_validated(name: str, path: Path) -> pd.DataFrame:
-    """Return the table "projects" or "tags" from a file, if it keeps the rules.
+    """Return the table "projects" or "tags" from a file, after its rules have been checked.
 
     Raises:
-        DataError: a column is missing, ids are blank or occur twice, a date is none, a project
-            has neither title nor description, or a tag is blank; with the first rows that do.
+        DataError: a column is missing, ids are blank or duplicate, a date is invalid, a project
+            has neither title nor description, or a tag is blank; with the first such rows.
     """
     table = read(path)
     for column in REQUIRED_COLUMNS[name]:
@@ -93,7 +93,7 @@ def _are_dates(column: pd.Series[str]) -> pd.Series[bool]:
 
 
 def _format_failures(cases: pd.DataFrame) -> str:
-    """Return what broke which rule, and in which rows of the file, counted from 1."""
+    """Return the broken rules with the rows of the file that break them, counted from 1."""
     rows: dict[str, set[int]] = {}
     for column, check, row in zip(cases["column"], cases["check"], cases["index"], strict=True):
         rule = {"field_uniqueness": "not unique"}.get(str(check), str(check))

@@ -1,1 +1,1 @@
-"""The tasks; each module has one function, `run`, from a checked configuration to a result."""
+"""The tasks: each module has one public function, `run`, which takes the checked configuration."""

@@ -1,4 +1,4 @@
-"""task=clean: show what nobody needs any more; task.apply=true removes it."""
+"""task=clean: find failed runs, old outputs and unused models; task.apply=true removes them."""
 
 from __future__ import annotations
 
@@ -22,60 +22,58 @@ from tagifai.utils.secrets import mask
 
 MLFLOW_KINDS = (retention.FAILED, retention.PRUNED, retention.MODEL)
 KINDS = (*MLFLOW_KINDS, retention.FOLDER, retention.CACHE, retention.PARTIAL)
-"""In the order of the table."""
+"""Kinds of candidates, in the order of the table."""
 
 EXAMPLES = 3
-"""Shown of each kind."""
+"""Candidates of each kind that are shown."""
 
 log = logging.getLogger(__name__)
 
 
 def run(config: Config) -> None:
-    """Show what can go, and remove it if told to."""
+    """Show what can be removed, and remove it if `task.apply` says so."""
     display, task = Display.from_config(config.console), config.task
-    place = CleanupRoots(Path(config.paths.stores), Path(config.paths.outputs))
-    session.close_abandoned_runs(place.stores)
-    with display.show_spinner("Looking for what nobody needs"):
-        ledger, tracked = _find_tracked(display, config, place)
+    roots = CleanupRoots(Path(config.paths.stores), Path(config.paths.outputs))
+    session.close_abandoned_runs(roots.stores)
+    with display.show_spinner("Looking for what can be removed"):
+        inventory, tracked = _find_tracked(display, config, roots)
         busy = [*tracked.busy, get_job().output_dir]
-        on_disk = cleanup.find_on_disk(place, busy, task.days, task.max_gb, all_caches=task.cache)
+        on_disk = cleanup.find_on_disk(roots, busy, task.days, task.max_gb, all_caches=task.cache)
     found = [*on_disk, *tracked.candidates]
     if tracked.unknown_runs:
         display.show_line(
-            f"Left alone: {len(tracked.unknown_runs)} models of runs that this tracking store does"
-            " not know, which may be registered elsewhere."
+            f"Kept: {len(tracked.unknown_runs)} models of runs that this tracking store does not"
+            " know; they may be registered elsewhere."
         )
     if not found:
         display.show_result("There is nothing to remove.")
     elif task.apply:
-        removed = _remove(display, place, ledger, found)
-        if any(leftover.kind in MLFLOW_KINDS for leftover in removed):
+        removed = _remove(display, roots, inventory, found)
+        if any(candidate.kind in MLFLOW_KINDS for candidate in removed):
             uri = mask(store.get_tracking_uri(config.tracking.uri))
-            display.show_line("MLflow still has their records, as deleted.")
-            display.show_copyable("For good", _make_purge_command(uri))
+            display.show_line("MLflow keeps their records, marked as deleted.")
+            display.show_copyable("Purge them", _make_purge_command(uri))
     else:
-        _show(display, "Nobody needs these any more", found)
-        if any(leftover.kind == retention.MODEL for leftover in found):
-            display.show_line(
-                "A model that is to stay: register it, with task=promote task.run_id=..."
-            )
-        display.show_line("Nothing is removed yet.")
-        display.show_copyable("Remove it", _make_apply_command())
+        _show(display, "Can be removed", found)
+        if any(candidate.kind == retention.MODEL for candidate in found):
+            display.show_line("To keep a model, register it: task=promote task.run_id=...")
+        display.show_line("Nothing was removed yet.")
+        display.show_copyable("Remove them", _make_apply_command())
 
 
 def _find_tracked(
     display: Display, config: Config, roots: CleanupRoots
 ) -> tuple[RunInventory | None, TrackedCandidates]:
-    """Ask the tracking store; without it nothing of its runs is touched, and that is said."""
+    """Ask the tracking store; without an answer, runs and models are kept, and a note says so."""
     reason = "tracking=none."
     try:
         if config.tracking.enabled:
-            ledger = RunInventory(store.get_tracking_uri(config.tracking.uri), roots.stores)
-            return ledger, cleanup.find_tracked(roots, ledger, config.tracking.experiment)
+            inventory = RunInventory(store.get_tracking_uri(config.tracking.uri), roots.stores)
+            return inventory, cleanup.find_tracked(roots, inventory, config.tracking.experiment)
     except TrackingError as error:
         reason = str(error)
     display.show_note(
-        f"{reason} So runs and models are left alone: nobody can say which are registered."
+        f"{reason} Runs and models are kept, because it is not known which are registered."
     )
     return None, TrackedCandidates([], [], [])
 
@@ -93,9 +91,7 @@ def _show(display: Display, title: str, candidates: Sequence[RemovalCandidate]) 
         if items
     ]
     total = [str(len(candidates)), _format_size(sum(item.bytes for item in candidates))]
-    display.show_table(
-        title, ["what", "how many", "size", "such as"], [*rows, ["in all", *total, ""]]
-    )
+    display.show_table(title, ["kind", "count", "size", "examples"], [*rows, ["total", *total, ""]])
 
 
 def _format_examples(items: Sequence[RemovalCandidate]) -> str:
@@ -125,31 +121,33 @@ def _remove(
     inventory: RunInventory | None,
     candidates: Sequence[RemovalCandidate],
 ) -> list[RemovalCandidate]:
-    """Remove one after another, show what is gone, and return it.
+    """Remove candidates one after another, show which are gone, and return them.
 
     Raises:
         UserError: some could not be removed; the others are gone.
-        TrackingError: the tracking store failed; what comes after it is as it was.
+        TrackingError: the tracking store failed; the candidates after it are still there.
     """
     removed: list[RemovalCandidate] = []
     failures: list[str] = []
     try:
-        for leftover in candidates:
+        for candidate in candidates:
             try:
-                if cleanup.remove(roots, inventory, leftover):
-                    removed.append(leftover)
-                    log.info("Removed of %s: %s (%s)", leftover.kind, leftover.name, leftover.why)
+                if cleanup.remove(roots, inventory, candidate):
+                    removed.append(candidate)
+                    log.info(
+                        "Removed of %s: %s (%s)", candidate.kind, candidate.name, candidate.why
+                    )
             except TrackingError as error:
-                raise TrackingError(f"{error} The same command goes on with the rest.") from error
+                raise TrackingError(f"{error} Run the same command again to go on.") from error
             except (UserError, OSError) as error:
-                failures.append(f"{leftover.name}: {str(error).rstrip('.')}")
+                failures.append(f"{candidate.name}: {str(error).rstrip('.')}")
         disk.remove_empty_dates(roots.outputs)
     finally:
         if removed:
             _show(display, "Removed", removed)
     in_use = len(candidates) - len(removed) - len(failures)
     if in_use:
-        display.show_line(f"{in_use} are in use by now, and were left.")
+        display.show_line(f"{in_use} are in use now and were kept.")
     if failures:
         raise UserError(
             f"{len(failures)} of {len(candidates)} could not be removed, the first: {failures[0]}."
@@ -159,7 +157,7 @@ def _remove(
 
 
 def _make_purge_command(uri: str) -> str:
-    """Return how to make MLflow forget for good what is deleted in it."""
+    """Return the command that purges from MLflow what is marked as deleted."""
     prefix = ["uv", "run"] if "UV" in os.environ else []
     words = [*prefix, "mlflow", "gc", "--backend-store-uri", uri, "--tracking-uri", uri]
     return "mlflow gc, on the server" if uri.startswith("http") else shlex.join(words)

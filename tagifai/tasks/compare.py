@@ -1,4 +1,4 @@
-"""task=compare: a leaderboard of tracked runs, with intervals of what each gains on a baseline."""
+"""task=compare: a leaderboard of tracked runs, with the differences to a baseline."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def run(config: Config) -> float:
-    """Show the rows, write all of them if asked to, and return the best mean."""
+    """Show the leaderboard, write it to `task.output` if that is set, and return the best mean."""
     task = config.task
     display = Display.from_config(config.console)
-    with display.show_spinner("Looking runs up"):
+    with display.show_spinner("Loading runs"):
         choice = _choose_runs(config)
     board = leaderboard.build(
         choice.runs,
@@ -37,12 +37,12 @@ def run(config: Config) -> float:
         with readers.open_output(path) as file:
             file.write(text_tables.format_leaderboard(board, path.suffix.lower()[1:], **about))
     compared, left_out = _describe_choice(choice, board)
-    said = f"Compared: {compared}" + (f"; left out: {', '.join(left_out)}" if left_out else "")
+    shown = f"Compared: {compared}" + (f"; left out: {', '.join(left_out)}" if left_out else "")
     display.show_fact("Compared", compared)
     for number, reason in enumerate(left_out):
         display.show_fact("" if number else "Left out", reason)
     _show(display, board, f"{task.metric} ({task.direction})", task.limit)
-    report = reporting_reports.write_for_leaderboard(config, board, said, display)
+    report = reporting_reports.write_for_leaderboard(config, board, shown, display)
     display.show_report(report)
     if task.output is not None:
         display.show_copyable("All rows", Path(task.output))
@@ -50,10 +50,10 @@ def run(config: Config) -> float:
 
 
 def _choose_runs(config: Config) -> RunSelection:
-    """Look the runs up and choose those that count."""
+    """Load the runs and select those that are compared."""
     task = config.task
     if not config.tracking.enabled:
-        raise ConfigError("task=compare is about tracked runs, and tracking=none has none.")
+        raise ConfigError("task=compare compares tracked runs, and tracking=none has none.")
     uri = store.get_tracking_uri(config.tracking.uri)
     session.close_abandoned_runs(Path(config.paths.stores))
     experiment = task.experiment or config.tracking.experiment
@@ -64,10 +64,12 @@ def _choose_runs(config: Config) -> RunSelection:
 
 
 def _describe_choice(choice: RunSelection, board: Leaderboard) -> tuple[str, list[str]]:
-    """Return which runs are compared, and how many are not, a reason each."""
+    """Return which runs are compared, and how many are left out for each reason."""
     counts = dict(choice.excluded)
     if board.duplicates:
-        counts["the same again (same configuration and seed; the latest counts)"] = board.duplicates
+        counts["duplicates (same configuration and seed; only the latest counts)"] = (
+            board.duplicates
+        )
     used = len(choice.runs) - board.duplicates
     return f"{used} runs, {choice.description}", [f"{n} {reason}" for reason, n in counts.items()]
 
@@ -79,7 +81,7 @@ def _show(display: Display, board: Leaderboard, title: str, limit: int) -> None:
     if len(board.rows) > limit:
         display.show_line(f"... and {len(board.rows) - limit} more (task.limit = {limit})")
     if board.baseline is not None:
-        said = f"to {board.baseline}: {board.interval}, same seed and data"
-        display.show_fact("Differences", said, result=True)
+        pairs = f"to {board.baseline}: {board.interval}, same seed and data"
+        display.show_fact("Differences", pairs, result=True)
     if hidden:
-        display.show_fact("No room for", f"{', '.join(hidden)}; task.output=FILE has all columns")
+        display.show_fact("Hidden", f"{', '.join(hidden)}; task.output=FILE has all columns")

@@ -1,4 +1,4 @@
-"""task=elt: extract, load and transform the tables of a data set, and say what is in it."""
+"""task=elt: fetch, check and join the tables of a data set, and show its profile."""
 
 from __future__ import annotations
 
@@ -20,25 +20,29 @@ log = logging.getLogger(__name__)
 
 
 def run(config: Config) -> None:
-    """Fetch and check the tables, and say what is in them, cleaned and split as for training."""
+    """Fetch and check the tables, and show the profile of the rows as they are trained on."""
     display = Display.from_config(config.console)
     stores = Path(config.paths.stores)
     session.close_abandoned_runs(stores)
-    with display.show_row_progress("Reading") as told:
+    with display.show_row_progress("Reading") as on_progress:
         dataset = datasets.load(
-            config.data, stores, force=config.task.force, progress=display.live, on_progress=told
+            config.data,
+            stores,
+            force=config.task.force,
+            progress=display.live,
+            on_progress=on_progress,
         )
-    # First, so that it is seen where the rows cannot be split.
+    # First, so that the facts are shown even if the rows cannot be split.
     _show_facts(display, summarize(dataset))
     display.show_copyable("Table", dataset.path, result=True)
     try:
-        with display.show_row_progress("Looking through") as told:
+        with display.show_row_progress("Scanning") as on_progress:
             prepared = streaming.prepare_dataset(
-                dataset, config, RandomState(config.seed), on_progress=told
+                dataset, config, RandomState(config.seed), on_progress=on_progress
             )
     except DataError as error:
-        # The data set is made all the same, and another policy for its labels may do.
-        note = f"as it is configured, nothing can be trained on it. {error}"
+        # The data set is stored, and may be trained on with other settings.
+        note = f"No run can be trained on this data set as it is configured. {error}"
         log.info("Note: %s", note)
         display.show_note(note, result=True)
         return
@@ -54,13 +58,14 @@ def _show_facts(display: Display, facts: list[tuple[str, str]]) -> None:
 
 
 def summarize(dataset: datasets.Dataset) -> list[tuple[str, str]]:
-    """Return what a person wants to know of a data set, each with a name."""
+    """Return the facts of a data set as pairs of a name and a text."""
     manifest = dataset.manifest
-    read = [f"{table['rows']} in {key}" for key, table in manifest["tables"].items()]
+    read = [f"{table['rows']} rows from {key}" for key, table in manifest["tables"].items()]
     dropped = [f"{number} {what}" for what, number in manifest["counts"].items()]
     return [
         ("Data set", f"{manifest['name']}, {'made' if dataset.fresh else 'up to date'}"),
-        ("Read", f"{manifest['rows']} rows from {' and '.join(read)}"),
+        ("Read", ", ".join(read)),
+        ("Kept", f"{manifest['rows']} rows"),
         ("Dropped", ", ".join(dropped) or "nothing"),
         ("Tags", ", ".join(f"{tag} {n}" for tag, n in manifest["tag_counts"].items())),
     ]

@@ -1,4 +1,4 @@
-"""task=errors: what a run takes for what, and the mistakes that it was surest of."""
+"""task=errors: the confusion matrix of a run and its most confident mistakes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tagifai.runs import records, resolve
 from tagifai.utils.files import write_json
 
 SHOWN_CLASSES = 12
-"""More do not fit beside one another; then the most frequent confusions are listed."""
+"""Most classes of a confusion matrix on the terminal; with more, pairs of classes are listed."""
 
 
 def run(config: Config) -> None:
-    """Show the confusion matrix and the most confident mistakes, and write all of it as JSON."""
+    """Show the confusion matrix and the most confident mistakes, and write both as JSON."""
     display, task = Display.from_config(config.console), config.task
     run_id, path = resolve.choose_run(config)
     with display.show_spinner("Predicting"):
@@ -36,7 +36,7 @@ def run(config: Config) -> None:
         )
     wrong = int(counts.sum() - np.trace(counts))
     _show_confusion(display, tagger.encoder.classes, counts, f"Run {run_id}, {task.part} rows")
-    display.show_result(f"{wrong} of {len(texts)} rows have another label than their own.")
+    display.show_result(f"{wrong} of {len(texts)} rows are misclassified.")
     _show_mistakes(display, found)
     output = Path(task.output or get_job().output_dir / "errors.json")
     write_json(output, error_analysis.build_document(tagger, counts, found))
@@ -58,7 +58,7 @@ def _show_confusion(
     off = counts - np.diag(np.diag(counts))
     pairs = np.argwhere(off)
     largest = pairs[np.argsort(-off[off > 0], kind="stable")][:SHOWN_CLASSES]
-    rows = [[str(off[i, j]), f"{classes[i]} taken for {classes[j]}"] for i, j in largest]
+    rows = [[str(off[i, j]), f"{classes[i]} predicted as {classes[j]}"] for i, j in largest]
     display.show_table(f"{title}: the most frequent confusions", ["rows", ""], rows)
 
 
@@ -66,8 +66,10 @@ def _show_mistakes(display: Display, found: Sequence[error_analysis.Mistake]) ->
     for mistake in found:
         sure = "" if mistake.probability is None else f" ({mistake.probability:.2f})"
         display.show_result("")
-        display.show_result(f"{mistake.label} taken for {mistake.predicted}{sure}: {mistake.text}")
-        for side, terms in {"for": mistake.spoke_for, "against": mistake.spoke_against}.items():
+        title = f"{mistake.label} predicted as {mistake.predicted}{sure}"
+        display.show_result(f"{title}: {mistake.text}")
+        sides = {mistake.predicted: mistake.spoke_for, mistake.label: mistake.spoke_against}
+        for label, terms in sides.items():
             if terms:
                 shown = ", ".join(f"{term!r} {value:+.2f}" for term, value in terms)
-                display.show_result(f"  {side} it: {shown}", indent=4)
+                display.show_result(f"  terms for {label}: {shown}", indent=4)

@@ -1,4 +1,4 @@
-"""task=evaluate: score a run on its own test rows, or on any labelled file."""
+"""task=evaluate: score a run on its own test rows, or on a labelled file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tagifai.utils.files import format_json
 
 
 def run(config: Config) -> float:
-    """Score a trained model, show the table, write the scores; return the weighted F1."""
+    """Score a run's model, show and write the scores, and return the weighted F1."""
     display = Display.from_config(config.console)
     task = config.task
     if task.output is not None and Path(task.output).suffix.lower() != ".json":

@@ -1,4 +1,4 @@
-"""task=import: take in a model that somebody has exported, after all of it has been checked."""
+"""task=import: import a model that task=export wrote, after every part of it has been checked."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tagifai.utils import program
 
 
 def run(config: Config) -> None:
-    """Put the run of a file to where runs are loaded from, and say how to use it."""
+    """Copy the run of a file into the stores, and show how to predict with it."""
     display, path = Display.from_config(config.console), Path(config.task.path)
     imported = archives.import_run(path, Path(config.paths.stores))
-    done = "Taken from" if imported.fresh else "Same as in"
+    done = "Imported from" if imported.fresh else "Same as in"
     display.show_fact("Run", imported.run_id, result=True)
     display.show_copyable(done, path, result=True)
     command = program.format_call("task=predict", f"task.run_id={imported.run_id}")

@@ -18,7 +18,7 @@ LIBRARIES = ("hydra-core", "omegaconf", "optuna", "mlflow")
 
 
 def run(config: Config) -> None:
-    """Say what there is, a name and a line each."""
+    """Show versions, folders, data sets and the latest run, a line each."""
     display = Display.from_config(config.console)
     stores = Path(config.paths.stores)
     closed = session.close_abandoned_runs(stores)
@@ -34,7 +34,7 @@ def run(config: Config) -> None:
     display.show_fact("Data sets", ", ".join(present) or "none", result=True)
     _show_latest(display, stores)
     if closed:
-        display.show_fact("Closed", f"as failed: {', '.join(closed)}", result=True)
+        display.show_fact("Closed as failed", ", ".join(closed), result=True)
 
 
 def _show_latest(display: Display, stores: Path) -> None:
@@ -49,16 +49,16 @@ def _show_latest(display: Display, stores: Path) -> None:
     path = bundles.get_path(stores, run_id)
     display.show_fact("Latest run", run_id, result=True)
     display.show_fact("", _describe_scores(path), result=True)
-    display.show_copyable("Its model", path, result=True)
+    display.show_copyable("Model", path, result=True)
 
 
 def _describe_scores(path: Path) -> str:
     if not path.is_dir():
-        return "its model is gone"
+        return "its model is missing"
     try:
         bundles.read_manifest(path)
         scored = bundles.read_document(path, "performance.json")["test"]["overall"]
         return f"test f1 {scored['f1']:.4f} on {scored['num_samples']} rows"
     except (BundleError, ValueError, KeyError) as error:
-        # This task is for finding out what is wrong; it does not fail of it.
+        # This task shows what is wrong, so it must not fail.
         return f"not usable: {error}"

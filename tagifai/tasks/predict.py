@@ -18,11 +18,11 @@ from tagifai.runs import resolve
 from tagifai.utils.terminal import is_ansi_enabled
 
 FEW_TEXTS = 1000
-"""Texts that one process predicts sooner than others are started."""
+"""Texts that one process predicts faster than further processes start."""
 
 Batches = Iterable[list[str]]
 
-ADVICE = "try fewer (task.n_jobs) or smaller batches (task.batch_size)"
+ADVICE = "try fewer processes (task.n_jobs) or smaller batches (task.batch_size)"
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +53,11 @@ def run(config: Config) -> None:
 def _open_predictor(
     tagger: Tagger, number: int | None
 ) -> Iterator[Callable[[Batches], Iterable[list[Prediction]]]]:
-    """Give a function from batches to their predictions, in so many processes."""
+    """Give a function from batches to their predictions, computed in `number` processes."""
     if number == 1:
         yield partial(map, tagger.predict)
         return
-    # Late: few predictions are of so many texts.
+    # Late: only many texts need it.
     from tagifai.utils import process_pool
 
     with process_pool.ProcessPool(
@@ -67,7 +67,7 @@ def _open_predictor(
 
 
 def _can_show_count(config: Config) -> bool:
-    """Return whether a count may be shown on standard error, which no predictions run through."""
+    """Return whether a count may be shown on standard error without mixing with predictions."""
     wanted = config.console.verbosity != "quiet" and config.console.style != "plain"
     free = config.task.output is not None or not sys.stdout.isatty()
     return wanted and free and is_ansi_enabled(sys.stderr)
@@ -75,7 +75,7 @@ def _can_show_count(config: Config) -> bool:
 
 @contextmanager
 def _show_count(*, shown: bool) -> Iterator[Callable[[int], None]]:
-    """Give a function that is told of rows and, where it is shown, shows how many there were."""
+    """Give a function that adds rows to the count, which is shown if `shown` is true."""
     if not shown:
         yield lambda rows: None
         return

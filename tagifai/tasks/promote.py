@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def run(config: Config) -> float:
-    """Register a run and decide whether it is the champion from now on; return its test F1."""
+    """Register a run, make it the champion if it is better, and return its test F1."""
     with promotion.lock_registry(config) as models:
         return _promote(config, models, store.get_tracking_uri(config.tracking.uri))
 
 
 def _promote(config: Config, models: ModelRegistry, uri: str) -> float:
     display, stores = Display.from_config(config.console), Path(config.paths.stores)
-    with display.show_spinner("Looking runs up"):
+    with display.show_spinner("Loading runs"):
         config.task.run_id = _choose_challenger(config, models, uri)
         present = models.get_champion()
         run_id, bundle = resolve.choose_run(config)
@@ -46,7 +46,7 @@ def _promote(config: Config, models: ModelRegistry, uri: str) -> float:
 
 
 def _choose_challenger(config: Config, models: ModelRegistry, uri: str) -> str:
-    """Return the id of the run that was asked for, or of the best that was not rolled back."""
+    """Return the id of the run that `task.run_id` names, or of the best one not rolled back."""
     task = config.task
     if task.run_id not in (None, resolve.BEST):
         return str(task.run_id)
@@ -94,7 +94,7 @@ def _register_run(models: ModelRegistry, tracked: session.TrackedRun) -> ModelVe
     model_id = tracked.get_model_id()
     if model_id is None:
         raise BundleError(
-            f"Run {tracked.id} keeps no MLflow model: train it again with task=rerun"
+            f"Run {tracked.id} has no MLflow model: train it again with task=rerun"
             f" task.run_id={tracked.id}"
         )
     return models.register(tracked.id, model_id)
@@ -116,7 +116,7 @@ def _build_tags(
 
 
 def _set_champion(models: ModelRegistry, made: ModelVersion, present: ModelVersion | None) -> None:
-    # First the way back, so that it is there as soon as the alias has moved.
+    # First the way back, so that a rollback is possible as soon as the alias has moved.
     previous = None if present is None else present.number
     models.set_tags(made, {PREVIOUS_TAG: previous, ROLLED_BACK_TAG: None})
     models.set_champion(made)
@@ -134,7 +134,7 @@ def _show(
         rows.append(_build_row(before[0], before[1], decision.champion_f1, "champion"))
     columns = ["", "version", "test f1", "rows", "test rows", "data"]
     display.show_table(f"Registered model {name}", columns, rows)
-    verb = "is the champion now" if decision.promoted else "is registered, and not the champion"
+    verb = "is the champion now" if decision.promoted else "is registered, but not the champion"
     display.show_result(f"Version {made[0].number} {verb}. {decision.reason}")
     for (version, contender), role in ((made, "Challenger"), (before, "Champion")):
         if version is not None and contender is not None:

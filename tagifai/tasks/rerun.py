@@ -1,4 +1,4 @@
-"""task=rerun: train a run again from its own record, and compare."""
+"""task=rerun: train a run again from its own record, and compare the two."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from tagifai.runs.reproducibility import RerunComparison
 
 RECORDED_KEYS = (*EXPERIMENT_GROUPS, "seed", "training", "objective", "experiment")
-"""What comes from the record, so that it cannot be chosen."""
+"""Keys that are taken from the record, so they cannot be overridden."""
 
 MAX_SHOWN = 20
-"""Results that differ and are shown; the file has all of them."""
+"""Most differing results that are shown; the file has all of them."""
 
 
 def run(config: Config) -> Any:
     """Train the run again, compare the two, and return the objective of the new one.
 
     Raises:
-        NotReproduced: something else came out; the new run is kept all the same.
+        NotReproducedError: the results differ; the new run is kept.
     """
     origin, display = provenance.get_invocation(), Display.from_config(config.console)
     _refuse_settings(origin.overrides)
@@ -65,8 +65,8 @@ def _refuse_settings(overrides: Sequence[str]) -> None:
     for item in overrides:
         if re.split(r"[.=@]", item.lstrip("+~"))[0] in RECORDED_KEYS:
             raise ConfigError(
-                f"{item} has no effect: task=rerun takes all that a run is made of from its record."
-                " Leave it out, or train another run: task=train."
+                f"{item} has no effect: task=rerun takes the configuration of a run from its"
+                " record. Leave it out, or train another run: task=train."
             )
 
 
@@ -80,7 +80,7 @@ def _show(display: Display, found: RerunComparison, path: Path) -> None:
 
 
 def _short(value: str) -> str:
-    """Return what has room in a column: the beginning of a sum, both ends of a long text."""
+    """Return a value that fits a column: the beginning of a digest, both ends of a long text."""
     if re.fullmatch("[0-9a-f]{40,64}", value):
         return f"{value[:12]}…"
     return value if len(value) <= 36 else f"{value[:17]}…{value[-18:]}"

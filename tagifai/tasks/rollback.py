@@ -19,14 +19,15 @@ def run(config: Config) -> None:
         number = present.tags.get(PREVIOUS_TAG)
         before = None if number is None else models.get_version(int(number))
         if before is None:
-            gone = "" if number is None else f" The one before, version {number}, is gone."
+            gone = "" if number is None else f" Version {number}, the one before, was deleted."
             raise ConfigError(
-                f"There is no version to go back to from {present.number}, the champion.{gone}"
+                f"Version {present.number} is the champion, and there is no earlier one to go"
+                f" back to.{gone}"
             )
         models.set_champion(before)
         models.set_tags(present, {ROLLED_BACK_TAG: "true", PREVIOUS_TAG: None})
     display = Display.from_config(config.console)
     display.show_result(f"Version {before.number} is the champion of {models.name} again.")
-    for version, name in ((before, "Champion"), (present, "Before")):
+    for version, name in ((before, "Champion"), (present, "Rolled back")):
         display.show_fact(name, f"version {version.number}, run {version.run_id}", result=True)
     display.show_fact("Use it", f"models:/{models.name}@{registry.CHAMPION}, task.run_id=champion")

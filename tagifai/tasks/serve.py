@@ -13,12 +13,12 @@ from tagifai.tracking.registry import CHAMPION
 
 
 def run(config: Config) -> None:
-    """Serve until Ctrl-C or SIGTERM, which are how a server ends well."""
+    """Serve until Ctrl-C or SIGTERM, which end the server without an error."""
     display, task = Display.from_config(config.console), config.task
     run_id, bundle = resolve.choose_run(config, default=CHAMPION)
     with display.show_spinner("Starting the server"):
         tagger = bundles.load(bundle)
-        # Late: it imports MLflow's server, and what is wrong so far needs none.
+        # Late: it imports MLflow's server, which the errors so far do not need.
         from tagifai.serving import server
 
     with server.listen(task.host, task.port) as listening:

@@ -1,4 +1,4 @@
-"""task=train: from data to a tracked run with a model that can be used."""
+"""task=train: train a model, score it, and record the run."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tagifai.tracking import provenance, recorder, store
 
 
 def run(config: Config) -> Any:
-    """Train, score and record a run; return the objective, a list if it has several metrics."""
+    """Train, score and record a run, and return the objective; a list for several metrics."""
     in_search = get_job().trial is not None
     if config.tracking.enabled and not in_search:
         recorder.start_if_useful(store.get_tracking_uri(config.tracking.uri))
     origin = provenance.get_invocation()
     display = Display.from_config(config.console, silent=in_search)
     run_summary.show_header(display, config, origin)
-    # From here on half of the scientific stack is imported, which takes longer than the header.
+    # From here on the scientific libraries are imported, which takes longer than the header.
     with display.show_spinner("Loading libraries"):
         from tagifai.runs import trainer
 

@@ -45,5 +45,5 @@ def test_all_rows_in_order_are_those_that_are_read_at_once(path: Path) -> None:
 def test_a_file_that_is_replaced_meanwhile_is_refused(path: Path) -> None:
     blocks = Blocks.from_csv(path, 2)
     path.write_text('"id","text"\n"9","x"\n')
-    with pytest.raises(DataError, match="has been made anew while it was in use"):
+    with pytest.raises(DataError, match="was replaced while it was in use"):
         blocks.read([0])

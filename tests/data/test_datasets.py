@@ -236,7 +236,7 @@ def test_a_damaged_table_is_made_again(
     path.write_text(damage)
     with caplog.at_level(logging.INFO, "tagifai"):
         assert datasets.load(local, stores).fresh
-    assert "is not what its manifest says; it is made again" in caplog.text
+    assert "has another SHA-256 than its manifest says; it is made again" in caplog.text
     assert path.read_text() == JOINED
 
 

@@ -98,7 +98,7 @@ def test_a_site_that_is_gone_is_told_with_what_was_tried_and_the_way_out(
     message = str(caught.value)
     assert message.startswith(f"data.tags: {nobody}/tags.csv could not be fetched in 1 tries")
     assert "ConnectionError" in message
-    assert "With the file at hand, give its path: data.tags=/path/to/file" in message
+    assert "If you have the file, give its path: data.tags=/path/to/file" in message
     assert len(message) < 600
     assert names(cache) == []
 

@@ -129,7 +129,7 @@ def test_another_encoding_is_said_with_its_line_and_the_way_out(file: Path) -> N
     file.write_bytes(b"text,stars\nok,1\nSch\xf6n,2\n")
     message = refused(file, "csv")
     assert "is not utf-8 in line 3 (byte 0xf6)" in message
-    assert "data.encoding=cp1252; if parts of it do, convert them first." in message
+    assert "data.encoding=cp1252; if only parts of it do, convert them first." in message
 
 
 def test_utf_8_that_is_said_to_be_something_else_is_said_too(file: Path) -> None:
@@ -154,7 +154,7 @@ def test_broken_quotes_are_said_with_their_line(file: Path, content: str, said: 
     ("line", "said"),
     [
         ("{", "line 2 is not JSON ("),
-        ("[1]", "line 2 is no object with the columns as keys."),
+        ("[1]", "line 2 is not a JSON object with the columns as keys."),
         ('{"text": {"a": 1}, "stars": 1}', "line 2, 'text' is neither a text nor a number."),
     ],
 )

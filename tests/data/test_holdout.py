@@ -81,5 +81,5 @@ def test_a_class_that_is_too_small_is_refused_with_the_counts() -> None:
 
 
 def test_a_class_without_train_rows_of_its_own_is_refused() -> None:
-    with pytest.raises(DataError, match="1 of 2 classes have none: b"):
+    with pytest.raises(DataError, match="1 of 2 classes have no train rows: b"):
         choose({("train", 0): 40, ("test", 0): 5, ("test", 1): 5})

@@ -84,7 +84,7 @@ def test_parts_of_one_s_own_are_kept_and_texts_in_two_of_them_are_said(app: App)
     pairs = ("train and test", "val and test")
     assert sorted(profile["leaks"][pair] for pair in pairs) == [0, 1]
     (said,) = [line for line in output.splitlines() if line.startswith("Note: ")]
-    assert said.endswith("and test: scores on the second flatter.")
+    assert said.endswith("and test: scores on test will be too good.")
     splits = json.loads((app.bundle() / "splits.json").read_text())
     assert sorted(map(int, splits["test"])) == list(range(76, 91))
 

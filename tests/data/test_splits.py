@@ -241,7 +241,7 @@ def test_a_class_of_one_row_cannot_be_cut_again() -> None:
     with pytest.raises(DataError, match="cannot be split") as refused:
         resplit_train_val(y, encoder_of([7, 2]), parts, np.random.RandomState(0))
     message = str(refused.value)
-    assert "objective.repeats cuts train and validation anew, and " in message
+    assert "objective.repeats splits train and validation again, and " in message
     assert "Rows by class: b 2, a 7" in message
     assert "data.min_freq" in message
 
@@ -321,7 +321,7 @@ def test_as_many_rows_of_a_class_as_folds_are_enough_and_fewer_are_an_error() ->
         make_folds(y, encoder, parts, 4, np.random.RandomState(0))
     assert str(refused.value) == (
         "objective.repeats = 4 folds need 4 rows of each class outside the test rows; b has 3. Use"
-        " fewer folds, objective.by=seeds, or raise data.min_freq so that rare tags join the rest."
+        " fewer folds, objective.by=seeds, or raise data.min_freq so that rare tags get the fallback label."
     )
 
 
@@ -365,10 +365,10 @@ def test_without_both_other_parts_all_three_are_cut() -> None:
 
 
 def test_a_class_without_train_rows_is_an_error_that_names_it() -> None:
-    with pytest.raises(DataError, match="1 of 2 classes have none: b"):
+    with pytest.raises(DataError, match="1 of 2 classes have no train rows: b"):
         given_parts("rrve", "aabb")
 
 
 def test_a_class_too_small_to_be_cut_is_an_error() -> None:
-    with pytest.raises(DataError, match="the val rows have to be cut from the train rows, and"):
+    with pytest.raises(DataError, match="the val rows have to be taken from the train rows, and"):
         given_parts("rrrrree", "aaaabba"[:7])

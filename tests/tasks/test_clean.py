@@ -83,16 +83,16 @@ def test_what_can_go_is_shown_then_removed_by_the_command_and_then_there_is_noth
         rf"pruned trials +1 +5 B +{pruned} \(PRUNED\)",
         rf"models +1 +\d+ kB +{spare} \(not registered\)",
         rf"output folders +1 +1 kB +{re.escape(OLD)} \(31 days\)",
-        r"in all +4 ",
+        r"total +4 ",
     ):
         assert re.search(line, shown), line
 
-    (command,) = re.findall(r"Remove it: +(.*)", shown)
+    (command,) = re.findall(r"Remove them: +(.*)", shown)
     words = shlex.split(command)
     assert words[-1] == "task.apply=true"
     assert f"paths.stores={app.stores}" in words
     done = app.ok(*words[words.index("task=clean") :])
-    assert re.search(r"^Removed.*in all +4 .*mlflow gc --backend-store-uri", done, re.S)
+    assert re.search(r"^Removed.*total +4 .*mlflow gc --backend-store-uri", done, re.S)
     assert [stage(app, x) for x in (failed, pruned)] == ["deleted", "deleted"]
     assert [stage(app, x) for x in (spare, running)] == ["active", "active"]
     assert not bundle.exists()
@@ -121,7 +121,7 @@ def test_without_a_store_that_answers_runs_and_models_are_left_and_that_is_said(
     put(app.stores / "run_id.txt", "abc\n")
     old = output(app, OLD, days=31)
     said = app.ok("task=clean", "task.apply=true", given.replace("NOBODY", nobody))
-    assert "So runs and models are left alone: nobody can say which are registered." in said
+    assert "Runs and models are kept, because it is not known which are registered." in said
     assert not old.exists()
     assert bundle.exists()
     assert stage(app, failed) == "active"
@@ -163,7 +163,7 @@ def test_a_store_that_fails_in_the_middle_is_said_after_what_is_gone(
     monkeypatch.setattr(cleanup, "remove", remove)
     display = Display(quiet=False, plain=True, every=1)
     found = [RemovalCandidate("failed runs", name, 5, "FAILED") for name in "abc"]
-    with pytest.raises(TrackingError, match=r"gone\. The same command goes on with the rest\."):
+    with pytest.raises(TrackingError, match=r"gone\. Run the same command again to go on\."):
         clean._remove(display, CleanupRoots(tmp_path, tmp_path), None, found)
     assert asked == ["a", "b"]
     assert re.search(r"failed runs +1 +5 B +a \(FAILED\)", capsys.readouterr().out)

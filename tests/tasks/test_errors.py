@@ -20,11 +20,11 @@ def test_errors_shows_the_confusions_and_what_spoke_for_the_surest_mistakes(
     for line, name in zip(counts, classes, strict=True):
         assert sum(line) == performance["class"][name]["num_samples"]
     wrong = sum(map(sum, counts)) - sum(counts[i][i] for i in range(len(classes)))
-    assert f"{wrong} of {sum(map(sum, counts))} rows have another label" in output
+    assert f"{wrong} of {sum(map(sum, counts))} rows are misclassified" in output
     first, second = content["mistakes"]
     assert first["probability"] >= second["probability"]
     assert first["label"] != first["predicted"]
-    assert f"{first['label']} taken for {first['predicted']} (" in output
+    assert f"{first['label']} predicted as {first['predicted']} (" in output
     assert all(value > 0 for _, value in first["spoke_for"])
     # Terms of words stand in the text that they spoke for.
     assert all(term in first["text"].lower() for term, _ in first["spoke_for"])

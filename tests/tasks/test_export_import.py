@@ -24,7 +24,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, ready: Callable[[Path], Ap
     app.ok(*SMALL, "+tracking.tags.from='http://me:secret@host/x'")
     done = app.run("task=export", "task.path=model.zip")
     assert (done.returncode, done.stderr.count("\n")) == (0, 1)
-    assert "model.zip, has a password in an address" in done.stderr
+    assert "model.zip has a password in a URL" in done.stderr
     assert re.search(rf"Run: +{app.run_id()}, .*\nExported to: +model.zip\n", done.stdout)
     return app
 
@@ -42,7 +42,7 @@ def test_a_run_from_somebody_else_predicts_the_same_and_is_not_the_latest(
 ) -> None:
     run_id = trained.run_id()
     assert re.search(
-        rf"Run: +{run_id}\nTaken from: +got.zip\n",
+        rf"Run: +{run_id}\nImported from: +got.zip\n",
         elsewhere.ok("task=import", "task.path=got.zip"),
     )
     chosen = f"task.run_id={run_id}"

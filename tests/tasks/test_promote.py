@@ -99,7 +99,7 @@ def test_a_better_challenger_takes_the_alias_and_a_worse_one_does_not(
     assert promoting.champion() == "better"
 
     output = promoting.promote("worse")
-    assert "Version 1 is registered, and not the champion." in output
+    assert "Version 1 is registered, but not the champion." in output
     assert promoting.champion() == "better"
     tags = {number: version.tags for number, version in promoting.versions().items()}
     assert (tags[2]["decision"], tags[2]["forced"]) == ("promoted", "false")
@@ -127,7 +127,10 @@ def test_rolling_back_gives_the_alias_to_the_one_before_and_keeps_it_there(
 ) -> None:
     assert "has no champion" in promoting.refusal("rollback")
     promoting.promote("worse")
-    assert "no version to go back to from 1, the champion" in promoting.refusal("rollback")
+    assert (
+        "Version 1 is the champion, and there is no earlier one to go back to"
+        in promoting.refusal("rollback")
+    )
     promoting.promote("better")
     output = promoting.ok("rollback")
     assert f"Champion:      version 1, run {promoting.runs['worse']}" in output
@@ -211,6 +214,6 @@ def test_a_run_without_an_mlflow_model_is_refused_with_the_way_out(tracked_store
     with pytest.raises(BundleError) as caught:
         promote._register_run(ModelRegistry(uri, "tagifai"), run)
     assert str(caught.value) == (
-        f"Run {run.id} keeps no MLflow model: train it again with task=rerun task.run_id={run.id}"
+        f"Run {run.id} has no MLflow model: train it again with task=rerun task.run_id={run.id}"
     )
     assert ModelRegistry(uri, "tagifai").list_versions() == []

@@ -1,7 +1,7 @@
 """The schema of the configuration: what each group holds, its types, defaults and ranges.
 
-YAML files state choices; types and defaults stand here. `check` turns a composed configuration
-into these dataclasses, and that is when the ranges are checked.
+YAML files have choices; types and defaults are here. `check` turns a composed configuration into
+these dataclasses, which check the ranges.
 """
 
 from tagifai.config.schema.data import DataConfig, TableConfig, TwoTablesConfig

@@ -1,4 +1,4 @@
-"""Schemas of the `data` group: where rows come from, and the policy for their labels."""
+"""Schemas of the `data` group: where rows come from, and which labels are kept."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ FORMATS = ("csv", "tsv", "jsonl", "parquet")
 
 @dataclass
 class DataConfig:
-    """What all data sets have: a name, and the policy for their labels.
+    """Settings of all data sets: a name, and which labels are kept.
 
     Args:
         name: folder of the stored table below the data store.
         accepted_tags: tags that may keep their name; empty accepts all.
         min_freq: rows that a tag needs to keep its name.
-        other: label of the rest; None leaves the rows of the rest out.
+        other: fallback label, for rows whose tag is rare or not accepted; None leaves them out.
     """
 
     name: str = MISSING
@@ -89,7 +89,7 @@ class TableConfig(DataConfig):
         delimiter: between the fields of a CSV; None is a comma, or a tab for TSV.
         unlabeled: "error" refuses rows without a label, "drop" leaves them out.
         chunk_rows: rows that are in memory at a time while the data are read and trained on, for
-            more of them than memory has room for; None reads all at once.
+            data that do not fit into memory; None reads all at once.
         sample_rows: with chunk_rows, most validation rows, most test rows, and most train rows
             whose loss is recorded; they are in memory all the time.
     """

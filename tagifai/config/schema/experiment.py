@@ -10,7 +10,7 @@ from tagifai.config.schema.rules import require, require_at_least, require_fract
 from tagifai.exceptions import InvalidValueError
 
 SEVERAL = re.compile(r"\s*,\s*")
-"""What is between words that are given in one string."""
+"""Separates words that are given in one string."""
 
 
 @dataclass
@@ -125,8 +125,8 @@ class TrainingConfig:
         epochs: passes over the train rows, for models that train by epochs.
         patience: stop after so many epochs without a lower validation loss and keep the best
             epoch's weights; None goes through all epochs and keeps the last.
-        refit: when all is chosen, fit vectorizer and model once more, to the train and validation
-            rows together, for as many epochs; the test rows are scored by that model. Validation
+        refit: at the end, fit vectorizer and model once more, to the train and validation rows
+            together, for as many epochs; the test rows are scored by that model. Validation
             scores, threshold and objective are of the first one, which had not seen these rows.
     """
 
@@ -157,7 +157,7 @@ class QuantileThresholdConfig:
 
 @dataclass
 class AutoThresholdConfig(QuantileThresholdConfig):
-    """A quantile where there is a label of the rest and the model has probabilities, else none."""
+    """A quantile where there is a fallback label and the model has probabilities, else none."""
 
     _target_: str = "tagifai.models.AutoThreshold"
 
@@ -182,7 +182,7 @@ class FixedThresholdConfig:
     """The threshold is a given probability.
 
     Args:
-        value: the probability below which a text gets the label of the rest.
+        value: the probability below which a text gets the fallback label (data.other).
     """
 
     _target_: str = "tagifai.models.FixedThreshold"

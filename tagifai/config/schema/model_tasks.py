@@ -19,7 +19,7 @@ class PromoteTaskConfig:
         direction: "maximize" or "minimize"; None is `objective.direction`.
         experiment: name of the MLflow experiment; None is `tracking.experiment`.
         filter: of runs, in MLflow's language, such as "params.split.shuffle = 'True'".
-        force: make it the champion whatever the comparison says, and even where there is none.
+        force: make it the champion whatever the comparison says, even if none is possible.
     """
 
     name: str = "promote"
@@ -48,10 +48,10 @@ class RollbackTaskConfig:
 
 @dataclass
 class ExportTaskConfig:
-    """Write a run's model to one file, to hand on.
+    """Write a run's model to one file, to share it.
 
     Args:
-        path: a .zip file; one that is there is refused.
+        path: a new .zip file.
         run_id: the run, or latest, best or champion; None is the latest.
     """
 
@@ -68,7 +68,7 @@ class ExportTaskConfig:
 
 @dataclass
 class ImportTaskConfig:
-    """Take a model in that somebody has exported, after every part of it has been checked.
+    """Import a model that `task=export` wrote, after every part of it has been checked.
 
     Args:
         path: the .zip file.

@@ -48,7 +48,7 @@ class SGDConfig:
     shuffle: bool = True
 
     def __post_init__(self) -> None:
-        # The last three have no probabilities: their loss is their own, and no threshold applies.
+        # The last three have no probabilities, so no threshold applies.
         known = ("log_loss", "modified_huber", "hinge", "squared_hinge", "perceptron")
         require_one_of("loss", self.loss, known)
         require_one_of("penalty", self.penalty, (None, "l2", "l1", "elasticnet"))
@@ -56,7 +56,7 @@ class SGDConfig:
         if self.l1_ratio is not None:
             right = 0 <= self.l1_ratio <= 1
             require(right, "l1_ratio", self.l1_ratio, "a share from 0 to 1")
-        # "adaptive" watches the loss within one call of fit, and here a call is one epoch.
+        # "adaptive" watches the loss within one call of fit, but here a call is one epoch.
         rates = ("constant", "optimal", "invscaling", "pa1", "pa2")
         require_one_of("learning_rate", self.learning_rate, rates)
         passive = self.learning_rate in ("pa1", "pa2")
@@ -71,7 +71,7 @@ class SGDConfig:
         require_one_of("class_weight", self.class_weight, (None, "balanced"))
 
     def find_ignored(self) -> dict[str, str]:
-        """Return the parameters without effect beside the others, with the reason."""
+        """Return the parameters that have no effect, with the reason."""
         reasons = {}
         if self.learning_rate == "optimal":
             reasons["eta0"] = "under model.learning_rate=optimal"
@@ -90,8 +90,8 @@ class LogisticRegressionConfig:
         C: inverse of the strength of the L2 penalty.
         class_weight: balanced weighs rows so that all classes count the same.
         fit_intercept: learn a constant for each class.
-        max_iter: steps at most.
-        tol: the gradient at which it is good enough.
+        max_iter: most steps.
+        tol: the gradient at which fitting stops.
     """
 
     _target_: str = "sklearn.linear_model.LogisticRegression"
@@ -135,11 +135,11 @@ class LinearSVCConfig:
         C: inverse of the strength of the penalty.
         loss: hinge or squared_hinge.
         class_weight: balanced weighs rows so that all classes count the same.
-        max_iter: steps at most.
-        tol: the change at which it is good enough.
-        folds: of the calibration; copies of a row stand in the same one.
+        max_iter: most steps.
+        tol: the change at which fitting stops.
+        folds: of the calibration; copies of a row are in the same fold.
         method: sigmoid or isotonic.
-        ensemble: keep a machine for each fold, instead of one fitted to all rows.
+        ensemble: keep a model for each fold, instead of one fitted to all rows.
     """
 
     _target_: str = "tagifai.models.linear_svc"

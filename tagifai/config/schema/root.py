@@ -1,4 +1,4 @@
-"""The whole configuration: its schema, the schemas by name, and the check of a composed one."""
+"""The root schema, the schemas of all groups by name, and the check of a composed configuration."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ from tagifai.exceptions import ConfigError, InvalidValueError, suggest_closest
 
 @dataclass
 class Config:
-    """The whole configuration; fields without a type here take any of their group's schemas.
+    """The whole configuration; fields of type Any take any of their group's schemas.
 
     Args:
-        seed: the only source of randomness.
+        seed: of all randomness.
         whitelist: packages of your own whose classes may be named, such as mypackage.*; read from
             the text of config.yaml alone, the project's and that of --config-dir.
         extensions: files of your own that add metrics, slices, cleaning steps and classes, such as
@@ -110,7 +110,7 @@ EXPERIMENT_GROUPS = (
     "model",
     "threshold",
 )
-"""The groups that make a run what it is."""
+"""The groups that decide the result of a run."""
 
 OPTIONAL_GROUPS = frozenset({"sampling", "threshold"})
 """The groups that may be null, which is the same as none."""
@@ -161,16 +161,21 @@ CUSTOM_OPTIONS: dict[str, dict[str, Any]] = {
     "model/custom": {"_target_": "???"},
     "vectorizer/custom": {"_target_": "???"},
 }
-"""Options that stand for any class: `glob(*)` cannot know what to run them with."""
+"""Options for any class; `glob(*)` leaves them out, because they need a `_target_`."""
 
 
 def find_schema_name(settings: Any) -> str | None:
-    """Return the name of the schema that a group's settings have, or None of a plain dict."""
+    """Return the name of the schema of a group's settings, or None for a plain dict."""
     return next((name for name, node in SCHEMA_CLASSES.items() if type(settings) is node), None)
 
 
 def flatten_config(config: Config, without: Collection[str]) -> dict[str, Any]:
-    """Return a configuration under flat keys, such as "model.alpha", without some of its groups."""
+    """Return a configuration under flat keys, such as "model.alpha".
+
+    Args:
+        config: the whole configuration.
+        without: groups that are left out.
+    """
     return _flatten({k: v for k, v in asdict(config).items() if k not in without}, "")
 
 
@@ -185,7 +190,7 @@ def _flatten(content: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def check(cfg: DictConfig) -> Config:
-    """Convert a composed configuration to its dataclasses, which checks every range.
+    """Convert a composed configuration to its dataclasses, which check every range.
 
     Args:
         cfg: what Hydra composed, without the `hydra` node.
@@ -212,7 +217,7 @@ def check(cfg: DictConfig) -> Config:
 
 
 def _check_task(task: Any) -> None:
-    """Refuse a name that is not the option's own: it chooses the code that is run."""
+    """Refuse a task's name that is not its option's own: the name chooses the code that is run."""
     if type(task) is not SCHEMA_CLASSES.get(f"task/{getattr(task, 'name', None)}"):
         raise ConfigError(
             "task.name belongs to the option and cannot be changed by itself. Choose a task:"

@@ -1,4 +1,4 @@
-"""Rules: what a field may be; a value that breaks one is `Refused`."""
+"""Rules for the fields of the schema; a value that breaks one raises an `InvalidValueError`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from tagifai.exceptions import InvalidValueError
 
 
 def require(holds: bool, key: str, value: object, allowed: str) -> None:
-    """Refuse the value of a field unless the rule holds."""
+    """Refuse the value of a field unless the rule holds.
+
+    Args:
+        holds: whether the value follows the rule.
+        key: name of the field.
+        value: of the field.
+        allowed: what is accepted, as a phrase.
+
+    Raises:
+        InvalidValueError: the rule does not hold.
+    """
     if not holds:
         raise InvalidValueError(key, value, allowed)
 
@@ -21,25 +31,25 @@ def require_one_of(key: str, value: object, allowed: Collection[object]) -> None
 
 
 def require_positive(key: str, value: float) -> None:
-    """Refuse what is not a finite number above 0."""
+    """Refuse a value that is not a finite number above 0."""
     require(0 < value < math.inf, key, value, "a number above 0")
 
 
 def require_non_negative(key: str, value: float) -> None:
-    """Refuse what is not a finite number of at least 0."""
+    """Refuse a value that is not a finite number of at least 0."""
     require(0 <= value < math.inf, key, value, "a number of at least 0")
 
 
 def require_at_least(key: str, value: int, least: int) -> None:
-    """Refuse a number below the least."""
+    """Refuse a number below `least`."""
     require(value >= least, key, value, f"a whole number of at least {least}")
 
 
 def require_fraction(key: str, value: float) -> None:
-    """Refuse what is not strictly between 0 and 1."""
+    """Refuse a value that is not strictly between 0 and 1."""
     require(0 < value < 1, key, value, "a share between 0 and 1, both excluded")
 
 
 def require_not_blank(key: str, value: str | None) -> None:
-    """Refuse a blank string; None is something else."""
+    """Refuse a blank string; None is accepted."""
     require(value is None or bool(value.strip()), key, value, "something that is not blank")

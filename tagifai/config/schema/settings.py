@@ -1,4 +1,4 @@
-"""Schemas of what surrounds an experiment: tracking, console, objective, sweep, paths."""
+"""Schemas of the settings around an experiment: tracking, console, objective, sweep, paths."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tagifai.config.schema.rules import (
 METRIC_PATTERN = re.compile(
     r"model_bytes|val_((?!model_bytes)[a-z]\w*|(class/.+/|slice/.+/)(f1|precision|recall))"
 )
-"""What an objective may be; whether a run has it, is seen when there is one."""
+"""Pattern of metrics that an objective may have; whether a run has the metric is checked later."""
 
 STANDARD_METRICS = ("val_loss", "val_f1", "val_precision", "val_recall", "model_bytes")
-"""Those that every run has."""
+"""Metrics that every run has."""
 
 
 @dataclass
@@ -57,11 +57,11 @@ class TrackingConfig:
 
 @dataclass
 class CacheConfig:
-    """What is kept so that later runs need not make it again.
+    """The cache of cleaned texts and features, which later runs use again.
 
     Args:
-        max_gb: of cleaned texts and features, in 10**9 bytes; beyond it those go that have not been
-            used for longest. 0 keeps nothing.
+        max_gb: of the cache, in 10**9 bytes; above it the least recently used entries are removed.
+            0 caches nothing.
     """
 
     max_gb: float = 1.0
@@ -72,7 +72,7 @@ class CacheConfig:
 
 @dataclass
 class ConsoleConfig:
-    """What a person sees.
+    """What is shown on the terminal.
 
     Args:
         verbosity: "normal", or "quiet" for the result only.
@@ -104,7 +104,7 @@ class PlotsConfig:
 
 @dataclass
 class ObjectiveConfig:
-    """What a run returns, and what a search is to do with it.
+    """What a run returns, and what a search optimizes.
 
     Args:
         metric: a validation metric of the run: val_loss, val_f1, val_precision, val_recall, one of
@@ -114,8 +114,9 @@ class ObjectiveConfig:
         direction: "maximize" or "minimize"; a list of as many as there are metrics.
         report_every: epochs between two reports to a search's pruner; None never reports.
         repeats: trainings whose mean is the objective. The test rows are the same in all of them.
-        by: "seeds" cuts the other rows anew into train and validation, once a seed from `seed` on;
-            "folds" cuts them into as many folds as there are repeats, each the validation once.
+        by: "seeds" splits the other rows again into train and validation, with one seed after the
+            other from `seed` on; "folds" splits them into as many folds as there are repeats, each
+            the validation rows once.
     """
 
     metric: Any = "val_f1"
@@ -150,7 +151,7 @@ class ObjectiveConfig:
 
     @property
     def metrics(self) -> list[str]:
-        """The metrics, of which there is one but in a search with several objectives."""
+        """The metrics: one, or more in a search with several objectives."""
         return list(self.metric) if isinstance(self.metric, list) else [self.metric]
 
     @property
@@ -162,10 +163,10 @@ class ObjectiveConfig:
 
 @dataclass
 class SweepConfig:
-    """What is told to a search beside its preset.
+    """Settings of a search beside its preset.
 
     Args:
-        restart: begin a new study, and keep the one that is there.
+        restart: begin a new study, and keep the existing one.
     """
 
     restart: bool = False
@@ -177,8 +178,8 @@ class PathsConfig:
 
     Args:
         root: the project's: its checkout's, or the working directory of an installed command.
-        outputs: a folder for each run is below it.
-        stores: what outlives a run.
+        outputs: has a folder for each run.
+        stores: has what outlives a run: data, models, caches, and databases of runs and studies.
     """
 
     root: str = MISSING

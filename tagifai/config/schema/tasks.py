@@ -86,13 +86,13 @@ class PredictTaskConfig:
 
 @dataclass
 class ErrorsTaskConfig:
-    """Show what a run takes for what, and the mistakes that it was surest of.
+    """Show the confusion matrix of a run and its most confident mistakes.
 
     Args:
         run_id: the run, or latest, best or champion; None is the latest.
-        part: train, val or test; which of the run's rows.
-        limit: mistakes that are shown.
-        terms: that spoke for a mistake, and against it, of linear models.
+        part: of the run's rows: train, val or test.
+        limit: most mistakes that are shown.
+        terms: most terms for the predicted and for the true class, of linear models.
         output: a JSON file; None writes to the output folder only.
     """
 
@@ -113,7 +113,7 @@ class ErrorsTaskConfig:
 
 @dataclass
 class CompareTaskConfig:
-    """Rank the runs of an experiment, those that differ in their seed only as one row.
+    """Rank the runs of an experiment; runs that differ only in their seed are one row.
 
     Args:
         experiment: name of the MLflow experiment; None is `tracking.experiment`.
@@ -121,11 +121,11 @@ class CompareTaskConfig:
         filter: of runs, in MLflow's language, such as "params.split.shuffle = 'True'".
         tags: values that tags of the runs must have.
         metric: of the runs; rows are sorted by its mean.
-        direction: "maximize" or "minimize", which is to say what the first row is.
+        direction: "maximize" or "minimize"; the best row comes first.
         baseline: a row's name, or the id of one of its runs; None shows no differences.
         confidence: of the intervals of differences, as a share.
         output: a .csv, .json or .md file for all rows; None writes none.
-        limit: rows that are shown.
+        limit: most rows that are shown.
     """
 
     name: str = "compare"
@@ -155,7 +155,7 @@ class CompareTaskConfig:
 
 @dataclass
 class RerunTaskConfig:
-    """Train a run again from its own record, and compare.
+    """Train a run again from its own record, and compare the two.
 
     Args:
         run_id: the run, or latest, best or champion; None is the latest.
@@ -170,10 +170,10 @@ class RerunTaskConfig:
 
 @dataclass
 class CleanTaskConfig:
-    """Show what nobody needs any more, and remove it if told to.
+    """Find failed runs, old outputs, old caches and unused models, and remove them on request.
 
     Args:
-        apply: remove it; otherwise it is only shown.
+        apply: remove them; otherwise they are only shown.
         days: output folders and caches are old after so many days.
         max_gb: of all output folders together, in 10**9 bytes; above it the oldest are removed
             too. None sets no limit.
@@ -194,6 +194,6 @@ class CleanTaskConfig:
 
 @dataclass
 class InfoTaskConfig:
-    """Say what is installed, which data and runs there are, and where."""
+    """Show versions, data sets, the latest run, and where everything is."""
 
     name: str = "info"

@@ -13,7 +13,7 @@ NORMS = (None, "l1", "l2")
 
 @dataclass
 class TermVectorizerConfig:
-    """What the vectorizers of terms have in common; None leaves scikit-learn's default.
+    """Arguments of all vectorizers of terms; None leaves scikit-learn's default.
 
     Args:
         analyzer: terms are n-grams of words, of characters (char), or of characters within words,
@@ -70,7 +70,7 @@ class TfidfVectorizerConfig(CountVectorizerConfig):
         norm: length that texts are brought to; None leaves them.
         use_idf: weigh terms by how few texts have them.
         smooth_idf: count every term in one more text.
-        sublinear_tf: 1 + log(count) in the place of the count.
+        sublinear_tf: use 1 + log(count) instead of the count.
     """
 
     _target_: str = "tagifai.preprocessing.tfidf"
@@ -105,7 +105,7 @@ class HashingVectorizerConfig(TermVectorizerConfig):
 
 @dataclass
 class FeatureUnionConfig:
-    """tf-idf of words beside tf-idf of characters; what is not said of one counts for both.
+    """tf-idf of words beside tf-idf of characters; arguments without a prefix count for both.
 
     Args:
         word_ngram_min: words of the shortest n-grams.
@@ -123,7 +123,7 @@ class FeatureUnionConfig:
         norm: length that texts are brought to; None leaves them.
         use_idf: weigh terms by how few texts have them.
         smooth_idf: count every term in one more text.
-        sublinear_tf: 1 + log(count) in the place of the count.
+        sublinear_tf: use 1 + log(count) instead of the count.
     """
 
     _target_: str = "tagifai.preprocessing.union"
