@@ -229,6 +229,7 @@ def test_bash_completes_options_by_the_documented_line(command: str) -> None:
     assert done.stdout.split() == ["model=sgd_averaged", "model=sgd_elasticnet", "model=sgd_huber"]
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("command", [["tagifai"], ["python", "run.py"]])
 def test_fish_is_told_the_command_and_hears_its_options(command: list[str]) -> None:
     path = str(Path(sys.executable).parent)
