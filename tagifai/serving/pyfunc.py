@@ -37,7 +37,7 @@ LIBRARIES = (
 MODULES = (
     *("_lazy", "exceptions", "utils.environment", "utils.files", "utils.own_modules"),
     *("preprocessing.alphabet", "preprocessing.char_ngrams", "preprocessing.cleaning"),
-    *("preprocessing.labels", "preprocessing.murmurhash"),
+    *("preprocessing.labels", "preprocessing.murmurhash", "preprocessing.sparse_counts"),
     *("models.bundles", "models.estimator_schema", "models.estimator_state", "models.limits"),
     *("models.outputs", "models.safety", "models.serialization", "models.tagger"),
     *("models.thresholds", "models.verification", "serving.pyfunc"),

@@ -326,14 +326,14 @@ def test_a_step_of_an_extension_is_said_by_its_file_where_it_is_missing(
 
 @pytest.mark.usefixtures("known")
 def test_what_a_bundle_says_that_it_needs_lets_nothing_else_be_loaded(
-    tmp_path: Path, tagger: Tagger, old: Path
+    tmp_path: Path, tagger: Tagger, packed: Path
 ) -> None:
     own_modules.register("my_steps", tmp_path / "my_steps.py")
-    settings = json.loads((old / "tagger.json").read_text())
+    settings = json.loads((packed / "tagger.json").read_text())
     content = json.dumps({**settings, "needs": {"my_steps": "my_steps.py"}}).encode()
-    replace_part(old, "tagger.json", content)
-    replace_part(old, "model.skops", skops.io.dumps(Unknown()))
-    assert "model.skops holds types that are not trusted" in refusal(old)
+    replace_part(packed, "tagger.json", content)
+    replace_part(packed, "model.skops", skops.io.dumps(Unknown()))
+    assert "model.skops holds types that are not trusted" in refusal(packed)
 
 
 @pytest.mark.parametrize("value", [None, [], "my_steps", 3])
