@@ -33,9 +33,15 @@ LIBRARIES = (
 
 MODULES = (
     *("_lazy", "exceptions", "utils.environment", "utils.files"),
-    *("preprocessing.alphabet", "preprocessing.char_ngrams", "preprocessing.cleaning"),
-    *("preprocessing.labels", "preprocessing.murmurhash"),
-    *("models.bundles", "models.estimator_schema", "models.estimator_state", "models.limits"),
+    *("preprocessing._sklearn", "preprocessing.alphabet", "preprocessing.char_ngrams"),
+    *("preprocessing.cleaning", "preprocessing.labels", "preprocessing.murmurhash"),
+    *(
+        "models._sklearn",
+        "models.bundles",
+        "models.estimator_schema",
+        "models.estimator_state",
+        "models.limits",
+    ),
     *("models.outputs", "models.safety", "models.serialization", "models.tagger"),
     *("models.thresholds", "models.verification", "serving.pyfunc"),
 )
