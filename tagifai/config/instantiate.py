@@ -1,4 +1,4 @@
-"""Components: scikit-learn and other objects made from a group by its `_target_`.
+"""Objects made from a configuration by its `_target_`; the only module that makes any.
 
 Loaded before every command, for the whitelist; what makes objects is imported when one is made.
 """
@@ -6,17 +6,22 @@ Loaded before every command, for the whitelist; what makes objects is imported w
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.plugins import Plugins
 from hydra.utils import instantiate
 
 from tagifai.config import extensions
+from tagifai.config._sklearn import check_parameters
 from tagifai.exceptions import ConfigError, suggest_closest
 
 if TYPE_CHECKING:
+    from hydra.plugins.launcher import Launcher
+    from hydra.types import HydraContext, TaskFunction
     from numpy.random import RandomState
+    from omegaconf import DictConfig
 
 ALLOWED_PACKAGES = ("sklearn.*", "imblearn.*", "tagifai.*")
 """What `_target_` may name, in a configuration from wherever."""
@@ -71,9 +76,8 @@ def build(group: str, settings: Any, random_state: RandomState) -> Any:
         made = instantiate(
             arguments, _execution_whitelist_=get_whitelist(), _convert_="all", _partial_=True
         )(**_convert_lists(locate(target), arguments))
-        if hasattr(made, "_parameter_constraints"):
-            # scikit-learn's own ranges, which it would look at only when fitting.
-            made._validate_params()
+        # scikit-learn's own ranges, which it would look at only when fitting.
+        check_parameters(made)
     except Exception as error:
         reason = " ".join(str(error.__cause__ or error).split())
         raise ConfigError(f"{group}: {target} cannot be made: {reason}") from None
@@ -81,6 +85,37 @@ def build(group: str, settings: Any, random_state: RandomState) -> Any:
     _check_role(group, target, made)
     _seed(made, random_state)
     return made
+
+
+def build_allowed(where: str, settings: Mapping[str, Any], allowed: Sequence[str]) -> Any:
+    """Return the object of a library that settings of Hydra's own describe, such as a sampler.
+
+    Args:
+        where: the key of the settings, for errors.
+        settings: with `_target_`, and its arguments.
+        allowed: patterns of what may be named, such as "optuna.samplers.*".
+
+    Raises:
+        ConfigError: it is not allowed, or cannot be made.
+    """
+    try:
+        return instantiate(dict(settings), _execution_whitelist_=tuple(allowed), _convert_="all")
+    except Exception as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise ConfigError(f"{where}: {settings.get('_target_')} cannot be made: {reason}") from None
+
+
+def build_launcher(cfg: DictConfig, context: HydraContext, function: TaskFunction) -> Launcher:
+    """Return the launcher that `hydra.launcher` describes, set up; Hydra makes its own plugins.
+
+    Args:
+        cfg: what jobs are composed from.
+        context: of Hydra.
+        function: that a job is.
+    """
+    return Plugins.instance().instantiate_launcher(
+        config=cfg, hydra_context=context, task_function=function
+    )
 
 
 def locate_function(key: str, name: str) -> Callable[..., Any]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import builtins
 
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf
 
+from tagifai.config._hydra import FileConfigSource
 from tagifai.config.schema import CUSTOM_OPTIONS, SCHEMA_CLASSES
 
 

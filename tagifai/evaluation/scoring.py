@@ -42,4 +42,5 @@ def score_texts(tagger: Tagger, texts: Sequence[str], tags: Sequence[str]) -> Pe
     """
     labels = replace_unknown(tags, tagger.encoder.classes, tagger.other)
     y_true = tagger.encoder.encode(labels)
-    return score_rows(tagger.clean(texts), y_true, tagger, tagger.compute_outputs(texts))
+    cleaned = tagger.clean(texts)
+    return score_rows(cleaned, y_true, tagger, tagger.compute_clean_outputs(cleaned))

@@ -1,4 +1,7 @@
-"""Outputs of a model: class probabilities, or decision values where it has no probabilities."""
+"""Outputs of a model: class probabilities, or decision values where it has no probabilities.
+
+For features that a training has at hand; texts get their outputs from `models.tagger`.
+"""
 
 from __future__ import annotations
 

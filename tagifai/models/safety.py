@@ -10,13 +10,10 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.ensemble._gb import BaseGradientBoosting
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
-from sklearn.neighbors._base import NeighborsBase
-from sklearn.svm._base import BaseLibSVM, BaseSVC
-from sklearn.tree._tree import Tree
 
 from tagifai.exceptions import BundleError
+from tagifai.models import _sklearn
 
 SPARSE = ("csr", "csc")
 """Sparse formats that can be checked; classifiers of texts have no others."""
@@ -35,7 +32,7 @@ def check(value: Any, where: str, features: int | None = None) -> None:
     """
     if value is None or isinstance(value, str | int | float):
         return  # early, for the terms of a vocabulary
-    if isinstance(value, Tree):
+    if isinstance(value, _sklearn.Tree):
         _check_tree(value, where, value.n_features if features is None else features)
     elif issparse(value):
         _check_sparse(value, where)
@@ -56,11 +53,11 @@ def _holds_objects(value: Any) -> bool:
 def _check_estimator(value: Any, where: str) -> None:
     """Check that the attributes of an estimator fit together; one that is not fitted has none."""
     fitted = vars(value)
-    if isinstance(value, BaseGradientBoosting) and "estimators_" in fitted:
+    if isinstance(value, _sklearn.BaseGradientBoosting) and "estimators_" in fitted:
         _check_boosting(value, where)
-    elif isinstance(value, BaseLibSVM) and "support_vectors_" in fitted:
+    elif isinstance(value, _sklearn.BaseLibSVM) and "support_vectors_" in fitted:
         _check_support_vectors(value, where)
-    elif isinstance(value, NeighborsBase) and "_fit_X" in fitted:
+    elif isinstance(value, _sklearn.NeighborsBase):
         _check_neighbours(value, where)
     elif isinstance(value, CountVectorizer | HashingVectorizer) and value.input != "content":
         raise BundleError(f"{where} holds a vectorizer that reads files (input={value.input!r}).")
@@ -95,30 +92,35 @@ def _check_boosting(model: Any, where: str) -> None:
     for inner in model.estimators_.ravel():
         # Boosting passes its features to the trees directly, past their estimators.
         _check_tree(inner.tree_, where, features)
-    if model._raw_predict_init(np.zeros((1, features), np.float32)).shape != (1, width):
+    first = _sklearn.predict_first_stage(model, np.zeros((1, features), np.float32))
+    if first.shape != (1, width):
         raise BundleError(f"{where} holds boosted trees of more classes than there are.")
 
 
 def _check_support_vectors(model: Any, where: str) -> None:
-    counts, coef = np.asarray(model._n_support), model._dual_coef_
+    found = _sklearn.get_support_vectors(model)
+    counts, coef = np.asarray(found.counts), found.coefficients
     n, features = model.support_vectors_.shape
     pairs = len(counts) * (len(counts) - 1) // 2
     sound = (
-        isinstance(model, BaseSVC)
+        isinstance(model, _sklearn.BaseSVC)
         and (counts >= 0).all()
         and counts.sum() == n == len(model.support_)
         and features == model.shape_fit_[1]
         and coef.shape == (len(counts) - 1, n)
         and coef.size == coef.shape[0] * n
         and ((model.support_ >= 0) & (model.support_ < model.shape_fit_[0])).all()
-        and model._intercept_.size == pairs
-        and {model._probA.size, model._probB.size} in ({0}, {pairs})
+        and found.intercepts.size == pairs
+        and {found.slopes.size, found.offsets.size} in ({0}, {pairs})
     )
     if not sound:
         raise BundleError(f"{where} holds support vectors that do not fit together.")
 
 
 def _check_neighbours(model: Any, where: str) -> None:
-    rows, features = model._fit_X.shape
-    if features != model.n_features_in_ or rows != len(getattr(model, "_y", range(rows))):
+    found = _sklearn.get_neighbors(model)
+    if found is None:
+        return
+    (rows, features), labels = found[0].shape, found[1]
+    if features != model.n_features_in_ or (labels is not None and rows != len(labels)):
         raise BundleError(f"{where} holds neighbours without a label or with other features.")

@@ -46,13 +46,16 @@ class Tagger:
 
     def vectorize(self, texts: Sequence[str]) -> Any:
         """Return the texts' features as the model takes them, n rows."""
+        return self._vectorize_clean(self.clean(texts))
+
+    def _vectorize_clean(self, texts: Sequence[str]) -> Any:
         if not type(self.vectorizer).__module__.startswith("sklearn."):
-            return self.vectorizer.transform(self.clean(texts))
+            return self.vectorizer.transform(texts)
         from tagifai.preprocessing import (
             char_ngrams,  # late: a few texts are predicted without scikit-learn
         )
 
-        return char_ngrams.transform(self.vectorizer, self.clean(texts))
+        return char_ngrams.transform(self.vectorizer, texts)
 
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         """Return class probabilities, shape (n, classes), columns in the encoder's order."""
@@ -62,6 +65,10 @@ class Tagger:
     def compute_outputs(self, texts: Sequence[str]) -> Probabilities:
         """Return class probabilities or, of a model without them, decision values; as above."""
         return compute_outputs(self.model, self.vectorize(texts))
+
+    def compute_clean_outputs(self, texts: Sequence[str]) -> Probabilities:
+        """Return the same of texts that are clean already, as those of prepared rows are."""
+        return compute_outputs(self.model, self._vectorize_clean(texts))
 
     def decide(self, y_prob: Probabilities) -> Indices:
         """Return label indices, shape (n,), with the threshold applied."""

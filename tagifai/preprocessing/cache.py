@@ -26,8 +26,8 @@ from filelock import FileLock
 from tagifai.utils.environment import ALL_LIBRARIES, get_versions
 
 CODE = (
-    *("cleaning", "vectorizers", "feature_cache"),
-    *("char_ngrams", "sparse_counts", "alphabet", "murmurhash"),
+    *("cleaning", "vectorizers", "feature_cache", "char_ngrams", "_sklearn"),
+    *("sparse_counts", "alphabet", "murmurhash"),
 )
 """Modules of this package that decide what is cached; a test compares them with the files."""
 

@@ -21,6 +21,7 @@ from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, 
 from sklearn.pipeline import FeatureUnion
 
 from tagifai.preprocessing import murmurhash
+from tagifai.preprocessing._sklearn import OpenCountVectorizer, OpenHashingVectorizer
 from tagifai.preprocessing.alphabet import Alphabet, Units
 from tagifai.preprocessing.sparse_counts import count_keys, make_keys, sum_by_key
 
@@ -95,7 +96,7 @@ _VOCABULARIES: WeakKeyDictionary[Any, _Vocabulary] = WeakKeyDictionary()
 """By vectorizer."""
 
 
-class _CharCountVectorizer(CountVectorizer):  # type: ignore[misc]
+class _CharCountVectorizer(OpenCountVectorizer):
     """Counts n-grams of characters; what it overrides has the arguments and results of its base.
 
     Attributes:
@@ -104,17 +105,17 @@ class _CharCountVectorizer(CountVectorizer):  # type: ignore[misc]
 
     __slots__ = ("original",)
 
-    def _count_vocab(self, raw_documents: Sequence[str], fixed_vocab: bool) -> Any:
+    def count_terms(self, raw_documents: Sequence[str], fixed_vocab: bool) -> Any:
         texts = list(raw_documents)
         preprocess = self.build_preprocessor()
         documents = [preprocess(self.decode(text)) for text in texts]
         found = (self._count_known if fixed_vocab else self._learn_and_count)(documents)
         if found is None:
-            return super()._count_vocab(texts, fixed_vocab)
+            return super().count_terms(texts, fixed_vocab)
         vocabulary, X = found
         return vocabulary, X.astype(self.dtype)
 
-    def _limit_features(
+    def limit_features(
         self,
         X: Any,
         vocabulary: dict[str, int],
@@ -125,12 +126,12 @@ class _CharCountVectorizer(CountVectorizer):  # type: ignore[misc]
         if (low or 0) <= 1 and (high is None or high >= X.shape[0]) and limit is None:
             return X
         _VOCABULARIES.pop(self.original, None)
-        return super()._limit_features(X, vocabulary, high, low, limit)
+        return super().limit_features(X, vocabulary, high, low, limit)
 
-    def _sort_features(self, X: Any, vocabulary: dict[str, int]) -> Any:
+    def sort_features(self, X: Any, vocabulary: dict[str, int]) -> Any:
         terms = _VOCABULARIES.pop(self.original, None)
         if terms is None or terms.grams is None:
-            return super()._sort_features(X, vocabulary)
+            return super().sort_features(X, vocabulary)
         # The order of numbers is that of the strings.
         order = np.argsort(terms.grams)
         columns = np.empty(len(order), X.indices.dtype)
@@ -195,7 +196,7 @@ class _CharTfidfVectorizer(_CharCountVectorizer, TfidfVectorizer):  # type: igno
     __slots__ = ()
 
 
-class _CharHashingVectorizer(HashingVectorizer):  # type: ignore[misc]
+class _CharHashingVectorizer(OpenHashingVectorizer):
     """Hashes n-grams of characters; what it overrides has the arguments and results of its base."""
 
     __slots__ = ("original",)
@@ -204,12 +205,7 @@ class _CharHashingVectorizer(HashingVectorizer):  # type: ignore[misc]
         preprocess = self.build_preprocessor()
         return lambda text: preprocess(self.decode(text))
 
-    def _get_hasher(self) -> Any:
-        hasher = super()._get_hasher()
-        hasher.transform = self._hash_documents
-        return hasher
-
-    def _hash_documents(self, documents: Iterable[str]) -> Any:
+    def hash_documents(self, documents: Iterable[str]) -> Any:
         documents, parts = list(documents), []
         if not documents:
             raise ValueError("Cannot vectorize empty sequence.")

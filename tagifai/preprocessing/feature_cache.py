@@ -22,6 +22,7 @@ from sklearn.feature_extraction.text import (
 from sklearn.pipeline import FeatureUnion
 
 from tagifai.preprocessing import char_ngrams
+from tagifai.preprocessing._sklearn import set_weighing
 
 Arrays = dict[str, Any]
 """What can be cached: NumPy arrays by name, none of them of objects."""
@@ -217,4 +218,4 @@ def restore_state(vectorizer: Any, learnt: Arrays) -> None:
         weighing.n_features_in_ = len(terms)
         if vectorizer.use_idf:
             weighing.idf_ = learnt["idf"]
-        vectorizer._tfidf = weighing
+        set_weighing(vectorizer, weighing)

@@ -36,11 +36,12 @@ LIBRARIES = (
 
 MODULES = (
     *("_lazy", "exceptions", "utils.environment", "utils.files", "utils.own_modules"),
-    *("preprocessing.alphabet", "preprocessing.char_ngrams", "preprocessing.cleaning"),
-    *("preprocessing.labels", "preprocessing.murmurhash", "preprocessing.sparse_counts"),
-    *("models.bundles", "models.estimator_schema", "models.estimator_state", "models.limits"),
-    *("models.outputs", "models.safety", "models.serialization", "models.tagger"),
-    *("models.thresholds", "models.verification", "serving.pyfunc"),
+    *("preprocessing._sklearn", "preprocessing.alphabet", "preprocessing.char_ngrams"),
+    *("preprocessing.cleaning", "preprocessing.labels", "preprocessing.murmurhash"),
+    *("preprocessing.sparse_counts", "models._sklearn", "models.bundles"),
+    *("models.estimator_schema", "models.estimator_state", "models.limits", "models.outputs"),
+    *("models.safety", "models.serialization", "models.tagger", "models.thresholds"),
+    *("models.verification", "serving.pyfunc"),
     # What an extension may have beside the steps and classes that a model needs.
     *("evaluation.metrics", "evaluation.slices"),
 )

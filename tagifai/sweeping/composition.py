@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
@@ -16,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 
 from tagifai.config import paths
 from tagifai.config.schema import EXPERIMENT_GROUPS, Config, check
+from tagifai.sweeping._hydra import ConfigLoaderImpl, apply_overrides
 from tagifai.sweeping.settings import SweeperPlugin
 from tagifai.sweeping.studies import Study
 
@@ -174,7 +174,7 @@ class CachingLoader(ConfigLoaderImpl):
             _composed_configs[key] = super().load_sweep_config(master_config, options)
         cfg = copy.deepcopy(_composed_configs[key])
         with flag_override(cfg, "readonly", False):
-            self._apply_overrides_to_config([o for o in parsed if _is_value(o)], cfg)
+            apply_overrides(filter(_is_value, parsed), cfg)
         with flag_override(cfg.hydra, "readonly", False):
             cfg.hydra.overrides.task = [str(o.input_line) for o in parsed]
         OmegaConf.copy_cache(from_config=master_config, to_config=cfg)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.trial import create_trial
 
 from tagifai.exceptions import ConfigError
+from tagifai.sweeping._optuna import read_distribution
 from tagifai.sweeping.space import Branch, Distribution, Parameter, SearchSpace, make_parameter_name
 
 NOT_SEARCHED = {
@@ -120,9 +122,11 @@ def _can_equal(way: Distribution | str, value: str) -> bool:
     if isinstance(way, CategoricalDistribution):
         return value in map(str, way.choices)
     try:
-        return way._contains(way.to_internal_repr(cast(Any, float(value))))
+        # Which refuses a value that is not of the distribution.
+        create_trial(value=0.0, params={"": float(value)}, distributions={"": way})
     except ValueError:
         return False
+    return True
 
 
 def _parse_branch(condition: str, content: Any, overridden: set[str]) -> Branch:
@@ -178,11 +182,8 @@ def _classify_overrides(
 
 def _make_distribution(override: Override) -> Any:
     """Return a distribution, or the text of a value that is not searched over."""
-    # Late: the plugin's implementation is what takes time to import.
-    from hydra_plugins.hydra_optuna_sweeper._impl import create_optuna_distribution_from_override
-
     try:
-        found = create_optuna_distribution_from_override(override)
+        found = read_distribution(override)
         if isinstance(found, FloatDistribution) and not math.isfinite(found.high - found.low):
             raise ValueError("it has no end")
         return found

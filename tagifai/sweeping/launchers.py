@@ -13,18 +13,23 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from hydra_plugins.hydra_joblib_launcher._core import process_joblib_cfg
 from joblib import Parallel, delayed
 from joblib.externals.loky.backend.reduction import dumps
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from tagifai.config.instantiate import build_launcher
 from tagifai.config.job import set_hydra_config
 from tagifai.exceptions import ConfigError
+from tagifai.sweeping._launchers import (
+    complete_joblib_settings,
+    list_unfinished_slurm_jobs,
+    make_squeue_watcher,
+    track_local_jobs,
+)
 
 
 class JobLauncher(Protocol):
@@ -48,9 +53,7 @@ def make(cfg: DictConfig, context: HydraContext, function: TaskFunction) -> JobL
     Raises:
         ConfigError: there is no such cluster.
     """
-    launcher: Launcher = Plugins.instance().instantiate_launcher(
-        config=cfg, hydra_context=context, task_function=function
-    )
+    launcher = build_launcher(cfg, context, function)
     # Some launchers do so themselves; submitit's does not, and has lines for every single job.
     configure_log(cfg.hydra.hydra_logging, cfg.hydra.verbose, context.execution_whitelist)
     kind = type(launcher).__name__
@@ -61,7 +64,7 @@ def make(cfg: DictConfig, context: HydraContext, function: TaskFunction) -> JobL
     if kind == "SlurmLauncher":
         _use_squeue()
     if kind == "LocalLauncher":
-        _track_local_jobs()
+        track_local_jobs(_local_processes)
     return launcher
 
 
@@ -97,21 +100,9 @@ def _use_squeue() -> None:
             "hydra/launcher=slurm needs a Slurm cluster, and there is no sbatch here. To try it"
             " without one: hydra/launcher=slurm_local."
         )
-    from submitit.slurm.slurm import SlurmInfoWatcher, SlurmJob
+    from submitit.slurm.slurm import SlurmJob
 
-    class Watcher(SlurmInfoWatcher):
-        def _make_command(self) -> list[str] | None:
-            if not self._registered - self._finished:
-                return None
-            return ["squeue", "--me", "--noheader", "--states=all", "--format=%i|%T"]
-
-        def read_info(self, string: bytes | str) -> dict[str, dict[str, str]]:
-            text = string if isinstance(string, str) else string.decode()
-            known = dict(line.split("|", 1) for line in text.split())
-            # Slurm forgets a job some minutes after its end.
-            return {job: {"State": known.get(job, "ENDED")} for job in list(self._registered)}
-
-    SlurmJob.watcher = Watcher(delay_s=10)
+    SlurmJob.watcher = make_squeue_watcher()
     logging.getLogger("submitit").setLevel(logging.ERROR)
 
 
@@ -125,10 +116,7 @@ def end_jobs(launcher: JobLauncher, seconds: float) -> bool:
     """
     kind = type(launcher).__name__
     if kind == "SlurmLauncher":
-        from submitit.slurm.slurm import SlurmJob
-
-        watcher = SlurmJob.watcher
-        jobs = sorted(watcher._registered - watcher._finished)
+        jobs = list_unfinished_slurm_jobs()
         if jobs:
             subprocess.run(["scancel", "--quiet", *jobs], check=False, capture_output=True)  # noqa: S603, S607
     if kind == "LocalLauncher":
@@ -143,20 +131,7 @@ def end_jobs(launcher: JobLauncher, seconds: float) -> bool:
 
 
 _local_processes: list[subprocess.Popen[bytes]] = []
-
-
-def _track_local_jobs() -> None:
-    """Have submitit's local executor tell which processes it begins."""
-    from submitit.local import local
-
-    begin = local.start_controller
-
-    def known(*args: Any, **kwargs: Any) -> subprocess.Popen[bytes]:
-        process = begin(*args, **kwargs)
-        _local_processes.append(process)
-        return process
-
-    local.start_controller = known
+"""Of submitit's local executor."""
 
 
 _shared: dict[str, Any] = {}
@@ -175,7 +150,7 @@ class JoblibWorkers:
 
     def __init__(self, launcher: Any) -> None:
         self._settings = dict(launcher.joblib)
-        process_joblib_cfg(self._settings)
+        complete_joblib_settings(self._settings)
         shared = (launcher.hydra_context, launcher.config, launcher.task_function)
         self._content = bytes(dumps((*shared, Singleton.get_state())))
         self._sum = hashlib.sha256(self._content).hexdigest()

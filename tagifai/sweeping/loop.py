@@ -27,6 +27,8 @@ from optuna.trial import Trial, TrialState
 from tagifai.console.progress import SearchProgress
 from tagifai.exceptions import StaleTrialError, UserError
 from tagifai.sweeping import composition, launchers, report, results
+from tagifai.sweeping._hydra import get_return_value
+from tagifai.sweeping._optuna import get_trial_id
 from tagifai.sweeping.plan import SearchPlan, prepare_search
 from tagifai.sweeping.settings import SweeperPlugin
 from tagifai.sweeping.studies import Study, has_died
@@ -224,7 +226,7 @@ class SearchLoop:
     def _end_trial(self, trial: Trial, outcome: _JobOutcome) -> None:
         with self._changed:
             if outcome.dead:
-                self._study.abandon(trial._trial_id, outcome.reason)
+                self._study.abandon(get_trial_id(trial), outcome.reason)
                 self._deaths_in_a_row += 1
                 if self._deaths_in_a_row >= DEATHS_IN_A_ROW and not self._stop.is_set():
                     raise SearchFailedError(
@@ -301,7 +303,7 @@ def _judge(returned: JobReturn, n_values: int) -> _JobOutcome:
 
     Not by `return_value`, which writes to standard error and raises.
     """
-    value: Any = returned._return_value
+    value: Any = get_return_value(returned)
     if returned.status is JobStatus.FAILED:
         if isinstance(value, optuna.TrialPruned):
             return _JobOutcome(TrialState.PRUNED)

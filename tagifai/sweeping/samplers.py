@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import optuna
-from hydra.utils import instantiate
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, GridSampler, QMCSampler
 from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial, TrialState
 
+from tagifai.config.instantiate import build_allowed
 from tagifai.exceptions import ConfigError
+from tagifai.sweeping._optuna import get_storage, get_trial_id
 from tagifai.sweeping.studies import has_died
 
 SEED_INDEX = "turn"
@@ -84,16 +85,17 @@ class ReseededSampler(BaseSampler):
 
 def _reserve_seed_index(study: OptunaStudy, trial: FrozenTrial) -> int:
     """Give a trial the first turn that none holds which lives or has ended well, and return it."""
+    storage, trial_id = get_storage(study), get_trial_id(trial)
     while True:
         trials = study.get_trials(deepcopy=False)
         others = [t for t in reversed(trials) if t.number != trial.number and not has_died(t)]
         held = {t.user_attrs.get(SEED_INDEX): t.number for t in others}
-        mine = study._storage.get_trial(trial._trial_id).user_attrs.get(SEED_INDEX)
+        mine = storage.get_trial(trial_id).user_attrs.get(SEED_INDEX)
         # Of two processes that took the same one at once, the earlier trial keeps it.
         if mine is not None and held.get(mine, trial.number) >= trial.number:
             return int(mine)
         free = next(turn for turn in count() if turn not in held)
-        study._storage.set_trial_user_attr(trial._trial_id, SEED_INDEX, free)
+        storage.set_trial_user_attr(trial_id, SEED_INDEX, free)
 
 
 def make_sampler(
@@ -121,7 +123,7 @@ def make_sampler(
 
     def make(seed: int) -> Any:
         allowed = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*")
-        return _instantiate("sampler", {**settings, "seed": seed}, allowed)
+        return _build("sampler", {**settings, "seed": seed}, allowed)
 
     made = make(seed)
     if isinstance(getattr(made, "func", None), type) and issubclass(made.func, GridSampler):
@@ -136,20 +138,12 @@ def make_pruner(settings: Mapping[str, Any] | None) -> BasePruner:
     """Return the pruner that the configuration describes; None is one that never prunes."""
     if not settings:
         return optuna.pruners.NopPruner()
-    made = _instantiate("pruner", settings, ("optuna.pruners.*",))
+    made = _build("pruner", settings, ("optuna.pruners.*",))
     if not isinstance(made, BasePruner):
         raise ConfigError(f"hydra.sweeper.pruner: {settings.get('_target_')} is not a pruner.")
     return made
 
 
-def _instantiate(what: str, settings: Mapping[str, Any], allowed: tuple[str, ...]) -> Any:
-    try:
-        with warnings.catch_warnings(
-            action="ignore", category=optuna.exceptions.ExperimentalWarning
-        ):
-            return instantiate(dict(settings), _execution_whitelist_=allowed, _convert_="all")
-    except Exception as error:
-        reason = " ".join(str(error.__cause__ or error).split())
-        raise ConfigError(
-            f"hydra.sweeper.{what}: {settings.get('_target_')} cannot be made: {reason}"
-        ) from None
+def _build(what: str, settings: Mapping[str, Any], allowed: tuple[str, ...]) -> Any:
+    with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
+        return build_allowed(f"hydra.sweeper.{what}", settings, allowed)

@@ -70,11 +70,9 @@ class SearchSettings:
         direction = plain.pop("direction")
         several = isinstance(direction, list)
         named = [getattr(d, "name", d) for d in (direction if several else [direction])]
-        made = cls(directions=named, **plain)
-        made._check()
-        return made
+        return cls(directions=named, **plain)
 
-    def _check(self) -> None:
+    def __post_init__(self) -> None:
         rules = {
             "n_trials": (self.n_trials >= 1, "a whole number of at least 1"),
             "n_jobs": (self.n_jobs >= 1, "a whole number of at least 1"),

@@ -18,6 +18,7 @@ from optuna.distributions import (
 from optuna.trial import BaseTrial
 
 from tagifai.exceptions import ConfigError
+from tagifai.sweeping._optuna import list_grid_choices
 
 Distribution = CategoricalDistribution | FloatDistribution | IntDistribution
 
@@ -217,10 +218,8 @@ def _describe_distribution(distribution: Distribution) -> str:
 
 
 def _list_choices(parameter: Parameter) -> list[Any]:
-    from hydra_plugins.hydra_optuna_sweeper._impl import OptunaSweeperImpl
-
     try:
-        return list(OptunaSweeperImpl._to_grid_sampler_choices(parameter.distribution))
+        return list_grid_choices(parameter.distribution)
     except ValueError:
         raise ConfigError(
             f"hydra/sweeper/sampler=grid cannot count the values of {parameter.key}. Use"

@@ -21,11 +21,11 @@ from filelock import FileLock
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, GridSampler
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
-from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
 from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tagifai.exceptions import UserError
+from tagifai.sweeping._optuna import get_trial_id, list_stale_trials
 from tagifai.utils import sqlite
 from tagifai.utils.secrets import mask
 from tagifai.utils.urls import get_sqlite_path
@@ -129,6 +129,11 @@ def translate_storage_errors(url: str | None) -> Iterator[None]:
 # --- who is alive ------------------------------------------------------------------------------
 
 
+def has_heartbeat(storage: BaseStorage) -> bool:
+    """Return whether trials of a store are beaten for: those that other processes can reach."""
+    return not isinstance(storage, InMemoryStorage)
+
+
 class TrialHeartbeat:
     """Beats for trials from a thread of its own, until it is told that a trial is not its any more.
 
@@ -145,7 +150,7 @@ class TrialHeartbeat:
         self._thread = threading.Thread(target=self._beat_until_stopped, daemon=True, name="beats")
 
     def __enter__(self) -> TrialHeartbeat:
-        if is_heartbeat_enabled(self._storage):
+        if has_heartbeat(self._storage):
             self._thread.start()
         return self
 
@@ -156,7 +161,7 @@ class TrialHeartbeat:
 
     def add(self, trial_id: int) -> None:
         """Beat for a trial, from now on."""
-        if is_heartbeat_enabled(self._storage):
+        if has_heartbeat(self._storage):
             _beat(self._storage, trial_id)
             self._trials.add(trial_id)
 
@@ -178,7 +183,8 @@ class TrialHeartbeat:
 
 
 def _beat(storage: BaseStorage, trial_id: int) -> None:
-    cast(BaseHeartbeat, storage).record_heartbeat(trial_id)
+    # A method of the public class, which the cache that Optuna puts around it has as well.
+    cast(RDBStorage, storage).record_heartbeat(trial_id)
 
 
 # --- a study -----------------------------------------------------------------------------------
@@ -221,6 +227,7 @@ class Study:
         self.optuna = study
         self.name = name
         self._storage = storage
+        self._id = storage.get_study_id_from_name(study.study_name)
         self._seen: set[int] = set()
         self._own: set[int] = set()
         self.heartbeat = TrialHeartbeat(storage, _is_taken_over)
@@ -231,17 +238,17 @@ class Study:
             # It is meant for those who do not beat by themselves.
             warnings.filterwarnings("ignore", "Heartbeat of storage is supposed", UserWarning)
             trial = self.optuna.ask()
-        self._own.add(trial._trial_id)
-        self.heartbeat.add(trial._trial_id)
+        self._own.add(get_trial_id(trial))
+        self.heartbeat.add(get_trial_id(trial))
         before = [t for t in self.list_trials() if t.number < trial.number and not has_died(t)]
         if len(before) >= n_trials:
-            self.abandon(trial._trial_id, "Another process was quicker; the study is full.")
+            self.abandon(get_trial_id(trial), "Another process was quicker; the study is full.")
             return None
         return trial
 
     def has_ended(self, trial: Trial) -> bool:
         """Return whether a trial has ended, by whomever."""
-        return self._storage.get_trial(trial._trial_id).state.is_finished()
+        return self._storage.get_trial(get_trial_id(trial)).state.is_finished()
 
     def set_trial_attribute(self, trial: Trial, name: str, value: Any) -> None:
         """Keep an attribute with a trial that has not ended."""
@@ -256,7 +263,7 @@ class Study:
         """Record how a trial ended, unless somebody else has done so."""
         if reason:
             self.set_trial_attribute(trial, ERROR, reason)
-        self._tell(trial.number, trial._trial_id, state, values)
+        self._tell(trial.number, get_trial_id(trial), state, values)
 
     def _tell(
         self, number: int, trial_id: int, state: TrialState, values: Sequence[float] | None
@@ -295,16 +302,15 @@ class Study:
 
     def end_stale_trials(self) -> None:
         """Record as dead the trials that nobody beats for any more, or as done if they are."""
-        if not is_heartbeat_enabled(self._storage):
+        if not has_heartbeat(self._storage):
             return
-        storage = cast(BaseHeartbeat, self._storage)
-        for trial_id in storage._get_stale_trial_ids(self.optuna._study_id):
+        for trial_id in list_stale_trials(self._storage, self._id):
             if not self._record_result(self._storage.get_trial(trial_id)):
                 self.abandon(trial_id, "Its process ended without a word.")
         for trial in self.list_trials(TrialState.RUNNING):
-            if trial._trial_id not in self._seen:
-                self._seen.add(trial._trial_id)
-                _beat(self._storage, trial._trial_id)
+            if get_trial_id(trial) not in self._seen:
+                self._seen.add(get_trial_id(trial))
+                _beat(self._storage, get_trial_id(trial))
 
     def _record_result(self, trial: FrozenTrial) -> bool:
         """Record the result that a job has left with its trial, if nobody was there to hear it."""
@@ -313,7 +319,7 @@ class Study:
             return False
         state = TrialState.PRUNED if result == PRUNED else TrialState.COMPLETE
         values = None if result == PRUNED else result
-        self._tell(trial.number, trial._trial_id, state, values)
+        self._tell(trial.number, get_trial_id(trial), state, values)
         return True
 
     def list_trials(self, *states: TrialState) -> list[FrozenTrial]:

@@ -86,7 +86,8 @@ def open_trial(address: SearchTrial) -> Iterator[OpenTrial]:
             sampler=RandomSampler(),  # the values have been chosen
             pruner=samplers.make_pruner(address.pruner),
         )
-        trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, address.number)
+        study_id = storage.get_study_id_from_name(address.study)
+        trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, address.number)
         opened = OpenTrial(Trial(study, trial_id))
         with studies.TrialHeartbeat(storage, opened.update_stale) as beats:
             beats.add(trial_id)

@@ -23,7 +23,6 @@ from tagifai.models.sampling import FeatureRows
 from tagifai.models.size import count_bytes
 from tagifai.models.tagger import Tagger
 from tagifai.models.thresholds import Probabilities, Threshold
-from tagifai.preprocessing import char_ngrams
 from tagifai.preprocessing.feature_cache import ArrayCache, CachedVectorizer, skip_cache
 from tagifai.training.components import Components
 from tagifai.training.loop import Callback, EpochLoop, History, TrainedModel
@@ -137,6 +136,7 @@ class TaggerTrainer:
         scorer = scored and make_scorer(prepared, components.model, policy, *scored)
         loop = EpochLoop(self._training.epochs, self._training.patience, callbacks, scorer)
         trained = self._train(loop, train_rows, val_rows, on_progress)
+        # Not by the tagger, here and below: these features are computed or cached already.
         y_prob = compute_outputs(trained.model, val_rows.X)
         tagger = self._build_tagger(trained.model, policy, y_prob)
         performance = {"val": _score_outputs(prepared, "val", tagger, y_prob)}
@@ -220,9 +220,7 @@ def _transform_part(prepared: PreparedData, features: CachedVectorizer, part: st
 
 def compute_part_outputs(prepared: PreparedData, tagger: Tagger, part: str) -> Probabilities:
     """Return a model's outputs for the rows of one part, whose texts are clean already."""
-    return compute_outputs(
-        tagger.model, char_ngrams.transform(tagger.vectorizer, prepared.get_texts(part))
-    )
+    return tagger.compute_clean_outputs(prepared.get_texts(part))
 
 
 def _score_outputs(prepared: PreparedData, part: str, tagger: Tagger, y_prob: Any) -> Performance:

@@ -104,6 +104,17 @@ def test_a_fitted_vectorizer_and_model_give_a_tag() -> None:
     assert [p["predicted_tag"] for p in own.predict(["A Word", "an IMAGE"])] == ["nlp", "cv"]
 
 
+def test_texts_that_are_clean_already_are_not_cleaned_again() -> None:
+    vectorizer = CountVectorizer()
+    model = MultinomialNB().fit(vectorizer.fit_transform(["image", "word", "stock"]), [0, 1, 2])
+    own = Tagger({"stopwords": ["word"]}, vectorizer, model, CLASSES, None, "other")
+    texts = ["word", "image"]
+    again = own.compute_outputs(texts)
+    assert own.compute_clean_outputs(own.clean(texts)).tolist() == again.tolist()
+    assert own.compute_clean_outputs(texts)[0].argmax() == 1
+    assert again[0].argmax() != 1
+
+
 @quick
 @given(st.lists(st.sampled_from(["Image", "TEXT", "...", "text"])), st.floats(0, 0.99))
 def test_a_text_has_the_same_prediction_whatever_texts_stand_beside_it(

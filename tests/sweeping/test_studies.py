@@ -342,7 +342,7 @@ class Heart:
     def __init__(self, storage: BaseStorage, monkeypatch: pytest.MonkeyPatch) -> None:
         self.beats: list[int] = []
         self.storage = storage
-        monkeypatch.setattr(studies, "is_heartbeat_enabled", lambda _: True)
+        monkeypatch.setattr(studies, "has_heartbeat", lambda _: True)
         monkeypatch.setattr(studies, "_beat", lambda _, trial_id: self.beats.append(trial_id))
 
 

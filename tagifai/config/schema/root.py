@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -232,12 +232,13 @@ def _refuse_additions(cfg: DictConfig, name: str) -> None:
         raise ConfigError(
             f"'{name}' is not a key of the configuration.{suggest_closest(name, known)}"
         )
-    group = cfg._get_node(name)
-    schema = OmegaConf.get_type(group) if isinstance(group, DictConfig) else None
-    if not isinstance(group, DictConfig) or schema is None or not hasattr(schema, "__mro__"):
+    schema = OmegaConf.get_type(cfg, name)
+    if not is_dataclass(schema) or OmegaConf.is_missing(cfg, name):
         return
-    if schema is dict or group._is_missing():
-        return
+    try:
+        group = cfg[name]
+    except OmegaConfBaseException:
+        return  # `_convert` will say what is wrong.
     allowed = [f.name for f in fields(schema)]
     for key in map(str, group):
         if key not in allowed:
