@@ -78,8 +78,8 @@ MORE = {
     "rerun": "The two are compared to the last bit. If they differ, a table shows how, and the exit"
     " code is 1.",
     "import": "The run keeps its id, and the latest run stays the latest.",
-    "clean": "Pruned trials and unfinished writes are among them. A model is unused if it is neither"
-    " the latest nor registered.",
+    "clean": "Pruned trials and unfinished writes are among them. A model is unused if it is"
+    " neither the latest nor registered.",
     "predict": "It uses the run's own cleaning, model and threshold.",
     "evaluate": "The rows are the run's own test rows, or those of a labelled file.",
 }

@@ -321,7 +321,8 @@ def test_as_many_rows_of_a_class_as_folds_are_enough_and_fewer_are_an_error() ->
         make_folds(y, encoder, parts, 4, np.random.RandomState(0))
     assert str(refused.value) == (
         "objective.repeats = 4 folds need 4 rows of each class outside the test rows; b has 3. Use"
-        " fewer folds, objective.by=seeds, or raise data.min_freq so that rare tags get the fallback label."
+        " fewer folds, objective.by=seeds, or raise data.min_freq so that rare tags get the"
+        " fallback label."
     )
 
 
