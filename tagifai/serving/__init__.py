@@ -1,1 +1,1 @@
-"""A model handed on: as an MLflow model, over HTTP, as one file."""
+"""Share a model: as an MLflow model, over HTTP, or as one file."""

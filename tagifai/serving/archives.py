@@ -1,4 +1,4 @@
-"""Archives: a bundle in one zip file that is handed on, and taken in only after it was checked.
+"""Export a bundle to one zip file, and import such a file after it has been checked.
 
 export.json          format, run id
 bundle/...           the bundle's files, as they are
@@ -27,19 +27,19 @@ MARKER = "imported.json"
 """Beside the folder of an imported run's artifacts: where the run came from."""
 
 _DATE = (1980, 1, 1, 0, 0, 0)
-"""Of all members, so that equal bundles give equal files; the first that a zip can have."""
+"""Date of all members, so that equal bundles give equal files; the earliest that a zip can have."""
 
 _CHUNK = 2**20
 
 
 @dataclass(frozen=True)
 class ImportedRun:
-    """A run that was taken in.
+    """A run that was imported.
 
     Args:
-        run_id: its own, from where it was trained.
-        bundle: where it lies now.
-        fresh: whether it was not there before.
+        run_id: the id that it was trained under.
+        bundle: its folder in the stores.
+        fresh: whether it is new here.
     """
 
     run_id: str
@@ -48,11 +48,16 @@ class ImportedRun:
 
 
 def export_run(bundle: Path, run_id: str, path: Path) -> None:
-    """Write a bundle to a new zip file; it is there as a whole or not at all.
+    """Write a bundle to a new zip file, which appears only when it is complete.
+
+    Args:
+        bundle: folder of the run's bundle.
+        run_id: of the run.
+        path: of the new file.
 
     Raises:
-        BundleError: the bundle cannot be loaded or is too large, the run's id is none, or the
-            file is there already or cannot be written.
+        BundleError: the bundle cannot be loaded or is too large, the run's id is invalid, or the
+            file exists already or cannot be written.
     """
     _check_run_id(run_id, str(path))
     if path.exists() or path.is_symlink():
@@ -84,17 +89,17 @@ def _make_member(name: str) -> ZipInfo:
 
 
 def import_run(path: Path, stores: Path) -> ImportedRun:
-    """Put the run of a zip file to where runs are loaded from; the latest run stays the latest.
+    """Copy the run of a zip file into the stores; the latest run stays the latest.
 
-    All of it is checked in a folder that is gone afterwards, however that ends.
+    Everything is checked in a temporary folder first.
 
     Args:
         path: the file.
         stores: the folder of stores.
 
     Raises:
-        BundleError: the file is not one of `export`, or a part of it is not to be trusted; or
-            another run of the same id is there.
+        BundleError: the file is not from `export_run`, a part of it cannot be trusted, or there is
+            another run of the same id.
     """
     stores.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=stores, prefix=".import.") as scratch:
@@ -135,20 +140,20 @@ def _unpack(path: Path, folder: Path) -> str:
 
 
 def _check_name(name: str, path: Path) -> None:
-    """Refuse a name that may lead out of the folder, on any system, or is not an export's."""
+    """Refuse a name that leads out of the folder on any system, or is not one of an export."""
     if re.search(r"\\|^/|^[A-Za-z]:|\0", name) or ".." in name.split("/"):
         raise BundleError(f"{path} holds {name!r}, which leads out of the archive.")
     folder, _, part = name.rpartition("/")
     is_part = folder == "bundle" and (bundles.is_part(part) or part == "manifest.json")
     if name != "export.json" and not is_part:
-        raise BundleError(f"{path} holds {name!r}, which does not belong into an exported model.")
+        raise BundleError(f"{path} holds {name!r}, which is no part of an exported model.")
 
 
 def _read_run_id(archive: ZipFile, path: Path) -> str:
-    """Return the run's id from the member that says what the file is."""
+    """Return the run's id from export.json."""
     if "export.json" not in archive.namelist():
         raise BundleError(
-            f"{path} has no export.json: it is not an exported model. Those are made by"
+            f"{path} has no export.json, so it is not an exported model. Export one:"
             " task=export task.path=FILE.zip"
         )
     about = json.loads(archive.read("export.json"))
@@ -162,18 +167,18 @@ def _read_run_id(archive: ZipFile, path: Path) -> str:
 
 
 def _check_run_id(run_id: Any, where: str) -> str:
-    """Return the id of a run; words that mean another run, or another folder, are none."""
+    """Return the id of a run; names such as "latest" and paths are refused."""
     if not isinstance(run_id, str) or not re.fullmatch(r"[0-9a-f]{32}", run_id):
         raise BundleError(f"{where}: {run_id!r} is not the id of a run, 32 hexadecimal digits.")
     return run_id
 
 
 def _copy(source: IO[bytes], target: IO[bytes], size: int, where: str) -> None:
-    """Copy a member, and stop as soon as it has more than it was declared to have."""
+    """Copy a member, and stop as soon as it has more bytes than declared."""
     while chunk := source.read(_CHUNK):
         size -= len(chunk)
         if size < 0:
-            raise BundleError(f"{where} is larger than it says.")
+            raise BundleError(f"{where} is larger than declared.")
         target.write(chunk)
 
 
@@ -183,18 +188,18 @@ def _refuse_unlisted(path: Path, files: Iterable[str], manifest: Mapping[str, An
 
 
 def _is_imported(target: Path, path: Path, manifest: Mapping[str, Any]) -> bool:
-    """Return whether the run is there already, the same.
+    """Return whether the same run has been imported before.
 
     Raises:
-        BundleError: there is something else in its place.
+        BundleError: another bundle has its id.
     """
     if not target.exists():
         return False
-    way_out = f"To have that of {path} instead, move {target} away first."
+    way_out = f"To import {path} instead, move {target} away first."
     try:
         there = bundles.read_manifest(target)
     except BundleError as error:
-        raise BundleError(f"The run is there already, and damaged: {error} {way_out}") from None
+        raise BundleError(f"The run exists already, but is damaged: {error} {way_out}") from None
     if there != manifest:
         raise BundleError(f"There is another run of the same id at {target}. {way_out}")
     return True

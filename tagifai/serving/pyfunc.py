@@ -1,7 +1,7 @@
-"""Serving: a bundle as an MLflow model of code and data, with nothing that has to be unpickled.
+"""Save a bundle as an MLflow model of code and data, with nothing that has to be unpickled.
 
-MLflow loads such a model by the function `_load_pyfunc` of this module, in the copy of the package
-that is kept with the model, and hands it the bundle.
+MLflow loads such a model by calling `_load_pyfunc` of this module with the bundle, in the copy of
+the package that is saved with the model.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LIBRARIES = (
     *("mlflow", "numpy", "pandas", "scipy", "scikit-learn", "skops"),
     *("imbalanced-learn", "nltk"),
 )
-"""What the package needs to predict."""
+"""Requirements of a prediction."""
 
 MODULES = (
     *("_lazy", "exceptions", "utils.environment", "utils.files", "utils.own_modules"),
@@ -45,7 +45,7 @@ MODULES = (
     # What an extension may have beside the steps and classes that a model needs.
     *("evaluation.metrics", "evaluation.slices"),
 )
-"""The part of the package that predicting takes; all of it would be a hundred files a model."""
+"""Modules that a prediction needs; the whole package would be a hundred files a model."""
 
 EXAMPLE = "Detecting cars in video"
 
@@ -53,7 +53,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class PyfuncTagger:
-    """What MLflow calls to predict.
+    """A tagger with the interface of MLflow's Python models.
 
     Args:
         tagger: of the bundle.
@@ -66,14 +66,14 @@ class PyfuncTagger:
         """Tag texts.
 
         Args:
-            model_input: a frame with the column `text`, shape (n, 1).
-            params: none are known.
+            model_input: a table with the column `text`, shape (n, 1).
+            params: ignored; part of MLflow's interface.
 
         Returns:
             The columns input_text, predicted_tag and probability, shape (n, 3).
 
         Raises:
-            MlflowException: a row has no text; says which.
+            MlflowException: a row has no text; with its number.
         """
         texts = list(model_input["text"])
         check_texts(texts)
@@ -90,11 +90,11 @@ class PyfuncTagger:
 
 
 OUTPUTS = {"input_text": "string", "predicted_tag": "string", "probability": "double"}
-"""Columns of a prediction, with their types; the probability is missing of models without any."""
+"""Columns of a prediction, with their types; models without probabilities have none."""
 
 
 def check_texts(texts: Sequence[Any]) -> None:
-    """Refuse rows that are no texts, as a request that cannot be answered.
+    """Refuse rows that are no texts.
 
     Raises:
         MlflowException: with the first such row, counted from 1.
@@ -125,8 +125,8 @@ def _describe_value(value: Any) -> str:
 
 
 def _load_pyfunc(path: str) -> PyfuncTagger:
-    """Return what predicts with the bundle in a folder; MLflow calls it by this name."""
-    # Late, for the process that only writes models.
+    """Return the tagger of the bundle in a folder; MLflow calls the function by this name."""
+    # Late: a process that only writes models does not need it.
     from tagifai.models import bundles
 
     bundle = Path(path)
@@ -138,7 +138,7 @@ def _load_pyfunc(path: str) -> PyfuncTagger:
 
 
 def build_signature() -> ModelSignature:
-    """Return what goes into the model, and what comes out."""
+    """Return the signature of the model: its input and output columns."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
@@ -150,9 +150,10 @@ def build_signature() -> ModelSignature:
 
 
 def save(path: Path, model_id: str, *, bundle: Path, run_id: str) -> None:
-    """Write an MLflow model that is complete in itself: bundle, package and what it requires.
+    """Write a complete MLflow model: bundle, package and requirements.
 
-    The same as `mlflow.pyfunc.save_model` writes, which looks through all that is installed.
+    The result is that of `mlflow.pyfunc.save_model`, which is slow because it inspects all
+    installed packages.
 
     Args:
         path: the folder to write.
@@ -187,7 +188,7 @@ def save(path: Path, model_id: str, *, bundle: Path, run_id: str) -> None:
 
 
 def _write_package(target: Path) -> None:
-    """Copy the package's modules that predicting takes."""
+    """Copy the modules of the package that a prediction needs."""
     files = {Path(*name.split(".")).with_suffix(".py") for name in MODULES}
     package = Path(__file__).parent.parent
     for file in files | {file.parent / "__init__.py" for file in files}:
@@ -208,7 +209,7 @@ def _write_extensions(target: Path, bundle: Path) -> None:
 
 
 def _write_example(path: Path) -> dict[str, str]:
-    """Write an input in the forms that MLflow shows, and return what it keeps of them."""
+    """Write an example input in MLflow's two formats, and return its metadata."""
     example = {"columns": ["text"], "data": [[EXAMPLE]]}
     (path / "input_example.json").write_text(json.dumps(example), encoding="utf-8")
     request = json.dumps({"dataframe_split": example}, indent=2)
@@ -222,7 +223,7 @@ def _write_example(path: Path) -> dict[str, str]:
 
 
 def _write_environment(path: Path) -> dict[str, str]:
-    """Write what is required, in the three forms of which installers take one."""
+    """Write the requirements in the three formats that MLflow's installers read."""
     pinned, python = [f"{name}=={version(name)}" for name in LIBRARIES], platform.python_version()
     (path / "requirements.txt").write_text("\n".join(pinned), encoding="utf-8")
     conda = {
@@ -241,7 +242,7 @@ def _write_environment(path: Path) -> dict[str, str]:
 
 
 def wrap_tagger(tagger: Tagger) -> PyFuncModel:
-    """Return a tagger as MLflow's servers want it; no saved model's code is run for it."""
+    """Return a tagger as a model for MLflow's server, without running code of a saved model."""
     from mlflow.models import Model
     from mlflow.pyfunc import FLAVOR_NAME, PyFuncModel
 

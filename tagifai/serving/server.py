@@ -1,4 +1,4 @@
-"""Server: MLflow's scoring server in this process, with requests checked before it sees them."""
+"""MLflow's scoring server in this process, behind a check of the requests."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from tagifai.models.tagger import Tagger
 
 LARGEST = 2**26
-"""Bytes of a request; more is refused before it fills the memory."""
+"""Most bytes of a request; more is refused before it fills the memory."""
 
 GRACE_SECONDS = 5
-"""What requests that are under way have to end when the server is stopped."""
+"""Seconds that requests under way have to end when the server is stopped."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -31,8 +31,12 @@ Send = Callable[[Message], Awaitable[None]]
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens.
 
+    Args:
+        host: address.
+        port: number; 0 takes a free one.
+
     Raises:
-        ConfigError: the address or the port cannot be had.
+        ConfigError: the address or the port cannot be used.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -42,7 +46,7 @@ def listen(host: str, port: int) -> socket.socket:
             f"task.host = {host!r}, task.port = {port}: {error.strerror or error}. Choose another"
             " task.port; 0 takes one that is free."
         ) from None
-    # Connections inherit it; without it each answer waits 40 ms for its reader to say something.
+    # Connections inherit it; without it each answer is delayed by 40 ms.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
 
@@ -57,9 +61,9 @@ def serve(tagger: Tagger, listening: socket.socket, ready: Callable[[], None]) -
     """Answer requests until a signal ends it, which is raised as it would be without a server.
 
     Args:
-        tagger: what answers.
-        listening: the socket to answer at.
-        ready: called when requests are answered.
+        tagger: predicts.
+        listening: the socket.
+        ready: called when the server is ready for requests.
     """
     app = ValidationMiddleware(scoring_server.init(pyfunc.wrap_tagger(tagger)))
     # Logging stays as it is configured here.
@@ -85,7 +89,7 @@ class _NotifyingServer(uvicorn.Server):
 
 
 class ValidationMiddleware:
-    """An ASGI application in front of another: names bad rows, and keeps tracebacks to itself.
+    """An ASGI application in front of another: it refuses bad rows, and hides tracebacks.
 
     Args:
         app: the application behind.
@@ -95,7 +99,7 @@ class ValidationMiddleware:
         self._app = app
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer a request that is refused, and hand all others on."""
+        """Answer a bad request with an error, and pass all others on."""
         if scope["type"] != "http" or scope["path"] != "/invocations":
             await self._app(scope, receive, send)
             return
@@ -105,7 +109,7 @@ class ValidationMiddleware:
             return
         kind = dict(scope["headers"]).get(b"content-type")
         if kind is None:
-            await _send_error(send, 415, "Say the Content-Type: application/json or text/csv.")
+            await _send_error(send, 415, "Set the Content-Type: application/json or text/csv.")
             return
         try:
             _check_rows(kind.decode("latin-1"), body)
@@ -129,7 +133,7 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 
 def _check_rows(kind: str, body: bytes) -> None:
-    """Refuse rows that are no texts; what else is wrong with a request, MLflow says itself.
+    """Refuse rows that are no texts; other errors of a request are left to MLflow.
 
     Raises:
         MlflowException: with the row.
@@ -165,7 +169,7 @@ def _cell(row: Any, place: int) -> Any:
 
 
 def _replay_body(body: bytes, receive: Receive) -> Receive:
-    """Return what gives a body that was read already, and then what comes after it."""
+    """Return a receiver that gives a body that was read already, and then what comes after it."""
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:
@@ -175,7 +179,7 @@ def _replay_body(body: bytes, receive: Receive) -> Receive:
 
 
 def _strip_traceback(send: Send) -> Send:
-    """Return what passes answers on; of errors the code and the message only."""
+    """Return a sender that passes answers on, but of errors only the code and the message."""
     status: int | None = None
     parts: list[bytes] = []
 
@@ -194,7 +198,7 @@ def _strip_traceback(send: Send) -> Send:
 
 
 def _parse_message(body: bytes) -> str:
-    """Return the message of an error of MLflow's or of the framework's below it."""
+    """Return the message of an error of MLflow or of the framework below it."""
     try:
         content = json.loads(body)
         return str(content.get("message", content.get("detail")))

@@ -1,1 +1,1 @@
-"""Training: the loop, its callbacks, the objective."""
+"""Training: components, the epoch loop, its callbacks, and the objective."""

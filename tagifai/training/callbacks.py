@@ -1,4 +1,4 @@
-"""Callbacks of the epoch loop; each is handed the function that it calls."""
+"""Callbacks of the epoch loop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tagifai.training.loop import History, TrainingPruned
 
 
 class ProgressCallback:
-    """Tell how far training is.
+    """Shows the progress of a training.
 
     Args:
         show: called with epoch, train loss and validation loss.
@@ -18,16 +18,16 @@ class ProgressCallback:
         self._show = show
 
     def on_epoch_end(self, history: History) -> None:
-        """Show the epoch that has ended."""
+        """Show the losses of the epoch."""
         self._show(history.epoch, history.train_loss[-1], history.val_loss[-1])
 
 
 class PruningCallback:
-    """Report the scores of a training to a search, and stop when it says so.
+    """Reports the scores of a training to a search, and stops when the search prunes the trial.
 
     Args:
         report: called with a step and a value; returns whether to stop.
-        check: called after every epoch; raises if there is nobody left to work for.
+        check: called after every epoch; raises if the result is not needed any more.
         first_step: step of the training's first epoch, after those of earlier repeats.
         earlier: objectives of the earlier repeats, whose mean with this one's score is reported.
     """
@@ -56,11 +56,11 @@ class PruningCallback:
 
 
 class HistoryCallback:
-    """Hold on to the history, so that it can be recorded even if training ends early."""
+    """Keeps the history, so that it can be recorded even if training ends early."""
 
     def __init__(self) -> None:
         self.history = History()
 
     def on_epoch_end(self, history: History) -> None:
-        """Remember the history."""
+        """Keep the history."""
         self.history = history

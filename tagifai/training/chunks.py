@@ -1,4 +1,4 @@
-"""Streams: rows that are trained on a chunk at a time, with a sample of them in memory."""
+"""Rows that are trained on a chunk at a time, with a sample of them in memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tagifai.preprocessing.labels import Indices
 from tagifai.utils.process_pool import Map, ProcessPool
 
 MAX_PROCESSES = 3
-"""Processes: more would have to wait for the one that fits the model, and each takes memory."""
+"""Most processes that prepare chunks: more would only wait for the one that fits the model."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class StreamedData(PreparedData):
     """Rows of which the validation and test rows and a sample of the train rows are in memory.
 
     Args:
-        source: all rows, and what becomes of them.
-        train_counts: train rows by class, those included that are left out for their text.
+        source: gives the features of all train rows.
+        train_counts: train rows by class, including rows that are left out because of their text.
         label_counts: rows by label.
         random_state: of the order of the train rows.
-        processes: that prepare chunks; the result is the same for any number.
+        processes: how many prepare chunks; the result is the same for any number.
     """
 
     source: ChunkSource
@@ -44,7 +44,7 @@ class StreamedData(PreparedData):
     processes: int
 
     def get_ids(self) -> dict[str, Any]:
-        """Return the row ids of the parts that are in memory; all other train rows are the rest."""
+        """Return the row ids of the parts that are in memory; all other rows are train rows."""
         return {**super().get_ids(), "rest_trains": True}
 
     def count_rows(self) -> dict[str, int]:
@@ -56,11 +56,11 @@ class StreamedData(PreparedData):
         return dict(sorted(self.label_counts.items(), key=lambda item: (-item[1], item[0])))
 
     def count_streamed_rows(self) -> int | None:
-        """Return how many rows an epoch goes through."""
+        """Return how many rows an epoch streams."""
         return self.source.blocks.rows
 
     def list_notes(self) -> list[str]:
-        """Return what a person should know of how the rows are used, a sentence each."""
+        """Return notes on how the rows are used, a sentence each."""
         unused = sum(self.label_counts.values()) - sum(self.count_rows().values())
         spare = f" {unused} validation or test rows are not used." if unused else ""
         said = (
@@ -78,7 +78,7 @@ class StreamedData(PreparedData):
         train_rows: FeatureRows,
         on_progress: Callable[[int], None] | None,
     ) -> Iterator[RowStream]:
-        """Give the train rows as a stream of chunks, which other processes prepare, if any."""
+        """Give the train rows as a stream of chunks, which other processes may prepare."""
         source = self.source
         processes = min(self.processes, MAX_PROCESSES, source.blocks.rows // source.rows // 2)
         work = partial(source.read_chunk, vectorizer)
@@ -91,10 +91,10 @@ class StreamedData(PreparedData):
 
 @dataclass(frozen=True)
 class ChunkSpec:
-    """What a chunk is made of.
+    """The blocks that a chunk is made of.
 
     Args:
-        blocks: their numbers.
+        blocks: numbers of the blocks.
         seed: of the order of the rows.
     """
 
@@ -104,7 +104,7 @@ class ChunkSpec:
 
 @dataclass(frozen=True)
 class ChunkSource:
-    """All rows, and what becomes of them.
+    """Reads chunks of a stored table and turns them into features.
 
     Args:
         blocks: of the stored table.
@@ -112,7 +112,7 @@ class ChunkSource:
         label_indices: index of each tag's label; rows of other tags are left out.
         cleaning: the cleaner's arguments.
         held_out_texts: cleaned texts of validation and test rows, which no train row may have.
-        shuffle: train on the rows in another order in each epoch.
+        shuffle: whether each epoch has another order of the rows.
     """
 
     blocks: Blocks
@@ -123,7 +123,7 @@ class ChunkSource:
     shuffle: bool
 
     def read_chunk(self, vectorizer: Any, spec: ChunkSpec) -> FeatureRows:
-        """Return the features of the train rows of some blocks."""
+        """Return the features and labels of the train rows of a chunk."""
         table = self.blocks.read(spec.blocks)
         if "split" in table:
             table = table[table["split"] == "train"]
@@ -141,9 +141,9 @@ class ChunkStream:
     """The train rows, a chunk at a time.
 
     Args:
-        prepared: says which rows these are.
-        map_chunks: gives the chunks of cuts, in order.
-        on_progress: called with the rows of the epoch that are done.
+        prepared: the streamed data.
+        map_chunks: maps chunk specifications to chunks, in order.
+        on_progress: called with the number of rows of the epoch that are done.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class ChunkStream:
         """Yield the chunks of an epoch.
 
         Raises:
-            DataError: no row of some class trains, because all have texts of held-out rows.
+            DataError: a class has no row to train on, because all have texts of held-out rows.
         """
         source, done = self._prepared.source, 0
         seen = np.zeros(len(self._prepared.encoder.classes), np.int64)
@@ -193,5 +193,5 @@ class ChunkStream:
 
 
 def encode_tags(tags: pd.Series[str], indices: Mapping[str, int]) -> Indices:
-    """Return label indices, -1 of tags whose rows are left out."""
+    """Return label indices, shape (n,); -1 for tags whose rows are left out."""
     return np.array([indices.get(tag, -1) for tag in tags.tolist()], np.int64)

@@ -1,4 +1,4 @@
-"""Components: the vectorizer, sampler, model and threshold that a configuration describes."""
+"""The components of a run: vectorizer, sampler, model and threshold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ from tagifai.models.thresholds import AutoThreshold, Threshold
 
 @dataclass(frozen=True)
 class Components:
-    """The objects that a run is made of, from the configuration."""
+    """The objects that the groups of a configuration describe.
+
+    Args:
+        vectorizer: from texts to features.
+        sampler: balances the train rows, or None.
+        model: a classifier.
+        threshold: finds the threshold, or None.
+    """
 
     vectorizer: Any
     sampler: Any
@@ -46,13 +53,13 @@ class Components:
             )
 
     def resolve_threshold(self, prepared: PreparedData) -> Threshold | None:
-        """Return the threshold, or None where it is left to us and has nothing to apply to.
+        """Return the threshold policy; None for an automatic one that cannot be applied.
 
         Args:
-            prepared: the rows, whose labels it is for.
+            prepared: the rows.
 
         Raises:
-            DataError: there is no label to fall back to.
+            DataError: there is no fallback label.
         """
         if isinstance(self.threshold, AutoThreshold):
             possible = has_probabilities(self.model) and prepared.other in prepared.encoder.classes
@@ -63,18 +70,18 @@ class Components:
 
 
 def _require_other_label(prepared: PreparedData) -> None:
-    """Refuse a threshold where there is no label to fall back to."""
+    """Refuse a threshold where there is no fallback label."""
     if prepared.other is None:
         raise DataError(
-            "A threshold gives unsure texts the label of the rest, and these data have none. Use"
-            " threshold=none, or name one (data.other) and choose data.accepted_tags and"
-            " data.min_freq so that some tags are among the rest."
+            "A threshold gives unsure texts the fallback label, and these data have none. Use"
+            " threshold=none, or set data.other, and data.accepted_tags or data.min_freq so that"
+            " some tags get that label."
         )
     if prepared.other not in prepared.encoder.classes:
         raise DataError(
             f"The threshold gives unsure texts the label {prepared.other!r}, which no row has"
-            f" (labels: {', '.join(prepared.encoder.classes)}). Use threshold=none, or choose"
-            " data.accepted_tags and data.min_freq so that some tags are among the rest."
+            f" (labels: {', '.join(prepared.encoder.classes)}). Use threshold=none, or set"
+            " data.accepted_tags or data.min_freq so that some tags get that label."
         )
 
 

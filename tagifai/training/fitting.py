@@ -1,4 +1,4 @@
-"""Fitting: prepared rows in, a fitted tagger with its scores out; nothing here touches the disk."""
+"""Fit a tagger to prepared rows and score it, without touching the disk."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class FitResult:
     """A fitted tagger, how it was trained, and how good it is.
 
     Args:
-        make_tagger: gives the tagger, ready to predict; a trial has no need of it.
+        make_tagger: returns the tagger, ready to predict; trials do not call it.
         threshold: of the tagger.
         history: losses by epoch.
         epoch: the epoch whose weights the model has.
         features: columns of the feature matrix.
-        performance: scores by part, "val" and, if it was asked for, "test".
+        performance: scores by part: "val", and "test" if the test rows were scored.
     """
 
     make_tagger: Callable[[], Tagger]
@@ -56,7 +56,7 @@ class FitResult:
         return self.make_tagger()
 
     def get_metric(self, metric: str) -> float:
-        """Return one metric: any of `metrics`, or `model_bytes`."""
+        """Return one metric: any of `get_metrics`, or `model_bytes`."""
         if metric == "model_bytes":
             return float(count_bytes(self.tagger.vectorizer) + count_bytes(self.tagger.model))
         return self.get_metrics()[metric]
@@ -76,10 +76,10 @@ class FitResult:
 
 @contextmanager
 def _limit_to_one_thread() -> Iterator[None]:
-    """Have sums of floats added up in one order, however many processors a process may use.
+    """Limit linear algebra to one thread, so that sums of floats have the same order everywhere.
 
-    A worker of a launcher may use fewer than the same run alone, and then the last digits of what
-    is fitted by linear algebra differ.
+    A worker of a launcher may use fewer processors than the same run alone, and then the last
+    digits of a fitted model would differ.
     """
     with threadpool_limits(1):
         yield
@@ -92,7 +92,7 @@ class TaggerTrainer:
         prepared: the rows.
         components: unfitted objects; they are fitted in place.
         training: epochs, patience and whether to refit.
-        cache: keeps features.
+        cache: of features.
     """
 
     def __init__(
@@ -119,13 +119,14 @@ class TaggerTrainer:
         """Fit and score a tagger.
 
         Args:
-            callbacks: told after every epoch.
+            callbacks: called after every epoch.
             test: score the test rows too; otherwise they are not vectorized, and nothing refitted.
             scored: a validation metric to record during training, and every how many epochs.
-            on_progress: told how many rows of an epoch are done, unless all are done at once.
+            on_progress: called with the number of rows of an epoch that are done, where the rows
+                are streamed.
 
         Raises:
-            DataError: no features are left, or a threshold has no label to fall back to.
+            DataError: no features are left, or a threshold has no fallback label.
         """
         prepared, components = self._prepared, self._components
         policy = components.resolve_threshold(prepared)
@@ -219,7 +220,7 @@ def _transform_part(prepared: PreparedData, features: CachedVectorizer, part: st
 
 
 def compute_part_outputs(prepared: PreparedData, tagger: Tagger, part: str) -> Probabilities:
-    """Return a model's outputs for the rows of one part, whose texts are clean already."""
+    """Return a model's outputs for the cleaned texts of one part, shape (n, classes)."""
     return tagger.compute_clean_outputs(prepared.get_texts(part))
 
 

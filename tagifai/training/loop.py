@@ -1,4 +1,4 @@
-"""The epoch loop, the history that it records, and the protocol of those who listen."""
+"""The epoch loop, the history that it records, and the protocol of its callbacks."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tagifai.training.model_fitting import (
 
 
 class TrainingPruned(Exception):
-    """Raised by a callback to end a training that is not worth going on with."""
+    """Raised by a callback to end a training that is not promising."""
 
 
 @dataclass
 class History:
-    """Losses by epoch; the last epoch is the last item. Scores of some epochs.
+    """The losses of all epochs, in order, and the scores of some epochs.
 
     Losses are in nats, or the model's own where it has no probabilities: see `losses`.
     """
@@ -50,7 +50,7 @@ class History:
 
 
 class Callback(Protocol):
-    """Told about every epoch, after it was recorded."""
+    """Called after every epoch, when it has been recorded."""
 
     def on_epoch_end(self, history: History) -> None:
         """Look at the history so far; raise `TrainingPruned` to stop."""
@@ -59,7 +59,7 @@ class Callback(Protocol):
 
 @dataclass(frozen=True)
 class ValidationScorer:
-    """What else to record of the validation rows, and how often.
+    """A score of the validation rows that is recorded beside the losses.
 
     Args:
         score: takes the model's outputs for the validation rows, shape (n, classes).
@@ -87,8 +87,8 @@ class EpochLoop:
         epochs: passes over the balanced rows, for a model that trains by epochs.
         patience: stop after so many epochs without a lower validation loss, and keep the weights
             of the best one; None goes through all epochs and keeps the last.
-        callbacks: told after every epoch, in this order.
-        scorer: gives the history's scores.
+        callbacks: called after every epoch, in this order.
+        scorer: of the history's scores.
     """
 
     epochs: int
@@ -141,7 +141,7 @@ class EpochLoop:
 
 
 def _stack_features(train_rows: FeatureRows, val_rows: FeatureRows) -> Any:
-    """Return the features of both parts as one matrix: one product an epoch instead of two."""
+    """Return the features of both parts as one matrix, for one product an epoch instead of two."""
     parts: list[Any] = [train_rows.X, val_rows.X]
     return vstack(parts, format="csr") if issparse(parts[0]) else np.vstack(parts)
 

@@ -1,4 +1,4 @@
-"""Fitting a model to feature rows, once or for one epoch, with errors that a person can act on."""
+"""Fit a model to feature rows, once or for one epoch, with errors that the user can act on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tagifai.exceptions import ConfigError, UserError
 from tagifai.models.sampling import FeatureRows, RowStream
 
 CALIBRATION_FOLDS = 5
-"""Of a calibration that says no number; scikit-learn's own default."""
+"""Folds of a calibration that has no number of its own; scikit-learn's default."""
 
 
 class DivergenceError(UserError):
@@ -34,7 +34,7 @@ def is_trained_by_epochs(model: Any) -> bool:
 
 
 def refit_model(model: Any, balanced: FeatureRows, epochs: int) -> None:
-    """Fit a model as the loop does, without looking at any rows on the way.
+    """Fit a model as the epoch loop does, but without recording losses.
 
     Args:
         model: unfitted; it is fitted in place.
@@ -53,7 +53,7 @@ def refit_model(model: Any, balanced: FeatureRows, epochs: int) -> None:
 
 
 def prepare_partial_fit(model: Any, counts: dict[int, int]) -> None:
-    """Set what `partial_fit` cannot work out from one call.
+    """Set the class weights, which `partial_fit` cannot compute from one call.
 
     Args:
         model: unfitted.
@@ -74,7 +74,7 @@ def prepare_partial_fit(model: Any, counts: dict[int, int]) -> None:
 
 
 def fit_once(model: Any, rows: FeatureRows | RowStream, by_epochs: bool, epoch: int) -> None:
-    """Fit a model for one epoch, or for good.
+    """Fit a model for one epoch, or completely.
 
     Args:
         model: fitted in place.
@@ -103,7 +103,7 @@ def fit_once(model: Any, rows: FeatureRows | RowStream, by_epochs: bool, epoch: 
 
 @contextmanager
 def _translate_errors(model: Any, rows: FeatureRows, epoch: int) -> Iterator[None]:
-    """Make errors of scikit-learn such that a person can act on."""
+    """Turn errors of scikit-learn into errors that the user can act on."""
     try:
         yield
     except (ValueError, TypeError) as error:
@@ -117,7 +117,7 @@ def _translate_errors(model: Any, rows: FeatureRows, epoch: int) -> Iterator[Non
 
 @contextmanager
 def _group_calibration_folds(model: Any, rows: FeatureRows) -> Iterator[None]:
-    """Have a calibration cut its folds so that no copy of a row is scored by what saw another."""
+    """Keep all copies of a row in one fold of a calibration."""
     folds = getattr(model, "cv", None)
     if not isinstance(model, CalibratedClassifierCV) or not isinstance(folds, int | None):
         yield

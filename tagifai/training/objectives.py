@@ -1,4 +1,4 @@
-"""The objective of a run: its metrics, or their mean over several trainings."""
+"""The objective of a run: its metrics, or their mean over several repeats."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tagifai.exceptions import ConfigError, suggest_closest
 
 @dataclass(frozen=True)
 class Repeat:
-    """One training of those whose mean is the objective.
+    """One of the trainings whose mean is the objective.
 
     Args:
         prepared: the rows, with a split of its own; the test rows are the same in all repeats.
-        random_state: its source of randomness; None is the run's own, which prepared its rows.
+        random_state: its source of randomness; None is the run's own.
     """
 
     prepared: PreparedData
@@ -28,10 +28,13 @@ class Repeat:
 
 
 def check_metrics(objective: ObjectiveConfig) -> None:
-    """Refuse metrics that no run has, whatever its data; those of classes and slices depend on it.
+    """Refuse metrics that no run has; those of classes and slices depend on the data.
+
+    Args:
+        objective: of the configuration.
 
     Raises:
-        ConfigError: with the metrics that there are.
+        ConfigError: there is no such metric; with the known ones.
     """
     known = [*STANDARD_METRICS, *(f"val_{name}" for name in metrics.list_registered())]
     for name in objective.metrics:
@@ -44,18 +47,18 @@ def check_metrics(objective: ObjectiveConfig) -> None:
 
 
 def make_repeats(prepared: PreparedData, objective: ObjectiveConfig, seed: int) -> list[Repeat]:
-    """Return the trainings that an objective is made of; with one repeat, the run itself.
+    """Return the repeats of an objective; with one repeat, the run itself.
 
     Test rows stay out of all of them: a validation row of one repeat may be a train row of
     another, but what a search has seen must not be tested on afterwards.
 
     Args:
         prepared: the run's rows.
-        objective: how many repeats, by what.
-        seed: of the run; later repeats count on from it.
+        objective: the number of repeats, by seeds or folds.
+        seed: of the run; later repeats have the seeds after it.
 
     Raises:
-        DataError: the rows cannot be cut so.
+        DataError: the rows cannot be split for the repeats.
     """
     states = [np.random.RandomState((seed + r) % 2**32) for r in range(objective.repeats)]
     y, encoder, split = prepared.y, prepared.encoder, prepared.split

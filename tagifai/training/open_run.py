@@ -1,4 +1,4 @@
-"""The run that is being trained, and all that it is made from."""
+"""The run that is being trained, with everything that it is made from."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class OpenRun:
         invocation: where the configuration comes from.
         provenance: the invocation's record.
         tracked: what is recorded of the run.
-        trial: what the run is of a search; it is told about the objective on the way.
+        trial: of the search that the run belongs to; it gets the objective by epoch.
         digest: SHA-256 of the data set.
         prepared: its rows.
         components: unfitted objects.
-        cache: keeps features.
+        cache: of features.
     """
 
     config: Config
@@ -53,7 +53,7 @@ class OpenRun:
         return Path(self.config.paths.stores)
 
     def describe_splits(self) -> dict[str, Any]:
-        """Return the data, the policy of labels, and the ids of rows by part."""
+        """Return the data set, the settings of its labels, and the ids of rows by part."""
         data = self.config.data
         return {
             "data": {"name": data.name, "digest": self.digest},

@@ -1,4 +1,4 @@
-"""Scorers: what gives a metric of the validation rows after an epoch."""
+"""Score the validation rows after an epoch."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tagifai.training.loop import ValidationScorer
 def make_scorer(
     prepared: PreparedData, model: Any, threshold: Threshold | None, metric: str, every: int
 ) -> ValidationScorer:
-    """Return what gives a validation metric from probabilities, as it would be if training ended.
+    """Return a scorer that computes a validation metric as if training ended with the epoch.
 
     Args:
         prepared: the rows.
-        model: fitted or not; it has the loss.
+        model: fitted or not; it decides the loss.
         threshold: found anew each time.
         metric: val_loss, or a score of the validation rows.
         every: epochs from one score to the next.

@@ -1,4 +1,4 @@
-"""Streaming: which rows of a table stay in memory while the others are trained on in chunks."""
+"""Prepare data sets for training, in memory or, for large tables, as a stream of chunks."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from tagifai.training.chunks import ChunkSource, StreamedData, encode_tags
 from tagifai.training.components import Components
 
 BLOCKS_PER_CHUNK = 20
-"""Of a chunk, from as many places of the file: it may be sorted by label."""
+"""Blocks of a chunk, from as many places of the file, because the file may be sorted by label."""
 
 OnProgress = Callable[[int, int], None]
-"""Told how many rows are done, and of how many."""
+"""Called with the number of rows that are done, and of all rows."""
 
 
 def get_chunk_rows(config: Config) -> int | None:
-    """Return how many rows are to be in memory at a time, or None of data that are as a whole."""
+    """Return how many rows may be in memory at a time, or None where the data are not streamed."""
     return config.data.chunk_rows if isinstance(config.data, TableConfig) else None
 
 
 def check_supported(config: Config, components: Components) -> None:
-    """Refuse what needs all rows at once, before any data are read.
+    """Refuse settings that need all rows at once, before any data are read.
 
     Args:
         config: of a run.
         components: its unfitted objects.
 
     Raises:
-        ConfigError: data.chunk_rows is set, and something else does not go with it.
+        ConfigError: data.chunk_rows is set, and another setting cannot be used with it.
     """
     if get_chunk_rows(config) is None:
         return
@@ -59,7 +59,7 @@ def check_supported(config: Config, components: Components) -> None:
         "training.refit=true fits to all rows at once. Use training.refit=false": (
             config.training.refit
         ),
-        "objective.repeats cuts all rows anew. Use objective.repeats=1": (
+        "objective.repeats splits all rows again. Use objective.repeats=1": (
             config.objective.repeats > 1
         ),
     }
@@ -67,7 +67,7 @@ def check_supported(config: Config, components: Components) -> None:
         if holds:
             raise ConfigError(
                 f"data.chunk_rows = {get_chunk_rows(config)}: the rows are never in memory all at"
-                f" once, and {reason}; or leave data.chunk_rows out, if memory has room for all."
+                f" once, and {reason}; or leave data.chunk_rows out, if all rows fit into memory."
             )
 
 
@@ -79,15 +79,15 @@ def prepare_dataset(
     on_progress: OnProgress = lambda done, of: None,
     processes: int = 1,
 ) -> PreparedData:
-    """Prepare the rows of a data set: all, or those that stay in memory while the rest is streamed.
+    """Prepare the rows of a data set: all, or the held-out ones and a sample while others stream.
 
     Args:
         dataset: with its table in the store.
         config: of a run.
         random_state: advanced by the choice of the rows.
-        cache: keeps cleaned texts, where the rows are in memory.
-        on_progress: how far it is, where the rows are streamed.
-        processes: that prepare chunks for training, at most.
+        cache: of cleaned texts, where the rows are in memory.
+        on_progress: called with the progress, where the rows are streamed.
+        processes: most processes that prepare chunks for training.
 
     Raises:
         DataError: the rows cannot be split, or have fewer than two labels.
@@ -123,7 +123,7 @@ def _encode_labels(
 
     Args:
         counted: rows by part and tag.
-        data: the policy of labels.
+        data: which labels are kept.
     """
     by_tag: Counter[str] = Counter()
     for (_, tag), number in counted.items():
@@ -144,8 +144,8 @@ def _build_streamed(
     split = Split(*(np.flatnonzero(rows["role"] == name) for name in ("train", "val", "test")))
     if not split.train.size:
         raise DataError(
-            "The texts of all rows that were looked at are those of validation and test rows too."
-            " Leave repeated rows out of the data, or raise data.sample_rows."
+            "The texts of all sampled rows are also texts of validation or test rows. Leave"
+            " duplicate rows out of the data, or raise data.sample_rows."
         )
     return StreamedData(
         rows=rows[["id", "raw", "text", "tag"]],

@@ -1,15 +1,15 @@
-"""A training as a trial of a search: what it tells the search, and hears from it."""
+"""The interface between a training and the search that it is a trial of."""
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
-PRUNED, STALE = "pruned", "reaped"
-"""What a trial returns in place of its objective."""
+PRUNED, STALE = "pruned", "stale"
+"""Values that a trial returns instead of its objective."""
 
 
 class TrialHandle(Protocol):
-    """What a training tells a search and hears from it."""
+    """A trial as its training sees it."""
 
     def note(self, **attributes: Any) -> None:
         """Keep attributes with the trial."""
@@ -18,18 +18,18 @@ class TrialHandle(Protocol):
         """Report a value and return whether to stop."""
 
     def check(self) -> None:
-        """Raise `StaleTrialError` if nobody waits for the result any more."""
+        """Raise `StaleTrialError` if the result is not needed any more."""
 
 
 class NullTrial:
-    """Stands in for a trial where there is none, or none that a job could reach."""
+    """Stands in where there is no trial, or its study is in another process's memory."""
 
     def note(self, **attributes: Any) -> None:
-        """Tell nobody."""
+        """Do nothing."""
 
     def report(self, step: int, value: float) -> bool:
-        """Go on."""
+        """Return False: go on."""
         return False
 
     def check(self) -> None:
-        """Go on."""
+        """Do nothing."""

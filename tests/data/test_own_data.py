@@ -61,7 +61,7 @@ def test_a_table_trains_evaluates_and_predicts_in_every_format(app: App, name: s
     output = app.ok(*COLUMNS, f"data.path={name}", "data.id=key", *SMALL)
     assert "90 rows, 3 classes (1 30, 3 30, 5 30)" in output
     assert "train 62, val 14, test 14" in output
-    # There is no label of the rest, so no threshold.
+    # There is no fallback label, so no threshold.
     assert "threshold" not in output.partition(": test")[2].splitlines()[0]
     assert scores(app)["f1"] > 0.9
     found = scores(app)

@@ -141,7 +141,7 @@ def test_another_run_of_the_same_id_is_not_replaced(
     assert message.startswith(f"There is another run of the same id at {target}. ")
     assert message.endswith(f"move {target} away first.")
     (target / "model.coef_.npy").write_bytes(b"")
-    assert refusal(exported, stores).startswith("The run is there already, and damaged: ")
+    assert refusal(exported, stores).startswith("The run exists already, but is damaged: ")
 
 
 # --- exports that are refused ------------------------------------------------------------------
@@ -215,9 +215,9 @@ def test_a_damaged_or_cut_zip_is_refused(exported: Path, stores: Path, at: float
 def test_a_zip_of_something_else_is_refused(tmp_path: Path, stores: Path) -> None:
     path = tmp_path / "model.zip"
     pack(path, {})
-    assert "has no export.json: it is not an exported model" in refusal(path, stores)
+    assert "has no export.json, so it is not an exported model" in refusal(path, stores)
     pack(path, {"holiday.jpg": b"x"})
-    assert "'holiday.jpg', which does not belong into an exported model" in refusal(path, stores)
+    assert "'holiday.jpg', which is no part of an exported model" in refusal(path, stores)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_a_name_that_leads_out_is_refused(exported: Path, stores: Path, name: st
 )
 def test_a_member_that_does_not_belong_is_refused(exported: Path, stores: Path, name: str) -> None:
     repack(exported, **{name: b"{}"})
-    assert f"holds {name!r}, which does not belong" in refusal(exported, stores)
+    assert f"holds {name!r}, which is no part" in refusal(exported, stores)
 
 
 def test_a_member_that_the_manifest_does_not_name_is_refused(exported: Path, stores: Path) -> None:
@@ -402,7 +402,7 @@ def test_a_bomb_that_declares_less_is_read_no_further(exported: Path, stores: Pa
 
 def test_copying_stops_at_the_declared_size() -> None:
     source, target = io.BytesIO(bytes(3 * 2**20)), io.BytesIO()
-    with pytest.raises(BundleError, match=r"^x is larger than it says\.$"):
+    with pytest.raises(BundleError, match=r"^x is larger than declared\.$"):
         archives._copy(source, target, 2**20 + 1, "x")
     assert target.tell() == 2**20
     assert source.tell() == 2 * 2**20

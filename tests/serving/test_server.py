@@ -121,7 +121,7 @@ def test_what_is_not_a_kind_of_request_is_said(client: Client) -> None:
     assert client.refusal(b"x", "text/plain")[0] == 415
     assert client.refusal(b"x", None) == (
         415,
-        "Say the Content-Type: application/json or text/csv.",
+        "Set the Content-Type: application/json or text/csv.",
     )
     assert client.refusal({"instances": ["x" * 100_000]})[0] == 413
     asked = requests.get(f"{client.url}/invocations", timeout=30, headers={"Content-Type": JSON})

@@ -240,7 +240,7 @@ REFUSED = [
     (["sampling=random_over"], "RandomOverSampler draws from all rows. Use sampling=none"),
     (["model=logistic_regression"], "LogisticRegression has no partial_fit. Use model=sgd"),
     (["training.refit=true"], "training.refit=true fits to all rows at once."),
-    (["objective.repeats=3"], "objective.repeats cuts all rows anew."),
+    (["objective.repeats=3"], "objective.repeats splits all rows again."),
 ]
 
 
