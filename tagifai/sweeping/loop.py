@@ -140,6 +140,8 @@ class SearchLoop:
     def _work(self) -> None:
         try:
             while (trial := self._next_trial()) is not None:
+                if self._stop.is_set():
+                    return  # asked for as the search was interrupted, and abandoned since
                 self._show_state("")
                 self._end_trial(trial, self._launch_and_wait(trial))
         except Exception as error:
@@ -272,8 +274,10 @@ class SearchLoop:
     def _interrupt_jobs(self) -> None:
         """Let the jobs close their runs, and leave no trial that looks as if it went on."""
         self._stop.set()
-        # Jobs anywhere see it at their next beat; those of this machine are told as well.
-        self._study.abandon_own_trials("Interrupted with its search.")
+        with self._changed:  # not while a worker asks: nobody would abandon its trial
+            # Jobs anywhere see it at their next beat; those of this machine are told as well.
+            self._study.abandon_own_trials("Interrupted with its search.")
+            self._changed.notify_all()
         for child in multiprocessing.active_children():
             child.terminate()
         seen_to = launchers.end_jobs(self._launcher, SHUTDOWN_SECONDS)

@@ -114,10 +114,9 @@ class SearchPlan:
 
     def record_failure(self, number: int, reason: str) -> None:
         """Give a trial whose job did not come to have a run one that says why."""
-        if (
-            not self.config.tracking.enabled
-            or "run_id" in self.study.list_trials()[number].user_attrs
-        ):
+        trial = self.study.list_trials()[number]
+        recorded = "run_id" in trial.user_attrs or studies.has_died(trial)
+        if recorded or not self.config.tracking.enabled:
             return
         tags = {
             "mlflow.parentRunId": self.parent.id,

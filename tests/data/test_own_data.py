@@ -20,7 +20,7 @@ WORDS = {
 OTHERS = ["das", "Gerät", "nach", "Wochen", "Paket", "Farbe", "und", "noch", "immer", "sehr"]
 SMALL = (
     *("vectorizer=tfidf_word", "training.epochs=20", "preprocessing=unicode", "plots=none"),
-    "console=plain",
+    *("console=plain", "tracking=none"),
 )
 
 

@@ -885,6 +885,36 @@ def test_an_interrupt_leaves_no_trial_that_looks_as_if_it_went_on(machine: Machi
     assert run(again, lambda n: 0.5).launched == [2, 3, 4]
 
 
+@pytest.mark.usefixtures("interruptible", "machine")
+def test_a_trial_that_is_asked_for_as_the_interrupt_comes_is_abandoned_and_not_launched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan, asking = FakePlan(9, n_workers=2), threading.Event()
+    abandoned = threading.Event()
+    ask, abandon = plan.study.ask, plan.study.abandon_own_trials
+
+    def slowly(n_trials: int) -> Trial | None:
+        if not asking.is_set():
+            asking.set()
+            _thread.interrupt_main()
+            # The interrupt has to wait for the trial that is being made.
+            assert not abandoned.wait(0.5)
+        return ask(n_trials)
+
+    def noted(reason: str) -> None:
+        abandon(reason)
+        abandoned.set()
+
+    monkeypatch.setattr(plan.study, "ask", slowly)
+    monkeypatch.setattr(plan.study, "abandon_own_trials", noted)
+    loop, launcher = made(plan, lambda number: 0.5)
+    with pytest.raises(KeyboardInterrupt):
+        loop.run()
+    assert launcher.launched == []
+    assert states(plan) == ["FAIL"]
+    assert plan.study.list_trials()[0].user_attrs == {DIED: "Interrupted with its search."}
+
+
 @pytest.mark.usefixtures("interruptible")
 def test_a_job_that_does_not_end_is_killed_after_its_last_words(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
