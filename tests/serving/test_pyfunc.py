@@ -104,6 +104,7 @@ def always_one(y_true, y_pred):
 """
 
 
+@pytest.mark.e2e
 def test_a_saved_model_has_a_copy_of_the_extensions_that_it_needs(
     tagger: Tagger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
