@@ -109,23 +109,31 @@ def copy_project(folder: Path) -> Path:
     return folder
 
 
-def check(project: Path, block: Block) -> None:
-    """Do what a block says, and look at what comes of it."""
+def define(project: Path, block: Block) -> bool:
+    """Write the file of the configuration that a block is, and return whether it is one."""
     named = re.match(r"# (conf/\S+)( \(this line of it\))?\n", block.text)
-    if named and named[2]:
-        line = block.text.removeprefix(named[0])
-        key, file = line.partition(":")[0], project / named[1]
-        text, times = re.subn(rf"^{key}:.*\n", line, file.read_text(), flags=re.M)
+    if named is None:
+        return False
+    file, content = project / named[1], block.text.removeprefix(named[0])
+    if named[2]:
+        key = content.partition(":")[0]
+        text, times = re.subn(rf"^{key}:.*\n", content, file.read_text(), flags=re.M)
         assert times == 1
         file.write_text(text)
         (file.parent / "my_steps.py").touch()  # which the next blocks write to
-    elif named and block.kind == "yaml":
-        (project / named[1]).write_text(block.text.removeprefix(named[0]))
-        assert (project / named[1]).stat().st_size > 0
-    elif named and block.kind == "python":
-        with (project / named[1]).open("a") as extension:
+    elif block.kind == "yaml":
+        file.write_text(content)
+    else:
+        with file.open("a") as extension:
             extension.write("\n\n" + block.text)
-    elif block.kind == "python":
+    return True
+
+
+def check(project: Path, block: Block) -> None:
+    """Do what a block says, and look at what comes of it."""
+    if define(project, block):
+        return
+    if block.kind == "python":
         program = project / "example.py"
         program.write_text(block.text)
         assert len(run(project, f"{sys.executable} example.py").splitlines()) == 2
@@ -140,6 +148,23 @@ def check(project: Path, block: Block) -> None:
 
 def commands(block: str) -> list[str]:
     return [line for line in block.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+def calls(command: str) -> list[list[str]]:
+    """Return the arguments of each call of the application in a command of the shell."""
+    words = shlex.shlex(command, posix=True, punctuation_chars="|<>;&()")
+    words.whitespace_split = True
+    found: list[list[str]] = []
+    inside = False
+    for word in words:
+        if word == "run.py":
+            found.append([])
+            inside = True
+        elif set(word) <= set("|<>;&()"):
+            inside = False
+        elif inside:
+            found[-1].append(word)
+    return found
 
 
 def here(command: str) -> str:

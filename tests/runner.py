@@ -30,8 +30,19 @@ COMMIT = {"mlflow.source.git.commit": "0" * 40, "mlflow.source.git.dirty": "fals
 """What is recorded of the checkout; asking Git would begin a process."""
 
 
+class Terminal(io.StringIO):
+    """Keeps what is written to a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def run_in_process(
-    command: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: str = ""
+    command: Sequence[str],
+    cwd: Path,
+    env: Mapping[str, str],
+    stdin: str = "",
+    terminal: Terminal | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run the entry of the application here, and leave this process as it was.
 
@@ -40,8 +51,9 @@ def run_in_process(
         cwd: working directory.
         env: all variables.
         stdin: what it reads.
+        terminal: that it writes all to, in place of two files.
     """
-    output, errors = io.StringIO(), io.StringIO()
+    output, errors = (terminal or io.StringIO() for _ in range(2))
     with _keep_process(), redirect_stdout(output), redirect_stderr(errors):
         os.chdir(cwd)
         os.environ.clear()

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from pathlib import Path
-
-import pytest
 
 from tests.app import ROOT, App
 
@@ -28,20 +24,3 @@ def test_help_is_a_page_of_tasks_groups_and_examples(tmp_path: Path) -> None:
     lists = (command, *(f"{path.name}: " for path in (ROOT / "conf").iterdir()))
     ours = [line for line in output.splitlines() if not line.startswith(lists)]
     assert max(map(len, ours)) <= 100
-
-
-@pytest.mark.e2e
-def test_help_and_configuration_load_nothing_heavy(tmp_path: Path) -> None:
-    app = App(tmp_path)
-    for arguments in (("--help",), ("--cfg", "job")):
-        done = subprocess.run(
-            [app.command()[0], "-X", "importtime", str(ROOT / "run.py"), *arguments],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=app.cwd,
-            env=dict(os.environ),
-        )
-        loaded = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
-        heavy = {"numpy", "pandas", "sklearn", "mlflow", "optuna", "matplotlib", "rich", "pandera"}
-        assert loaded & heavy == set()

@@ -1,29 +1,32 @@
-"""The whole application in a pseudo-terminal."""
+"""The whole application on a terminal, and in a pseudo-terminal of its own."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from tests import terminals
-from tests.app import SMALL, App
-
-pytestmark = pytest.mark.usefixtures("unmeasured")
+from tests.app import SMALL, App, environment
+from tests.runner import Terminal, run_in_process
+from tests.showcase import Showcase
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory, ready: Callable[[Path], App]) -> App:
+def app(tmp_path_factory: pytest.TempPathFactory, showcase: Showcase) -> App:
     """An application with one run; tests read it only."""
-    made = ready(tmp_path_factory.mktemp("terminal"))
-    made.ok(*SMALL, "plots=none")
-    return made
+    return showcase.copy("run", tmp_path_factory.mktemp("terminal"))
 
 
 def on(app: App, columns: int, *arguments: str, **env: str) -> terminals.Session:
-    return terminals.run(app.command(*arguments), columns, app.cwd, env)
+    """Run a command within this process, as on a terminal of so many columns."""
+    size = {"COLUMNS": str(columns), "LINES": "40", "TERM": "xterm-256color"}
+    terminal = Terminal()
+    command = app.command(*arguments)[1:]
+    done = run_in_process(command, app.cwd, environment(size | env), terminal=terminal)
+    written = terminal.getvalue().replace("\n", "\r\n")
+    screen = terminals.rendered(written, columns)
+    return terminals.Session(done.returncode, written, screen)
 
 
 def too_long(session: terminals.Session, columns: int) -> list[str]:
@@ -33,7 +36,6 @@ def too_long(session: terminals.Session, columns: int) -> list[str]:
     return [line for line in lines if len(line) > columns and not copied.fullmatch(line)]
 
 
-@pytest.mark.e2e
 def test_a_training_leaves_no_bars_on_the_terminal(app: App) -> None:
     session = on(app, 140, *SMALL, "tracking=none", "plots=none")
     assert session.code == 0, session.lines
@@ -47,7 +49,6 @@ def test_a_training_leaves_no_bars_on_the_terminal(app: App) -> None:
     assert re.search(r"^training +epochs=3 · refit=False$", text, re.M)
 
 
-@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("columns", "task"),
     [
@@ -62,7 +63,6 @@ def test_a_task_fits_the_terminal(app: App, columns: int, task: str) -> None:
     assert "\x1b" not in session.written
 
 
-@pytest.mark.e2e
 @pytest.mark.parametrize("columns", [60, 80])
 def test_without_colours_there_are_none_in_a_whole_training(app: App, columns: int) -> None:
     session = on(app, columns, *SMALL, "tracking=none", "plots=none", NO_COLOR="1")
@@ -72,7 +72,6 @@ def test_without_colours_there_are_none_in_a_whole_training(app: App, columns: i
     assert "Epoch 0 | train_loss" in session.written
 
 
-@pytest.mark.e2e
 def test_an_error_is_framed_on_a_terminal(app: App) -> None:
     session = on(app, 60, "task=nope")
     assert session.code == 2
@@ -80,9 +79,17 @@ def test_an_error_is_framed_on_a_terminal(app: App) -> None:
     assert all(line.startswith("┃ ") and len(line) <= 60 for line in session.lines)
 
 
-@pytest.mark.e2e
 def test_an_error_is_a_line_on_a_dumb_terminal_and_in_a_pipe(app: App) -> None:
     dumb = on(app, 60, "task=nope", TERM="dumb").written.replace("\r\n", "\n")
     piped = app.run("task=nope").stderr
     assert dumb == piped
     assert re.fullmatch(r"Error: task=nope: there is no such option\. task takes: .*\.\n", piped)
+
+
+@pytest.mark.e2e
+def test_a_real_terminal_is_seen_as_one(app: App) -> None:
+    command = app.command(*SMALL, "tracking=none", "plots=none")
+    session = terminals.run(command, 140, app.cwd)
+    assert session.code == 0, session.lines
+    assert "━" in session.written
+    assert "━" not in "\n".join(session.lines)

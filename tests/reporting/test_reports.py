@@ -69,23 +69,17 @@ def test_a_comparison_has_a_report_of_all_rows(app: App) -> None:
     assert read.tags.count("img") == 1
 
 
-@pytest.mark.e2e
-def test_without_plots_the_report_has_no_figures_and_matplotlib_is_not_imported(
-    tmp_path: Path,
-) -> None:
-    app = App(tmp_path)
-    process = app.start(*DRAWN, "plots=none", "console=quiet", env={"PYTHONPROFILEIMPORTTIME": "1"})
-    _, errors = process.communicate(timeout=240)
-    assert process.returncode == 0
-    assert "matplotlib" not in errors
-    (report,) = reports(app, "train")
+def test_without_plots_the_report_has_no_figures(tmp_path: Path, showcase: Showcase) -> None:
+    (report,) = reports(showcase.copy("run", tmp_path), "train")
     assert "<img" not in report.read_text()
     assert not (report.parent / "figures").exists()
 
 
 @pytest.mark.e2e
-def test_a_figure_that_fails_is_no_reason_for_a_run_to_fail(tmp_path: Path) -> None:
-    app = App(tmp_path)
+def test_a_figure_that_fails_is_no_reason_for_a_run_to_fail(
+    tmp_path: Path, showcase: Showcase
+) -> None:
+    app = showcase.prepare(tmp_path)
     # matplotlib reads this file when it is imported, and stumbles over it.
     (tmp_path / "matplotlibrc").write_text("backend: no_such_backend\nfont.size: large and wide\n")
     done = app.fork(*DRAWN, "console=quiet", env={"MATPLOTLIBRC": str(tmp_path / "matplotlibrc")})
