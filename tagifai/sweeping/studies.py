@@ -300,7 +300,7 @@ class Study:
         storage = cast(BaseHeartbeat, self._storage)
         for trial_id in storage._get_stale_trial_ids(self.optuna._study_id):
             if not self._record_result(self._storage.get_trial(trial_id)):
-                self.abandon(trial_id, "Its process ended without a word.")
+                self.abandon(trial_id, "Its process ended unexpectedly.")
         for trial in self.list_trials(TrialState.RUNNING):
             if trial._trial_id not in self._seen:
                 self._seen.add(trial._trial_id)
