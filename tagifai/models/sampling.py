@@ -16,12 +16,12 @@ class FeatureRows:
     """Features, shape (n, features), and label indices, shape (n,).
 
     Args:
-        origin: rows with the same number are copies of one; None if there are no copies.
+        groups: rows with the same number are copies of one row; None if there are no copies.
     """
 
     X: Any
     y: Indices
-    origin: Indices | None = None
+    groups: Indices | None = None
 
     def count_by_class(self) -> dict[int, int]:
         """Return rows by class."""

@@ -229,8 +229,8 @@ ACCELERATED = {
 
 def _chunks(vectorizer: Any, documents: Sequence[str]) -> Iterator[Units]:
     lengths = np.cumsum([len(document) for document in documents], dtype=np.int64)
-    turns = np.flatnonzero(np.diff(lengths // CHUNK)) + 1
-    for first, last in pairwise([0, *turns, len(documents)]):
+    starts = np.flatnonzero(np.diff(lengths // CHUNK)) + 1
+    for first, last in pairwise([0, *starts, len(documents)]):
         yield Units.from_texts(documents[first:last], by_words=vectorizer.analyzer == "char_wb")
 
 

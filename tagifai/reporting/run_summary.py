@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def show_header(display: Display, config: Config, origin: Invocation) -> None:
+def show_header(display: Display, config: Config, invocation: Invocation) -> None:
     """Show what will be trained, and what of it has no effect."""
-    options = origin.options
+    options = invocation.options
     groups = {
         group: (options.get(group), _get_visible_settings(getattr(config, group)))
         for group in EXPERIMENT_GROUPS
@@ -34,10 +34,10 @@ def show_header(display: Display, config: Config, origin: Invocation) -> None:
     groups["training"] = (None, asdict(config.training))
     groups["objective"] = (None, asdict(config.objective))
     groups["seed"] = (str(config.seed), {})
-    again = "train" if origin.rerun_of is None else f"rerun of {origin.rerun_of}"
-    chosen = {item.partition("=")[0].lstrip("+") for item in origin.overrides}
+    again = "train" if invocation.rerun_of is None else f"rerun of {invocation.rerun_of}"
+    chosen = {item.partition("=")[0].lstrip("+") for item in invocation.overrides}
     display.show_header(f"tagifai {again}", groups, chosen)
-    for key, reason in _find_ignored_parameters(config, origin).items():
+    for key, reason in _find_ignored_parameters(config, invocation).items():
         log.info("Note: model.%s has no effect %s.", key, reason)
         display.show_note(f"model.{key} has no effect {reason}.")
 
@@ -49,11 +49,11 @@ def _get_visible_settings(settings: Any) -> dict[str, Any]:
     return {key: value for key, value in asdict(settings).items() if key not in hidden}
 
 
-def _find_ignored_parameters(config: Config, origin: Invocation) -> dict[str, str]:
+def _find_ignored_parameters(config: Config, invocation: Invocation) -> dict[str, str]:
     """Return the model's parameters that were asked for and have no effect, with the reason."""
     if not isinstance(config.model, SGDConfig):
         return {}
-    given = [item.partition("=")[0] for item in origin.overrides]
+    given = [item.partition("=")[0] for item in invocation.overrides]
     # Only eta0 has a value where nobody asked for one.
     return {
         key: reason
@@ -117,13 +117,13 @@ def show_result(
         display.show_copyable(name, command)
 
 
-def _list_next_commands(config: Config, origin: Invocation) -> dict[str, str]:
+def _list_next_commands(config: Config, invocation: Invocation) -> dict[str, str]:
     """Return the commands to go on with, as they would be typed here."""
     from tagifai.tracking import store
     from tagifai.utils.secrets import mask
 
     prefix = "uv run " if "UV" in os.environ else ""
-    predict = program.format_call("task=predict", *origin.paths)
+    predict = program.format_call("task=predict", *invocation.paths)
     ways = {"Predict": f'{predict} task.text="..."'}
     uri = mask(store.get_tracking_uri(config.tracking.uri))
     if config.tracking.enabled:

@@ -103,7 +103,7 @@ def log_inputs(
     tracked: session.TrackedRun,
     config: Config,
     dataset: datasets.Dataset,
-    origin: Invocation,
+    invocation: Invocation,
     provenance: Mapping[str, Any],
 ) -> None:
     """Record all that the run is made from, before anything can go wrong.
@@ -112,20 +112,20 @@ def log_inputs(
         tracked: the open run.
         config: of the run.
         dataset: its rows.
-        origin: of the configuration.
-        provenance: the origin's document.
+        invocation: of the configuration.
+        provenance: the invocation's document.
     """
-    output, overrides = origin.output_dir, origin.overrides
+    output, overrides = invocation.output_dir, invocation.overrides
     with tracked.batch_logging():
         tracked.log_params(flatten_config(config, without=("paths", "sweep", "cache")))
         tracked.log_tags(
             {
-                "command": origin.command,
+                "command": invocation.command,
                 "cwd": str(Path.cwd()),
                 "overrides": shlex.join(overrides),
                 "output_dir": str(output),
                 "seed": config.seed,
-                **{f"option.{group}": option for group, option in origin.options.items()},
+                **{f"option.{group}": option for group, option in invocation.options.items()},
                 **{f"version.{name}": found for name, found in provenance["versions"].items()},
                 **{f"mlflow.source.git.{key}": value for key, value in provenance["git"].items()},
                 **config.tracking.tags,

@@ -55,17 +55,17 @@ class TrainedRun:
 
 
 def train(
-    config: Config, origin: Invocation, display: Display, dataset: Dataset | None = None
+    config: Config, invocation: Invocation, display: Display, dataset: Dataset | None = None
 ) -> TrainedRun:
     """Train, score, record and show a run, which is the latest from then on.
 
     Args:
         config: checked.
-        origin: of the configuration.
+        invocation: of the configuration.
         display: shows what is done.
         dataset: None loads the one that is configured.
     """
-    with _open_run(config, origin, display, dataset) as run:
+    with _open_run(config, invocation, display, dataset) as run:
         profile = profiles.compute(run.prepared)
         logger.log_profile(run.tracked, run.output_dir, profile)
         run_summary.show_data(display, run.prepared, profiles.list_warnings(profile))
@@ -79,19 +79,19 @@ def train(
     return TrainedRun(run.tracked.id, objective)
 
 
-def train_trial(config: Config, origin: Invocation, display: Display) -> Any:
+def train_trial(config: Config, invocation: Invocation, display: Display) -> Any:
     """Train as a trial of a search: nothing is kept, and the test rows are not looked at.
 
     Args:
         config: checked.
-        origin: of the configuration.
+        invocation: of the configuration.
         display: a silent one.
 
     Returns:
         The objective, or `PRUNED` or `STALE` of `tagifai.training.trial`.
     """
     try:
-        with _open_run(config, origin, display) as run:
+        with _open_run(config, invocation, display) as run:
             return _train_repeats(run, RepeatTrainer(run, display))
     except StaleTrialError:
         # Nobody waits for the result any more.
@@ -100,7 +100,7 @@ def train_trial(config: Config, origin: Invocation, display: Display) -> Any:
 
 @contextmanager
 def _open_run(
-    config: Config, origin: Invocation, display: Display, dataset: Dataset | None = None
+    config: Config, invocation: Invocation, display: Display, dataset: Dataset | None = None
 ) -> Iterator[OpenRun]:
     """Check what can be checked without data, then open the run and prepare its rows."""
     stores, search_trial = Path(config.paths.stores), get_job().trial
@@ -113,30 +113,32 @@ def _open_run(
     if search_trial is None:
         session.close_abandoned_runs(stores)
     if dataset is None:
-        with display.show_row_progress("Reading") as told:
-            dataset = datasets.load(config.data, stores, progress=display.live, on_progress=told)
+        with display.show_row_progress("Reading") as on_progress:
+            dataset = datasets.load(
+                config.data, stores, progress=display.live, on_progress=on_progress
+            )
     opened = session.start_run(
         Experiment.from_config(config) if config.tracking.enabled else None,
-        config.tracking.run_name or origin.name,
-        _make_tags(config, origin, search_trial),
-        log_file=origin.output_dir / "run.log",
+        config.tracking.run_name or invocation.name,
+        _make_tags(config, invocation, search_trial),
+        log_file=invocation.output_dir / "run.log",
     )
     with (
         _open_trial(search_trial) as trial,
-        logger.mention_saved_model(origin.output_dir),
+        logger.mention_saved_model(invocation.output_dir),
         opened as tracked,
-        logger.log_run_id(tracked, origin.output_dir),
+        logger.log_run_id(tracked, invocation.output_dir),
     ):
         if search_trial is not None:
             # Otherwise nobody waits for the id.
             trial.note(run_id=tracked.id)
-        provenance = origin.make_record(config)
-        logger.log_inputs(tracked, config, dataset, origin, provenance)
+        provenance = invocation.make_record(config)
+        logger.log_inputs(tracked, config, dataset, invocation, provenance)
         cache = FeatureCache(stores / "cache" / "features", config.cache.max_gb * 1e9)
         prepared = _prepare(config, dataset, random_state, cache, display)
         digest = dataset.digest
         yield OpenRun(
-            config, origin, provenance, tracked, trial, digest, prepared, components, cache
+            config, invocation, provenance, tracked, trial, digest, prepared, components, cache
         )
 
 
@@ -150,8 +152,10 @@ def _prepare(
     """Return the rows of a run, after a look whether they have what its objective needs."""
     # The trials of a search are beside each other already.
     processes = process_pool.count_processors() if get_job().trial is None else 1
-    with display.show_row_progress("Looking through") as told:
-        prepared = streaming.prepare_dataset(dataset, config, random_state, cache, told, processes)
+    with display.show_row_progress("Scanning") as on_progress:
+        prepared = streaming.prepare_dataset(
+            dataset, config, random_state, cache, on_progress, processes
+        )
     for metric in config.objective.metrics:
         prepared.check_objective(metric)
     return prepared
@@ -168,8 +172,11 @@ def _open_trial(trial: SearchTrial | None) -> AbstractContextManager[TrialHandle
     )
 
 
-def _make_tags(config: Config, origin: Invocation, trial: SearchTrial | None) -> dict[str, str]:
-    tags = {"mlflow.parentRunId": multirun.ensure_parent_run(config), "rerun_of": origin.rerun_of}
+def _make_tags(config: Config, invocation: Invocation, trial: SearchTrial | None) -> dict[str, str]:
+    tags = {
+        "mlflow.parentRunId": multirun.ensure_parent_run(config),
+        "rerun_of": invocation.rerun_of,
+    }
     if trial is not None:
         tags |= {
             "study": trial.study,

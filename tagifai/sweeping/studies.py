@@ -306,7 +306,7 @@ class Study:
             return
         for trial_id in list_stale_trials(self._storage, self._id):
             if not self._record_result(self._storage.get_trial(trial_id)):
-                self.abandon(trial_id, "Its process ended without a word.")
+                self.abandon(trial_id, "Its process ended unexpectedly.")
         for trial in self.list_trials(TrialState.RUNNING):
             if get_trial_id(trial) not in self._seen:
                 self._seen.add(get_trial_id(trial))

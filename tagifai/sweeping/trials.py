@@ -89,7 +89,7 @@ def open_trial(address: SearchTrial) -> Iterator[OpenTrial]:
         study_id = storage.get_study_id_from_name(address.study)
         trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, address.number)
         opened = OpenTrial(Trial(study, trial_id))
-        with studies.TrialHeartbeat(storage, opened.update_stale) as beats:
-            beats.add(trial_id)
+        with studies.TrialHeartbeat(storage, opened.update_stale) as heartbeat:
+            heartbeat.add(trial_id)
             opened.note(**{studies.JOB: f"{socket.gethostname()}:{os.getpid()}"})
             yield opened

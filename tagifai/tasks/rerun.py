@@ -31,8 +31,8 @@ def run(config: Config) -> Any:
     Raises:
         NotReproducedError: the results differ; the new run is kept.
     """
-    origin, display = provenance.get_invocation(), Display.from_config(config.console)
-    _refuse_settings(origin.overrides)
+    invocation, display = provenance.get_invocation(), Display.from_config(config.console)
+    _refuse_settings(invocation.overrides)
     if config.tracking.enabled:
         recorder.start_if_useful(store.get_tracking_uri(config.tracking.uri))
     with display.show_spinner("Loading the run"):
@@ -43,14 +43,14 @@ def run(config: Config) -> Any:
         before = reproducibility.RunFingerprint.from_bundle(bundle)
         own_modules.require(bundle, bundles.read_document(bundle, "tagger.json").get("needs"))
         again = records.load_config(bundle, config)
-    origin = origin.derive_rerun(records.read_provenance(bundle), run_id)
-    run_summary.show_header(display, again, origin)
+    invocation = invocation.derive_rerun(records.read_provenance(bundle), run_id)
+    run_summary.show_header(display, again, invocation)
     dataset = records.load_dataset(bundle, again, progress=display.live)
-    trained = trainer.train(again, origin, display, dataset)
+    trained = trainer.train(again, invocation, display, dataset)
     made = bundles.get_path(Path(config.paths.stores), trained.run_id)
     found = reproducibility.compare_runs(before, reproducibility.RunFingerprint.from_bundle(made))
-    write_json(origin.output_dir / "rerun.json", found.build_document(trained.run_id, run_id))
-    _show(display, found, origin.output_dir / "rerun.json")
+    write_json(invocation.output_dir / "rerun.json", found.build_document(trained.run_id, run_id))
+    _show(display, found, invocation.output_dir / "rerun.json")
     if not found.equal:
         raise reproducibility.NotReproducedError(
             f"Run {run_id} is not reproduced: of {found.compared}, {len(found.results)} differ."

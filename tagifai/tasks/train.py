@@ -16,13 +16,13 @@ def run(config: Config) -> Any:
     in_search = get_job().trial is not None
     if config.tracking.enabled and not in_search:
         recorder.start_if_useful(store.get_tracking_uri(config.tracking.uri))
-    origin = provenance.get_invocation()
+    invocation = provenance.get_invocation()
     display = Display.from_config(config.console, silent=in_search)
-    run_summary.show_header(display, config, origin)
+    run_summary.show_header(display, config, invocation)
     # From here on the scientific libraries are imported, which takes longer than the header.
     with display.show_spinner("Loading libraries"):
         from tagifai.runs import trainer
 
     if in_search:
-        return trainer.train_trial(config, origin, display)
-    return trainer.train(config, origin, display).value
+        return trainer.train_trial(config, invocation, display)
+    return trainer.train(config, invocation, display).value

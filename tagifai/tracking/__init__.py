@@ -1,4 +1,4 @@
-"""MLflow: what is recorded there, and what is read from it."""
+"""Record runs in MLflow, and read them back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Differences to a baseline: over pairs of runs of the same seed on the same data."""
+"""Differences to a baseline, over pairs of runs with the same seed on the same data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def compute_differences(
 ) -> pd.DataFrame:
     """Return how much more each row has of the metric than the baseline, over pairs of runs.
 
-    A pair are two runs of the same seed on the same data; of unknown seeds or data there are none.
+    A pair are two runs with the same seed on the same data; where these are unknown, there is none.
 
     Args:
         runs: at most one of each row and seed.
@@ -36,8 +36,8 @@ def compute_differences(
         confidence: of the interval, as a share.
 
     Returns:
-        By label: difference (mean of the pairs'), low, high, pairs, interval (what the bounds
-        are). The baseline has none of them.
+        By label: difference (mean over the pairs), low, high, pairs, interval (name of the
+        bounds). The baseline has none of them.
     """
     pairs = _pair_runs(runs, metric, by_row, baseline)
     others = [name for name in by_row.unique() if name != baseline]
@@ -81,11 +81,11 @@ def compute_paired_t(
 
     Args:
         gains: differences, shape (pairs,).
-        confidence: that the interval is to have, as a share.
+        confidence: of the interval, as a share.
 
     Returns:
         Mean, lower and upper bound: mean -+ t * s / sqrt(pairs), with the quantile t of pairs - 1
-        degrees of freedom. NaN for fewer than two pairs, which say nothing of their spread.
+        degrees of freedom. NaN for fewer than two pairs.
     """
     if len(gains) < 2:
         return math.nan, math.nan, math.nan

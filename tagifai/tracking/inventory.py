@@ -1,4 +1,4 @@
-"""Inventory: what the tracking store says of runs and their models, and how they leave it."""
+"""List the runs and models of a tracking store, and delete them."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ DEFAULT_EXPERIMENT = "Default"
 """The experiment that every store has."""
 
 ENDED = ("FINISHED", "FAILED", "KILLED")
-"""What a run is in the tracking store when nobody is at it any more."""
+"""Statuses of runs that are not under way any more."""
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What the tracking store says of a run.
+    """A run as the tracking store has it.
 
     Args:
         id: of the run.
@@ -40,8 +40,8 @@ class RunInfo:
         active: not deleted.
         parent: id of the run that it is a child of, or None.
         state: how it ended as a trial of a search (COMPLETE, PRUNED, FAIL, DIED), or None.
-        output: its folder of output, or None.
-        ended: seconds since 1970, or None.
+        output: its output folder, or None.
+        ended: time of its end in seconds since 1970, or None.
     """
 
     id: str
@@ -57,7 +57,7 @@ class RunInfo:
 class RunInventory:
     """The runs of a tracking store.
 
-    Every failure of the store is a `TrackingError`.
+    Every failure of the store raises a `TrackingError`.
 
     Args:
         uri: of the store.
@@ -78,7 +78,7 @@ class RunInventory:
         """Return the runs of an experiment that are not deleted.
 
         Raises:
-            ConfigError: there are experiments, and this is none of them.
+            ConfigError: there is no such experiment.
         """
         with store.translate_errors():
             found = self._client.get_experiment_by_name(experiment)
@@ -114,7 +114,7 @@ class RunInventory:
         return None
 
     def list_registered_ids(self) -> set[str]:
-        """Return what the versions of all registered models name: ids of runs and of models."""
+        """Return the ids of runs and models that versions of registered models refer to."""
         versions: list[ModelVersion] = []
         token: str | None = None
         with store.translate_errors():
@@ -127,7 +127,7 @@ class RunInventory:
                 if not token:
                     break
         named = {name for version in versions for name in (version.run_id, version.model_id)}
-        # A version that was made of a path or of a logged model names the run nowhere else.
+        # A version that was made from a path or a logged model names its run only there.
         parts = {part for v in versions for part in re.split(r"[/:]+", v.source or "")}
         return {name for name in named | parts if name}
 
@@ -136,7 +136,7 @@ class RunInventory:
 
         Args:
             experiments: ids of the experiments.
-            run_id: the models of this run only.
+            run_id: of the run whose models are wanted; empty for all runs.
         """
         wanted = f"source_run_id = '{run_id}'" if run_id else None
         models: list[LoggedModel] = []
@@ -157,9 +157,9 @@ class RunInventory:
 
     @contextmanager
     def lock_run(self, run_id: str) -> Iterator[RunInfo | None]:
-        """Keep a run as it is for a block, and give what it is now; None if it is under way.
+        """Lock a run for a block, and give its present state; None if it is under way.
 
-        Nobody can make or reopen a run in the meantime.
+        No process can create or reopen a run in the meantime.
         """
         with FileLock(self._stores / ".tracking.lock"):
             found = self.get_run(run_id)

@@ -1,6 +1,6 @@
-"""Leaderboards: runs that differ only in their seed as one row, ranked, and set against a baseline.
+"""Leaderboards: runs that differ only in their seed are one row; rows are ranked by their mean.
 
-Runs come as a frame, one a row, with the columns run_id, name, status, parent, start (ms since
+Runs come as a table, a row each, with the columns run_id, name, status, parent, start (ms since
 1970), seconds, digest (of the data), and one for each parameter, tag and metric, such as
 "params.model.alpha", "tags.option.model" and "metrics.test_f1".
 """
@@ -23,16 +23,16 @@ from tagifai.tracking.selection import get_column
 IGNORED_PARAMETERS = re.compile(
     r"seed|whitelist|extensions"
     r"|(task|tracking|console|cache|plots|paths|sweep)\..*"
-    # Where the data are; the digest says which they are.
+    # Where the data are; the digest identifies them.
     r"|data\.(projects|tags|path|val_path|test_path|(\w+_)?sha256)"
 )
-"""Parameters that do not make a row of their own."""
+"""Parameters that do not tell rows apart."""
 
 OBJECTIVE_PARAMETERS = re.compile(r"objective\..*")
-"""Parameters that have an influence on the objective only."""
+"""Parameters that influence only the objective."""
 
 SIZE_COLUMNS = ("metrics.model_bytes", "metrics.objective/model_bytes")
-"""Where a run may say how large its model is."""
+"""Columns that may have the size of a run's model."""
 
 MISSING = "-"
 MAX_VALUE_LENGTH = 40
@@ -41,17 +41,16 @@ MAX_SHOWN_ROWS = 20
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Rows, the best first.
+    """A ranking of rows, the best first.
 
     Args:
         rows: by label; the columns of `setting_columns`, then n, mean, std (NaN for one run), with
-            a baseline
-            difference, low, high, pairs and interval (what the bounds are), then seconds a run and,
-            where it is known, model_bytes. The baseline's own row has no pairs.
+            a baseline difference, low, high, pairs and interval (name of the bounds), then seconds
+            a run and, where it is known, model_bytes. The baseline's own row has no pairs.
         setting_columns: the columns by which rows differ.
-        baseline: label of the row that differences are to.
-        interval: of the differences, such as "paired t, 95 %".
-        duplicates: runs that do not count, since a later one has the same configuration and seed.
+        baseline: label of the row that the others are compared with, or None.
+        interval: name of the differences' interval, such as "paired t, 95 %".
+        duplicates: runs that do not count, because a later one has the same configuration and seed.
     """
 
     rows: pd.DataFrame
@@ -61,25 +60,25 @@ class Leaderboard:
     duplicates: int
 
 
-# --- what the rows are -------------------------------------------------------------------------
+# --- rows --------------------------------------------------------------------------------------
 
 
 def find_varying_settings(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return what runs differ in, beside their seed: options by group, then parameters by key.
+    """Return the settings that runs differ in beside their seed: options, then parameters.
 
     A parameter that has one value with each option of its group follows from the option and is
-    left out. Data of other content are "data.digest".
+    left out. Data with different contents differ in "data.digest".
 
     Args:
         runs: shape (n, columns).
-        metric: decides whether parameters of the objective matter.
+        metric: of the leaderboard; parameters of the objective matter only for some metrics.
 
     Returns:
-        Texts, shape (n, differences); "-" where a run has no such parameter, or no value for it.
+        Texts, shape (n, settings); "-" where a run has no such parameter, or no value for it.
     """
     options = _extract_columns(runs, "tags.option.", none="none")
     options = {group: of_runs for group, of_runs in options.items() if of_runs.nunique() > 1}
-    # A run whose option has no such parameter is as one without a value for it.
+    # A run whose option has no such parameter counts as one without a value for it.
     parameters = _extract_columns(runs, "params.", none=MISSING)
     parameters["data.digest"] = _fill_missing(get_column(runs, "digest").astype(object).str[:8])
     shown = {
@@ -110,7 +109,7 @@ def _is_implied(values: pd.Series[Any], options: pd.Series[Any] | None) -> bool:
 
 
 def _shorten(value: str) -> str:
-    """Return a value that can stand in a table; long ones that differ stay different."""
+    """Return a value shortened for a table; different values stay different."""
     if len(value) <= MAX_VALUE_LENGTH:
         return value
     return f"{value[:24]}…{hashlib.sha256(value.encode()).hexdigest()[:8]}"
@@ -121,7 +120,7 @@ def format_row_name(values: Mapping[str, str]) -> str:
     return ", ".join(f"{key}={value}" for key, value in values.items()) or "all"
 
 
-# --- the figures -------------------------------------------------------------------------------
+# --- figures -----------------------------------------------------------------------------------
 
 
 def build(
@@ -132,13 +131,13 @@ def build(
     baseline: str | None = None,
     confidence: float = 0.95,
 ) -> Leaderboard:
-    """Make a row of the runs that differ only in their seed, and rank the rows by their mean.
+    """Return the leaderboard of runs.
 
     Args:
         runs: with values of the metric.
         metric: its name.
         maximize: whether a higher mean comes first.
-        baseline: a row's name or a part of it, or the id of one of its runs.
+        baseline: a row's name or a part of it, or the id of one of its runs; None for none.
         confidence: of the intervals of differences to the baseline, as a share.
 
     Raises:
@@ -166,7 +165,7 @@ def build(
 
 
 def _select_latest(runs: pd.DataFrame, labels: pd.Series[Any]) -> pd.DataFrame:
-    """Return one run of each row and seed, the latest: the same again is no further evidence."""
+    """Return the latest run of each row and seed; earlier ones are duplicates."""
     ordered = runs.sort_values("start", kind="stable")
     seeds = get_column(ordered, "params.seed")
     again = pd.DataFrame({"row": labels, "seed": seeds}).loc[ordered.index].duplicated(keep="last")
@@ -179,7 +178,7 @@ def _compute_spread(values: pd.Series[float], by_row: pd.Series[Any]) -> pd.Data
 
 
 def _compute_costs(runs: pd.DataFrame, by_row: pd.Series[Any]) -> pd.DataFrame:
-    """Return the mean seconds of a run and, where any run says so, the mean size of its model."""
+    """Return by row the mean seconds of a run and, where known, the mean size of its model."""
     sizes = pd.Series(math.nan, runs.index)
     for name in SIZE_COLUMNS:
         sizes = sizes.fillna(pd.to_numeric(get_column(runs, name), errors="coerce"))
@@ -193,11 +192,11 @@ def find_baseline(baseline: str, rows: pd.DataFrame, by_run: Mapping[str, str]) 
 
     Args:
         baseline: a label, a part or parts of one such as "model=sgd" or "sgd", or a run's id.
-        rows: values of names, by label.
+        rows: the settings of each row, by label.
         by_run: label by run id.
 
     Raises:
-        ConfigError: no row, or more than one; with the labels of all rows.
+        ConfigError: no row matches, or more than one; with the labels of all rows.
     """
     if baseline in by_run:
         return by_run[baseline]
@@ -216,6 +215,6 @@ def find_baseline(baseline: str, rows: pd.DataFrame, by_run: Mapping[str, str]) 
     more = f"; and {len(among) - MAX_SHOWN_ROWS} more" if len(among) > MAX_SHOWN_ROWS else ""
     what = f"{len(matches)} rows are" if matches else "no row is"
     raise ConfigError(
-        f"task.baseline = {baseline!r}: {what} named so. Give one of these, or the id of a run"
-        f" in it: {listed}{more}."
+        f"task.baseline = {baseline!r}: {what} named so. Give one of these, or the id of one of its"
+        f" runs: {listed}{more}."
     )

@@ -1,8 +1,7 @@
-"""Calls: what is told to another process over a connection, and what comes back.
+"""Calls of methods in another process over a connection, and their results.
 
-Calls have numbers from 1 on. Each carries how many failures were known when it was made: what was
-told in ignorance of a failure is passed over by the other side, as it would not have been done in
-one process.
+Calls are numbered from 1 on. Each carries how many failures its sender knew of: the other side
+skips calls that were sent before a failure was known, because one process would not have made them.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 PROCESS_GONE = (
-    "The process that records in MLflow has ended before its work was done (was it killed?). Any"
+    "The process that records in MLflow ended before its work was done (was it killed?). Any"
     " later command closes the run as failed."
 )
 
 
 class RPCClient:
-    """Calls to the other end of a connection.
+    """Sends calls to the other end of a connection.
 
     Args:
-        connection: to it.
+        connection: to the process that executes the calls.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -38,16 +37,16 @@ class RPCClient:
         self._unraised: TrackingError | None = None
 
     def send(self, run: int, name: str, *args: Any, **kwargs: Any) -> int:
-        """Have something done, without waiting for it, and return the call's number.
+        """Send a call without waiting for its result, and return the call's number.
 
         Args:
-            run: number of the run to call a method of; 0 is the other side itself.
+            run: number of the run to call a method of; 0 is the process itself.
             name: of the method.
-            args: for it.
-            kwargs: for it.
+            args: of the method.
+            kwargs: of the method.
 
         Raises:
-            TrackingError: something has gone wrong before.
+            TrackingError: an earlier call has failed, or the process is gone.
         """
         while self._poll(0):
             self._receive()
@@ -61,7 +60,7 @@ class RPCClient:
         return self._made
 
     def call(self, run: int, name: str, *args: Any, **kwargs: Any) -> Any:
-        """Have something done and return its result; arguments and errors as in `tell`."""
+        """Send a call and return its result; arguments and errors as in `send`."""
         return self.wait_for_result(self.send(run, name, *args, **kwargs))
 
     def wait_for_result(self, call: int) -> Any:
@@ -78,18 +77,18 @@ class RPCClient:
         return self._results[call]
 
     def has_result(self, call: int) -> bool:
-        """Return whether the result of a call is here."""
+        """Return whether the result of a call has arrived."""
         return call in self._results
 
     def has_failed(self, call: int) -> bool:
-        """Return whether it is known by now that a call has failed."""
-        with suppress(TrackingError):  # the other side is gone, which the next call finds out
+        """Return whether a call is known to have failed."""
+        with suppress(TrackingError):  # the process is gone; the next call raises the error
             while self._poll(0):
                 self._receive()
         return call in self._failed
 
     def close(self) -> None:
-        """Let the other side know that there is no more to do."""
+        """Close the connection, which tells the other side that there are no more calls."""
         self._connection.close()
 
     def _raise_pending(self) -> None:
@@ -118,11 +117,11 @@ class RPCClient:
 
 
 def serve_requests(dispatch: Callable[..., Any], connection: Connection) -> None:
-    """Do one call after the other until the other end is closed, and send each one's result.
+    """Execute calls until the other end is closed, and send the result of each.
 
     Args:
         dispatch: called with a run's number, a method's name and arguments; raises `TrackingError`.
-        connection: to those who call.
+        connection: to the client.
     """
     failures, failure = 0, ""
     while True:
@@ -137,5 +136,5 @@ def serve_requests(dispatch: Callable[..., Any], connection: Connection) -> None
             except TrackingError as raised:
                 error = failure = str(raised)
                 failures += 1
-        with suppress(OSError):  # whoever is gone is not there to be told; the rest is done still
+        with suppress(OSError):  # the client is gone; its remaining calls are still executed
             connection.send((call, failures, result, error))

@@ -1,6 +1,6 @@
-"""The parent run of a multirun, which its first job makes and its last word closes.
+"""The parent run of a multirun: its first job creates it, and its end closes it.
 
-Loaded before every command, so what a multirun needs is imported in a multirun.
+Hydra loads this module before every command, so it imports late what only a multirun needs.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ PARENT_RUN_VARIABLE = "TAGIFAI_PARENT_RUN"
 def ensure_parent_run(config: Config) -> str | None:
     """Return the run that the present job's run is a child of, or None.
 
-    A search tells its jobs. The jobs of another sweep find it by the sweep's folder, and the first
-    one makes it.
+    The jobs of a search get its id from the search. The jobs of another multirun find it by the
+    multirun's folder, and the first one creates it.
     """
     folder = get_job().multirun_dir
     if folder is None or not config.tracking.enabled:
@@ -73,7 +73,7 @@ def _read_parent(folder: Path) -> dict[str, str] | None:
 
 
 def make_lock_key(folder: Path) -> str:
-    """Return the name of the mark, and of its lock, of a multirun into a folder."""
+    """Return the name of the mark, and of its lock, of a multirun with a folder."""
     return "sweep-" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
 
 
@@ -83,9 +83,9 @@ _folders: list[tuple[Path, Path]] = []
 
 
 class MultirunCallback(Callback):
-    """Notes the folder of a multirun, and shows by a lock that its process lives.
+    """Notes the folder of a multirun, and holds a lock while its process lives.
 
-    It makes no run and ends none: what goes wrong in a callback, Hydra only warns of.
+    It neither creates nor ends a run, because Hydra only warns of errors in a callback.
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -95,19 +95,19 @@ class MultirunCallback(Callback):
         folder = Path(config.hydra.sweep.dir).absolute()
         stores = Path(config.paths.stores).absolute()
         if not is_writable(stores):
-            return  # the jobs, or the search, will say so
+            return  # the jobs, or the search, raise the error
         if _watched.enter_context(locks.hold(stores / "running", make_lock_key(folder))):
-            # One that is there is of an earlier sweep into the same folder.
+            # An existing file belongs to an earlier multirun with the same folder.
             (folder / "parent_run.json").unlink(missing_ok=True)
             _folders.append((folder, stores))
 
 
 def close_parent_run(status: str, reason: str = "") -> None:
-    """Close the parent run of this process's multirun, if jobs have made one.
+    """Close the parent run of this process's multirun, if its jobs have created one.
 
     Args:
         status: FINISHED, FAILED or KILLED.
-        reason: kept as a tag.
+        reason: recorded as a tag.
 
     Raises:
         TrackingError: the store does not answer.

@@ -1,4 +1,4 @@
-"""Origins: the command, or the record of another run, that a run's configuration comes from."""
+"""The provenance of a run: the command, the options, the versions and the code that made it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from tagifai.utils.secrets import mask
 
 @dataclass(frozen=True)
 class Invocation:
-    """What a run's configuration does not say of how it was chosen.
+    """The command that a run's configuration was chosen with.
 
     Args:
-        name: of the run, unless it is given one.
-        command: the command line that makes it.
+        name: of the run, if the configuration does not set one.
+        command: the command line that makes the run again.
         output_dir: folder of its files.
-        options: chosen, by group.
-        overrides: chosen, in Hydra's grammar.
-        paths: overrides of paths on the command line, which the commands to go on with need too.
+        options: the chosen option of each group.
+        overrides: from the command line, in Hydra's grammar.
+        paths: overrides of paths on the command line, which suggested commands need, too.
         rerun_of: id of the run that is trained again, or None.
         started: seconds on the monotonic clock.
     """
@@ -43,7 +43,7 @@ class Invocation:
     started: float = field(default_factory=time.monotonic)
 
     def derive_rerun(self, record: Mapping[str, Any], run_id: str) -> Invocation:
-        """Return the origin of a run that is made by this command from the record of another.
+        """Return the invocation of a rerun: this command with the options of another run's record.
 
         Args:
             record: what `make_record` returned for the other run.
@@ -58,10 +58,13 @@ class Invocation:
         )
 
     def make_record(self, config: Config) -> dict[str, Any]:
-        """Return all that is kept of how a run came about; equal for equal circumstances.
+        """Return the provenance that is recorded with a run; equal for equal circumstances.
 
         Args:
             config: of the run.
+
+        Returns:
+            Options, overrides, schemas, versions, git state and platform, as JSON's types.
         """
         git = _get_git_state()
         return {
@@ -78,13 +81,13 @@ class Invocation:
 
 @cache
 def _get_git_state() -> dict[str, str]:
-    """Return the state of the checkout, asked for once: the code of this process stays as it is."""
+    """Return the git state of the checkout, read once, because the loaded code does not change."""
     checkout = paths.find_checkout()
     return {} if checkout is None else environment.read_git_state(checkout)
 
 
 def get_invocation() -> Invocation:
-    """Return the origin of the present job's run."""
+    """Return the invocation of the present job's run."""
     job = get_job()
     overrides = list(job.overrides)
     options = {group: job.options.get(group) for group in EXPERIMENT_GROUPS}
@@ -99,12 +102,12 @@ def get_invocation() -> Invocation:
 
 
 def _make_name(options: Mapping[str, str | None]) -> str:
-    """Return the options that runs differ in most, which say more than MLflow's random names."""
+    """Return a name from the options that runs differ in most."""
     return "-".join(str(options.get(group)) for group in ("model", "vectorizer", "data"))
 
 
 def _make_command(options: Mapping[str, str | None], overrides: Sequence[str]) -> str:
-    """Return the command line; of a job in a sweep, the one that runs this job alone."""
+    """Return the command line; for a job of a multirun, the one that runs this job alone."""
     if not get_job().is_multirun:
         return program.get_command(overrides)
     kept = [item for item in overrides if not re.match(r"sweep[.=]", item)]

@@ -1,4 +1,4 @@
-"""Lookup: the runs of an experiment in the tracking store, as a table."""
+"""Load the runs of an experiment from the tracking store as a table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 RUNS_PER_PAGE = 1000
-"""What MLflow gives at a time unless told otherwise."""
+"""Most runs of one page of MLflow's answer."""
 
 COLUMNS = ("run_id", "name", "status", "parent", "start", "seconds", "digest")
 
@@ -27,17 +27,17 @@ def load_runs(
     Args:
         uri: of the tracking store.
         experiment: its name.
-        parent: id of a run; its children only.
-        filter: in MLflow's language; None finds all runs.
+        parent: id of a run whose children are wanted; None for all runs.
+        filter: in MLflow's language; None for all runs.
 
     Returns:
         The columns run_id, name, status, parent, start (ms since 1970), seconds, digest (of the
         data), and "params.", "tags." and "metrics." with each name; None or NaN where a run has
-        no such thing.
+        no such value.
 
     Raises:
         DataError: there is no store yet.
-        ConfigError: no such experiment, or a filter that MLflow does not accept.
+        ConfigError: there is no such experiment, or MLflow does not accept the filter.
         TrackingError: the store does not answer, or fails.
     """
     client = store.connect_existing(uri)
@@ -48,19 +48,19 @@ def load_runs(
 
 
 def find_unfinished_children(uri: str, parent: str) -> dict[str, tuple[str, dict[str, str]]]:
-    """Return status and tags of the children of a run that are open, or say so of their trial.
+    """Return status and tags of the children of a run that are open, or whose trial is.
 
     Args:
         uri: of the tracking store.
         parent: id of the run.
 
     Returns:
-        By the children's ids.
+        Status and tags by the children's ids.
 
     Raises:
-        TrackingError: the store does not answer, or has no such run.
+        TrackingError: the store does not answer, or does not have the run.
     """
-    # A run whose process is gone may have been closed by who knew nothing of trials.
+    # A command that knows nothing of trials may have closed the run of a process that is gone.
     wanted = ("attributes.status = 'RUNNING'", "tags.`trial.state` = 'RUNNING'")
     with store.translate_errors():
         client = store.connect(uri)
@@ -125,13 +125,13 @@ def _fetch_page(client: MlflowClient, experiment_id: str, filter: str, token: st
                 raise
             refused = " ".join(str(error).split()).rstrip(".")
     raise ConfigError(
-        f"MLflow does not accept the filter {filter} (task.filter): {refused}. One that it does:"
+        f"MLflow does not accept the filter {filter} (task.filter): {refused}. A valid one is:"
         " params.model.loss = 'log_loss' AND metrics.val_f1 > 0.5"
     )
 
 
 def make_table(runs: list[Run]) -> pd.DataFrame:
-    """Return runs as a table; columns as in `runs`."""
+    """Return runs as a table; columns as in `load_runs`."""
     records = [_make_record(run) for run in runs]
     return pd.DataFrame(records, columns=None if records else list(COLUMNS))
 

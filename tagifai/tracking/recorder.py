@@ -1,11 +1,11 @@
-"""The clerk: a process that records runs in MLflow while this one goes on computing.
+"""The recorder: a process that records runs in MLflow while this one goes on computing.
 
-Importing MLflow and opening its store takes as long as a training. The clerk does it on another
-processor, and does what it is told in the order in which it is told. It is begun for single runs
-only; where there is none, tracking does the same in this process.
+Importing MLflow and opening its store takes as long as a training. The recorder does it on another
+processor, and executes calls in the order in which they are sent. It is started for single runs
+only; without it, `session` does the same in this process.
 
-What fails at the clerk's is raised here by what is done with the run next, and by its closing at
-the latest. If this process dies, the clerk does what it was told, closes the run and ends.
+What fails in the recorder is raised by the next call for the run, and when it is closed at the
+latest. If this process dies, the recorder executes the calls that it has, closes the run and ends.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ T = TypeVar("T")
 
 
 class Recorder:
-    """The process, and the runs that it is told to open.
+    """The recorder's process, and the runs that it opens.
 
     Args:
-        process: that was begun.
-        rpc: to it.
+        process: that was started.
+        rpc: sends calls to it.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], rpc: RPCClient) -> None:
@@ -73,45 +73,45 @@ class Recorder:
         return RemoteRun(self._calls, self._runs, opening)
 
     def warm_up(self, uri: str) -> None:
-        """Have it import what takes long, and open a store."""
+        """Let the recorder import MLflow, and open a store."""
         self._calls.send(0, "warm_up", uri)
 
     def stop(self) -> None:
-        """Wait until all is done and the process has ended."""
+        """Wait until all calls are done and the process has ended."""
         with ignore_signals():
             if self._runs == 0:
-                self._process.kill()  # it may be importing, for nothing
+                self._process.kill()  # it may still be importing, although it is not needed
             self._calls.close()
             self._process.wait()
 
 
 def _send_only(method: Callable[Concatenate[Any, P], None]) -> Callable[Concatenate[Any, P], None]:
-    def told(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> None:
+    def send(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> None:
         self._raise_if_failed()
         self.rpc.send(self.number, method.__name__, *args, **kwargs)
 
-    return told
+    return send
 
 
 def _send_and_wait(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:
-    def asked(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
         self._raise_if_failed()
         found: T = self.rpc.call(self.number, method.__name__, *args, **kwargs)
         return found
 
-    return asked
+    return call
 
 
 class RemoteRun(TrackedRun):
-    """A run that the clerk has open.
+    """A run that is open in the recorder.
 
-    What returns nothing is told and not waited for, other than the run's end. Arguments have to be
-    such that can be pickled.
+    Methods without a result do not wait for the recorder, except for the run's end. Arguments have
+    to be picklable.
 
     Args:
-        rpc: to the clerk.
+        rpc: sends calls to the recorder.
         number: of the run.
-        opening_call: number of the call that opens it, whose answer is the run's id.
+        opening_call: number of the call that opens the run, whose result is the run's id.
     """
 
     def __init__(self, rpc: RPCClient, number: int, opening_call: int) -> None:
@@ -122,7 +122,7 @@ class RemoteRun(TrackedRun):
 
     @property
     def id(self) -> str:  # type: ignore[override]
-        """The run's id, which may have to be waited for."""
+        """The run's id; it waits until the run is open."""
         return str(self.rpc.wait_for_result(self.opening_call))
 
     def __str__(self) -> str:
@@ -147,7 +147,7 @@ class RemoteRun(TrackedRun):
 
     @contextmanager
     def batch_logging(self) -> Iterator[None]:
-        """Do without: nobody waits for the calls of a block."""
+        """Do nothing: calls are not waited for anyway."""
         yield
 
     def wait_until_open(self) -> None:
@@ -155,17 +155,17 @@ class RemoteRun(TrackedRun):
         self.rpc.wait_for_result(self.opening_call)
 
     def _raise_if_failed(self) -> None:
-        """Raise if it is known by now that the run could not be opened."""
+        """Raise if the run is known not to be open."""
         if self.rpc.has_failed(self.opening_call):
             self.wait_until_open()
 
     def close(self, status: str, reason: str = "") -> None:
-        """Close the run; with a reason, also where it could not even be opened."""
+        """Close the run; with a reason, even if it could not be opened."""
         if not (reason and self.rpc.has_failed(self.opening_call)):
             self.rpc.call(self.number, "close", status, reason)
 
 
-# --- when there is one -------------------------------------------------------------------------
+# --- start and stop ----------------------------------------------------------------------------
 
 
 class _RecorderState:
@@ -178,7 +178,7 @@ _state = _RecorderState()
 
 @contextmanager
 def allow_start() -> Iterator[None]:
-    """Let a block begin a clerk, which has ended when the block has."""
+    """Allow a block to start a recorder, which is stopped at the end of the block."""
     _state.may_start = True
     try:
         yield
@@ -190,12 +190,12 @@ def allow_start() -> Iterator[None]:
 
 
 def get_active() -> Recorder | None:
-    """Return this process's clerk, if it has one."""
+    """Return this process's recorder, or None."""
     return _state.recorder
 
 
 def start_if_useful(uri: str) -> None:
-    """Begin a clerk where that is of use, and have it look at a store.
+    """Start a recorder where it saves time, and let it open a store.
 
     Args:
         uri: of the store.
@@ -221,12 +221,12 @@ def _start_process() -> Recorder | None:
                 command, stdin=null, stdout=null, stderr=null, pass_fds=[there.fileno()]
             )
         except OSError:
-            return None  # as where there is one processor
+            return None  # as with one processor
     return Recorder(process, RPCClient(here))
 
 
 def _is_useful() -> bool:
-    """Return whether a second process saves time, and whether it would see the command's end."""
+    """Return whether a second process saves time, and would notice the end of this one."""
     from tagifai.utils import process_pool  # late: only a training asks
 
     return (

@@ -1,4 +1,4 @@
-"""The clerk's desk: what the process that records in MLflow does (see `clerk`)."""
+"""The other side of `recorder`: the process that executes its calls."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tagifai.utils.urls import get_sqlite_path
 
 
 class RecorderProcess:
-    """The runs that are open here, by number.
+    """The runs that are open in this process, by number.
 
-    What its methods return is sent home.
+    The results of its methods are sent to the recorder's client.
     """
 
     def __init__(self) -> None:
@@ -25,24 +25,24 @@ class RecorderProcess:
         self._open: dict[int, AbstractContextManager[TrackedRun]] = {}
 
     def dispatch(self, run: int, name: str, *args: Any, **kwargs: Any) -> Any:
-        """Call a method of a run, or of the desk, which is number 0.
+        """Call a method of a run, or of this object, which is number 0.
 
         Raises:
-            TrackingError: whatever goes wrong.
+            TrackingError: the call failed.
         """
         with store.translate_errors():
             return getattr(self._runs[run] if run else self, name)(*args, **kwargs)
 
     def warm_up(self, uri: str) -> None:
-        """Import MLflow, and have a first look at a database, if there is one already."""
+        """Import MLflow, and open the database if it exists."""
         path = get_sqlite_path(uri)
-        with suppress(Exception):  # it will come again when a run is to be opened
+        with suppress(Exception):  # opening a run raises it again
             client = store.connect(uri)
             if path is not None and path.exists():
                 client.search_experiments(max_results=1)
 
     def preload(self) -> None:
-        """Import what it takes to write a model."""
+        """Import what writing a model needs."""
         from tagifai.serving import pyfunc
 
         pyfunc.build_signature()
@@ -55,33 +55,37 @@ class RecorderProcess:
         return self._runs[number].id
 
     def release(self, number: int) -> None:
-        """Let go of a run that was closed, or could not be."""
+        """Forget a run that was closed, or could not be closed."""
         opening = self._open.pop(number, None)
         if opening is not None:
             opening.__exit__(None, None, None)
 
     def create(self, number: int, *settings: Any) -> str:
-        """Make a run that somebody else closes."""
+        """Create a run that another process closes."""
         self._runs[number] = session.create_run(*settings)
         return self._runs[number].id
 
     def reopen(self, number: int, run_id: str, uri: str) -> str:
-        """Take up a run that is in a store already."""
+        """Open a run that is in a store already."""
         self._runs[number] = session.reopen_run(run_id, uri)
         return run_id
 
     def close_remaining(self) -> None:
-        """Close the runs that nobody will close any more."""
+        """Close the runs that are still open."""
         for number in list(self._open):
-            # One that cannot be closed keeps its mark, and is closed by a later command.
+            # A run that cannot be closed keeps its mark, and a later command closes it.
             with suppress(TrackingError):
                 self._runs[number].close("FAILED", session.ABANDONED_REASON)
             self.release(number)
 
 
 def main(descriptor: int) -> None:
-    """Do what is told over a connection until its other end is closed."""
+    """Execute the calls of a connection until its other end is closed.
+
+    Args:
+        descriptor: file descriptor of the connection.
+    """
     desk = RecorderProcess()
     serve_requests(desk.dispatch, Connection(descriptor))
     desk.close_remaining()
-    os._exit(0)  # the command waits for it, and there is nothing left to put in order
+    os._exit(0)  # the command waits for it, and nothing is left to clean up

@@ -1,4 +1,4 @@
-"""Registry: versions of the registered model, and which of them is the champion."""
+"""The versions of the registered model, and which of them is the champion."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ CHAMPION = "champion"
 """The alias, as in models:/tagifai@champion."""
 
 PREVIOUS_TAG = "previous_champion"
-"""Tag of a version: the number of the one whose place it took."""
+"""Tag of a version: the number of the champion before it."""
 
 ROLLED_BACK_TAG = "rolled_back"
-"""Tag of a version that was the champion until a roll-back; it is promoted again by name only."""
+"""Tag of a version that was rolled back; it is promoted again only if its run is named."""
 
 NOT_FOUND_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-"""What MLflow answers where there is no such model, and where it has no such alias."""
+"""Error codes of MLflow for an unknown model and for an unknown alias."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class ModelVersion:
 
     Args:
         number: counts from 1.
-        run_id: of the run that has made it.
-        tags: what is kept with it.
+        run_id: of the run that it was made from.
+        tags: of the version.
     """
 
     number: int
@@ -37,10 +37,10 @@ class ModelVersion:
 
 
 class ModelRegistry:
-    """The versions of one registered model. Every failure of the store is a `TrackingError`.
+    """The versions of one registered model. Every failure of the store raises a `TrackingError`.
 
     Args:
-        uri: of the tracking store, which has the registry too.
+        uri: of the tracking store, which has the registry, too.
         name: of the registered model.
 
     Raises:
@@ -74,15 +74,15 @@ class ModelRegistry:
         return sorted(map(_make_version, found), key=lambda version: -version.number)
 
     def get_version(self, number: int) -> ModelVersion | None:
-        """Return a version by its number, or None if it is not there any more."""
+        """Return a version by its number, or None if it was deleted."""
         return next((found for found in self.list_versions() if found.number == number), None)
 
     def find_by_run(self, run_id: str) -> ModelVersion | None:
-        """Return the newest version that is made from a run, or None."""
+        """Return the newest version that was made from a run, or None."""
         return next((found for found in self.list_versions() if found.run_id == run_id), None)
 
     def register(self, run_id: str, model_id: str) -> ModelVersion:
-        """Make a version from the model that a run keeps."""
+        """Make a version from the MLflow model of a run."""
         from mlflow.exceptions import MlflowException
 
         with store.translate_errors():
@@ -103,7 +103,7 @@ class ModelRegistry:
             self._client.set_registered_model_alias(self.name, CHAMPION, str(version.number))
 
     def set_tags(self, version: ModelVersion, tags: Mapping[str, Any]) -> None:
-        """Set tags of a version; those that are None are taken away."""
+        """Set tags of a version; tags that are None are removed."""
         with store.translate_errors():
             for key, value in tags.items():
                 if value is not None:

@@ -1,4 +1,4 @@
-"""A tracked run: what is recorded with it in MLflow's store."""
+"""A tracked run: everything that is recorded of a run in the tracking store."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 MODEL_NAME = "tagger"
-"""Of the MLflow model that a run keeps."""
+"""Name of a run's MLflow model."""
 
 log = logging.getLogger(__name__)
 
 
 class TrackedRun:
-    """An open run. Without a client it has an id, and what is logged goes nowhere.
+    """An open run. Without a client it only has an id, and nothing is recorded.
 
-    Every failure of the tracking store is a `TrackingError`.
+    Every failure of the tracking store raises a `TrackingError`.
 
     Args:
         id: letters and digits.
         client: of the tracking store, or None.
-        artifacts: where the store keeps the run's files, a path or URI.
+        artifacts: path or URI of the run's files in the store.
 
     Attributes:
-        status: what the run will be closed as when its block ends well.
-        is_ours: whether it is this process that closes it when its block fails.
+        status: the run's status when its block ends without an error.
+        is_ours: whether this process closes the run when its block fails.
     """
 
     is_ours = True
@@ -86,7 +86,7 @@ class TrackedRun:
         return None if found is None else str(found.info.status)
 
     def get_tag(self, name: str) -> str | None:
-        """Return a tag, or None if there is no such tag or no such run (any more)."""
+        """Return a tag, or None if there is no such tag or run."""
         if self._client is None:
             return None
         try:
@@ -98,17 +98,17 @@ class TrackedRun:
         return found.data.tags.get(name) if found.info.lifecycle_stage == "active" else None
 
     def log_metrics(self, metrics: Mapping[str, float], model_id: str | None = None) -> None:
-        """Record one value of each metric, as the run's and as those of a model that it keeps."""
+        """Record one value of each metric for the run and, if it is given, for its model."""
         self.log_epochs({name: [value] for name, value in metrics.items()}, model_id)
 
     def log_epochs(
         self, losses: Mapping[str, list[float] | dict[int, float]], model_id: str | None = None
     ) -> None:
-        """Record values of each metric by epoch, in as few calls as can be.
+        """Record values of each metric by epoch, in as few calls as possible.
 
         Args:
-            losses: by metric, a value an epoch from epoch 0 on, or values by epoch.
-            model_id: of the model that they are of, if they are of one.
+            losses: by metric, a value for each epoch from 0 on, or values by epoch.
+            model_id: of the MLflow model that they belong to, or None.
         """
         if self._client is None:
             return
@@ -125,13 +125,13 @@ class TrackedRun:
 
     @contextmanager
     def batch_logging(self) -> Iterator[None]:
-        """Hold back what a block logs, and send it in as few calls as can be, however it ends."""
+        """Collect what a block logs, and send it in as few calls as possible at its end."""
         held = self._held = {"params": [], "tags": [], "metrics": []}
         try:
             yield
         except BaseException:
             self._held = None
-            with suppress(TrackingError):  # the first error is the one to tell
+            with suppress(TrackingError):  # the first error is the one to raise
                 self._send(**held)
             raise
         self._held = None
@@ -160,7 +160,7 @@ class TrackedRun:
             name: of the data set.
             digest: SHA-256 in hexadecimal; MLflow keeps its first 36 digits.
             source: URL or path.
-            profile: what else there is to say, for JSON.
+            profile: of the data, as JSON's types.
         """
         if self._client is None:
             return
@@ -179,26 +179,26 @@ class TrackedRun:
             self._client.log_inputs(self.id, [DatasetInput(dataset, tags)])
 
     def log_file(self, path: Path | None) -> None:
-        """Keep a file with the run; one that does not exist is passed over."""
+        """Record a file as the run's artifact; a missing file is skipped."""
         if self._client is not None and path is not None and path.is_file():
             with store.translate_errors():
                 self._client.log_artifact(self.id, str(path))
 
     def log_bundle(self, path: Path) -> None:
-        """Keep the folder of the model with the run, unless it is there already."""
+        """Record the run's bundle as an artifact, unless it is there already."""
         is_there = self._artifacts.removeprefix("file://") == str(path.parent)
         if self._client is not None and not is_there:
             with store.translate_errors():
                 self._client.log_artifacts(self.id, str(path), path.name)
 
     def log_folder(self, path: Path) -> None:
-        """Keep a folder of files with the run, under its own name."""
+        """Record a folder as the run's artifact, under its own name."""
         if self._client is not None:
             with store.translate_errors():
                 self._client.log_artifacts(self.id, str(path), path.name)
 
     def get_model_id(self) -> str | None:
-        """Return the id of the MLflow model that the run keeps, or None."""
+        """Return the id of the run's MLflow model, or None."""
         if self._client is None:
             return None
         with store.translate_errors():
@@ -207,10 +207,11 @@ class TrackedRun:
         return str(models[-1].model_id) if models else None
 
     def log_model(self, save: Callable[[Path, str], None]) -> str | None:
-        """Keep an MLflow model with the run, and return its id.
+        """Record an MLflow model of the run, and return its id.
 
         Args:
-            save: writes the model into a folder that is not there yet, given the model's id.
+            save: called with a folder that does not exist yet, and the model's id; it writes the
+                model.
         """
         if self._client is None:
             return None
@@ -241,11 +242,11 @@ class TrackedRun:
             self._client.set_terminated(self.id, status)
 
     def close(self, status: str, reason: str = "") -> None:
-        """Close the run, and say nowhere any more that it is under way."""
+        """Close the run, and remove the mark that says it is under way."""
         self.end(status, reason)
 
     def wait_until_open(self) -> None:
-        """Wait until the run is open, where that is done by another process.
+        """Wait until the run is open, where another process opens it.
 
         Raises:
             TrackingError: it cannot be opened.

@@ -1,6 +1,6 @@
-"""Selection: which of the tracked runs count, to be compared or to be promoted.
+"""Select the tracked runs that are compared or promoted.
 
-Runs come as a frame, one a row, as `leaderboards` has them.
+Runs come as a table, a row each, with the columns of `leaderboard`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class RunSelection:
 
     Args:
         runs: finished trainings with the metric, at least one.
-        description: what they have in common, as a phrase.
-        excluded: how many were left out, by reason.
+        description: which runs these are, as a phrase.
+        excluded: how many runs were left out, by reason.
     """
 
     runs: pd.DataFrame
@@ -38,22 +38,23 @@ def select_runs(
     tags: Mapping[str, str] | None = None,
     filter: str | None = None,
 ) -> RunSelection:
-    """Choose the finished trainings that have the metric.
+    """Return the finished trainings that have the metric.
 
     Args:
-        runs: all there are, or those that a filter has found.
+        runs: all runs of the experiment, or those that a filter has found.
         metric: its name.
-        parent: id of a run; only its children count.
-        tags: values that the runs must have.
-        filter: the filter. Without filter, parent and tags it is the children of the latest
-            parent that has any to compare, or else all runs.
+        parent: id of a run; only its children are compared.
+        tags: values that tags of the runs must have.
+        filter: in MLflow's language; it has been applied to `runs`. Without filter, parent and
+            tags, the children of the latest parent with finished children are compared, or else
+            all runs.
 
     Raises:
-        DataError: there is no such run; says which metrics there are.
+        DataError: there is no such run; with the known metrics.
     """
     if not (parent or tags or filter):
         parent = find_latest_parent(runs, metric)
-    phrases = ["those" if tags or filter else "all there are"]
+    phrases = ["those" if tags or filter else "all of the experiment"]
     chosen = runs
     if parent is not None:
         chosen = chosen[get_column(chosen, "parent") == parent]
@@ -67,14 +68,14 @@ def select_runs(
 
 
 def find_latest_parent(runs: pd.DataFrame, metric: str) -> str | None:
-    """Return the id of the parent, begun last, that has finished children with the metric."""
+    """Return the id of the latest parent that has finished children with the metric, or None."""
     counting = runs[
         is_training(runs) & is_finished(runs) & get_column(runs, f"metrics.{metric}").notna()
     ]
     children = counting[counting["parent"].notna()]
     if children.empty:
         return None
-    # A parent that is not among the runs is as old as its first child.
+    # A parent that is not among the runs counts as old as its first child.
     begun = children.groupby("parent")["start"].min()
     own = runs.set_index("run_id")["start"]
     begun.update(own[own.index.isin(begun.index)])
@@ -87,17 +88,17 @@ def find_best(
     """Return the id of the best finished training; of equal ones the latest.
 
     Args:
-        runs: all there are, or those that a filter has found.
+        runs: all runs of the experiment, or those that a filter has found.
         metric: its name.
         maximize: whether a higher value is better.
-        without: ids of runs that do not count. Trials of searches never do: they keep no model.
+        without: ids of runs that are left out. Trials of searches always are: they have no model.
 
     Raises:
-        DataError: there is no such run; says which metrics there are.
+        DataError: there is no such run; with the known metrics.
     """
     of_search = get_column(runs, "tags.trial.number").notna()
     eligible = runs[~of_search & ~get_column(runs, "run_id").isin(list(without))]
-    chosen = _select_eligible(eligible, metric, "trials of searches do not count").runs
+    chosen = _select_eligible(eligible, metric, "not counting trials of searches").runs
     ordered = chosen.sort_values([f"metrics.{metric}", "start"], ascending=[not maximize, False])
     return str(ordered["run_id"].iloc[0])
 
@@ -127,12 +128,12 @@ def _select_eligible(chosen: pd.DataFrame, metric: str, description: str) -> Run
 
 
 def is_training(runs: pd.DataFrame) -> pd.Series[bool]:
-    """Return which runs are trainings."""
+    """Return a mask of the runs that are trainings, shape (n,)."""
     return get_column(runs, "params.task.name") == "train"
 
 
 def is_finished(runs: pd.DataFrame) -> pd.Series[bool]:
-    """Return which runs have come to their end."""
+    """Return a mask of the runs that have finished, shape (n,)."""
     return get_column(runs, "status") == "FINISHED"
 
 

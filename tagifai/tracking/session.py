@@ -1,4 +1,4 @@
-"""Tracking: a run in MLflow, open while its block is, closed however the block ends."""
+"""Open a run in MLflow for a block, and close it however the block ends."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ __all__ = [
     "start_run",
 ]
 
-ABANDONED_REASON = "The process ended without a word (killed, or the machine went down)."
+ABANDONED_REASON = "The process ended unexpectedly (it was killed, or the machine went down)."
 
 log = logging.getLogger(__name__)
 
 
 class MarkedRun(TrackedRun):
-    """An open run with the mark that says so.
+    """An open run with the mark that says that it is under way.
 
     Args:
         run: without a mark.
         folder: of the marks.
-        unmark: takes the mark away, or None if another process has set it.
+        unmark: removes the mark, or None if another process has set it.
     """
 
     def __init__(self, run: TrackedRun, folder: Path, unmark: Callable[[], None] | None) -> None:
@@ -55,7 +55,7 @@ class MarkedRun(TrackedRun):
         self._unmark = unmark or _do_nothing
 
     def close(self, status: str, reason: str = "") -> None:
-        """Close the run, unless another process is at it, which closes it then."""
+        """Close the run, unless another process has it open, which then closes it."""
         if self.is_ours or _take_over(self._folder, self.id):
             super().close(status, reason)
             self._unmark()
@@ -66,7 +66,7 @@ def _do_nothing() -> None:
 
 
 def _take_over(folder: Path, run_id: str) -> bool:
-    """Return whether the process that was at a run before us is gone; its mark goes with it."""
+    """Return whether the process that had a run open is gone; then its mark is removed."""
     with locks.hold(folder, run_id) as ours:
         if ours:
             locks.remove_mark(folder, run_id)
@@ -84,16 +84,16 @@ def start_run(
 ) -> Iterator[TrackedRun]:
     """Open a run for a block; it ends FINISHED, FAILED (with the error) or KILLED (interrupted).
 
-    Where a recorder is at work, it is the recorder that opens the run, and nobody waits for it:
-    what goes wrong is raised by what is done with the run later.
+    If there is a recorder, the recorder opens the run, and this process does not wait for it:
+    errors are raised by later calls for the run.
 
     Args:
         experiment: where it is recorded; without one, the run is not tracked.
-        name: of the run; None lets MLflow make one up.
+        name: of the run; None for a random name of MLflow.
         tags: of the new run.
-        log_file: the run's log, kept with it at the end.
-        resumed: id of a run to go on with; one that is not there any more begins anew. If another
-            process is at it too, that process closes it.
+        log_file: the run's log, which is recorded with it at the end.
+        resumed: id of a run to go on with; if it was deleted, a new run begins. If another process
+            has it open, too, that process closes it.
 
     Raises:
         TrackingError: the store cannot be used.
@@ -106,7 +106,7 @@ def start_run(
     else:
         opening = helper.open_run(experiment, name, dict(tags or {}))
     with ExitStack() as until_the_end:
-        # A run that is made and not marked yet is one that nobody would close.
+        # A run that is created but not marked yet would never be closed.
         deliver = until_the_end.enter_context(hold_back_signals())
         run = until_the_end.enter_context(opening)
         try:
@@ -137,7 +137,7 @@ def open_run(
 
 
 def _close_after_error(run: TrackedRun, error: BaseException, log_file: Path | None) -> None:
-    """Close a run as KILLED or FAILED, but never let a failing store hide the first error."""
+    """Close a run as KILLED or FAILED; an error of the store does not hide the first one."""
     killed = isinstance(error, KeyboardInterrupt)
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     reason = "Interrupted." if killed else mask(text)
@@ -163,7 +163,7 @@ def create_run(
     tags: Mapping[str, str] | None = None,
     resumed: str | None = None,
 ) -> TrackedRun:
-    """Return a new run that somebody else closes; arguments and errors as in `start_run`."""
+    """Return a new run that the caller closes; arguments and errors as in `start_run`."""
     helper = recorder.get_active()
     if helper is None or resumed is not None:
         return _create_run(experiment, name, tags, resumed)
@@ -199,7 +199,7 @@ def reopen_run(run_id: str, uri: str) -> TrackedRun:
 
 
 def _resume_run(client: MlflowClient, run_id: str) -> MlflowRun | None:
-    """Return a run, running again, or None if it is not there any more."""
+    """Return a run with the status RUNNING again, or None if it was deleted."""
     found = store.find_run(client, run_id)
     if found is None or found.info.lifecycle_stage != "active":
         return None
@@ -222,13 +222,14 @@ def _source_tags() -> dict[str, str]:
 def close_abandoned_runs(stores: Path) -> list[str]:
     """Close as FAILED the runs whose process is gone, and return their ids.
 
-    Without such runs this is a look into one folder. A store out of reach leaves them for later.
+    Without such runs it only lists a folder. If a store cannot be reached, a later command closes
+    its runs.
     """
     return locks.close_orphaned(stores / "running", _close_abandoned_run)
 
 
 def _close_abandoned_run(run_id: str, uri: str) -> bool:
-    """Close one run; return whether it is done with, also because there is no such run."""
+    """Close one run; return whether nothing is left to do, also because there is no such run."""
     path = get_sqlite_path(uri)
     if path is not None and not path.exists():
         return True

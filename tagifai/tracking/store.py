@@ -1,4 +1,4 @@
-"""The tracking store: where it is, how it is made and reached, and what it says when it fails."""
+"""The tracking store: its URI, its creation, its client, and its errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def get_tracking_uri(configured: str) -> str:
 
 def connect(uri: str) -> MlflowClient:
     """Return a client of a tracking store; MLflow is imported here."""
-    # Telemetry is off unless the user turns it on; a server that is gone is found out in seconds.
+    # Telemetry is off unless the user turns it on; a missing server is an error after seconds.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -50,7 +50,7 @@ def connect(uri: str) -> MlflowClient:
 
 
 def connect_existing(uri: str) -> MlflowClient:
-    """Return a client of a tracking store that is there already and answers.
+    """Return a client of a tracking store that exists and answers.
 
     Raises:
         DataError: there is no store yet.
@@ -81,16 +81,16 @@ def find_run(client: MlflowClient, run_id: str) -> Run | None:
 
 
 def make_database(uri: str) -> None:
-    """Make a missing SQLite database under another name first.
+    """Create a missing SQLite database, under another name until it is complete.
 
-    MLflow's migrations cannot be taken up again after a kill in the middle of them.
+    MLflow's migrations cannot be resumed after a kill in the middle of them.
     """
     path = get_sqlite_path(uri)
     if path is None or path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.draft")
-    # One may be left of a process that was killed; the caller's lock says that nobody is at it.
+    # A killed process may have left a draft; the caller's lock says that it is not in use.
     draft.unlink(missing_ok=True)
     connect(f"sqlite:///{draft}").search_experiments(max_results=1)
     draft.rename(path)
@@ -98,7 +98,7 @@ def make_database(uri: str) -> None:
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment of a tracking store, which runs are recorded in.
+    """An experiment of a tracking store that runs are recorded in.
 
     Args:
         uri: of the store.
@@ -117,7 +117,7 @@ class Experiment:
         return cls(get_tracking_uri(tracking.uri), tracking.experiment, Path(config.paths.stores))
 
     def ensure(self, client: MlflowClient) -> str:
-        """Return the id of the experiment, made if there is none of this name.
+        """Return the id of the experiment, which is created if it does not exist.
 
         Args:
             client: of the store.
@@ -127,7 +127,7 @@ class Experiment:
         """
         found = client.get_experiment_by_name(self.name)
         if found is None:
-            # A server of its own knows where to put artifacts; a database does not.
+            # A server knows where to put artifacts; a database does not.
             where = None if self.uri.startswith("http") else str(self.stores / "artifacts")
             return str(client.create_experiment(self.name, artifact_location=where))
         if found.lifecycle_stage != "active":
@@ -139,16 +139,16 @@ class Experiment:
         where = found.artifact_location.removeprefix("file://")
         is_ours = is_url(where) or Path(where) == self.stores / "artifacts"
         if self.uri.startswith("sqlite:") and not is_ours and not Path(where).is_dir():
-            # MLflow would make the old folder again, wherever that was.
+            # MLflow would create the old folder again, wherever that was.
             raise TrackingError(
-                f"tracking.experiment = {self.name!r} keeps its artifacts in {where}, which is not"
-                " there any more. Bring it back, or use another tracking.experiment."
+                f"tracking.experiment = {self.name!r} has its artifacts in {where}, which does not"
+                " exist any more. Restore the folder, or use another tracking.experiment."
             )
         return str(found.experiment_id)
 
 
 def is_reachable(uri: str) -> bool:
-    """Return whether a server is there to talk to, without waiting for retries."""
+    """Return whether a server accepts connections, without waiting for retries."""
     server = urlsplit(uri)
     if not server.scheme.startswith("http") or server.hostname is None:
         return True
@@ -162,7 +162,7 @@ def is_reachable(uri: str) -> bool:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn whatever a tracking store raises into a `TrackingError` with its first line."""
+    """Turn any error of a tracking store into a `TrackingError` with its first line."""
     try:
         yield
     except TrackingError:
@@ -180,15 +180,15 @@ def _shorten(text: str, length: int = 300) -> str:
 
 
 def download_bundle(uri: str, run_id: str, scratch: Path) -> Path | None:
-    """Fetch the bundle of a run from its tracking store.
+    """Download the bundle of a run from its tracking store.
 
     Args:
         uri: of the store.
         run_id: the run.
-        scratch: an empty folder to fetch into.
+        scratch: an empty folder to download into.
 
     Returns:
-        The bundle's folder, or None if the store has no such run, or no bundle of it.
+        The bundle's folder, or None if the store does not have the run or its bundle.
     """
     if not is_reachable(uri):
         raise TrackingError(
@@ -204,7 +204,7 @@ def download_bundle(uri: str, run_id: str, scratch: Path) -> Path | None:
 
 
 BATCH_SIZES = {"metrics": 800, "params": 100, "tags": 100}
-"""Of each kind, and a thousand in all."""
+"""Most items of each kind in one call of MLflow; a thousand in all."""
 
 MAX_PARAM_LENGTH = 6000
 MAX_NAME_LENGTH = 250
@@ -215,14 +215,14 @@ T = TypeVar("T")
 
 
 def split(items: list[T], size: int) -> Iterator[list[T]]:
-    """Return the items in lists of at most so many."""
+    """Yield the items in lists of at most `size`."""
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def sanitize_names(names: Iterable[str]) -> dict[str, str]:
-    """Return for each name one that MLflow accepts and that no other name has.
+    """Return for each name a unique one that MLflow accepts.
 
-    Class names, for one, may have any characters, and be long.
+    Class names, for one, may have any characters, and may be long.
     """
     accepted: dict[str, str] = {}
     for name in names:

@@ -123,8 +123,8 @@ def _group_calibration_folds(model: Any, rows: FeatureRows) -> Iterator[None]:
         yield
         return
     cutter = StratifiedGroupKFold(folds or CALIBRATION_FOLDS)
-    origin = np.arange(len(rows.y)) if rows.origin is None else rows.origin
-    model.set_params(cv=list(cutter.split(rows.X, rows.y, origin)))
+    groups = np.arange(len(rows.y)) if rows.groups is None else rows.groups
+    model.set_params(cv=list(cutter.split(rows.X, rows.y, groups)))
     try:
         yield
     finally:

@@ -34,9 +34,9 @@ def test_without_a_sampler_the_rows_are_the_same_objects() -> None:
 
 def test_a_sampler_is_given_all_rows_and_its_answer_is_returned() -> None:
     sampler = Doubling()
-    features, labels, origin = balance(sampler, X, y)
+    features, labels, groups = balance(sampler, X, y)
     # It does not say which rows are copies of which.
-    assert origin.tolist() == list(range(8))
+    assert groups.tolist() == list(range(8))
     assert sampler.given[0] is X
     assert sampler.given[1] is y
     assert features[:, 0].tolist() == [1, 1, 2, 2, 3, 3, 0, 0]
@@ -70,8 +70,8 @@ def test_oversampled_rows_keep_their_labels(counts: list[int], seed: int) -> Non
     labels = np.repeat(np.arange(len(counts)), counts)
     rows = np.arange(len(labels), dtype=float).reshape(-1, 1)
     sampler = RandomOverSampler(sampling_strategy="all", random_state=np.random.RandomState(seed))
-    features, balanced, origin = balance(sampler, rows, labels)
+    features, balanced, groups = balance(sampler, rows, labels)
     assert np.bincount(balanced).tolist() == [max(counts)] * len(counts)
     assert set(features[:, 0].astype(int).tolist()) == set(range(len(labels)))
     assert labels[features[:, 0].astype(int)].tolist() == balanced.tolist()
-    assert origin.tolist() == features[:, 0].astype(int).tolist()
+    assert groups.tolist() == features[:, 0].astype(int).tolist()

@@ -298,7 +298,7 @@ def config(composed: Compose) -> Config:
     return check(composed("preprocessing=none", "++tracking.tags={team: x}"))
 
 
-def origin(output: Path, **chosen: Any) -> Invocation:
+def invocation(output: Path, **chosen: Any) -> Invocation:
     command = "run.py model=sgd 'seed=1'"
     options = {"model": "sgd", "sampling": "random_over"}
     return Invocation("a name", command, output, **({"options": options, "overrides": []} | chosen))
@@ -317,7 +317,7 @@ def test_all_that_a_run_is_made_from_is_recorded_but_where_it_was_made(
     monkeypatch: pytest.MonkeyPatch, config: Config, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    spy = inputs(config, origin(tmp_path, overrides=["model=sgd", "seed=1 "]))
+    spy = inputs(config, invocation(tmp_path, overrides=["model=sgd", "seed=1 "]))
     assert spy.params["model.alpha"] == 1e-4
     assert spy.params["training.epochs"] == 100
     assert spy.params["seed"] == 42

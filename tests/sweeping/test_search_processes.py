@@ -119,7 +119,7 @@ def test_a_search_goes_on_after_kill_9_to_the_exact_total(app: App) -> None:
     assert [t.number for t in trials] == list(range(6))
     reaped = trials[dead.number]
     assert reaped.state is TrialState.FAIL
-    assert reaped.user_attrs["died"] == "Its process ended without a word."
+    assert reaped.user_attrs["died"] == "Its process ended unexpectedly."
     # Its successor has its parameters: one seed, whatever happens in between.
     assert reaped.params in [trial.params for trial in trials[dead.number + 1 :]]
     # What was done is as it was.

@@ -227,7 +227,7 @@ def test_a_trial_whose_last_beat_is_old_is_dead_for_another_process(
     other.end_stale_trials()
     (found,) = other.list_trials()
     assert studies.has_died(found)
-    assert found.user_attrs[DIED] == "Its process ended without a word."
+    assert found.user_attrs[DIED] == "Its process ended unexpectedly."
 
 
 def test_a_trial_whose_last_beat_is_within_the_grace_time_lives(

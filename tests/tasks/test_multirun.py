@@ -119,7 +119,7 @@ def test_the_parent_of_a_multirun_that_was_killed_is_closed_by_the_next_command(
     assert "as failed" in app.ok("task=info")
     parent, _ = parent_and_children(app)
     assert parent.info.status == "FAILED"
-    assert parent.data.tags["error"].startswith("The process ended without a word")
+    assert parent.data.tags["error"].startswith("The process ended unexpectedly")
     end_group(long_multirun)
     app.ok("task=elt")
     app.ok("task=info")

@@ -155,7 +155,7 @@ def test_a_baseline_that_is_no_row_is_refused_with_the_labels_of_all() -> None:
     with pytest.raises(ConfigError) as error:
         leaderboard.find_baseline("sg", ROWS, {})
     assert str(error.value) == (
-        "task.baseline = 'sg': no row is named so. Give one of these, or the id of a run in it:"
+        "task.baseline = 'sg': no row is named so. Give one of these, or the id of one of its runs:"
         " model=sgd, model.alpha=1; model=sgd, model.alpha=2; model=nb, model.alpha=-."
     )
 

@@ -321,7 +321,7 @@ def test_a_live_sweep_s_parent_is_left_alone_and_a_dead_one_s_is_closed(
     assert session.close_abandoned_runs(stores) == [parent]
     ended = recorded(stores, parent)
     assert ended.info.status == "FAILED"
-    assert ended.data.tags["error"].startswith("The process ended without a word")
+    assert ended.data.tags["error"].startswith("The process ended unexpectedly")
     assert running(stores) == []
 
 

@@ -68,9 +68,9 @@ def test_the_command_is_the_one_that_runs_this_job_alone(
 ) -> None:
     program.export_command(["/somewhere/run.py", *argv])
     hydra_of(monkeypatch, mode, task)
-    origin = tracking_provenance.get_invocation()
-    assert shlex.split(origin.command) == command
-    assert origin.overrides == task
+    invocation = tracking_provenance.get_invocation()
+    assert shlex.split(invocation.command) == command
+    assert invocation.overrides == task
 
 
 @pytest.mark.parametrize("told", ["sweep=mine", "sweep.restart=true"])
@@ -80,10 +80,10 @@ def test_the_command_of_a_search_s_job_chooses_what_the_preset_chose(
     chosen = {group: f"my-{group}" for group in EXPERIMENT_GROUPS}
     overrides = [told, "model.alpha=1e-05", "model=sgd"]
     hydra_of(monkeypatch, RunMode.MULTIRUN, overrides, chosen)
-    origin = tracking_provenance.get_invocation()
+    invocation = tracking_provenance.get_invocation()
     others = [f"{group}=my-{group}" for group in EXPERIMENT_GROUPS if group != "model"]
-    assert shlex.split(origin.command) == ["run.py", "model.alpha=1e-05", "model=sgd", *others]
-    assert origin.overrides == overrides
+    assert shlex.split(invocation.command) == ["run.py", "model.alpha=1e-05", "model=sgd", *others]
+    assert invocation.overrides == overrides
 
 
 def test_a_run_has_the_options_in_its_name_and_a_trial_its_number(
@@ -92,10 +92,10 @@ def test_a_run_has_the_options_in_its_name_and_a_trial_its_number(
     chosen = {"model": "sgd", "vectorizer": "counts", "data": "sample", "sampling": None}
     task = ["seed=3", "paths.stores=/s"]
     hydra_of(monkeypatch, RunMode.RUN, task, chosen)
-    origin = tracking_provenance.get_invocation()
-    assert (origin.name, origin.output_dir) == ("sgd-counts-sample", Path("/out/1"))
-    assert (origin.options["model"], origin.options["sampling"]) == ("sgd", None)
-    assert (origin.paths, origin.rerun_of) == (["paths.stores=/s"], None)
+    invocation = tracking_provenance.get_invocation()
+    assert (invocation.name, invocation.output_dir) == ("sgd-counts-sample", Path("/out/1"))
+    assert (invocation.options["model"], invocation.options["sampling"]) == ("sgd", None)
+    assert (invocation.paths, invocation.rerun_of) == (["paths.stores=/s"], None)
 
     hydra_of(monkeypatch, RunMode.MULTIRUN, [], chosen, "tagifai.sweeping.sweeper.SearchSweeper")
     assert tracking_provenance.get_invocation().name == "trial-7"
@@ -135,6 +135,6 @@ def test_the_document_says_how_a_run_came_about_and_is_the_same_each_time(
 
 def test_the_document_has_no_password_of_a_url(composed: Compose) -> None:
     url = "https://me:secret@host/x.csv"
-    origin = replace(COMMAND, overrides=[f"data.path={url}"])
-    overrides = origin.make_record(check(composed()))["overrides"]
+    invocation = replace(COMMAND, overrides=[f"data.path={url}"])
+    overrides = invocation.make_record(check(composed()))["overrides"]
     assert overrides == ["data.path=https://me:***@host/x.csv"]

@@ -22,7 +22,7 @@ def test_only_finished_trainings_with_the_metric_count_and_the_others_are_counte
     choice = selection.select_runs(runs, "f1")
     assert list(choice.runs["run_id"]) == ["a"]
     assert choice.excluded == {"not finished": 2, "without f1": 2}
-    assert choice.description == "all there are"
+    assert choice.description == "all of the experiment"
 
 
 def test_the_children_of_the_latest_parent_that_has_any_to_compare_are_chosen() -> None:
@@ -111,5 +111,5 @@ def test_trials_unfinished_runs_and_those_left_out_are_never_the_best() -> None:
         a_run("a", 0.1),
     )
     assert selection.find_best(runs, "f1", maximize=True, without=["left out"]) == "a"
-    with pytest.raises(DataError, match="trials of searches do not count"):
+    with pytest.raises(DataError, match="not counting trials of searches"):
         selection.find_best(runs.head(1), "f1", maximize=True)

@@ -728,7 +728,7 @@ def test_an_experiment_whose_artifacts_have_moved_is_refused(stores: Path, tmp_p
     with started(stores):
         pass
     there = stores.rename(tmp_path / "moved")
-    with pytest.raises(TrackingError, match="which is not there any more"):
+    with pytest.raises(TrackingError, match="which does not exist any more"):
         started(there).__enter__()
     assert not stores.exists()
     assert running(there) == []
@@ -782,7 +782,7 @@ def test_an_abandoned_run_is_closed_as_failed_and_a_live_one_is_left_alone(store
     assert session.close_abandoned_runs(stores) == [run_id]
     ended = recorded(stores, run_id)
     assert ended.info.status == "FAILED"
-    assert ended.data.tags["error"].startswith("The process ended without a word")
+    assert ended.data.tags["error"].startswith("The process ended unexpectedly")
     assert session.close_abandoned_runs(stores) == []
     assert running(stores) == []
 

@@ -194,7 +194,7 @@ def test_an_experiment_whose_folder_of_artifacts_is_gone_is_refused_and_not_made
     moved = stores.rename(tmp_path / "moved")
     with pytest.raises(TrackingError) as caught:
         experiment_id(moved)
-    assert f"'e' keeps its artifacts in {stores}/artifacts, which is not there" in str(caught.value)
+    assert f"'e' has its artifacts in {stores}/artifacts, which does not exist" in str(caught.value)
     assert experiment_id(moved, "other") != made
     assert not stores.exists()
 

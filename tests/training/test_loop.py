@@ -573,7 +573,7 @@ def test_a_calibration_never_scores_a_copy_of_a_row_that_it_was_fitted_on(
     model = CalibratedClassifierCV(Remembers(), cv=folds, ensemble=True)
 
     small = FeatureRows(X[[0, -1]], y[[0, -1]])
-    EpochLoop(epochs=1).train(model, FeatureRows(X, y, origin=rows), small, small)
+    EpochLoop(epochs=1).train(model, FeatureRows(X, y, groups=rows), small, small)
 
     assert model.cv == folds
     n = folds or 5
