@@ -20,6 +20,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_joblib_launcher._core import process_joblib_cfg
 from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.backend.reduction import dumps
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -163,6 +164,12 @@ _shared: dict[str, Any] = {}
 """In a worker: what the jobs of its search share, by the sum of its content."""
 
 
+def end_workers(launcher: JobLauncher) -> None:
+    """End the processes that wait for more jobs of a search that has none."""
+    if isinstance(launcher, JoblibWorkers):
+        get_reusable_executor().shutdown(wait=True)
+
+
 class JoblibWorkers:
     """Runs jobs as the joblib launcher does.
 
@@ -174,6 +181,8 @@ class JoblibWorkers:
     """
 
     def __init__(self, launcher: Any) -> None:
+        # Processes that joblib has begun for somebody else do not know the present environment.
+        get_reusable_executor().shutdown(wait=True)
         self._settings = dict(launcher.joblib)
         process_joblib_cfg(self._settings)
         shared = (launcher.hydra_context, launcher.config, launcher.task_function)

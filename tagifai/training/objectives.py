@@ -33,7 +33,7 @@ def check_metrics(objective: ObjectiveConfig) -> None:
     Raises:
         ConfigError: with the metrics that there are.
     """
-    known = [*STANDARD_METRICS, *(f"val_{name}" for name in metrics.list_registered())]
+    known = [*STANDARD_METRICS, *(f"val_{name}" for name in metrics.get_registered())]
     for name in objective.metrics:
         if "/" not in name and name not in known:
             raise ConfigError(
