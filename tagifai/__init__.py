@@ -1,45 +1,81 @@
 """tagifai: find, keep and use the best way of classifying texts.
 
-import tagifai
+>>> import tagifai
+>>> reviews = ["data=table", "data.path=reviews.csv", "data.text=[title,body]", "data.label=stars"]
+>>> run = tagifai.train(*reviews)
+>>> run.tagger.predict("It works very well")["predicted_tag"]
+'5'
 
-tagger = tagifai.load()                       # the latest run, or load("<run id>"), "champion"
-tagger.predict(["Transfer learning with transformers"])
+What is named here is imported when it is first asked for.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from tagifai._lazy import make_getattr
 
 if TYPE_CHECKING:
+    from tagifai.api.functions import compare, compose, search, train
+    from tagifai.api.loading import load
+    from tagifai.api.results import Run, Search
+    from tagifai.config.schema import Config
+    from tagifai.evaluation.metrics import metric
+    from tagifai.evaluation.slices import slicing_function
+    from tagifai.exceptions import BundleError, ConfigError, DataError, TrackingError, UserError
     from tagifai.models.tagger import Tagger
+    from tagifai.preprocessing.cleaning import cleaning_step
 
-__all__ = ["load"]
+    __version__: str
+
+__all__ = [
+    "BundleError",
+    "Config",
+    "ConfigError",
+    "DataError",
+    "Run",
+    "Search",
+    "Tagger",
+    "TrackingError",
+    "UserError",
+    "__version__",
+    "cleaning_step",
+    "compare",
+    "compose",
+    "load",
+    "metric",
+    "search",
+    "slicing_function",
+    "train",
+]
 
 
-def load(
-    run_id: str | None = None, *, stores: str | Path | None = None, model: str = "tagifai"
-) -> Tagger:
-    """Return the tagger of a run.
+_get = make_getattr(
+    __name__,
+    {
+        **dict.fromkeys(("compare", "compose", "search", "train"), "tagifai.api.functions"),
+        "load": "tagifai.api.loading",
+        **dict.fromkeys(("Run", "Search"), "tagifai.api.results"),
+        "Config": "tagifai.config.schema",
+        "metric": "tagifai.evaluation.metrics",
+        "slicing_function": "tagifai.evaluation.slices",
+        **dict.fromkeys(
+            ("BundleError", "ConfigError", "DataError", "TrackingError", "UserError"),
+            "tagifai.exceptions",
+        ),
+        "Tagger": "tagifai.models.tagger",
+        "cleaning_step": "tagifai.preprocessing.cleaning",
+    },
+)
 
-    Args:
-        run_id: the run, or "champion"; None is the latest.
-        stores: the folder of stores; None is the one of the project that this package is part of.
-        model: name of the registered model whose champion is meant.
 
-    Returns:
-        An object with `predict(texts)` and `predict_proba(texts)`.
+def __getattr__(name: str) -> Any:
+    if name != "__version__":
+        return _get(name)
+    from importlib.metadata import version  # late: it takes longer than the rest of this module
 
-    Raises:
-        tagifai.exceptions.BundleError: no such run, or a bundle that cannot be trusted.
-    """
-    from tagifai.runs import resolve
-    from tagifai.tracking import store
-    from tagifai.tracking.registry import CHAMPION
+    return version(__name__)
 
-    folder = Path(stores).absolute() if stores else Path(__file__).parent.parent / "stores"
-    if run_id == CHAMPION:
-        run_id = resolve.find_champion(
-            store.get_tracking_uri(f"sqlite:///{folder}/mlflow.db"), model
-        )
-    return resolve.load_tagger(folder, None if run_id == resolve.LATEST else run_id, uri=None)[1]
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
@@ -69,19 +69,31 @@ def _run_hydra() -> None:
 def run_job(cfg: DictConfig) -> Any:
     """Run one task and return its objective, if it has one; in the processes of a sweep too."""
     with guard_job():
-        config = paths.resolve(check(cfg))
-        extensions.load(config)
-        paths.check_stores(config)
-        return import_task(config).run(config)
+        return run_task(cfg)
+
+
+def run_task(cfg: DictConfig) -> Any:
+    """Check a composed configuration and run the task that it names."""
+    config = load_config(cfg)
+    paths.check_stores(config)
+    return import_task(config).run(config)
+
+
+def load_config(cfg: DictConfig) -> Config:
+    """Return a composed configuration, checked, with absolute paths."""
+    config = paths.resolve(check(cfg))
+    extensions.load(config)
+    return config
 
 
 @contextmanager
 def guard_job() -> Iterator[None]:
-    """Keep the traceback of a failing job in its log, and nothing of a job that was refused."""
+    """Run a job so that it ends well in whatever process: see `record_failure` too."""
     _handle_worker_signals()
     try:
-        _refuse_search_of_one()
-        yield
+        with record_failure():
+            _refuse_search_of_one()
+            yield
     except KeyboardInterrupt:
         if not _in_worker():
             raise
@@ -89,16 +101,27 @@ def guard_job() -> Iterator[None]:
         # send home.
         raise StaleTrialError("Interrupted.") from None
     except Exception as error:
-        if isinstance(error, ConfigError):
-            _remove_refused_output(get_job())
-        elif not isinstance(error, UserError):
-            log.info("The job failed.", exc_info=error)
         if not get_job().is_multirun:
             raise JobFailed(error) from error
         raise
     finally:
         _restore_worker_signals()
         _end_orphan()
+
+
+@contextmanager
+def record_failure() -> Iterator[None]:
+    """Keep the traceback of a failing job in its log, and nothing of a job that was refused."""
+    try:
+        yield
+    except ConfigError:
+        _remove_refused_output(get_job())
+        raise
+    except UserError:
+        raise
+    except Exception as error:
+        log.info("The job failed.", exc_info=error)
+        raise
 
 
 def import_task(config: Config) -> Any:
@@ -176,9 +199,9 @@ def run_main(main: Callable[[], Any]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        _export_environment()
+        export_environment(sys.argv)
         sys.argv[1:] = [quote(argument) for argument in sys.argv[1:]]
-        with recorder.allow_start(), _close_parent_run():
+        with recorder.allow_start(), close_parent_run():
             main()
         sys.stdout.flush()
     except Terminated:
@@ -197,13 +220,17 @@ def run_main(main: Callable[[], Any]) -> int:
     return 0
 
 
-def _export_environment() -> None:
-    """Set what is read before the configuration, and what the processes of a sweep cannot see."""
-    program.export_command(sys.argv)
-    extensions.export_config_dir(sys.argv[1:])
+def export_environment(argv: Sequence[str]) -> None:
+    """Set what is read before the configuration, and what the processes of a sweep cannot see.
+
+    Args:
+        argv: the path of what was called, and the arguments.
+    """
+    program.export_command(argv)
+    extensions.export_config_dir(argv[1:])
     os.environ["TAGIFAI_ROOT"] = str(paths.get_root())
     stores = os.environ.get("TAGIFAI_STORES", "")
-    for argument in sys.argv[1:]:
+    for argument in argv[1:]:
         key, _, value = argument.partition("=")
         if key == "paths.stores" and value.strip() and "${" not in value:
             stores = value.strip("'\"")
@@ -212,7 +239,7 @@ def _export_environment() -> None:
 
 
 @contextmanager
-def _close_parent_run() -> Iterator[None]:
+def close_parent_run() -> Iterator[None]:
     """Close the parent run that the jobs of a multirun have made."""
     try:
         yield

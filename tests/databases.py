@@ -19,5 +19,5 @@ def make_studies(path: Path) -> str:
 def _empty() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / ".studies.db"  # of a draft all is in one file
-        studies.connect.__wrapped__(f"sqlite:///{path}")
+        studies.connect_database.__wrapped__(f"sqlite:///{path}")
         return path.read_bytes()

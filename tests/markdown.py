@@ -137,6 +137,8 @@ def check(project: Path, block: Block) -> None:
         program = project / "example.py"
         program.write_text(block.text)
         assert len(run(project, f"{sys.executable} example.py").splitlines()) == 2
+    elif block.kind == "pycon":
+        assert block.page.name == "python.md"  # run by the tests of what it is about
     elif block.kind == "bash":
         for command in commands(block.text):
             assert block.shows in run(project, here(command))

@@ -92,6 +92,18 @@ def set_hydra_config(cfg: DictConfig) -> None:
     HydraConfig.instance().set_config(cfg)
 
 
+@contextmanager
+def use_hydra_config(cfg: DictConfig) -> Iterator[None]:
+    """Let a composed configuration be Hydra's present one for a block."""
+    hydra = HydraConfig.instance()
+    before = hydra.cfg
+    hydra.set_config(cfg)
+    try:
+        yield
+    finally:
+        hydra.cfg = before
+
+
 def _read_hydra() -> Job:
     hydra: Any = HydraConfig.get()
     is_multirun = hydra.mode == RunMode.MULTIRUN

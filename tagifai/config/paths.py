@@ -41,6 +41,12 @@ def get_root() -> Path:
     return find_checkout() or Path.cwd()
 
 
+def get_stores() -> Path:
+    """Return the folder of stores where no configuration is composed."""
+    given = os.environ.get("TAGIFAI_STORES", "").strip()
+    return Path(given).expanduser().absolute() if given else get_root() / "stores"
+
+
 def resolve(config: Config) -> Config:
     """Make relative paths absolute, in place: see `PATHS`.
 

@@ -70,7 +70,8 @@ class Display:
     @classmethod
     def from_config(cls, settings: DisplaySettings, *, silent: bool = False) -> Display:
         """Return the display that the `console` group describes, or one that shows nothing."""
-        quiet, plain = settings.verbosity == "quiet", settings.style == "plain"
+        quiet, plain = settings.verbosity != "normal", settings.style == "plain"
+        silent = silent or settings.verbosity == "silent"
         return cls(quiet=quiet, plain=plain, every=settings.every, silent=silent)
 
     @property

@@ -66,9 +66,9 @@ def metric(function: Metric) -> Metric:
     return function
 
 
-def list_registered() -> list[str]:
-    """Return the names of the registered metrics."""
-    return list(_REGISTERED)
+def get_registered() -> dict[str, Metric]:
+    """Return the registered functions by name."""
+    return dict(_REGISTERED)
 
 
 def compute_performance(

@@ -35,6 +35,11 @@ def slicing_function(function: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return function
 
 
+def get_registered() -> dict[str, Callable[[Any], bool]]:
+    """Return the registered functions by name."""
+    return dict(_REGISTERED)
+
+
 def compute_masks(rows: pd.DataFrame) -> dict[str, Mask]:
     """Return for each registered slice which rows belong to it.
 

@@ -31,6 +31,9 @@ from tagifai.utils.files import compute_sha256, format_json, replace_folder_atom
 FORMAT = 3
 """The only one that is read."""
 
+MANIFEST = "manifest.json"
+"""The part that makes a folder a bundle."""
+
 REQUIRED = ("config.yaml", "performance.json", "provenance.json", "splits.json", "tagger.json")
 """Parts of every bundle, beside those of the estimators."""
 
@@ -81,7 +84,7 @@ def save(path: Path, tagger: Tagger, documents: Mapping[str, str]) -> dict[str, 
             of_file = compute_sha256(file)
             parts[file.name] = {"sha256": of_file, "content": content.get(file.name, of_file)}
         manifest = {"format": FORMAT, "versions": get_versions(), "parts": parts}
-        (folder / "manifest.json").write_text(format_json(manifest), encoding="utf-8")
+        (folder / MANIFEST).write_text(format_json(manifest), encoding="utf-8")
     return {name: sums["content"] for name, sums in parts.items()}
 
 
@@ -156,9 +159,9 @@ def read_document(path: Path, name: str) -> Any:
 def read_manifest(path: Path) -> dict[str, Any]:
     """Return a bundle's manifest, having compared each part with its sum."""
     try:
-        if (path / "manifest.json").is_symlink():
+        if (path / MANIFEST).is_symlink():
             raise ValueError("it is a link")
-        manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         check_format(path, manifest["format"], FORMAT)
         parts = dict(manifest["parts"])
         if not are_versions(manifest["versions"]):

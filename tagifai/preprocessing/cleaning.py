@@ -41,6 +41,11 @@ def list_own_modules(names: Iterable[str]) -> set[str]:
     return {module for module in modules if module and module.partition(".")[0] != "tagifai"}
 
 
+def get_registered() -> dict[str, CleaningStep]:
+    """Return the registered functions by name."""
+    return dict(_REGISTERED)
+
+
 class Cleaner:
     r"""Clean a text step by step, in the fixed order of the arguments below.
 

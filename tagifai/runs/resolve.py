@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,26 +91,12 @@ def choose_run(config: Config, default: str = LATEST) -> tuple[str, Path]:
     return find(stores, None if run_id == LATEST else run_id, uri)
 
 
-def find_best(
-    uri: str,
-    config: Config,
-    *,
-    metric: str | None = None,
-    direction: str | None = None,
-    experiment: str | None = None,
-    filter: str | None = None,
-    without: Collection[str] = (),
-) -> str:
-    """Return the id of the best finished training run by its validation rows.
+def find_best(uri: str, config: Config) -> str:
+    """Return the id of the best finished training run by the objective's validation rows.
 
     Args:
         uri: of the tracking store.
-        config: has what is None below: the objective, and the tracking experiment.
-        metric: its name.
-        direction: "maximize" or "minimize".
-        experiment: name of the MLflow experiment.
-        filter: of runs, in MLflow's language.
-        without: ids of runs that do not count.
+        config: has the objective and the tracking experiment.
 
     Raises:
         ConfigError, DataError: there is no such run, experiment or metric.
@@ -118,10 +104,9 @@ def find_best(
     """
     from tagifai.tracking import query, selection
 
-    found = query.load_runs(uri, experiment or config.tracking.experiment, filter=filter)
-    maximize = (direction or config.objective.directions[0]) == "maximize"
-    metric = metric or config.objective.metrics[0]
-    return selection.find_best(found, metric, maximize=maximize, without=without)
+    runs = query.load_runs(uri, config.tracking.experiment)
+    maximize = config.objective.directions[0] == "maximize"
+    return selection.find_best(runs, config.objective.metrics[0], maximize=maximize)
 
 
 def find_champion(uri: str, model: str) -> str:

@@ -17,6 +17,7 @@ from tagifai.console.display import Display
 from tagifai.data import datasets, prepare, profiles
 from tagifai.data.datasets import Dataset
 from tagifai.data.prepare import PreparedData
+from tagifai.evaluation.metrics import Performance
 from tagifai.exceptions import StaleTrialError
 from tagifai.preprocessing.cache import FeatureCache
 from tagifai.preprocessing.feature_cache import ArrayCache
@@ -28,7 +29,7 @@ from tagifai.tracking.provenance import Invocation
 from tagifai.tracking.store import Experiment
 from tagifai.training import objectives, streaming
 from tagifai.training.components import build_components
-from tagifai.training.loop import TrainingPruned
+from tagifai.training.loop import History, TrainingPruned
 from tagifai.training.open_run import OpenRun
 from tagifai.training.trial import PRUNED, STALE, NullTrial, TrialHandle
 from tagifai.utils import process_pool
@@ -43,10 +44,14 @@ class TrainedRun:
     Args:
         run_id: of the run.
         objective: the objective's metrics, and their values.
+        performance: scores by part.
+        history: losses by epoch.
     """
 
     run_id: str
     objective: dict[str, float]
+    performance: dict[str, Performance]
+    history: History
 
     @property
     def value(self) -> Any:
@@ -76,7 +81,7 @@ def train(
         report = reports.write_for_run(run, result, objective, profile, display)
     resolve.set_latest(run.stores, run.tracked.id, result.performance)
     run_summary.show_result(display, run, result, objective, report)
-    return TrainedRun(run.tracked.id, objective)
+    return TrainedRun(run.tracked.id, objective, result.performance, result.history)
 
 
 def train_trial(config: Config, invocation: Invocation, display: Display) -> Any:

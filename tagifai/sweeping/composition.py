@@ -78,8 +78,9 @@ def make_job_config(sweeper: SweeperPlugin, study: Study, outputs: Path, n_jobs:
     set_hydra_value(cfg, "hydra.sweeper.study_name", study.name)
     if "JoblibLauncher" in cfg.hydra.launcher._target_:
         set_hydra_value(cfg, "hydra.launcher.n_jobs", n_jobs)
-    # A line for every single job would be mixed into the search's own.
-    OmegaConf.update(cfg, "hydra.hydra_logging.root.level", "WARNING")
+    if cfg.hydra.hydra_logging.root is not None:
+        # A line for every single job would be mixed into the search's own.
+        OmegaConf.update(cfg, "hydra.hydra_logging.root.level", "WARNING")
     return cfg
 
 

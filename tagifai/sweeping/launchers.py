@@ -18,6 +18,7 @@ from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.backend.reduction import dumps
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -138,6 +139,12 @@ _shared: dict[str, Any] = {}
 """In a worker: what the jobs of its search share, by the sum of its content."""
 
 
+def end_workers(launcher: JobLauncher) -> None:
+    """End the processes that wait for more jobs of a search that has none."""
+    if isinstance(launcher, JoblibWorkers):
+        get_reusable_executor().shutdown(wait=True)
+
+
 class JoblibWorkers:
     """Runs jobs as the joblib launcher does.
 
@@ -149,6 +156,8 @@ class JoblibWorkers:
     """
 
     def __init__(self, launcher: Any) -> None:
+        # Processes that joblib has begun for somebody else do not know the present environment.
+        get_reusable_executor().shutdown(wait=True)
         self._settings = dict(launcher.joblib)
         complete_joblib_settings(self._settings)
         shared = (launcher.hydra_context, launcher.config, launcher.task_function)

@@ -33,6 +33,7 @@ from tagifai.sweeping.plan import SearchPlan, prepare_search
 from tagifai.sweeping.settings import SweeperPlugin
 from tagifai.sweeping.studies import Study, has_died
 from tagifai.training.trial import PRUNED, STALE
+from tagifai.utils.signals import block_interrupt
 
 IDLE_POLL_SECONDS = 1.0
 """How often a worker without a trial looks whether one of the others has died."""
@@ -91,6 +92,8 @@ class SearchLoop:
         self._show: Callable[[SearchProgress], None] = lambda state: None
         self._began = time.monotonic()
         self._ended_here = 0
+        # Of who else works in this process.
+        self._others = multiprocessing.active_children()
 
     def run(self) -> None:
         """Work until the study is full, time is up, or too many trials failed."""
@@ -115,9 +118,10 @@ class SearchLoop:
         tally = self._study.count_trials()
         failed, allowed = tally.failed, self._plan.max_failure_rate * self._plan.n_trials
         if failed and (failed > allowed or failed == tally.finished):
+            found = results.summarize_study(self._study, self._plan.metrics)
             raise SearchFailedError(
-                f"{failed} of {tally.finished} trials of {self._study.name!r} failed, for the"
-                " reasons above."
+                f"{failed} of {tally.finished} trials of {self._study.name!r} failed; the first"
+                f" reason: {next(iter(found.failures))}"
             )
 
     # --- workers -----------------------------------------------------------------------------
@@ -207,11 +211,10 @@ class SearchLoop:
             return _JobOutcome(TrialState.FAIL, reason=_format_error(error))
 
     def _launch(self, trial: Trial, overrides: list[str]) -> _JobOutcome:
-        if threading.current_thread() is not threading.main_thread():
-            # Processes begun here inherit it: Ctrl-C is for the first process, which ends the jobs.
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            returned = self._launcher.launch([overrides], initial_job_idx=trial.number)[0]
+            # Processes begun here inherit it: Ctrl-C is for the first process, which ends the jobs.
+            with block_interrupt():
+                returned = self._launcher.launch([overrides], initial_job_idx=trial.number)[0]
         except Exception as error:
             if _is_death(error):
                 return _JobOutcome(
@@ -278,20 +281,23 @@ class SearchLoop:
             # Jobs anywhere see it at their next beat; those of this machine are told as well.
             self._study.abandon_own_trials("Interrupted with its search.")
             self._changed.notify_all()
-        for child in multiprocessing.active_children():
+        for child in self._list_workers():
             child.terminate()
         seen_to = launchers.end_jobs(self._launcher, SHUTDOWN_SECONDS)
         until = time.monotonic() + (0.0 if seen_to else SHUTDOWN_SECONDS)
         for thread in threading.enumerate():
             if thread.name.startswith(("worker-", "job-")):
                 thread.join(timeout=max(0.0, until - time.monotonic()))
-        for child in multiprocessing.active_children():
+        for child in self._list_workers():
             # Not by a method of its own, which the processes of joblib do not have.
             if child.pid is not None:
                 with suppress(ProcessLookupError):
                     os.kill(child.pid, signal.SIGKILL)
                 # What it was about to write is written, or is not, before its run is closed.
                 child.join(SHUTDOWN_SECONDS)
+
+    def _list_workers(self) -> list[Any]:
+        return [child for child in multiprocessing.active_children() if child not in self._others]
 
 
 def _is_death(error: Exception) -> bool:
@@ -339,12 +345,15 @@ def _format_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def run_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> None:
+def run_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> SearchPlan:
     """Search until the study has its trials, and leave what was found.
 
     Args:
         sweeper: the plugin, with what Hydra gave it.
         arguments: overrides of the command line.
+
+    Returns:
+        The search, which has ended.
 
     Raises:
         UserError: the search cannot begin, or failed.
@@ -357,7 +366,9 @@ def run_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> None:
             loop.run()
         finally:
             launchers.end_jobs(launcher, 0.0)
+            launchers.end_workers(launcher)
             plan.close_dead_runs()
             results.write(plan)
         results.show(plan, report.write(plan))
         loop.check_failures()
+    return plan

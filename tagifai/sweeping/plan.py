@@ -183,7 +183,11 @@ def prepare_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> Iterator
     extend = composition.load_space_extension(settings.custom_search_space)
     stores = Path(config.paths.stores)
     stores.mkdir(parents=True, exist_ok=True)
-    with studies.translate_storage_errors(settings.storage), ExitStack() as until_the_end:
+    with (
+        studies.silence_optuna(),
+        studies.translate_storage_errors(settings.storage),
+        ExitStack() as until_the_end,
+    ):
         # One process at a time, or two that begin together would each make a study's run.
         with FileLock(stores / ".search.lock"):
             study, searched = _open_study(sweeper, config, settings, space, pruner)

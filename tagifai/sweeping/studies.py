@@ -63,17 +63,31 @@ def is_shared(url: str | None) -> bool:
     return url is not None and ":memory:" not in url and url not in ("sqlite://", "sqlite:///")
 
 
-@cache
+@contextmanager
+def silence_optuna() -> Iterator[None]:
+    """Leave to a search what Optuna would say of it, which says it better."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
 def connect(url: str | None) -> BaseStorage:
-    """Return the store of studies; one a process, because making one takes a while.
+    """Return the store of studies: a new one in memory, or the process's own to a database.
 
     Raises:
         StudyError: there is no such store, or it does not answer.
     """
-    # What Optuna says of every study and trial is said better by the search.
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     if url is None or not is_shared(url):
         return InMemoryStorage()
+    return connect_database(url)
+
+
+@cache
+def connect_database(url: str) -> BaseStorage:
+    """Return the store of a URL; one a process, because making one takes a while."""
     alone: AbstractContextManager[Any] = nullcontext()
     arguments: dict[str, Any] = {}
     if url.startswith("sqlite"):

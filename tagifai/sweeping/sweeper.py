@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper.config import OptunaSweeperConf
 from omegaconf import MISSING, DictConfig
+
+if TYPE_CHECKING:
+    from tagifai.sweeping.plan import SearchPlan
 
 
 @dataclass
@@ -65,14 +68,14 @@ class SearchSweeper(Sweeper):
         self.function = task_function
         self.master = config
 
-    def sweep(self, arguments: list[str]) -> None:
-        """Search, with the overrides of the command line."""
+    def sweep(self, arguments: list[str]) -> SearchPlan:
+        """Search with the overrides of the command line, and return the search."""
         from tagifai.console.display import Display
 
         with Display.from_config(self.master.console).show_spinner("Loading libraries"):
             from tagifai.sweeping import loop
 
-        loop.run_search(self, arguments)
+        return loop.run_search(self, arguments)
 
 
 ConfigStore.instance().store(

@@ -23,7 +23,23 @@ def run(config: Config) -> float:
     task = config.task
     display = Display.from_config(config.console)
     with display.show_spinner("Loading runs"):
-        choice = _choose_runs(config)
+        choice, board = compare(config)
+    compared, left_out = _describe_choice(choice, board)
+    shown = f"Compared: {compared}" + (f"; left out: {', '.join(left_out)}" if left_out else "")
+    display.show_fact("Compared", compared)
+    for number, reason in enumerate(left_out):
+        display.show_fact("" if number else "Left out", reason)
+    _show(display, board, f"{task.metric} ({task.direction})", task.limit)
+    report = reporting_reports.write_for_leaderboard(config, board, shown, display)
+    display.show_report(report)
+    if task.output is not None:
+        display.show_copyable("All rows", Path(task.output))
+    return float(board.rows["mean"].iloc[0])
+
+
+def compare(config: Config) -> tuple[RunSelection, Leaderboard]:
+    """Return the runs that count and their leaderboard; write all rows if asked to."""
+    task, choice = config.task, _choose_runs(config)
     board = leaderboard.build(
         choice.runs,
         task.metric,
@@ -36,17 +52,7 @@ def run(config: Config) -> float:
         about = {"metric": task.metric, "direction": task.direction, "runs": choice.description}
         with readers.open_output(path) as file:
             file.write(text_tables.format_leaderboard(board, path.suffix.lower()[1:], **about))
-    compared, left_out = _describe_choice(choice, board)
-    shown = f"Compared: {compared}" + (f"; left out: {', '.join(left_out)}" if left_out else "")
-    display.show_fact("Compared", compared)
-    for number, reason in enumerate(left_out):
-        display.show_fact("" if number else "Left out", reason)
-    _show(display, board, f"{task.metric} ({task.direction})", task.limit)
-    report = reporting_reports.write_for_leaderboard(config, board, shown, display)
-    display.show_report(report)
-    if task.output is not None:
-        display.show_copyable("All rows", Path(task.output))
-    return float(board.rows["mean"].iloc[0])
+    return choice, board
 
 
 def _choose_runs(config: Config) -> RunSelection:

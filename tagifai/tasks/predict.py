@@ -68,7 +68,7 @@ def _open_predictor(
 
 def _can_show_count(config: Config) -> bool:
     """Return whether a count may be shown on standard error without mixing with predictions."""
-    wanted = config.console.verbosity != "quiet" and config.console.style != "plain"
+    wanted = config.console.verbosity == "normal" and config.console.style != "plain"
     free = config.task.output is not None or not sys.stdout.isatty()
     return wanted and free and is_ansi_enabled(sys.stderr)
 

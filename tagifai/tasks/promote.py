@@ -9,7 +9,7 @@ from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.exceptions import BundleError, ConfigError, UserError
 from tagifai.runs import promotion, resolve
-from tagifai.tracking import registry, session, store
+from tagifai.tracking import query, registry, selection, session, store
 from tagifai.tracking.registry import PREVIOUS_TAG, ROLLED_BACK_TAG
 
 if TYPE_CHECKING:
@@ -53,15 +53,10 @@ def _choose_challenger(config: Config, models: ModelRegistry, uri: str) -> str:
     without = [
         version.run_id for version in models.list_versions() if ROLLED_BACK_TAG in version.tags
     ]
-    return resolve.find_best(
-        uri,
-        config,
-        metric=task.metric,
-        direction=task.direction,
-        experiment=task.experiment,
-        filter=task.filter,
-        without=without,
-    )
+    runs = query.load_runs(uri, task.experiment or config.tracking.experiment, filter=task.filter)
+    maximize = (task.direction or config.objective.directions[0]) == "maximize"
+    metric = task.metric or config.objective.metrics[0]
+    return selection.find_best(runs, metric, maximize=maximize, without=without)
 
 
 def _open_finished_run(run_id: str, uri: str) -> session.TrackedRun:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tagifai.config.job import get_job
 from tagifai.config.schema import Config
@@ -10,19 +10,29 @@ from tagifai.console.display import Display
 from tagifai.reporting import run_summary
 from tagifai.tracking import provenance, recorder, store
 
+if TYPE_CHECKING:
+    from tagifai.runs.trainer import TrainedRun
+
 
 def run(config: Config) -> Any:
     """Train, score and record a run, and return the objective; a list for several metrics."""
-    in_search = get_job().trial is not None
-    if config.tracking.enabled and not in_search:
+    if get_job().trial is None:
+        return train(config).value
+    from tagifai.runs import trainer
+
+    silent = Display.from_config(config.console, silent=True)
+    return trainer.train_trial(config, provenance.get_invocation(), silent)
+
+
+def train(config: Config) -> TrainedRun:
+    """Train, score, record and show a run."""
+    if config.tracking.enabled:
         recorder.start_if_useful(store.get_tracking_uri(config.tracking.uri))
     invocation = provenance.get_invocation()
-    display = Display.from_config(config.console, silent=in_search)
+    display = Display.from_config(config.console)
     run_summary.show_header(display, config, invocation)
     # From here on the scientific libraries are imported, which takes longer than the header.
     with display.show_spinner("Loading libraries"):
         from tagifai.runs import trainer
 
-    if in_search:
-        return trainer.train_trial(config, invocation, display)
-    return trainer.train(config, invocation, display).value
+    return trainer.train(config, invocation, display)

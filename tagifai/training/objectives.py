@@ -36,7 +36,7 @@ def check_metrics(objective: ObjectiveConfig) -> None:
     Raises:
         ConfigError: there is no such metric; with the known ones.
     """
-    known = [*STANDARD_METRICS, *(f"val_{name}" for name in metrics.list_registered())]
+    known = [*STANDARD_METRICS, *(f"val_{name}" for name in metrics.get_registered())]
     for name in objective.metrics:
         if "/" not in name and name not in known:
             raise ConfigError(

@@ -61,6 +61,19 @@ def hold_back_signals() -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
+def block_interrupt() -> Iterator[None]:
+    """Keep Ctrl-C from this thread, unless it is the first, and from processes that it begins."""
+    if threading.current_thread() is threading.main_thread():
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def block_signals() -> Iterator[None]:
     """Block signals until the block has ended; a process started in it never gets them."""
     numbers = [getattr(signal, name) for name in TERMINAL_SIGNALS]

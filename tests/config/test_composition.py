@@ -59,7 +59,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "quantile": "threshold/quantile",
     },
     "tracking": dict.fromkeys(("mlflow", "none"), "tracking/mlflow"),
-    "console": dict.fromkeys(("default", "plain", "quiet"), "console/console"),
+    "console": dict.fromkeys(("default", "plain", "quiet", "silent"), "console/console"),
     "cache": dict.fromkeys(("default", "none"), "cache/features"),
     "plots": dict.fromkeys(("default", "none"), "plots/plots"),
 }

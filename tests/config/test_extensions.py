@@ -149,7 +149,7 @@ def test_an_extension_adds_a_step_a_metric_a_slice_and_a_class(
     extensions.load(made(composed, "extensions=[steps_of_test.py]"))
 
     assert cleaning.Cleaner(first=["shout"], lower=False)("a b") == "A B"
-    assert "always_one" in metrics.list_registered()
+    assert "always_one" in metrics.get_registered()
     assert "with_a_bang" in slices._REGISTERED
     import numpy as np
 

@@ -149,9 +149,13 @@ def test_silent_leaves_out_results_too(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_silent_shows_nothing_on_a_terminal_and_is_not_live(terminal: Terminal) -> None:
-    shown = Display.from_config(Settings(), silent=True)
-    show_all(shown)
-    assert not shown.live
+    for shown in (
+        Display.from_config(Settings(), silent=True),
+        Display.from_config(Settings(verbosity="silent")),
+    ):
+        show_all(shown)
+        shown.show_result("a result")
+        assert not shown.live
     assert terminal.getvalue() == ""
 
 
@@ -164,6 +168,7 @@ def test_quiet_draws_no_bars_on_a_terminal(terminal: Terminal) -> None:
     [
         (Settings(), False, True),
         (Settings(verbosity="quiet"), True, False),
+        (Settings(verbosity="silent"), True, False),
         (Settings(style="plain"), False, False),
     ],
 )

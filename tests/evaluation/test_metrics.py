@@ -14,7 +14,7 @@ from tagifai.evaluation.metrics import (
     compute_performance,
     compute_score,
     flatten,
-    list_registered,
+    get_registered,
     metric,
 )
 from tagifai.models.losses import log_loss
@@ -148,7 +148,7 @@ def test_a_registered_metric_is_scored_on_all_rows_with_the_others() -> None:
     assert scored["metrics"] == {"accuracy": 0.75}
     assert flatten(scored, "test")["test_accuracy"] == 0.75
     assert compute_score("accuracy", Y_TRUE, Y_PRED, CLASSES, {}) == 0.75
-    assert list_registered() == ["accuracy"]
+    assert [*get_registered()] == ["accuracy"]
 
 
 def test_without_registered_metrics_the_scores_are_as_they_were_published() -> None:
@@ -163,7 +163,7 @@ def test_a_metric_needs_a_name_that_is_free_and_can_be_an_objective(name: str) -
     function.__name__ = name
     with pytest.raises(ValueError, match="cannot be the name of a metric"):
         metric(function)
-    assert list_registered() == []
+    assert get_registered() == {}
 
 
 # Flat names

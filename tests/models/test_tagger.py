@@ -1,16 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.naive_bayes import MultinomialNB
 
-from tagifai.exceptions import DataError
+from tagifai.exceptions import DataError, UserError
 from tagifai.models.tagger import Tagger
 from tagifai.models.thresholds import Probabilities
 from tagifai.preprocessing.labels import LabelEncoder
@@ -35,7 +36,16 @@ class Passing:
 class Lookup:
     """A model that knows the probabilities of a few cleaned texts."""
 
+    classes_ = np.arange(3)
+
     def predict_proba(self, X: Sequence[str]) -> Probabilities:
+        return np.array([KNOWN[text] for text in X])
+
+
+class Deciding:
+    """A model that has nothing but decision values."""
+
+    def decision_function(self, X: Sequence[str]) -> Probabilities:
         return np.array([KNOWN[text] for text in X])
 
 
@@ -78,8 +88,114 @@ def test_the_vectorizer_sees_cleaned_texts_only() -> None:
     assert own.vectorizer.seen == ["image", "text"]
 
 
-def test_probabilities_have_a_row_a_text_and_the_encoders_columns() -> None:
-    assert tagger().predict_proba(["text", "image"]).tolist() == [KNOWN["text"], KNOWN["image"]]
+def test_probabilities_are_a_table_with_a_row_a_text_and_the_labels_as_columns() -> None:
+    found = tagger().predict_proba(["text", "image"])
+    assert found.to_dict("list") == {"cv": [0.1, 0.7], "nlp": [0.6, 0.2], "other": [0.3, 0.1]}
+    assert list(found.index) == [0, 1]
+    assert tagger().predict_proba("image").to_numpy().tolist() == [KNOWN["image"]]
+
+
+def test_probabilities_of_a_series_have_its_index() -> None:
+    found = tagger().predict_proba(pd.Series(["text", "image"], index=[7, 3]))
+    assert found["cv"].to_dict() == {7: 0.1, 3: 0.7}
+
+
+def test_no_texts_have_a_table_of_no_rows_and_all_labels() -> None:
+    found = tagger().predict_proba([])
+    assert (found.shape, list(found)) == ((0, 3), ["cv", "nlp", "other"])
+
+
+def test_a_model_without_probabilities_says_so_instead_of_giving_scores() -> None:
+    own = Tagger({}, Passing(), Deciding(), CLASSES, None, None)
+    with pytest.raises(UserError, match=r"^Deciding has no probabilities\. Train a model that has"):
+        own.predict_proba(["text"])
+    assert own.predict("text") == {
+        "input_text": "text",
+        "predicted_tag": "nlp",
+        "probability": None,
+    }
+
+
+# --- what is a text ----------------------------------------------------------------------------
+
+
+def read() -> Iterator[str]:
+    yield "IMAGE!"
+    yield "text"
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("IMAGE!", "text"),
+        read(),
+        pd.Series(["IMAGE!", "text"], index=["b", "a"]),
+        pd.Series(["IMAGE!", "text"], dtype="category"),
+        pd.Index(["IMAGE!", "text"]),
+        np.array(["IMAGE!", "text"]),
+        np.array(["IMAGE!", "text"], dtype=object),
+        {"IMAGE!": 1, "text": 2}.keys(),
+    ],
+    ids=lambda texts: type(texts).__name__,
+)
+def test_whatever_holds_texts_gives_what_a_list_gives(texts: Any) -> None:
+    found = tagger().predict(texts)
+    assert found == tagger().predict(["IMAGE!", "text"])
+    assert {type(prediction["input_text"]) for prediction in found} == {str}
+
+
+def test_a_string_is_one_text_and_gives_one_prediction() -> None:
+    expected = {"input_text": "IMAGE!", "predicted_tag": "cv", "probability": 0.7}
+    assert tagger().predict("IMAGE!") == expected
+    assert tagger().predict(np.str_("IMAGE!")) == expected
+
+
+MISSING = [None, pd.NA]
+
+
+@pytest.mark.parametrize("item", [None, 3, float("nan"), pd.NA, b"text", ["text"]], ids=repr)
+@pytest.mark.parametrize("kind", [list, pd.Series, iter])
+def test_what_is_not_a_text_is_refused_by_its_position(item: Any, kind: Any) -> None:
+    # Pandas has one word of its own for all that is missing.
+    shown = float("nan") if kind is pd.Series and any(item is one for one in MISSING) else item
+    for function in (tagger().predict, tagger().predict_proba):
+        with pytest.raises(DataError) as caught:
+            function(kind(["image", "text", item]))
+        first = f"texts[2] is {shown!r} ({type(shown).__name__}), which is not a text. "
+        assert str(caught.value) == first + "Leave it out, or put a text in its place."
+
+
+def test_a_long_item_is_not_shown_whole() -> None:
+    with pytest.raises(DataError, match=r"^texts\[0\] is b'a{58}…, which is not a text"):
+        tagger().predict([b"a" * 1000])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("given", [None, 3, b"text", {"text": "image"}], ids=repr)
+def test_what_holds_no_texts_is_refused(given: Any) -> None:
+    with pytest.raises(DataError) as caught:
+        tagger().predict(given)
+    shown = f"{given!r} ({type(given).__name__})"
+    assert str(caught.value) == f"{shown} is not a text, and not a list or the like of texts."
+
+
+@pytest.mark.parametrize("table", [pd.DataFrame({"text": ["image"]}), np.array([["image"]])])
+def test_of_a_table_one_column_is_asked_for(table: Any) -> None:
+    with pytest.raises(DataError, match=r"^A table is not a list of texts\..*table\['text'\]"):
+        tagger().predict(table)
+
+
+# --- how it is shown ---------------------------------------------------------------------------
+
+
+def test_a_tagger_is_shown_in_one_line_without_its_stop_words() -> None:
+    shown = repr(tagger(threshold=0.25, cleaning={"stopwords": ["the"] * 179}))
+    assert shown == "Tagger(Passing, Lookup, threshold 0.2500; 3 labels: cv, nlp, other)"
+
+
+def test_of_many_labels_a_few_are_shown() -> None:
+    many = Tagger({}, Passing(), Lookup(), LabelEncoder(tuple("abcdefgh")), None, None)
+    assert repr(many) == "Tagger(Passing, Lookup; 8 labels: a, b, c, d, e, …)"
+    assert many.labels == [*"abcdefgh"]
 
 
 def test_without_a_threshold_the_rest_label_need_not_be_a_class() -> None:

@@ -98,7 +98,7 @@ def test_a_run_is_found_by_its_id_and_the_latest_without_one(tmp_path: Path, bun
 
 
 def test_before_the_first_training_the_error_says_how_to_train(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"No run has been trained into .* yet.*run\.py"):
+    with pytest.raises(BundleError, match=r"No run has been trained into .* yet.*Train one: "):
         resolve.find(tmp_path, None, None)
 
 

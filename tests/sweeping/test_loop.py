@@ -351,10 +351,10 @@ def test_a_search_ends_as_soon_as_more_trials_failed_than_may(
 @pytest.mark.parametrize(
     ("rate", "bad", "message"),
     [
-        (0.0, (0,), "1 of 1 trials of 's' failed, for the reasons above."),
-        (0.0, (2,), "1 of 3 trials of 's' failed, for the reasons above."),
-        (0.5, (0, 1, 2), "3 of 3 trials of 's' failed, for the reasons above."),
-        (1.0, (0, 1, 2, 3), "4 of 4 trials of 's' failed, for the reasons above."),
+        (0.0, (0,), "1 of 1 trials of 's' failed; the first reason: ValueError: bad 0"),
+        (0.0, (2,), "1 of 3 trials of 's' failed; the first reason: ValueError: bad 2"),
+        (0.5, (0, 1, 2), "3 of 3 trials of 's' failed; the first reason: ValueError: bad 0"),
+        (1.0, (0, 1, 2, 3), "4 of 4 trials of 's' failed; the first reason: ValueError: bad 0"),
     ],
 )
 def test_too_many_failures_are_an_error(rate: float, bad: tuple[int, ...], message: str) -> None:
@@ -610,7 +610,7 @@ def test_one_whose_result_was_found_before_its_launcher_heard_of_it_did_not_die(
 
 def test_a_trial_of_a_process_that_is_gone_is_made_up_for(tmp_path: Path) -> None:
     url = make_studies(tmp_path / "studies.db")
-    gone = study_in(studies.connect.__wrapped__(url))
+    gone = study_in(studies.connect_database.__wrapped__(url))
     gone.ask(3)
     with closing(sqlite3.connect(tmp_path / "studies.db")) as connection, connection:
         connection.execute(
@@ -847,7 +847,6 @@ def interruptible() -> Iterator[None]:
 
 @pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_leaves_no_trial_that_looks_as_if_it_went_on(machine: Machine) -> None:
-    machine.begin(7)
     plan = FakePlan(9, n_workers=2)
     begun = threading.Semaphore(0)
 
@@ -867,6 +866,7 @@ def test_an_interrupt_leaves_no_trial_that_looks_as_if_it_went_on(machine: Machi
         return STALE
 
     loop, launcher = made(plan, job)
+    machine.begin(7)
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         loop.run()
@@ -920,8 +920,6 @@ def test_a_job_that_does_not_end_is_killed_after_its_last_words(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SHUTDOWN_SECONDS", 0.1)
-    for pid in (7, GONE, None):
-        machine.begin(pid)
     plan, release = FakePlan(9, n_workers=2), threading.Event()
 
     def job(number: int) -> float:
@@ -930,7 +928,10 @@ def test_a_job_that_does_not_end_is_killed_after_its_last_words(
         assert release.wait(LONG_SECONDS)
         return 0.5
 
+    machine.begin(5)  # of somebody else in this process, who is left alone
     loop, launcher = made(plan, job)
+    for pid in (7, GONE, None):
+        machine.begin(pid)
     try:
         with pytest.raises(KeyboardInterrupt):
             loop.run()

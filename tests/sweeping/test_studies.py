@@ -43,7 +43,7 @@ def database(tmp_path: Path) -> Path:
 def opened(database: Path) -> Open:
     def opened(name: str = "s", sampler: Any = None) -> Study:
         # Not the cached one: another process has another.
-        storage = studies.connect.__wrapped__(f"sqlite:///{database}")
+        storage = studies.connect_database.__wrapped__(f"sqlite:///{database}")
         return studies.open_study(
             storage, name, ["maximize"], sampler or RandomSampler(0), NopPruner()
         )
@@ -103,7 +103,9 @@ def test_what_is_in_the_memory_of_a_process_is_shared_with_no_other(
 
 
 def test_without_a_url_the_studies_are_in_memory() -> None:
-    assert isinstance(studies.connect.__wrapped__(None), InMemoryStorage)
+    assert isinstance(studies.connect(None), InMemoryStorage)
+    # Of a process that searches twice, each time has its own.
+    assert studies.connect(None) is not studies.connect(None)
 
 
 def test_a_store_is_made_once_a_process(database: Path) -> None:
@@ -127,7 +129,7 @@ def test_a_database_in_memory_has_no_heartbeat_and_works() -> None:
 
 
 def test_its_studies_are_there_for_all_threads_of_the_process() -> None:
-    storage = studies.connect.__wrapped__("sqlite:///:memory:")
+    storage = studies.connect("sqlite:///:memory:")
     study = studies.open_study(storage, "m", ["maximize"], RandomSampler(0), NopPruner())
     caught: list[Exception] = []
 

@@ -103,7 +103,13 @@ def test_the_stock_sweepers_can_be_chosen_as_well(option: str) -> None:
 
 def test_it_hands_on_what_hydra_gave_it(monkeypatch: pytest.MonkeyPatch) -> None:
     handed: list[tuple[SearchSweeper, list[str]]] = []
-    monkeypatch.setattr(loop, "run_search", lambda *given: handed.append(given))
+    searched: Any = object()
+
+    def search(*given: Any) -> Any:
+        handed.append(given)
+        return searched
+
+    monkeypatch.setattr(loop, "run_search", search)
     context: Any = object()
     cfg = OmegaConf.create({"console": {"verbosity": "quiet", "style": "plain", "every": 1}})
     made = SearchSweeper(n_trials=5, params={"a": "choice(1,2)"})
@@ -112,7 +118,7 @@ def test_it_hands_on_what_hydra_gave_it(monkeypatch: pytest.MonkeyPatch) -> None
         raise AssertionError("no job is run by the sweeper itself")
 
     made.setup(hydra_context=context, task_function=function, config=cfg)
-    assert made.sweep(["a=1"]) is None  # type: ignore[func-returns-value]
+    assert made.sweep(["a=1"]) is searched
     assert handed == [(made, ["a=1"])]
     assert made.settings == {"n_trials": 5, "params": {"a": "choice(1,2)"}}
     assert (made.context, made.function, made.master) == (context, function, cfg)

@@ -44,7 +44,7 @@ def begin(url: str) -> Begin:
     """Return a function that opens the study as the search does, in a process of its own."""
 
     def begin(direction: str = "maximize") -> Study:
-        storage = studies.connect.__wrapped__(url)
+        storage = studies.connect_database.__wrapped__(url)
         return studies.open_study(storage, "s", [direction], RandomSampler(0), NopPruner())
 
     return begin

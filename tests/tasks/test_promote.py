@@ -173,7 +173,9 @@ def test_names_stand_for_runs_wherever_a_run_is_taken(promoting: Promoting) -> N
         by_id = promoting.ok("predict", text, f"task.run_id={promoting.runs[run]}")
         assert json.loads(by_name) == json.loads(by_id)
     assert promoting.runs["worse"] in promoting.ok("evaluate", "task.run_id=champion")
-    loaded = tagifai.load("champion", stores=promoting.app.stores, model=promoting.model)
+    loaded = tagifai.load(
+        "champion", f"tracking.model={promoting.model}", stores=promoting.app.stores
+    )
     named = tagifai.load(promoting.runs["worse"], stores=promoting.app.stores)
     assert loaded.predict(["a corpus"]) == named.predict(["a corpus"])
     off = promoting.refusal("predict", text, "task.run_id=best", "tracking=none")

@@ -270,14 +270,14 @@ def test_only_train_rows_are_balanced_and_the_train_loss_is_of_unbalanced_rows()
     assert given_rows == [28]
     assert balanced_counts == [[14, 14, 14]]
     texts = ready.get_part("train")["raw"].tolist()
-    own = result.tagger.predict_proba(texts)[np.arange(28), ready.get_labels("train")]
+    own = result.tagger.compute_outputs(texts)[np.arange(28), ready.get_labels("train")]
     assert result.history.train_loss[-1] == pytest.approx(-np.log(own).mean())
 
 
 def test_the_threshold_is_found_on_validation_rows() -> None:
     ready = prepared()
     result = TaggerTrainer(ready, parts(threshold=QuantileThreshold(0.25)), TrainingConfig(3)).fit()
-    y_prob = result.tagger.predict_proba(ready.get_part("val")["raw"].tolist())
+    y_prob = result.tagger.compute_outputs(ready.get_part("val")["raw"].tolist())
     assert result.tagger.threshold == np.quantile(y_prob.max(axis=1), 0.25)
     assert result.get_metrics()["threshold"] == result.tagger.threshold
 

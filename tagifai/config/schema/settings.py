@@ -75,7 +75,7 @@ class ConsoleConfig:
     """What is shown on the terminal.
 
     Args:
-        verbosity: "normal", or "quiet" for the result only.
+        verbosity: "normal", "quiet" for the result only, or "silent" for not even that.
         style: "auto" draws bars and colours on a terminal and plain lines elsewhere; "plain"
             writes plain lines everywhere.
         every: epochs between two plain lines.
@@ -86,7 +86,7 @@ class ConsoleConfig:
     every: int = 10
 
     def __post_init__(self) -> None:
-        require_one_of("verbosity", self.verbosity, ("normal", "quiet"))
+        require_one_of("verbosity", self.verbosity, ("normal", "quiet", "silent"))
         require_one_of("style", self.style, ("auto", "plain"))
         require_at_least("every", self.every, 1)
 

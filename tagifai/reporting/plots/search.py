@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -139,8 +140,7 @@ def _plot_with_optuna(name: str, study: Study, metric: str, **arguments: Any) ->
     import matplotlib.pyplot as plt
     from optuna.visualization import matplotlib as visualization
 
-    mpl.use("agg")  # pyplot would look for a screen
-    with use_style(), mpl.rc_context(LAYOUT), warnings.catch_warnings():
+    with _use_files_only(), use_style(), mpl.rc_context(LAYOUT), warnings.catch_warnings():
         # Of the functions as a whole; what else they may warn of is to be seen.
         warnings.simplefilter("ignore", ExperimentalWarning)
         axes = getattr(visualization, f"plot_{name}")(study, **arguments)
@@ -148,6 +148,18 @@ def _plot_with_optuna(name: str, study: Study, metric: str, **arguments: Any) ->
         plt.close(figure)
         _apply_layout(figure, name, metric, len(np.ravel(axes)))
     return figure
+
+
+@contextmanager
+def _use_files_only() -> Iterator[None]:
+    """Keep pyplot from looking for a screen, and what a notebook has chosen as it was."""
+    chosen = dict.__getitem__(mpl.rcParams, "backend")  # asked otherwise, it would look for one
+    mpl.use("agg")
+    try:
+        yield
+    finally:
+        if isinstance(chosen, str):
+            mpl.use(chosen)
 
 
 def _apply_layout(figure: Figure, name: str, metric: str, parts: int) -> None:

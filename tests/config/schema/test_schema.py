@@ -127,7 +127,7 @@ ACCEPTED: list[tuple[type, dict[str, Any]]] = [
     (TrackingConfig, {"experiment": "x"}),
     *[(TrackingConfig, {"run_name": name}) for name in (None, "x")],
     (TrackingConfig, {"tags": {"a b_c./:-9": ""}}),
-    *[(ConsoleConfig, {"verbosity": name}) for name in ("normal", "quiet")],
+    *[(ConsoleConfig, {"verbosity": name}) for name in ("normal", "quiet", "silent")],
     *[(ConsoleConfig, {"style": name}) for name in ("auto", "plain")],
     (ConsoleConfig, {"every": 1}),
     (CacheConfig, {"max_gb": 0.0}),
@@ -395,7 +395,7 @@ REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
         (TrackingConfig, {"tags": {name: "x"}}, "tags", "names of letters, digits, spaces")
         for name in ("", "a=b", "é,")
     ],
-    (ConsoleConfig, {"verbosity": "loud"}, "verbosity", "one of normal, quiet"),
+    (ConsoleConfig, {"verbosity": "loud"}, "verbosity", "one of normal, quiet, silent"),
     (ConsoleConfig, {"style": "rich"}, "style", "one of auto, plain"),
     (ConsoleConfig, {"every": 0}, "every", "at least 1"),
     *[

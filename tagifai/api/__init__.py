@@ -1,0 +1,1 @@
+"""The package in Python: what `import tagifai` offers beside a tagger's own methods."""

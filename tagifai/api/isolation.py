@@ -1,0 +1,165 @@
+"""Isolation: Hydra in somebody else's process, one thing at a time, with nothing left behind.
+
+A notebook or a script has its own environment, log handlers, signals and perhaps its own Hydra.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.utils import JobRuntime
+from omegaconf import OmegaConf
+
+from tagifai import cli
+from tagifai.config import instantiate, paths
+from tagifai.config.arguments import quote
+from tagifai.config.error_messages import explain
+from tagifai.exceptions import ConfigError, UserError
+from tagifai.utils import program
+
+PRIMARY_CONFIG = "config"
+"""Name of the file that all configurations begin with."""
+
+VARIABLES = (
+    *("TAGIFAI_ROOT", "TAGIFAI_STORES", program.PROGRAM_VARIABLE, program.COMMAND_VARIABLE),
+    program.CONFIG_DIR_VARIABLE,
+)
+"""Variables of the environment that are set for as long as something is done."""
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s | %(message)s"
+
+_busy = threading.Lock()
+
+
+def call_hydra(
+    overrides: Sequence[str], call: Callable[[Any, list[str]], Any], flags: Sequence[str] = ()
+) -> Any:
+    """Return what a function returns that has Hydra compose with the project's configuration.
+
+    Args:
+        overrides: as on the command line.
+        call: takes Hydra and the overrides, made ready for its grammar.
+        flags: of the command line that does the same, for the records.
+
+    Raises:
+        UserError: what is wrong with the overrides, or with what is done with them; or something
+            is being done in this process already.
+    """
+    with _claim_process(), _translate_errors(), _keep_environment(), _keep_hydra():
+        arguments = [quote(_check_override(item)) for item in overrides]
+        cli.export_environment(["tagifai", *flags, *arguments])
+        with initialize_config_dir(str(paths.get_conf_folder()), job_name="tagifai"):
+            own: Any = GlobalHydra.instance().hydra
+            # Of the command line's decorator only what it allows to be made from a configuration.
+            allow = hydra.main(execution_whitelist=instantiate.get_whitelist())
+            return allow(lambda _: call(own, arguments))(OmegaConf.create())
+
+
+def _check_override(item: object) -> str:
+    if not isinstance(item, str):
+        raise ConfigError(
+            f"{item!r} is not an override; those are texts, each one an argument: 'model=sgd',"
+            " 'seed=1'."
+        )
+    if item.startswith("-"):
+        raise ConfigError(f"{item!r} is a flag of the command line, not an override.")
+    return item
+
+
+@contextmanager
+def _claim_process() -> Iterator[None]:
+    """Refuse to do two things at a time: Hydra's state is one for the whole process."""
+    if not _busy.acquire(blocking=False):
+        raise UserError(
+            "tagifai is at work in this process and does one thing at a time: wait until it is"
+            " done, or use another process."
+        )
+    try:
+        yield
+    finally:
+        _busy.release()
+
+
+@contextmanager
+def _translate_errors() -> Iterator[None]:
+    """Turn what the command line takes for the user's into an error of ours, with its sentence."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        message, code = explain(error)
+        if code != UserError.exit_code:
+            raise
+        raise ConfigError(message) from None
+
+
+@contextmanager
+def _keep_environment() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in VARIABLES}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _keep_hydra() -> Iterator[None]:
+    """Let Hydra begin anew, and put back what there was: an application of Hydra may call us."""
+    theirs = GlobalHydra.instance()
+    loaded, name = theirs.hydra, JobRuntime.instance().get("name")
+    theirs.clear()
+    try:
+        yield
+    finally:
+        theirs.hydra = loaded
+        GlobalHydra.set_instance(theirs)
+        JobRuntime.instance().set("name", name)
+
+
+class _Forwarder(logging.Handler):
+    """Gives records to the root logger's handlers, as if they came from there."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        root = logging.getLogger()
+        if root.isEnabledFor(record.levelno):
+            root.callHandlers(record)
+
+
+@contextmanager
+def keep_log(path: Path) -> Iterator[None]:
+    """Write what the package logs to a file; other handlers get of it what they got before.
+
+    Args:
+        path: made when there is something to write.
+    """
+    logger = logging.getLogger("tagifai")
+    level, propagate = logger.level, logger.propagate
+    file = logging.FileHandler(path, encoding="utf-8", delay=True)
+    file.setFormatter(logging.Formatter(LOG_FORMAT))
+    forwarder = _Forwarder()
+    logger.addHandler(file)
+    logger.addHandler(forwarder)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.propagate = propagate
+        logger.removeHandler(forwarder)
+        logger.removeHandler(file)
+        file.close()
