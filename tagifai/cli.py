@@ -27,7 +27,7 @@ from tagifai.config.schema import Config, check
 from tagifai.console import error_box
 from tagifai.exceptions import ConfigError, StaleTrialError, TrackingError, UserError
 from tagifai.tracking import multirun, recorder
-from tagifai.utils import program
+from tagifai.utils import program, signals, terminal
 
 FAST_TASKS = ("train", "predict")
 """Tasks that import little before they show something."""
@@ -95,7 +95,7 @@ def guard_job() -> Iterator[None]:
             _refuse_search_of_one()
             yield
     except KeyboardInterrupt:
-        if not _in_worker():
+        if not signals.is_worker():
             raise
         # Hydra ties what escapes a job to the job's return, in a circle that takes for ever to
         # send home.
@@ -106,7 +106,7 @@ def guard_job() -> Iterator[None]:
         raise
     finally:
         _restore_worker_signals()
-        _end_orphan()
+        signals.end_orphan()
 
 
 @contextmanager
@@ -135,22 +135,6 @@ def import_task(config: Config) -> Any:
         return importlib.import_module(name)
 
 
-def _in_worker() -> bool:
-    """Return whether this process was begun by a launcher, to run jobs."""
-    import multiprocessing  # late, as below: only jobs ask
-
-    return multiprocessing.parent_process() is not None or "SUBMITIT_EXECUTOR" in os.environ
-
-
-def _end_orphan() -> None:
-    """End the process of a launcher that is gone: it would wait for its next job for minutes."""
-    import multiprocessing
-
-    parent = multiprocessing.parent_process()
-    if parent is not None and os.getppid() != parent.pid:
-        os._exit(0)
-
-
 def _refuse_search_of_one() -> None:
     job = get_job()
     preset = job.options.get("sweep")
@@ -161,7 +145,7 @@ def _refuse_search_of_one() -> None:
 
 def _handle_worker_signals() -> None:
     """Make the process of a launcher end a job when it is told to, as the first process does."""
-    if not _in_worker():
+    if not signals.is_worker():
         return
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminate)
@@ -171,7 +155,7 @@ def _handle_worker_signals() -> None:
 
 def _restore_worker_signals() -> None:
     """Let a worker that waits for its next job end at once when it is told to, without a word."""
-    if _in_worker() and threading.current_thread() is threading.main_thread():
+    if signals.is_worker() and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
@@ -193,7 +177,7 @@ def run_main(main: Callable[[], Any]) -> int:
     An error is one message on standard error: 2 for what the user can put right, 1 for the rest,
     130 and 143 after Ctrl-C and SIGTERM. HYDRA_FULL_ERROR=1 shows the traceback.
     """
-    _open_missing_streams()
+    terminal.open_missing_streams()
     traceback_wanted = os.environ.get("HYDRA_FULL_ERROR") == "1"
     # Hydra would print its errors in a form of its own; with this it raises them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -209,11 +193,13 @@ def run_main(main: Callable[[], Any]) -> int:
     except KeyboardInterrupt:
         return _print_error("Interrupted.", 130)
     except BrokenPipeError:
-        return _handle_broken_pipe()
+        terminal.discard_output()
+        return 1
     except (Exception, JobFailed) as error:
         cause = error.args[0] if isinstance(error, JobFailed) else error
         if isinstance(cause, BrokenPipeError):
-            return _handle_broken_pipe()
+            terminal.discard_output()
+            return 1
         if traceback_wanted:
             raise cause from None
         return _print_error(*explain(cause))
@@ -256,20 +242,6 @@ def close_parent_run() -> Iterator[None]:
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:
     raise Terminated
-
-
-def _handle_broken_pipe() -> int:
-    # Python would complain once more when it flushes at exit.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 1
-
-
-def _open_missing_streams() -> None:
-    """Give output somewhere to go where the shell closed it (`>&-`)."""
-    if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
-    if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
 
 
 def _print_error(message: str, code: int) -> int:

@@ -1,7 +1,8 @@
-"""Hold signals off while something is done that must not be cut short."""
+"""Signals held off while something must not be cut short, and processes that launchers begin."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -82,3 +83,19 @@ def block_signals() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def is_worker() -> bool:
+    """Return whether this process was begun by a launcher, to run jobs."""
+    import multiprocessing  # late, as below: only jobs ask
+
+    return multiprocessing.parent_process() is not None or "SUBMITIT_EXECUTOR" in os.environ
+
+
+def end_orphan() -> None:
+    """End the process of a launcher that is gone: it would wait for its next job for minutes."""
+    import multiprocessing
+
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:
+        os._exit(0)
