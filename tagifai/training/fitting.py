@@ -122,8 +122,7 @@ class TaggerTrainer:
             callbacks: called after every epoch.
             test: score the test rows too; otherwise they are not vectorized, and nothing refitted.
             scored: a validation metric to record during training, and every how many epochs.
-            on_progress: called with the number of rows of an epoch that are done, where the rows
-                are streamed.
+            on_progress: called with the number of streamed rows of an epoch that are done.
 
         Raises:
             DataError: no features are left, or a threshold has no fallback label.
@@ -144,8 +143,7 @@ class TaggerTrainer:
         if unfitted is not None:
             tagger, features, train_rows = self._refit(unfitted, tagger, trained.epoch + 1)
         if test:
-            test_rows = _transform_part(prepared, features, "test")
-            y_prob = compute_outputs(tagger.model, test_rows.X)
+            y_prob = compute_outputs(tagger.model, _transform_part(prepared, features, "test").X)
             performance["test"] = _score_outputs(prepared, "test", tagger, y_prob)
         return FitResult(
             lambda: replace(tagger, vectorizer=features.get_fitted()),
