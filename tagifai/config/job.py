@@ -104,8 +104,23 @@ def use_hydra_config(cfg: DictConfig) -> Iterator[None]:
         hydra.cfg = before
 
 
+_read: list[tuple[Any, Job]] = []
+"""What Hydra had when it was read last, with the job that it describes."""
+
+
 def _read_hydra() -> Job:
+    """Return the present job, read once.
+
+    Launchers copy Hydra's configuration, each in a thread of its own. Meanwhile it is taken apart,
+    and for good if two do so at once: values that refer to others cannot be read any more.
+    """
     hydra: Any = HydraConfig.get()
+    if not _read or _read[0][0] is not hydra:
+        _read[:] = [(hydra, _read_node(hydra))]
+    return _read[0][1]
+
+
+def _read_node(hydra: Any) -> Job:
     is_multirun = hydra.mode == RunMode.MULTIRUN
     # Neither is known in the process that launches the jobs of a multirun.
     number = None if OmegaConf.is_missing(hydra.job, "num") else hydra.job.num

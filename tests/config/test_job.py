@@ -76,6 +76,28 @@ def test_a_search_of_one_is_no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (job.trial, job.sweeper) == (None, SEARCH_TARGET)
 
 
+def test_a_job_is_read_once_and_the_next_one_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    cfg = OmegaConf.create(
+        {
+            "folder": "/out",
+            "hydra": {
+                "mode": RunMode.MULTIRUN,
+                "job": {"num": "???"},
+                "overrides": {"task": [], "hydra": []},
+                "runtime": {"choices": {}, "output_dir": "???"},
+                "sweep": {"dir": "${folder}"},
+                "sweeper": {"_target_": BASIC},
+            },
+        }
+    )
+    monkeypatch.setattr(HydraConfig, "get", lambda: cfg.hydra)
+    assert get_job().output_dir == Path("/out")
+    # As a copy does that another thread makes of it.
+    cfg.hydra._set_parent(None)
+    assert get_job().output_dir == Path("/out")
+    assert run_as(monkeypatch, RunMode.RUN).output_dir == Path("/out/3")
+
+
 def test_the_search_is_known_by_the_name_of_its_plugin() -> None:
     assert SearchSweeperConfig()._target_ == SEARCH_TARGET
 
