@@ -1,4 +1,4 @@
-"""What a person sees: aligned lines, tables and progress on a terminal, plain lines elsewhere."""
+"""Show results: aligned lines, tables and progress on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from tagifai.console.progress import EpochProgress, SearchProgress
 from tagifai.utils.terminal import format_path, is_ansi_enabled
 
 if TYPE_CHECKING:
-    # For types only: the header is to be there before scikit-learn is.
+    # For types only: the header is shown before scikit-learn is imported.
     from tagifai.evaluation.metrics import Performance
 
 PLAIN_WIDTH = 100
-"""Columns where there is no terminal to ask."""
+"""Columns where the output is no terminal."""
 
 
 MIN_LAST_COLUMN_WIDTH = 12
-"""Columns that a table's last column needs at least; with less, all of them are folded."""
+"""Least width of a table's last column; with less, all columns are folded."""
 
 
 class DisplaySettings(Protocol):
@@ -40,12 +40,12 @@ class DisplaySettings(Protocol):
 
 
 class Display:
-    """Writes to standard output; `quiet` leaves out all but results.
+    """Writes to standard output.
 
-    On a terminal lines are folded between words to its width; elsewhere they are left whole.
+    On a terminal lines are folded between words to its width; elsewhere they are not.
 
     Args:
-        quiet: results only.
+        quiet: only results.
         plain: no colours, bars or other control characters, even on a terminal.
         every: epochs between two plain lines.
         silent: not even results.
@@ -69,14 +69,14 @@ class Display:
 
     @classmethod
     def from_config(cls, settings: DisplaySettings, *, silent: bool = False) -> Display:
-        """Return the display that the `console` group describes, or one that shows nothing."""
+        """Return the display that the `console` group describes, or a silent one."""
         quiet, plain = settings.verbosity != "normal", settings.style == "plain"
         silent = silent or settings.verbosity == "silent"
         return cls(quiet=quiet, plain=plain, every=settings.every, silent=silent)
 
     @property
     def live(self) -> bool:
-        """Whether bars may be drawn."""
+        """Whether bars are drawn."""
         return self._draws and not self._quiet
 
     # --- lines ---------------------------------------------------------------------------------
@@ -87,12 +87,12 @@ class Display:
         groups: Mapping[str, rich_tables.GroupSettings],
         chosen: Collection[str] = (),
     ) -> None:
-        """Show what will run, a line a group; on a terminal it ends where the width does.
+        """Show the configuration, a line for each group; on a terminal a line ends at its width.
 
         Args:
             title: the task.
             groups: by name, the chosen option and its settings.
-            chosen: settings that somebody asked for, as in "model.alpha"; they come first.
+            chosen: settings that were overridden, such as "model.alpha"; they come first.
         """
         if self._quiet:
             return
@@ -113,29 +113,29 @@ class Display:
             self._print_line(Text(text, style=style))
 
     def show_note(self, text: str, *, result: bool = False) -> None:
-        """Show what somebody should know, even where only results are if it is one."""
+        """Show a note; if it is a result, even where only results are shown."""
         if result or not self._quiet:
             self._print_line(Text(f"Note: {text}", style="yellow"), len("Note: "))
 
     def show_fact(self, name: str, text: str, style: str = "", *, result: bool = False) -> None:
-        """Show what there is to say of something.
+        """Show a name and a text.
 
         Args:
-            name: of it; empty for more of the one before.
-            text: to say.
+            name: of the fact; empty to continue the one before.
+            text: of the fact.
             style: of the text.
-            result: show it even where only results are.
+            result: show it even where only results are shown.
         """
         if result or not self._quiet:
             self._print_line(rich_tables.format_fact(name, text, style), rich_tables.NAME_WIDTH)
 
     def show_copyable(self, name: str, text: str | Path, *, result: bool = False) -> None:
-        """Show a path or a command, in one piece so that it can be copied.
+        """Show a path or a command in one piece, so that it can be copied.
 
         Args:
-            name: of it.
+            name: of the fact.
             text: the path or the command.
-            result: show it even where only results are.
+            result: show it even where only results are shown.
         """
         if self._quiet and not result:
             return
@@ -149,14 +149,14 @@ class Display:
             self._console.print(line, soft_wrap=True)
 
     def show_report(self, path: Path | None) -> None:
-        """Show where a report is, or that there is none."""
+        """Show the path of a report, or that it could not be written."""
         if path is None:
             self.show_fact("Report", "not written; the log says why", style="yellow")
         else:
             self.show_copyable("Report", path)
 
     def show_result(self, text: str, indent: int = 0) -> None:
-        """Show a line of text that is the result, indented from where it has to be folded."""
+        """Show a line of the result; where it is folded, further lines are indented."""
         self._print_line(Text(text), indent)
 
     def _print_line(self, line: Text, indent: int = 0) -> None:
@@ -173,7 +173,7 @@ class Display:
 
     @contextmanager
     def show_spinner(self, what: str) -> Iterator[None]:
-        """Show on a terminal that something is being done."""
+        """Show on a terminal that something is being done in the block."""
         if not self.live:
             yield
             return
@@ -182,11 +182,11 @@ class Display:
 
     @contextmanager
     def show_epoch_progress(self, total: int, rows: int | None = None) -> Iterator[EpochProgress]:
-        """Give what is told how far a training is.
+        """Give the progress of a training, which is called after each epoch.
 
         Args:
-            total: epochs.
-            rows: of an epoch, where they are not all trained on at once.
+            total: number of epochs.
+            rows: of an epoch, where they are streamed.
         """
         if self._quiet:
             yield EpochProgress()
@@ -206,12 +206,12 @@ class Display:
 
     @contextmanager
     def show_row_progress(self, what: str) -> Iterator[Callable[..., None]]:
-        """Give a function that is told how many rows are done and, if that is known, of how many.
+        """Give a function that takes how many rows are done and, if it is known, their total.
 
-        Nothing is shown before it is told something.
+        Nothing is shown before its first call.
 
         Args:
-            what: is done with the rows.
+            what: what is done with the rows, such as "Reading".
         """
         if self._quiet:
             yield lambda done, of=None: None
@@ -224,11 +224,11 @@ class Display:
 
     @contextmanager
     def show_step_progress(self, name: str, total: int) -> Iterator[Callable[[int, str], None]]:
-        """Give a function that is told how many steps are done, and which was the last.
+        """Give a function that takes the number of steps that are done, and the name of the last.
 
         Args:
             name: of a step, such as "Figure".
-            total: of the steps.
+            total: number of steps.
         """
         if not self.live or not total:
             yield lambda done, last: None
@@ -239,7 +239,7 @@ class Display:
 
     @contextmanager
     def show_trial_progress(self, total: int) -> Iterator[Callable[[SearchProgress], None]]:
-        """Give a function that is told where a search is, whenever that has changed."""
+        """Give a function that takes the progress of a search whenever it has changed."""
         if self._quiet:
             yield lambda state: None
         elif self._draws:
@@ -268,13 +268,13 @@ class Display:
         numbers: Mapping[str, Sequence[str]],
         optional: Sequence[str] = (),
     ) -> list[str]:
-        """Show named rows of figures, within the width that there is.
+        """Show rows of names and numbers within the width of the terminal.
 
         Args:
             title: of the table.
-            names: by column, a text a row; if there is no room they share one column, folded.
+            names: by column, a text a row; in a narrow terminal they share one folded column.
             numbers: by column, a text a row, never folded.
-            optional: figures that may be left out for the width, the least important first.
+            optional: columns of numbers that may be left out, the least important first.
 
         Returns:
             The columns that were left out.
@@ -299,7 +299,7 @@ class Display:
             self.show_result(f"{metric} = {value:.4f}")
 
     def _room(self, table: Table) -> int:
-        """Return the columns that a table leaves, negative if it is too wide."""
+        """Return the width that a table leaves free; negative if it is too wide."""
         unlimited = self._console.options.update(width=10_000)
         return self._console.width - self._console.measure(table, options=unlimited).maximum
 
@@ -312,7 +312,7 @@ class Display:
 
 
 class _Console(Console):
-    """Goes silent when its reader has gone: nobody reading is no reason to end a training."""
+    """Goes silent when its reader has gone, because that is no reason to end a training."""
 
     begun = False
     """Whether something was printed."""

@@ -1,4 +1,4 @@
-"""Frames: an error as a person sees it on a terminal, and as a line where a program reads it."""
+"""Write errors: in a frame on a terminal, as a line elsewhere."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tagifai.utils.terminal import is_ansi_enabled
 BAR = "┃ "
 
 MARK, HEAD, END = "\x1b[31m", "\x1b[1;31m", "\x1b[0m"
-"""Red; bold and red; neither."""
+"""Control sequences: red, bold and red, end of both."""
 
 COMMAND = re.compile(r"(.*?:) ((?:uv|python|pip|mlflow|tagifai|run\.py) \S.*)", re.DOTALL)
-"""A way out that is to be copied, at the end of a sentence."""
+"""A command at the end of a sentence, which is shown on a line of its own to be copied."""
 
 PLAIN_OVERRIDES = ("console=plain", "console.style=plain")
-"""What asks for no control characters, seen where there may be no configuration yet."""
+"""Overrides that forbid control characters, read before there is a configuration."""
 
 
 def write(message: str) -> None:
@@ -29,7 +29,7 @@ def write(message: str) -> None:
     Args:
         message: what went wrong first, then the way out. Nothing in it is left out.
     """
-    # A name in a stranger's file may hold what a terminal takes for a command.
+    # A name from a file may have control sequences for the terminal.
     safe = "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in mask(message))
     framed = is_ansi_enabled(sys.stderr) and not any(word in PLAIN_OVERRIDES for word in sys.argv)
     sys.stderr.write(format_message(safe, _columns()) if framed else f"Error: {safe}\n")
@@ -47,8 +47,8 @@ def format_message(message: str, columns: int) -> str:
     """Return a message in a frame.
 
     Args:
-        message: a sentence a thought; the first says what went wrong, and stands by itself.
-        columns: of the terminal. Words that are longer, such as paths, are not broken.
+        message: sentences; the first says what went wrong, and gets its own lines.
+        columns: of the terminal. Longer words, such as paths, are not broken.
     """
     head, *rest = [line for text in message.split("\n") for line in _split_sentences(text)]
     lines = [f"{HEAD}Error{END}", *_wrap(head, columns)]

@@ -1,4 +1,4 @@
-"""Progress: how far a wait is, as a bar that goes away again or as a line from time to time."""
+"""Progress, as a bar that is removed at the end or as a line from time to time."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from rich.progress import (
 from rich.table import Column
 
 SECONDS_BETWEEN_LINES = 10.0
-"""About rows, where there is no terminal."""
+"""Seconds between two lines about rows, where there is no terminal."""
 
 SECONDS_BETWEEN_COUNTS = 0.2
 """Seconds between two counts of rows."""
 
 
 MIN_BAR_WIDTH = 70
-"""Columns of a terminal that has room for a bar beside what there is to say."""
+"""Columns of a terminal that has room for a bar beside the text."""
 
 RESERVED_COLUMNS = 3
-"""Columns that are left free: a terminal shows ^C there, and nothing of a bar is pushed down."""
+"""Columns that are left free: a terminal shows ^C there, which must not break the bar's line."""
 
 
 class _TransientProgress(Progress):
-    """Bars that end before the terminal does, and leave nothing behind."""
+    """Bars that are narrower than the terminal, and are removed at the end."""
 
     def __init__(self, *columns: ProgressColumn, console: Console) -> None:
         self._on = console
@@ -49,12 +49,12 @@ class _TransientProgress(Progress):
 
 
 def make_bar(console: Console, name: str, *, left: bool = False) -> Progress:
-    """Return a bar that leaves nothing behind.
+    """Return a bar that is removed at the end.
 
     Args:
         console: to draw it on.
         name: of a step.
-        left: show how long the rest is likely to take.
+        left: show the remaining time.
     """
     columns: list[ProgressColumn] = [
         TextColumn(name),
@@ -67,7 +67,7 @@ def make_bar(console: Console, name: str, *, left: bool = False) -> Progress:
 
 
 def make_spinner(console: Console, what: str) -> Progress:
-    """Return what turns while something is done whose end nobody knows."""
+    """Return a spinner for something without a known end."""
     made = _TransientProgress(SpinnerColumn(), TextColumn(what), console=console)
     made.add_task("", total=None)
     return made
@@ -75,7 +75,7 @@ def make_spinner(console: Console, what: str) -> Progress:
 
 @contextmanager
 def show_row_bar(console: Console, what: str) -> Iterator[Callable[..., None]]:
-    """Give a function that is told of rows; there is a bar once it was told something."""
+    """Give a function that takes how many rows are done; its first call shows the bar."""
     made = _TransientProgress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
@@ -96,9 +96,9 @@ def show_row_bar(console: Console, what: str) -> Iterator[Callable[..., None]]:
 
 @contextmanager
 def show_row_count() -> Iterator[Callable[[int], None]]:
-    """Give a function that is told of rows that are done; it shows their sum on standard error.
+    """Give a function that adds rows that are done; their sum is shown on standard error.
 
-    Nothing is shown in the first second, and nothing is left there afterwards.
+    Nothing is shown in the first second, and the count is removed at the end.
     """
     begun = time.monotonic()
     done, shown_at = 0, begun + 1 - SECONDS_BETWEEN_COUNTS
@@ -122,7 +122,7 @@ def show_row_count() -> Iterator[Callable[[int], None]]:
 
 @dataclass(frozen=True)
 class SearchProgress:
-    """Where a search is.
+    """The progress of a search.
 
     Args:
         done: trials that count.
@@ -131,7 +131,7 @@ class SearchProgress:
         failed: of those done.
         best: the best value so far and its trial, as a text; empty before the first.
         event: what has just happened, for a plain line.
-        seconds_per_trial: wall time from one end of a trial to the next; None if not known yet.
+        seconds_per_trial: wall time between the ends of two trials; None if not known yet.
     """
 
     done: int
@@ -143,12 +143,12 @@ class SearchProgress:
     seconds_per_trial: float | None = None
 
     def summarize(self) -> list[str]:
-        """Return what there is to say beside how many are done."""
+        """Return the texts beside the number of trials that are done."""
         counts = {"running": self.running, "pruned": self.pruned, "failed": self.failed}
         return [*([self.best] if self.best else []), *(f"{n} {k}" for k, n in counts.items() if n)]
 
     def format_time_left(self, total: int) -> list[str]:
-        """Return how long the rest is likely to take, if that can be said."""
+        """Return the remaining time as a text; nothing if it is not known."""
         if self.seconds_per_trial is None or self.done >= total:
             return []
         seconds = round(self.seconds_per_trial * (total - self.done))
@@ -157,7 +157,7 @@ class SearchProgress:
 
 
 class EpochProgress:
-    """Is told how far a training is, and shows nothing of it."""
+    """The progress of a training, which shows nothing."""
 
     def __call__(self, epoch: int, train_loss: float, val_loss: float) -> None:
         """Be told that an epoch has ended, with its losses."""
@@ -167,7 +167,7 @@ class EpochProgress:
 
 
 class EpochBar(EpochProgress):
-    """Shows a bar."""
+    """The progress of a training as a bar."""
 
     def __init__(self, bar: Progress, task: TaskID, rows: int | None) -> None:
         self._bar = bar
@@ -184,7 +184,7 @@ class EpochBar(EpochProgress):
         self._bar.update(self._task, completed=self._ended, state=self._losses)
 
     def summarize(self, total: int) -> list[str]:
-        """Return what there is to say of a training that has ended."""
+        """Return the texts for a training that has ended."""
         return [f"{self._ended} of {total}, {self._summary}"] if self._ended else []
 
     def update_rows(self, done: int) -> None:
@@ -195,7 +195,7 @@ class EpochBar(EpochProgress):
 
 
 class EpochLines(EpochProgress):
-    """Says every so many epochs, and the last one, wherever training ends."""
+    """The progress of a training as a line for every so many epochs, and for the last one."""
 
     def __init__(
         self, show_line: Callable[[str], None], every: int, rows: int | None = None
@@ -219,14 +219,14 @@ class EpochLines(EpochProgress):
         self._row_lines.show_line(format_row_count(f"Epoch {self._ended} |", done, self._rows))
 
     def finish(self) -> None:
-        """Say what is unsaid of the last epoch."""
+        """Show the line of the last epoch, if it is still missing."""
         if self._pending is not None:
             self._show_line(self._pending)
         self._pending = None
 
 
 class TrialLines:
-    """Says what has happened in a search, once."""
+    """The progress of a search as a line for each event."""
 
     def __init__(self, show_line: Callable[[str], None], total: int) -> None:
         self._show_line = show_line
@@ -234,7 +234,7 @@ class TrialLines:
         self._shown_events: set[str] = set()
 
     def __call__(self, state: SearchProgress) -> None:
-        """Be told where the search is."""
+        """Show the event, if it is new."""
         if state.event and state.event not in self._shown_events:
             self._shown_events.add(state.event)
             counts = [f"{state.done} of {self._total} done", *state.summarize()]
@@ -244,25 +244,25 @@ class TrialLines:
 
 
 class ThrottledLines:
-    """Says a line if the last one was some time ago."""
+    """Shows lines, but at most one in `SECONDS_BETWEEN_LINES`."""
 
     def __init__(self, show_line: Callable[[str], None]) -> None:
         self._show_line = show_line
         self._last = time.monotonic()
 
     def show_line(self, line: str) -> None:
-        """Say a line, or not."""
+        """Show a line, or leave it out."""
         if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
             self._last = time.monotonic()
             self._show_line(line)
 
 
 def format_losses(train_loss: float, val_loss: float) -> str:
-    """Return the losses of an epoch."""
+    """Return the losses of an epoch as a text."""
     return f"train_loss {train_loss:.5f} | val_loss {val_loss:.5f}"
 
 
 def format_row_count(what: str, done: int, of: int | None) -> str:
-    """Return how many rows are done."""
+    """Return how many rows are done as a text."""
     total = "" if of is None else f" of {of:,}"
     return f"{what} {done:,}{total} rows".strip()

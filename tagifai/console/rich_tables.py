@@ -1,4 +1,4 @@
-"""Listings: lines and tables that fit a width, with names in a column of their own."""
+"""Lines and tables that fit the width of a console."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from rich.text import Text
 from tagifai.utils.secrets import mask
 
 if TYPE_CHECKING:
-    # For types only: the header is to be there before scikit-learn is.
+    # For types only: the header is shown before scikit-learn is imported.
     from tagifai.evaluation.metrics import Performance, Scores
 
 NAME_WIDTH = 15
-"""Columns that names take, with the blanks behind them."""
+"""Width of names, with the blanks behind them."""
 
 OPTION_WIDTH = 14
-"""Columns that the options of the header take; longer ones push their settings to the right."""
+"""Width of options in the header; longer ones move their settings to the right."""
 
 GroupSettings = tuple[str | None, Mapping[str, Any]]
 """The chosen option of a group, and its settings."""
@@ -34,7 +34,7 @@ def format_setting_line(name: str, group: GroupSettings, chosen: Collection[str]
     Args:
         name: of the group.
         group: its option and settings; a setting that is None is left out.
-        chosen: settings that somebody asked for, which come first, before a dot.
+        chosen: settings that were overridden, which come first, before a dot.
     """
     option, settings = group
     values = {k: f"{k}={shorten_value(v)}" for k, v in settings.items() if v is not None}
@@ -50,14 +50,14 @@ def format_setting_line(name: str, group: GroupSettings, chosen: Collection[str]
 
 
 def format_fact(name: str, text: str, style: str = "") -> Text:
-    """Return a name and what there is to say, in one line."""
+    """Return a name and a text in one line."""
     return Text.assemble(
         (_pad(f"{name}:", NAME_WIDTH) if name else " " * NAME_WIDTH, "cyan"), (text, style)
     )
 
 
 def wrap_line(line: Text, console: Console, indent: int) -> Iterator[Text]:
-    """Yield a line in lines that fit a console, indented from the second one on."""
+    """Yield a line folded into lines that fit a console, indented from the second one on."""
     first, rest = line.divide([indent])
     for number, piece in enumerate(rest.wrap(console, max(20, console.width - indent))):
         piece.rstrip()
@@ -65,7 +65,7 @@ def wrap_line(line: Text, console: Console, indent: int) -> Iterator[Text]:
 
 
 def _pad(text: str, columns: int) -> str:
-    """Return a text with the blanks that fill its columns, and two at least."""
+    """Return a text filled up with blanks to a width, with two blanks at least."""
     return text + " " * max(2, columns - cell_len(text))
 
 
@@ -73,10 +73,10 @@ def make_empty(columns: Sequence[str], text_columns: Collection[int], fold: bool
     """Return an empty table.
 
     Args:
-        columns: heads.
-        text_columns: columns of texts, to the left and folded; the others are of figures, to the
-            right.
-        fold: figures too, rather than cut them off.
+        columns: their names.
+        text_columns: numbers of the columns of texts, which are aligned to the left and folded; the
+            others have numbers, aligned to the right.
+        fold: fold numbers too, instead of cutting them off.
     """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
     for number, name in enumerate(columns):
@@ -88,7 +88,7 @@ def make_empty(columns: Sequence[str], text_columns: Collection[int], fold: bool
 
 
 def make_results(columns: Sequence[str], cells: Sequence[Sequence[str]], *, fold: bool) -> Table:
-    """Return a table with figures, and texts in the last column."""
+    """Return a table with numbers, and texts in the last column."""
     table = make_empty(columns, {len(columns) - 1}, fold)
     for row in cells:
         table.add_row(*map(Text, row))
@@ -98,7 +98,7 @@ def make_results(columns: Sequence[str], cells: Sequence[Sequence[str]], *, fold
 def make_leaderboard(
     names: Mapping[str, Sequence[str]], numbers: Mapping[str, Sequence[str]]
 ) -> Table:
-    """Return a table with names to the left and figures to the right."""
+    """Return a table with names on the left and numbers on the right."""
     table = make_empty([*names, *numbers], range(len(names)))
     for row in zip(*names.values(), *numbers.values(), strict=True):
         table.add_row(*map(Text, row))
@@ -108,7 +108,7 @@ def make_leaderboard(
 def make_leaderboard_variants(
     names: Mapping[str, Sequence[str]], numbers: Mapping[str, Sequence[str]]
 ) -> Iterator[Table]:
-    """Yield tables of the same, the last one for least room."""
+    """Yield tables of the same content, each narrower than the one before."""
     yield make_leaderboard(names, numbers)
     yield make_leaderboard(
         {name.replace(".", ".\n"): texts for name, texts in names.items()}, numbers
@@ -119,7 +119,7 @@ def make_leaderboard_variants(
 
 
 def _pairs(columns: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
-    """Yield for each row what its cells are with the names of their columns."""
+    """Yield for each row its cells with the names of their columns."""
     for row in zip(*columns.values(), strict=True):
         yield [f"{name}={text}" for name, text in zip(columns, row, strict=True)]
 
@@ -129,7 +129,7 @@ def make_scores(performance: Performance, format_name: Callable[[str], str] = st
 
     Args:
         performance: the scores.
-        format_name: gives a name as it is shown, which may have several lines.
+        format_name: returns a name as it is shown, which may have several lines.
     """
     table = make_empty(["", "precision", "recall", "f1", "samples"], {0})
     for label, found in performance["class"].items():
@@ -146,7 +146,7 @@ def make_scores(performance: Performance, format_name: Callable[[str], str] = st
 
 
 def wrap_name(name: str, columns: int) -> str:
-    """Return a name in lines of so many columns, broken at blanks and hyphens where it has any."""
+    """Return a name in lines of a width, broken at blanks and hyphens if it has any."""
     return "\n".join(textwrap.wrap(name, columns)) or name
 
 
@@ -156,7 +156,7 @@ def _format_scores(scores: Scores) -> list[str]:
 
 
 def shorten_value(value: Any) -> str:
-    """Return a value as it is shown: long lists by their length, long texts by both ends."""
+    """Return a value shortened for a line: long lists as their length, long texts as both ends."""
     if isinstance(value, list | tuple) and len(value) > 6:
         return f"[{len(value)} items]"
     if isinstance(value, list | tuple):

@@ -1,1 +1,1 @@
-"""Figures and pages of runs, leaderboards and searches."""
+"""Figures and reports of runs, leaderboards and searches."""

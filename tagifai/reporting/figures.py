@@ -1,4 +1,4 @@
-"""Figures: what there is to draw of a run."""
+"""The figures of a run: which there are, and how each is made."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TERMS_PER_CLASS = 8
-"""That are shown of each class."""
+"""Terms that are shown for each class."""
 
 MAX_CLASSES = 40
-"""Whose terms are shown, those with most rows."""
+"""Most classes whose terms are shown; those with most rows."""
 
 
 def build_for_data(prepared: PreparedData) -> FigureMakers:
-    """Return what makes the figures of a data set."""
+    """Return functions that make the figures of a data set, by name."""
     from tagifai.reporting.plots import data
 
     parts = {name: Counter(prepared.get_part(name)["tag"]) for name in ("train", "val", "test")}
@@ -40,7 +40,7 @@ def build_for_data(prepared: PreparedData) -> FigureMakers:
 
 
 def build_for_result(prepared: PreparedData, result: FitResult) -> FigureMakers:
-    """Return what makes the figures of a training: of its losses, its scores and its model."""
+    """Return functions that make the figures of losses, scores and model of a training, by name."""
     from tagifai.reporting.plots import classes, probabilities, training
 
     tagger, history = result.tagger, result.history
@@ -85,7 +85,7 @@ def build_for_result(prepared: PreparedData, result: FitResult) -> FigureMakers:
 def find_heaviest_terms(
     tagger: Any, counts: Mapping[str, int]
 ) -> dict[str, list[tuple[str, float]]]:
-    """Return by class the terms that weigh most for it; nothing of a model without such weights.
+    """Return the terms with the largest weights by class; empty for a model without such weights.
 
     Args:
         tagger: fitted.

@@ -1,4 +1,4 @@
-"""Pages: a report as one HTML file that needs nothing else, so that it can be mailed."""
+"""Render a report as one self-contained HTML file, so that it can be mailed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReportFigure:
-    """A figure.
+    """A figure of a report.
 
     Args:
-        title: what is to be seen, for those who cannot see it.
-        svg: the file.
+        title: alternative text, for those who cannot see the figure.
+        svg: content of the SVG file.
         wide: whether it takes the whole width of the page.
     """
 
@@ -30,20 +30,20 @@ class ReportFigure:
 
     @property
     def base64(self) -> str:
-        """The file as text."""
+        """The content as base64."""
         return base64.b64encode(self.svg).decode()
 
 
 @dataclass(frozen=True)
 class ReportTable:
-    """Rows of texts.
+    """A table of a report.
 
     Args:
-        title: what they are.
-        columns: their names.
-        rows: a text a column.
-        numbers: places of the columns that hold numbers.
-        strong: places of the rows that stand out.
+        title: heading.
+        columns: names of the columns.
+        rows: texts, one for each column.
+        numbers: indices of the columns that have numbers.
+        strong: indices of the rows that are bold.
     """
 
     title: str
@@ -55,13 +55,13 @@ class ReportTable:
 
 @dataclass(frozen=True)
 class ReportSetting:
-    """A key of the configuration.
+    """A setting of the configuration.
 
     Args:
         key: such as "model.alpha".
-        value: that it has.
-        default: that it has where nobody chooses anything.
-        changed: whether they differ.
+        value: as a text.
+        default: as a text.
+        changed: whether value and default differ.
     """
 
     key: str
@@ -72,18 +72,18 @@ class ReportSetting:
 
 @dataclass(frozen=True)
 class HtmlReport:
-    """What a report shows, in this order.
+    """The content of a report, in its order.
 
     Args:
-        title: what it is about.
-        subtitle: where it comes from.
-        summary: names and values that are read first.
-        notes: what a person should know before they believe them.
+        title: heading of the page.
+        subtitle: id, time and folder.
+        summary: the most important names and values.
+        notes: warnings about the values.
         pictures: figures.
-        tables: figures in words.
+        tables: of scores or trials.
         settings: the configuration.
         facts: names and values by heading.
-        command: that does it again.
+        command: the command that makes the same again.
     """
 
     title: str
@@ -103,7 +103,7 @@ class HtmlReport:
 
 
 def render(page: HtmlReport) -> str:
-    """Return a page as HTML. All texts are escaped: names and labels are the user's."""
+    """Return a report as HTML. All texts are escaped, because names and labels are the user's."""
     return _template().render(page=replace(page, command=mask(page.command)))
 
 
@@ -117,7 +117,7 @@ def _template() -> Template:
 
 
 def list_settings(flat: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[ReportSetting]:
-    """Return the settings of a configuration beside those by default.
+    """Return the settings of a configuration, compared with their defaults.
 
     Args:
         flat: values by key, such as "model.alpha".
@@ -127,7 +127,7 @@ def list_settings(flat: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[
         ReportSetting(
             key,
             format_value(value),
-            format_value(defaults[key]) if key in defaults else "not there",
+            format_value(defaults[key]) if key in defaults else "not set",
             changed=key not in defaults or defaults[key] != value,
         )
         for key, value in flat.items()
@@ -135,7 +135,7 @@ def list_settings(flat: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[
 
 
 def format_value(value: Any, length: int = 300) -> str:
-    """Return a value as text; of a long one its beginning."""
+    """Return a value as a text; of a long one its beginning."""
     if value is None:
         return "none"
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Comparisons: the report of a leaderboard."""
+"""The report of a leaderboard."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 ALT_TEXTS = {
     "means": "The mean of each configuration",
-    "differences": "What each configuration gains on the baseline, with its interval",
+    "differences": "The difference of each configuration to the baseline, with its interval",
 }
 
 MAX_DRAWN_ROWS = 40
-"""That are drawn; the table has all."""
+"""Most rows that are drawn; the table has all."""
 
 
 def build_figures(board: Leaderboard, metric: str) -> dict[str, Callable[[], Figure]]:
-    """Return what makes the figures of a leaderboard."""
+    """Return functions that make the figures of a leaderboard, by name."""
     from tagifai.reporting.plots import leaderboard
 
     rows = board.rows.head(MAX_DRAWN_ROWS)
@@ -69,7 +69,7 @@ def build(
         title: of the report.
         description: which runs are compared.
         folder: of figures.
-        command: that compares them.
+        command: the command that made the comparison.
     """
     columns = text_tables.format_columns(board)
     texts = {
@@ -89,8 +89,8 @@ def build(
         subtitle=f"{time.strftime('%Y-%m-%d %H:%M')}. {description}",
         summary=[
             ("best", _name_rows(board)[0]),
-            ("its mean", text_tables.format_number(float(best["mean"]))),
-            ("its runs", str(best["n"])),
+            ("mean of the best", text_tables.format_number(float(best["mean"]))),
+            ("runs of the best", str(best["n"])),
             ("configurations", str(len(board.rows))),
         ],
         notes=notes,

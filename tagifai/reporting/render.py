@@ -1,4 +1,4 @@
-"""Drawing: figures into files and from them into pages; never a reason to fail."""
+"""Draw figures into files, and load them for reports; a failure is logged and never raised."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FORMATS = ("png", "svg")
 DOTS_PER_INCH = 120
 
 FigureMakers = Mapping[str, Callable[[], "Figure"]]
-"""By name, what makes a figure."""
+"""Functions that make figures, by name."""
 
 WIDE_FIGURES = ("terms", "slice", "parallel_coordinate")
-"""Figures that have a part for each class or parameter."""
+"""Figures that have a plot for each class or parameter, and take the whole width."""
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +29,10 @@ log = logging.getLogger(__name__)
 def save_figures(
     makers: FigureMakers, folder: Path, formats: Sequence[str] = FORMATS
 ) -> list[Path]:
-    """Draw figures into a folder and return their files; what cannot be drawn is left out.
+    """Draw figures into a folder and return their files; a figure that fails is left out.
 
     Args:
-        makers: of the figures.
+        makers: functions that make the figures, by name.
         folder: made if it is missing.
         formats: endings of the files.
     """
@@ -41,7 +41,7 @@ def save_figures(
         try:
             written += _save_figure(name, make, folder, formats)
         except Exception as error:
-            # A trained model is worth more than a picture of it.
+            # A failing figure must not stop a run.
             log.warning("The figure %s cannot be drawn: %s", name, error, exc_info=error)
     return written
 
@@ -54,11 +54,11 @@ def _save_figure(
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.{ending}" for ending in formats]
     with warnings.catch_warnings(record=True) as warned, use_style():
-        # Such as of scripts that the font does not have, or of too few trials: for the log.
+        # For the log: such as characters that the font does not have, or too few trials.
         warnings.simplefilter("always")
         figure = make()
         for path in paths:
-            # Without the date, so that the same figure is the same file.
+            # Without the date, so that equal figures give equal files.
             metadata = {"Date": None} if path.suffix == ".svg" else None
             figure.savefig(path, dpi=DOTS_PER_INCH, metadata=metadata)
     for message in sorted({str(warning.message) for warning in warned}):
@@ -71,7 +71,7 @@ def load_figures(folder: Path, names: Mapping[str, str]) -> list[ReportFigure]:
 
     Args:
         folder: of SVG files; it need not be there.
-        names: what is to be seen, by the file's name.
+        names: alternative texts, by the file's name.
     """
     paths = {folder / f"{name}.svg": title for name, title in names.items()}
     return [

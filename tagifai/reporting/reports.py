@@ -1,4 +1,4 @@
-"""Reporting: the figures and the report of a run, drawn, kept and recorded."""
+"""Write the figures and the report of a run or a leaderboard, and record them."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def write_for_run(
         result: the fitted tagger and its scores.
         objective: the objective's metrics, and their values.
         profile: of the data.
-        display: shows how far drawing is.
+        display: shows the progress of drawing.
     """
-    # Late: a comparison, which is reported too, does without the model's libraries.
+    # Late: the report of a leaderboard does not need the model's libraries.
     from tagifai.reporting import figures, run_report
 
     folder = run.output_dir / FIGURES
@@ -73,7 +73,7 @@ def write_for_leaderboard(
         config: of the comparison.
         board: the rows.
         description: which runs are compared.
-        display: shows how far drawing is.
+        display: shows the progress of drawing.
     """
     output, nowhere = get_job().output_dir, session.TrackedRun("comparison")
     metric = f"{config.task.metric} ({config.task.direction})"
@@ -96,13 +96,13 @@ def log_figures(
     output: Path,
     display: Display,
 ) -> None:
-    """Draw figures into the run's folder, and keep them with the run.
+    """Draw figures into the run's folder, and record them with the run.
 
     Args:
         tracked: the open run.
-        get_makers: gives what makes the figures.
+        get_makers: returns the functions that make the figures.
         output: the run's folder.
-        display: shows how far drawing is.
+        display: shows the progress of drawing.
     """
     try:
         makers = get_makers()
@@ -119,15 +119,15 @@ def log_figures(
 
 
 def write(tracked: session.TrackedRun, make_report: Any, output: Path) -> Path | None:
-    """Write a report, and keep it with the run; one that cannot be written is no reason to fail.
+    """Write a report, and record it with the run; a failure is logged and not raised.
 
     Args:
         tracked: the open run.
-        make_report: gives the page.
+        make_report: returns the report.
         output: the run's folder.
 
     Returns:
-        The file, or None.
+        The file, or None if it could not be written.
     """
     path = output / REPORT
     try:

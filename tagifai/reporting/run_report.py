@@ -1,4 +1,4 @@
-"""Summaries: the report of a run, from what the run has in hand."""
+"""The report of a training run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tagifai.training.fitting import FitResult
 from tagifai.training.open_run import OpenRun
 
 HIDDEN_GROUPS = ("paths", "sweep", "task", "console", "plots")
-"""Groups that say nothing of what was trained."""
+"""Groups that have no influence on the model."""
 
 SCORES: tuple[Literal["precision", "recall", "f1"], ...] = ("precision", "recall", "f1")
 
@@ -26,13 +26,13 @@ ALT_TEXTS = {
     "confusion": "Confusion matrix of the test rows, counts and shares",
     "classes": "Precision, recall and F1 by class",
     "precision_recall": "Precision against recall of each class",
-    "reliability": "How often predictions are right, by their probability",
+    "reliability": "How often predictions are correct, by their probability",
     "threshold": "F1 and coverage by threshold",
-    "terms": "Terms that weigh most for each class",
+    "terms": "Terms with the largest weights for each class",
     "class_balance": "Rows by class and part",
     "text_lengths": "Words in a text",
 }
-"""What is to be seen on the figures, in the order of the report."""
+"""Alternative texts of the figures, in the order of the report."""
 
 
 def build(
@@ -49,7 +49,7 @@ def build(
         result: the fitted tagger and its scores.
         objective: its metrics and their values.
         profile: of the data.
-        figures: folder of figures, which need not be there.
+        figures: folder of figures; it may be missing.
     """
     invocation, overall = run.invocation, result.performance["test"]["overall"]
     defaults, now = compose_defaults(), time.strftime("%Y-%m-%d %H:%M")

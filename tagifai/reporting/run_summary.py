@@ -1,4 +1,4 @@
-"""Views: what a person sees of a training run, and the log has too."""
+"""Show a training run on the terminal: its configuration, its data and its result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tagifai.tracking.provenance import Invocation
 from tagifai.utils import program
 
 if TYPE_CHECKING:
-    # For types only: the header is to be there before scikit-learn is.
+    # For types only: the header is shown before scikit-learn is imported.
     from tagifai.data.prepare import PreparedData
     from tagifai.training.fitting import FitResult
     from tagifai.training.open_run import OpenRun
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def show_header(display: Display, config: Config, invocation: Invocation) -> None:
-    """Show what will be trained, and what of it has no effect."""
+    """Show the configuration of a run, and which of its parameters have no effect."""
     options = invocation.options
     groups = {
         group: (options.get(group), _get_visible_settings(getattr(config, group)))
@@ -34,9 +34,9 @@ def show_header(display: Display, config: Config, invocation: Invocation) -> Non
     groups["training"] = (None, asdict(config.training))
     groups["objective"] = (None, asdict(config.objective))
     groups["seed"] = (str(config.seed), {})
-    again = "train" if invocation.rerun_of is None else f"rerun of {invocation.rerun_of}"
+    title = "train" if invocation.rerun_of is None else f"rerun of {invocation.rerun_of}"
     chosen = {item.partition("=")[0].lstrip("+") for item in invocation.overrides}
-    display.show_header(f"tagifai {again}", groups, chosen)
+    display.show_header(f"tagifai {title}", groups, chosen)
     for key, reason in _find_ignored_parameters(config, invocation).items():
         log.info("Note: model.%s has no effect %s.", key, reason)
         display.show_note(f"model.{key} has no effect {reason}.")
@@ -50,11 +50,11 @@ def _get_visible_settings(settings: Any) -> dict[str, Any]:
 
 
 def _find_ignored_parameters(config: Config, invocation: Invocation) -> dict[str, str]:
-    """Return the model's parameters that were asked for and have no effect, with the reason."""
+    """Return the model's parameters that were set but have no effect, with the reason."""
     if not isinstance(config.model, SGDConfig):
         return {}
     given = [item.partition("=")[0] for item in invocation.overrides]
-    # Only eta0 has a value where nobody asked for one.
+    # Of these parameters, only eta0 has a default.
     return {
         key: reason
         for key, reason in config.model.find_ignored().items()
@@ -62,8 +62,8 @@ def _find_ignored_parameters(config: Config, invocation: Invocation) -> dict[str
     }
 
 
-def show_data(display: Display, prepared: PreparedData, doubts: list[str]) -> None:
-    """Show how many rows there are for what, and what is doubtful about them."""
+def show_data(display: Display, prepared: PreparedData, warnings: list[str]) -> None:
+    """Show rows by class and part, and warnings about them."""
     counts = prepared.count_labels()
     sizes = prepared.count_rows()
     rows = f"{sum(counts.values())} rows, {len(counts)} classes"
@@ -72,9 +72,9 @@ def show_data(display: Display, prepared: PreparedData, doubts: list[str]) -> No
     display.show_line("")
     display.show_fact("Data", f"{rows} ({_format_counts(counts)})")
     display.show_fact("Parts", parts)
-    for doubt in [*prepared.list_notes(), *doubts]:
-        log.info("Note: %s", doubt)
-        display.show_note(doubt)
+    for note in [*prepared.list_notes(), *warnings]:
+        log.info("Note: %s", note)
+        display.show_note(note)
 
 
 def _format_counts(counts: dict[str, int], shown: int = 10) -> str:
@@ -90,7 +90,7 @@ def show_result(
     objective: dict[str, float],
     report: Path | None,
 ) -> None:
-    """Show the test scores, the objective, and the commands to go on with.
+    """Show the test scores, the objective, and suggested commands.
 
     Args:
         display: shows it.
@@ -110,7 +110,7 @@ def show_result(
         rows = "" if name == "model_bytes" else " (validation rows" + over + ")"
         digits = 0 if name == "model_bytes" else 4
         display.show_fact("Objective", f"{name} = {value:.{digits}f}{rows}", style="green")
-    display.show_fact("It took", f"{time.monotonic() - run.invocation.started:.1f} s")
+    display.show_fact("Time", f"{time.monotonic() - run.invocation.started:.1f} s")
     display.show_copyable("Files", run.output_dir)
     display.show_report(report)
     for name, command in _list_next_commands(config, run.invocation).items():
@@ -118,7 +118,7 @@ def show_result(
 
 
 def _list_next_commands(config: Config, invocation: Invocation) -> dict[str, str]:
-    """Return the commands to go on with, as they would be typed here."""
+    """Return suggested commands by name, as they would be typed here."""
     from tagifai.tracking import store
     from tagifai.utils.secrets import mask
 
@@ -128,5 +128,5 @@ def _list_next_commands(config: Config, invocation: Invocation) -> dict[str, str
     uri = mask(store.get_tracking_uri(config.tracking.uri))
     if config.tracking.enabled:
         shown = f"{prefix}mlflow ui --backend-store-uri {shlex.quote(uri)}"
-        ways["Look at"] = uri if uri.startswith("http") else shown
+        ways["MLflow"] = uri if uri.startswith("http") else shown
     return ways

@@ -1,4 +1,4 @@
-"""Reports: a leaderboard as texts, to be shown or kept in a file."""
+"""Format a leaderboard as text, for the terminal or a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tagifai.tracking.leaderboard import MISSING, Leaderboard
 
 
 def format_columns(board: Leaderboard) -> dict[str, list[str]]:
-    """Return the columns of figures as texts, in the order of the rows, with four decimals."""
+    """Return the columns of numbers as texts, in the order of the rows, with four decimals."""
     rows = board.rows
     shown = {
         "n": rows["n"].map(str),
@@ -35,7 +35,7 @@ def format_columns(board: Leaderboard) -> dict[str, list[str]]:
 
 
 def format_number(value: float, sign: str = "") -> str:
-    """Return a number with four decimals, or four digits where these would say little."""
+    """Return a number with four decimals, or four significant digits if it is small or large."""
     if math.isnan(value):
         return MISSING
     plain = value == 0 or 1e-4 <= abs(value) < 1e4
@@ -53,12 +53,12 @@ def _format_size(count: float) -> str:
 
 
 def format_leaderboard(board: Leaderboard, kind: str, **about: Any) -> str:
-    """Return all rows as a text.
+    """Return all rows in a file format.
 
     Args:
         board: the rows.
         kind: "csv" or "json", with every digit, or "md", with four.
-        about: what else there is to say, which JSON has room for.
+        about: further entries, which only JSON has.
     """
     if kind == "md":
         return _format_markdown(board)

@@ -79,15 +79,17 @@ def test_what_differs_from_the_defaults_is_marked() -> None:
         {"seed": 42, "model.alpha": 0.1, "data.tags": ["a", "b"]},
     )
     marked = [(s.key, s.value, s.default) for s in found if s.changed]
-    assert marked == [("seed", "1", "42"), ("model.own", "none", "not there")]
+    assert marked == [("seed", "1", "42"), ("model.own", "none", "not set")]
     html = html_pages.render(HtmlReport("t", "s", [], settings=found))
     assert html.count('<tr class="changed">') == 2
-    assert "Marked: what differs" in html
+    assert "Highlighted: settings that differ" in html
 
 
 def test_a_configuration_that_is_all_default_says_so() -> None:
     same = html_pages.list_settings({"seed": 42}, {"seed": 42})
-    assert "All as by default." in html_pages.render(HtmlReport("t", "s", [], settings=same))
+    assert "All settings have their defaults." in html_pages.render(
+        HtmlReport("t", "s", [], settings=same)
+    )
 
 
 def test_long_values_are_cut() -> None:

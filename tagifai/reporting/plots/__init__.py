@@ -1,1 +1,1 @@
-"""Plots: arrays in, matplotlib figures out; nothing here reads or writes a file."""
+"""Plots: from arrays to matplotlib figures, without reading or writing files."""

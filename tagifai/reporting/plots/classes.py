@@ -1,4 +1,4 @@
-"""Plots of classes: which are taken for which, how well each is found, what speaks for it."""
+"""Plots of classes: confusion matrix, scores, and terms with the largest weights."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ MAX_SPACIOUS_CLASSES = 12
 
 @apply_style
 def plot_confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], rows: str) -> Figure:
-    """Show how many rows of each class were given each class, coloured by the class's share.
+    """Show the confusion matrix, coloured by the shares of the true class.
 
     Args:
         counts: true classes in lines, predicted ones in columns, shape (classes, classes).
@@ -53,7 +53,7 @@ def plot_confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], rows: 
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     side = 3.2 + max(3.0, 0.95 * n if n <= MAX_SPACIOUS_CLASSES else 0.34 * n)
-    title = f"Which classes are taken for which ({rows})"
+    title = f"Confusion matrix ({rows})"
     figure, axes = make_axes(title, "predicted class", "true class", side + 1.2, side)
     image = axes.imshow(shares, cmap=SHARES_COLORMAP, vmin=0, vmax=1, aspect="equal")
     names = distinguish_names(classes)
@@ -135,7 +135,7 @@ def plot_scores(scores: Mapping[str, Scores], overall: Scores, rows: str) -> Fig
 
 @apply_style
 def plot_terms(weights: Mapping[str, Sequence[tuple[str, float]]]) -> Figure:
-    """Show the terms that weigh most for each class.
+    """Show the terms with the largest weights for each class.
 
     Args:
         weights: by class, terms and their weights, the largest first.
@@ -143,7 +143,7 @@ def plot_terms(weights: Mapping[str, Sequence[tuple[str, float]]]) -> Figure:
     lines, columns = compute_grid(len(weights))
     longest = max((len(found) for found in weights.values()), default=1)
     height = 0.9 + lines * (0.8 + 0.27 * longest)
-    figure = make_figure("Terms that weigh most for each class", 1.0 + 3.6 * columns, height)
+    figure = make_figure("Terms with the largest weights", 1.0 + 3.6 * columns, height)
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     names = distinguish_names(list(weights), 26)
     for axes, name, found in zip(panels, names, weights.values(), strict=False):

@@ -48,23 +48,21 @@ def plot_class_balance(rows: Mapping[str, Mapping[str, int]]) -> Figure:
 
 @apply_style
 def plot_text_lengths(words: Sequence[int]) -> Figure:
-    """Show how long texts are.
+    """Show the distribution of text lengths.
 
     Args:
         words: of each text.
     """
-    figure, axes = make_axes("How long the texts are", "words in a text", "texts")
+    figure, axes = make_axes("Length of the texts", "words in a text", "texts")
     counts = np.asarray(words, dtype=np.float64)
-    # The longest few would leave the others in one bar.
+    # With the few longest texts, all others would be in one bar.
     last = int(np.quantile(counts, 0.99)) if len(counts) else 0
     width = max(1, last // 40)
     edges = np.arange(0, last + width + 1, width) - 0.5
     axes.hist(np.minimum(counts, last), bins=edges.tolist(), color=BLUE, edgecolor="white")
     if len(counts):
         median = float(np.median(counts))
-        axes.axvline(
-            median, color=RED, linestyle="dashed", label=f"half have up to {median:g} words"
-        )
+        axes.axvline(median, color=RED, linestyle="dashed", label=f"median: {median:g} words")
         if counts.max() > last:
             axes.plot([], [], " ", label=f"last bar: {last:g} to {counts.max():g} words")
         add_legend(axes)

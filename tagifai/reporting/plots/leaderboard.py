@@ -1,4 +1,4 @@
-"""Plots of runs set against each other."""
+"""Plots of a leaderboard."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tagifai.reporting.plots.style import BLUE, GREY, apply_style, distinguish_n
 def plot_means(
     names: Sequence[str], mean: Sequence[float], std: Sequence[float], metric: str
 ) -> Figure:
-    """Show the mean of each row of runs and how much its seeds differ, the best at the top.
+    """Show mean and standard deviation of each row, the best at the top.
 
     Args:
         names: of the rows.
@@ -22,7 +22,7 @@ def plot_means(
         std: its standard deviation; NaN for one run.
         metric: its name.
     """
-    title = f"{metric}, mean of each configuration"
+    title = f"Mean {metric} of each configuration"
     return _plot_rows(
         title, metric, names, mean, np.vstack([std, std]), "mean ± standard deviation"
     )
@@ -37,15 +37,15 @@ def plot_differences(
     baseline: str,
     interval: str,
 ) -> Figure:
-    """Show what each row of runs gains on a baseline, with its interval.
+    """Show the difference of each row to a baseline, with its interval.
 
     Args:
         names: of the rows.
         difference: of their means.
         low: end of the interval; NaN where there is none.
         high: likewise.
-        baseline: name of the row that differences are to.
-        interval: what the intervals are.
+        baseline: name of the row that the others are compared with.
+        interval: name of the intervals.
     """
     centre = np.asarray(difference, dtype=np.float64)
     reach = np.vstack([centre - np.asarray(low), np.asarray(high) - centre])

@@ -1,4 +1,4 @@
-"""Plots of a model's probabilities: how they rank, how far to trust them, where to cut."""
+"""Plots of a model's probabilities: precision and recall, calibration, and threshold."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tagifai.reporting.plots.style import (
 )
 
 MAX_NAMED_CURVES = 8
-"""Curves that can be told apart; of more classes, those that rank worst are named."""
+"""Most curves with a name; of more classes, those with the lowest average precision are named."""
 
 BINS = 10
 
@@ -37,7 +37,7 @@ STEPS = 101
 def plot_precision_recall(
     y_true: Indices, y_prob: Probabilities, classes: Sequence[str], rows: str
 ) -> Figure:
-    """Show precision against recall of each class against the rest, at all thresholds.
+    """Show the one-vs-rest precision and recall of each class, at all thresholds.
 
     Args:
         y_true: label indices, shape (n,).
@@ -78,7 +78,7 @@ def plot_precision_recall(
 
 @apply_style
 def plot_reliability(y_true: Indices, y_prob: Probabilities, rows: str) -> Figure:
-    """Show how often the predicted class is right, by how probable it was said to be.
+    """Show how often predictions are correct, by their probability.
 
     Args:
         y_true: label indices, shape (n,).
@@ -87,10 +87,10 @@ def plot_reliability(y_true: Indices, y_prob: Probabilities, rows: str) -> Figur
     """
     highest, right = y_prob.max(axis=1), y_prob.argmax(axis=1) == y_true
     error, bins = compute_calibration(highest, right)
-    figure = make_figure(f"Are the probabilities to be trusted? ({rows})", 7.5, 5.6)
+    figure = make_figure(f"Calibration of the probabilities ({rows})", 7.5, 5.6)
     upper, lower = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
     upper.plot(
-        [0, 1], [0, 1], color=GREY, linestyle="dashed", linewidth=1.5, label="as often as said"
+        [0, 1], [0, 1], color=GREY, linestyle="dashed", linewidth=1.5, label="perfect calibration"
     )
     filled = bins[bins[:, 2] > 0]
     upper.plot(
@@ -98,10 +98,10 @@ def plot_reliability(y_true: Indices, y_prob: Probabilities, rows: str) -> Figur
         filled[:, 1],
         "o-",
         color=BLUE,
-        label=f"this model, off by {error:.3f} on average",
+        label=f"this model, calibration error {error:.3f}",
     )
     upper.set(
-        ylabel="share that is right",
+        ylabel="share of correct predictions",
         ylim=(-0.02, 1.05),
     )
     add_legend(upper)
@@ -118,10 +118,11 @@ def compute_calibration(
 
     Args:
         highest: the predicted class's probability, shape (n,).
-        right: whether it was right, shape (n,).
+        right: whether the prediction was correct, shape (n,).
 
     Returns:
-        The error from 0 to 1, and for each of ten bins mean probability, share that is right, rows.
+        The error from 0 to 1, and for each of ten bins mean probability, share of correct
+        predictions, and rows.
     """
     numbers = np.minimum((highest * BINS).astype(int), BINS - 1)
     rows = np.bincount(numbers, minlength=BINS)
@@ -141,16 +142,14 @@ def plot_threshold(
     Args:
         y_true: label indices, shape (n,).
         y_prob: class probabilities, shape (n, classes).
-        other: index of the class that unsure rows fall back to.
+        other: index of the fallback label.
         chosen: the threshold in use; None accepts all predictions.
         rows: which rows these are.
     """
     steps = np.linspace(0, 1, STEPS)
     f1 = [_compute_f1(y_true, y_prob, step, other) for step in steps]
     covered = [_compute_coverage(y_prob, step) for step in steps]
-    figure, axes = make_axes(
-        f"What a threshold costs and brings ({rows})", "threshold", "F1 or share"
-    )
+    figure, axes = make_axes(f"F1 and coverage by threshold ({rows})", "threshold", "F1 or share")
     axes.plot(steps, f1, color=RED, label="F1, weighted")
     axes.plot(steps, covered, color=BLUE, linestyle="dashed", label="coverage: predictions kept")
     if chosen is not None:

@@ -1,4 +1,4 @@
-"""Drawings of a search: Optuna's own visualizations, with matplotlib, in our frame."""
+"""Plots of a search: Optuna's visualizations with matplotlib, in the style of the other plots."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
 INCHES_A_PARAMETER = 2.4
 
 LAYOUT: Any = {"figure.constrained_layout.use": True}
-"""From the beginning on: it cannot be had for colour bars that were made without it."""
+"""Set before a figure is made, because it cannot be applied to existing colour bars."""
 
 TITLES = {
     "optimization_history": "{metric} by trial, and the best so far",
-    "param_importances": "How much each parameter matters for {metric}",
-    "slice": "{metric} against each parameter",
-    "parallel_coordinate": "The parameters of each trial, and its {metric}",
-    "pareto_front": "Trials that no other beats in all of {metric}",
+    "param_importances": "Importance of each parameter for {metric}",
+    "slice": "{metric} by each parameter",
+    "parallel_coordinate": "Parameters and {metric} of each trial",
+    "pareto_front": "Pareto front of {metric}",
 }
 
 
 def list_figures(study: Study, metrics: Sequence[str]) -> dict[str, Callable[[], Figure]]:
-    """Return what makes each figure that a study has trials for, by name.
+    """Return functions that make the figures that a study has enough trials for, by name.
 
     Args:
         study: finished or not.
@@ -79,15 +79,15 @@ def list_figures(study: Study, metrics: Sequence[str]) -> dict[str, Callable[[],
 
 @apply_style
 def plot_intermediate_values(study: Study, metric: str) -> Figure:
-    """Show what trials reported on their way: the pruned ones, the others, and the best.
+    """Show the values that trials reported by step: pruned ones, others, and the best.
 
-    Optuna's own figure names each trial in a legend, which takes all the room from 20 trials on.
+    The legend of Optuna's figure names each trial, which takes all the room from 20 trials on.
 
     Args:
         study: with one objective.
         metric: its name.
     """
-    figure, axes = make_axes(f"{shorten(metric, 60)} on the way", "step (epoch)", metric)
+    figure, axes = make_axes(f"{shorten(metric, 60)} by epoch", "step (epoch)", metric)
     kinds = {TrialState.PRUNED: (RED, "pruned"), TrialState.COMPLETE: (BLUE, "complete")}
     for state, (colour, name) in kinds.items():
         trials = study.get_trials(deepcopy=False, states=(state,))
@@ -111,7 +111,7 @@ def _plot_steps(axes: Axes, trial: FrozenTrial, **look: Any) -> None:
 def _plot_importances(study: Study, metric: str, number: int) -> Figure:
     if len(study.directions) == 1:
         return _plot_with_optuna("param_importances", study, metric)
-    # Which parameters lead to low values is what it tells of a target.
+    # The evaluator finds the parameters that lead to low values.
     sign = -1 if study.directions[number] is StudyDirection.MAXIMIZE else 1
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "PedAnovaImportanceEvaluator computes", UserWarning)
@@ -136,12 +136,12 @@ def _can_compute_importances(complete: Sequence[FrozenTrial]) -> bool:
 
 
 def _plot_with_optuna(name: str, study: Study, metric: str, **arguments: Any) -> Figure:
-    """Return one of Optuna's figures, with our title, wide enough for its parameters."""
+    """Return one of Optuna's figures with our title and style, wide enough for its parameters."""
     import matplotlib.pyplot as plt
     from optuna.visualization import matplotlib as visualization
 
     with _use_files_only(), use_style(), mpl.rc_context(LAYOUT), warnings.catch_warnings():
-        # Of the functions as a whole; what else they may warn of is to be seen.
+        # Ignore only that the functions are experimental; other warnings are shown.
         warnings.simplefilter("ignore", ExperimentalWarning)
         axes = getattr(visualization, f"plot_{name}")(study, **arguments)
         figure: Figure = np.ravel(axes)[0].figure
@@ -168,7 +168,7 @@ def _apply_layout(figure: Figure, name: str, metric: str, parts: int) -> None:
     for axes in figure.axes:
         axes.set_title("")
         if name == "slice":
-            # Beside each other, neither long names nor numbers between the powers have room.
+            # Side by side, there is no room for long names or minor ticks.
             axes.set_xlabel(axes.get_xlabel().replace(".", ".\n"), fontsize=10)
             axes.xaxis.set_minor_formatter(NullFormatter())
             axes.tick_params(axis="x", rotation=30)

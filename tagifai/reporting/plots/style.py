@@ -1,4 +1,4 @@
-"""The look that all figures have in common."""
+"""The common style of all figures."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from matplotlib.figure import Figure
 P = ParamSpec("P")
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Told apart by colour-blind people too (M. Okabe and K. Ito, 2008)."""
+"""Colours that colour-blind people can distinguish (M. Okabe and K. Ito, 2008)."""
 
 BLUE, RED, GREEN = COLOURS[:3]
 GREY = "#8C8C8C"
 PALE = "#D9D9D9"
 
 SHARES_COLORMAP = "Blues"
-"""From pale to dark, readable in grey."""
+"""Colour map from pale to dark, readable in grey."""
 
 MAX_NAME_LENGTH = 30
-"""Characters of a name that are shown."""
+"""Most characters of a name that are shown."""
 
 LINE_STYLES = (("solid", COLOURS), ("dashed", COLOURS))
-"""By which curves are told apart, one after another."""
+"""Line styles and their colours, which distinguish curves."""
 
 RC_PARAMS: Any = {
     "font.size": 12,
@@ -55,7 +55,7 @@ RC_PARAMS: Any = {
 
 @contextmanager
 def use_style() -> Iterator[None]:
-    """Have figures that are made or written in a block look alike, whatever matplotlibrc says."""
+    """Use the common style for figures that are made or written in a block."""
     with mpl.rc_context():
         mpl.rcdefaults()
         with mpl.rc_context(RC_PARAMS):
@@ -63,7 +63,7 @@ def use_style() -> Iterator[None]:
 
 
 def apply_style(function: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Have a function that makes a figure make it in our style."""
+    """Decorate a function that makes a figure, so that it uses the common style."""
 
     @wraps(function)
     def made(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -74,9 +74,9 @@ def apply_style(function: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def make_figure(title: str, width: float = 7.5, height: float = 4.8) -> Figure:
-    """Return a figure with a title, sizes in inches, whose parts make room for each other."""
+    """Return a figure with a title and constrained layout; sizes are in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
-    # Over the figure, not over the axes: beside long names these would be too narrow for it.
+    # Over the figure, not over the axes, which long names make too narrow for a title.
     figure.suptitle(title, x=0.01, ha="left")
     return figure
 
@@ -100,7 +100,7 @@ def make_axes(
 
 
 def shorten(name: str, length: int = MAX_NAME_LENGTH) -> str:
-    """Return a name in one line, its middle left out if it is long; no dollar begins a formula."""
+    """Return a name in one line, its middle left out if it is long; dollars are escaped."""
     text = "".join(c if c.isprintable() else " " for c in unicodedata.normalize("NFC", name))
     if len(text) > length:
         half = (length - 1) // 2
@@ -109,7 +109,7 @@ def shorten(name: str, length: int = MAX_NAME_LENGTH) -> str:
 
 
 def distinguish_names(names: Sequence[str], length: int = MAX_NAME_LENGTH) -> list[str]:
-    """Return the names short, with a number where two would look alike."""
+    """Return shortened names, with a number where two would be equal."""
     shown: list[str] = []
     for name in names:
         text = shorten(name, length)
@@ -119,24 +119,24 @@ def distinguish_names(names: Sequence[str], length: int = MAX_NAME_LENGTH) -> li
 
 
 def show_spaces(term: str) -> str:
-    """Return a term with its spaces to be seen."""
+    """Return a term with visible spaces."""
     return shorten(term.replace(" ", "␣"))
 
 
 def get_line_style(number: int) -> tuple[str, str]:
-    """Return colour and style of the curve of a number, from 0 on."""
+    """Return colour and line style of a curve by its number, from 0 on."""
     styles = [(colour, style) for style, colours in LINE_STYLES for colour in colours]
     return styles[number % len(styles)]
 
 
 def compute_grid(parts: int) -> tuple[int, int]:
-    """Return lines and columns for some small figures."""
+    """Return lines and columns of a grid for small plots."""
     wide = min(4 if parts <= 8 else 5, max(parts, 1))
     return math.ceil(max(parts, 1) / wide), wide
 
 
 def add_legend(axes: Axes, below: bool = False) -> None:
-    """Show which line is which, beside the plot or below it, where it hides nothing."""
+    """Add a legend, inside the plot or below it."""
     if below:
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=10)
     else:

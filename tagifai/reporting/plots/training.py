@@ -1,4 +1,4 @@
-"""Plots of how a model was trained."""
+"""Plots of a training."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def plot_losses(
     unit = f"{loss.replace('_', ' ')}{' (nats)' if loss == 'log_loss' else ''}"
     figure, axes = make_axes("Losses by epoch", "epoch", unit)
     epochs = np.arange(len(train_loss))
-    # A line of one point would not be seen.
+    # A line of one point would be invisible.
     dot = "o" if len(epochs) < 3 else ""
     axes.plot(epochs, train_loss, color=BLUE, marker=dot, label="train")
     axes.plot(epochs, val_loss, color=RED, marker=dot, label="validation")

@@ -162,7 +162,7 @@ def test_the_balance_of_classes_has_rows_and_shares(number: int) -> None:
 def test_lengths_say_the_median_whatever_they_are(words: list[int], said: str) -> None:
     figure = data.plot_text_lengths(words)
     drawn(figure)
-    assert any(f"half have up to {said} words" in text for text in texts(figure)) is bool(words)
+    assert any(f"median: {said} words" in text for text in texts(figure)) is bool(words)
     bars = figure.axes[0].patches
     assert sum(bar.get_height() for bar in bars) == len(words)  # type: ignore[attr-defined]
 
