@@ -144,7 +144,7 @@ def test_a_run_is_tracked_by_a_server_and_its_model_fetched_from_there(
     env = {"MLFLOW_TRACKING_URI": server[0]}
     done = app.run(*SMALL, env=env)
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"Look at:       {server[0]}" in done.stdout
+    assert f"MLflow:        {server[0]}" in done.stdout
 
     elsewhere = App(tmp_path / "elsewhere")
     elsewhere.folder.mkdir()
