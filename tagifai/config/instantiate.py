@@ -69,13 +69,11 @@ def build(group: str, settings: Any, random_state: RandomState) -> Any:
     arguments = dict(settings) if isinstance(settings, dict) else _collect_arguments(settings)
     if not arguments:
         return None
-    from pydoc import locate
-
     target = _check_all(group, arguments)
     try:
         made = instantiate(
             arguments, _execution_whitelist_=get_whitelist(), _convert_="all", _partial_=True
-        )(**_convert_lists(locate(target), arguments))
+        )(**_convert_lists(_locate(group, target), arguments))
         # scikit-learn's own ranges, which it would look at only when fitting.
         check_parameters(made)
     except Exception as error:
@@ -110,12 +108,10 @@ def build_launcher(cfg: DictConfig, context: HydraContext, function: TaskFunctio
 
     Args:
         cfg: what jobs are composed from.
-        context: of Hydra.
-        function: that a job is.
+        context: Hydra's own.
+        function: called for each job.
     """
-    return Plugins.instance().instantiate_launcher(
-        config=cfg, hydra_context=context, task_function=function
-    )
+    return Plugins.instance().instantiate_launcher(context, function, cfg)
 
 
 def locate_function(key: str, name: str) -> Callable[..., Any]:
@@ -128,13 +124,8 @@ def locate_function(key: str, name: str) -> Callable[..., Any]:
     Raises:
         ConfigError: it is not allowed, or not there.
     """
-    from pydoc import ErrorDuringImport, locate
-
     _check_allowed(key, name)
-    try:
-        found = locate(name)
-    except ErrorDuringImport as error:
-        raise ConfigError(f"{key} = {name!r} cannot be imported: {error}") from None
+    found: Callable[..., Any] | None = _locate(key, name)
     if not callable(found):
         raise ConfigError(f"{key} = {name!r} cannot be found.")
     return found
@@ -187,10 +178,10 @@ def _check_inside(where: str, value: Any) -> None:
 
 
 def _check_target(group: str, target: object) -> None:
-    allowed = ", ".join(get_whitelist())
     if not isinstance(target, str) or not target.strip():
         raise ConfigError(
-            f"{group}._target_ is not set. Give the full name of a class of: {allowed}."
+            f"{group}._target_ is not set. Give the full name of a class of:"
+            f" {', '.join(get_whitelist())}."
         )
     _check_allowed(f"{group}._target_", target)
 
@@ -215,18 +206,23 @@ def _check_role(group: str, target: str, callee: Any) -> None:
             )
 
 
-def _locate_target(group: str, target: str) -> Any:
-    """Return the class, or the function on our list, that a target names."""
+def _locate(key: str, name: str) -> Any:
+    """Return what a full name stands for, or None."""
     from pydoc import ErrorDuringImport, locate
 
     try:
         # Not Hydra's look-up, which writes a line of its own about what it does not find.
-        callee = locate(target)
+        return locate(name)
     except ErrorDuringImport as error:
-        raise ConfigError(f"{group}._target_ = {target!r} cannot be imported: {error}") from None
+        raise ConfigError(f"{key} = {name!r} cannot be imported: {error}") from None
+
+
+def _locate_target(group: str, target: str) -> Any:
+    """Return the class, or the function on our list, that a target names."""
+    callee = _locate(f"{group}._target_", target)
     if callee is None:
         module, _, name = target.rpartition(".")
-        found = locate(module)
+        found = _locate(f"{group}._target_", module)
         close = "" if found is None else suggest_closest(name, dir(found))
         raise ConfigError(f"{group}._target_ = {target!r} cannot be found.{close}")
     if not inspect.isclass(callee) and target not in ALLOWED_FUNCTIONS:
@@ -242,19 +238,14 @@ def _check_arguments(group: str, target: str, callee: Any, arguments: dict[str, 
         raise ConfigError(f"{group}._target_ = {target!r} does not say what it takes.") from None
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
+    custom = f" For another class than the option's own, start from {group}=custom."
+    custom = custom if group in ("model", "vectorizer") else ""
     for name in arguments:
         if name not in parameters and not name.startswith("_"):
             raise ConfigError(
                 f"{group}.{name}: {target} takes no such argument."
-                f"{suggest_closest(name, parameters)} It takes: {', '.join(parameters)}."
-                f"{_suggest_custom(group)}"
+                f"{suggest_closest(name, parameters)} It takes: {', '.join(parameters)}.{custom}"
             )
-
-
-def _suggest_custom(group: str) -> str:
-    if group not in ("model", "vectorizer"):
-        return ""
-    return f" For another class than the option's own, start from {group}=custom."
 
 
 def _convert_lists(callee: Any, arguments: dict[str, Any]) -> dict[str, Any]:

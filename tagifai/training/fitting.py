@@ -136,7 +136,6 @@ class TaggerTrainer:
         scorer = scored and make_scorer(prepared, components.model, policy, *scored)
         loop = EpochLoop(self._training.epochs, self._training.patience, callbacks, scorer)
         trained = self._train(loop, train_rows, val_rows, on_progress)
-        # Not by the tagger, here and below: these features are computed or cached already.
         y_prob = compute_outputs(trained.model, val_rows.X)
         tagger = self._build_tagger(trained.model, policy, y_prob)
         performance = {"val": _score_outputs(prepared, "val", tagger, y_prob)}
@@ -214,6 +213,7 @@ def _fit_features(prepared: PreparedData, features: CachedVectorizer) -> Feature
 
 
 def _transform_part(prepared: PreparedData, features: CachedVectorizer, part: str) -> FeatureRows:
+    # Their outputs are the model's and not the tagger's: texts may be in the cache as features.
     return FeatureRows(features.transform(prepared.get_texts(part)), prepared.get_labels(part))
 
 
