@@ -105,9 +105,8 @@ def test_no_class_overrides_a_private_method_of_another_library_but_in_a_fence()
         name = file.relative_to(PACKAGE).as_posix()
         if name in FENCES or name == "__main__.py":
             continue
-        module = importlib.import_module(
-            ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
-        )
+        parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+        module = importlib.import_module(".".join(part for part in parts if part != "__init__"))
         for _, kind in inspect.getmembers(module, inspect.isclass):
             if kind.__module__ != module.__name__:
                 continue

@@ -125,7 +125,7 @@ def locate_function(key: str, name: str) -> Callable[..., Any]:
         ConfigError: it is not allowed, or not there.
     """
     _check_allowed(key, name)
-    found = _locate(key, name)
+    found: Callable[..., Any] | None = _locate(key, name)
     if not callable(found):
         raise ConfigError(f"{key} = {name!r} cannot be found.")
     return found
