@@ -67,6 +67,11 @@ def require(path: Path, needs: Any) -> None:
     for module, file in needs.items():
         if is_known(module):
             continue
+        if module == "__main__":
+            raise BundleError(
+                f"{path} needs functions or classes of the notebook or program that trained it. Put"
+                " them into a file, name it in extensions of conf/config.yaml, and train again."
+            )
         package = module.partition(".")[0]
         allow = f"TAGIFAI_WHITELIST='{package}.*'"
         if file is None:

@@ -18,8 +18,7 @@ from tests.app import ROOT, SMALL, TIMEOUT_SECONDS
 pytestmark = pytest.mark.e2e
 
 EXTENSION = """
-from tagifai.evaluation.metrics import metric
-from tagifai.preprocessing.cleaning import cleaning_step
+from tagifai import cleaning_step, metric
 
 
 @metric

@@ -336,6 +336,18 @@ def test_what_a_bundle_says_that_it_needs_lets_nothing_else_be_loaded(
     assert "model.skops holds types that are not trusted" in refusal(packed)
 
 
+@pytest.mark.usefixtures("known")
+def test_a_step_of_a_notebook_is_to_be_put_into_a_file(
+    tmp_path: Path, tagger: Tagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundles.save(tmp_path / "bundle", with_own_step(tagger, "__main__"), DOCUMENTS)
+    assert bundles.load(tmp_path / "bundle").clean(["a"]) == ["A"]
+    monkeypatch.setattr(own_modules, "_files", {})
+    assert "of the notebook or program that trained it. Put them into a file" in refusal(
+        tmp_path / "bundle"
+    )
+
+
 @pytest.mark.parametrize("value", [None, [], "my_steps", 3])
 def test_a_bundle_that_does_not_say_what_it_needs_is_refused(bundle: Path, value: object) -> None:
     settings = json.loads((bundle / "tagger.json").read_text())

@@ -88,9 +88,7 @@ def test_a_saved_model_predicts_the_same_by_itself_with_its_own_code(
 
 
 EXTENSION = """
-from tagifai.evaluation.metrics import metric
-from tagifai.evaluation.slices import slicing_function
-from tagifai.preprocessing.cleaning import cleaning_step
+from tagifai import cleaning_step, metric, slicing_function
 
 
 @cleaning_step
