@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from functools import cache
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
 from numpy.random import RandomState
+from omegaconf import DictConfig
 from sklearn.linear_model import SGDClassifier
 
 from tagifai.config import instantiate
-from tagifai.config.schema import Config, TwoTablesConfig, check
+from tagifai.config.schema import TrainingConfig, TwoTablesConfig, check
 from tagifai.data import datasets, prepare
 from tagifai.models import bundles, losses
+from tagifai.preprocessing.cache import FeatureCache
 from tagifai.training import fitting
 from tagifai.training.components import Components
 from tests.conftest import CONF, DOCUMENTS, Compose
@@ -25,65 +30,103 @@ SMALL = {
     "tfidf_union": ("vectorizer.char_ngram_max=3", "vectorizer.max_features=2000"),
     "hashing": ("vectorizer.n_features=4096",),
 }
+GROUPS = ("vectorizer", "sampling", "model", "threshold")
 VECTORIZERS = sorted(path.stem for path in (CONF / "vectorizer").glob("*.yaml"))
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 SAMPLINGS = sorted(path.stem for path in (CONF / "sampling").glob("*.yaml"))
 THRESHOLDS = sorted(path.stem for path in (CONF / "threshold").glob("*.yaml"))
 
 
-@cache
-def rows(stores: Path) -> datasets.Dataset:
-    folder = CONF.parent / "tagifai" / "sample"
-    source = TwoTablesConfig(
-        name="sample", projects=str(folder / "projects.csv"), tags=str(folder / "tags.csv")
-    )
-    return datasets.load(source, stores)
+@dataclass
+class Trying:
+    """Fits combinations of options; what they share is made once.
 
+    Args:
+        compose: gives a configuration.
+        prepared: the embedded data.
+        cache: of features.
+        made: options that were composed already.
+    """
 
-def fitted(config: Config, stores: Path) -> fitting.FitResult:
-    state = RandomState(0)
-    groups = ("vectorizer", "sampling", "model", "threshold")
-    parts = Components(
-        *(instantiate.build(group, getattr(config, group), state) for group in groups)
-    )
-    parts.check()
-    prepared = prepare.prepare_table(
-        rows(stores).table, config.data, config.preprocessing, config.split, state
-    )
-    return fitting.TaggerTrainer(prepared, parts, config.training).fit()
+    compose: Compose
+    prepared: prepare.PreparedData
+    cache: FeatureCache
+    made: dict[str, Any] = field(default_factory=dict)
+
+    def option(self, group: str, name: str) -> Any:
+        key = f"{group}={name}"
+        if key not in self.made:
+            self.made[key] = getattr(check(self.compose(key, *SMALL.get(name, ()))), group)
+        return self.made[key]
+
+    def fit(self, epochs: int, **options: str) -> fitting.FitResult:
+        """Fit with the named options, and those of the default for the rest."""
+        chosen = {"vectorizer": "tfidf_word", "sampling": "random_over", "model": "sgd"}
+        chosen |= {"threshold": "auto", **options}
+        state = RandomState(0)
+        components = Components(
+            *(
+                instantiate.build(group, self.option(group, chosen[group]), state)
+                for group in GROUPS
+            )
+        )
+        components.check()
+        training = TrainingConfig(epochs=epochs)
+        return fitting.TaggerTrainer(self.prepared, components, training, self.cache).fit()
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("stores")
+def trying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trying]:
+    folder = tmp_path_factory.mktemp("pairs")
+    with pytest.MonkeyPatch.context() as patch, initialize_config_dir(str(CONF)):
+        patch.setenv("TAGIFAI_ROOT", str(folder))
+        patch.delenv("TAGIFAI_STORES", raising=False)
+
+        def composed(*overrides: str) -> DictConfig:
+            return compose("config", overrides=list(overrides))
+
+        config = check(composed())
+        sample = CONF.parent / "tagifai" / "sample"
+        source = TwoTablesConfig(
+            name="sample", projects=str(sample / "projects.csv"), tags=str(sample / "tags.csv")
+        )
+        prepared = prepare.prepare_table(
+            datasets.load(source, folder).table,
+            config.data,
+            config.preprocessing,
+            config.split,
+            RandomState(0),
+        )
+        yield Trying(composed, prepared, FeatureCache(folder / "cache", 1e9))
 
 
-@pytest.mark.parametrize(("vectorizer", "model"), [*itertools.product(VECTORIZERS, MODELS)])
+@pytest.mark.parametrize("vectorizer", VECTORIZERS)
 def test_every_vectorizer_works_with_every_model(
-    composed: Compose, stores: Path, tmp_path: Path, vectorizer: str, model: str
+    trying: Trying, tmp_path: Path, vectorizer: str
 ) -> None:
-    chosen = (f"vectorizer={vectorizer}", f"model={model}", *SMALL.get(vectorizer, ()))
-    result = fitted(check(composed(*chosen, "training.epochs=3")), stores)
+    for model in MODELS:
+        result = trying.fit(3, vectorizer=vectorizer, model=model)
+        check_result(result, tmp_path / model, model)
 
+
+def check_result(result: fitting.FitResult, folder: Path, model: str) -> None:
     # Better than the most frequent class alone, whose weighted F1 is 0.22.
-    assert result.performance["val"]["overall"]["f1"] > 0.3
+    assert result.performance["val"]["overall"]["f1"] > 0.3, model
     epochs = 3 if isinstance(result.tagger.model, SGDClassifier) else 1
-    assert len(result.history.val_loss) == epochs
-    assert np.isfinite(result.history.val_loss).all()
+    assert len(result.history.val_loss) == epochs, model
+    assert np.isfinite(result.history.val_loss).all(), model
     has_probabilities = losses.get_loss_name(result.tagger.model) == "log_loss"
-    assert (result.tagger.threshold is not None) == has_probabilities
+    assert (result.tagger.threshold is not None) == has_probabilities, model
     # What it is saved as says the same.
-    bundles.save(tmp_path / "bundle", result.tagger, DOCUMENTS)
+    bundles.save(folder, result.tagger, DOCUMENTS)
     texts = ["Graphs of nodes", "Images and convolutions", ""]
     expected = result.tagger.predict(texts)
-    assert bundles.load(tmp_path / "bundle").predict(texts) == expected
+    assert bundles.load(folder).predict(texts) == expected, model
 
 
-@pytest.mark.parametrize(("sampling", "threshold"), [*itertools.product(SAMPLINGS, THRESHOLDS)])
-def test_every_sampling_works_with_every_threshold(
-    composed: Compose, stores: Path, sampling: str, threshold: str
-) -> None:
-    chosen = (f"sampling={sampling}", f"threshold={threshold}", "vectorizer=tfidf_word")
-    result = fitted(check(composed(*chosen, "training.epochs=2")), stores)
-    assert (result.tagger.threshold is None) == (threshold == "none")
-    assert 0 < result.performance["test"]["overall"]["f1"] < 1
+def test_every_sampling_works_with_every_threshold(trying: Trying) -> None:
+    for sampling, threshold in itertools.product(SAMPLINGS, THRESHOLDS):
+        result = trying.fit(2, sampling=sampling, threshold=threshold)
+        pair = (sampling, threshold)
+        assert (result.tagger.threshold is None) == (threshold == "none"), pair
+        assert 0 < result.performance["test"]["overall"]["f1"] < 1, pair

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import optuna
@@ -167,41 +166,50 @@ def test_a_search_of_something_else_is_refused_with_the_difference(done: App) ->
     assert len(study(done).trials) == 6
 
 
-def test_restart_begins_another_study_and_keeps_the_old_one(app: App) -> None:
-    app.ok(*SERIAL, "hydra.sweeper.n_trials=1")
+def test_restart_begins_another_study_and_keeps_the_old_one(
+    tmp_path: Path, showcase: Showcase
+) -> None:
+    app = showcase.copy("search", tmp_path)
+    other = ("seed=7", "tracking=none")
 
-    app.ok(*SERIAL, "hydra.sweeper.n_trials=1", "seed=7", "sweep.restart=true")
-    app.ok(*SERIAL, "hydra.sweeper.n_trials=2", "seed=7")
+    app.ok(*SERIAL, *other, "hydra.sweeper.n_trials=1", "sweep.restart=true")
+    app.ok(*SERIAL, *other, "hydra.sweeper.n_trials=2")
 
     assert names(app) == ["search-sample", "search-sample-2"]
-    assert len(study(app).trials) == 1
+    assert len(study(app).trials) == 6
     assert len(study(app, "search-sample-2").trials) == 2
 
 
 def test_a_serial_search_with_one_seed_gives_the_same_trials(
-    app: App, tmp_path: Path, ready: Callable[[Path], App]
+    app: App, tmp_path: Path, showcase: Showcase
 ) -> None:
-    other = ready(tmp_path / "other")
+    other = showcase.prepare(tmp_path / "other")
+    three = (
+        "hydra.sweeper.n_trials=3",
+        "hydra.sweeper.sampler.n_startup_trials=2",
+        "tracking=none",
+    )
 
     for one in (app, other):
-        one.ok(*SERIAL, "hydra.sweeper.n_trials=3", "hydra.sweeper.sampler.n_startup_trials=2")
+        one.ok(*SERIAL, *three)
 
     found = [[(t.params, t.values) for t in study(one).trials] for one in (app, other)]
     assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(
-    ("metric", "direction"), [("val_f1", "maximize"), ("val_loss", "minimize")]
+    ("metric", "direction", "tracking"),
+    [("val_f1", "maximize", "mlflow"), ("val_loss", "minimize", "none")],
 )
 def test_a_planted_bad_trial_is_pruned_and_a_planted_good_one_never(
-    app: App, metric: str, direction: str
+    app: App, metric: str, direction: str, tracking: str
 ) -> None:
     good, bad = 1e-4, 1.0  # such a penalty leaves no weights
 
     app.ok(
         "-m", "hydra/sweeper=tagifai", *SMALL, "training.epochs=8", "objective.report_every=1",
-        f"objective.metric={metric}", f"objective.direction={direction}",
-        f"model.alpha=choice({good},{bad})", "hydra.sweeper.n_trials=10",
+        f"objective.metric={metric}", f"objective.direction={direction}", f"tracking={tracking}",
+        f"model.alpha=choice({good},{bad})", "hydra.sweeper.n_trials=8",
         "hydra/sweeper/sampler=random", "hydra.sweeper.pruner.n_startup_trials=3",
         "hydra.sweeper.pruner.n_warmup_steps=2",
     )  # fmt: skip
@@ -215,8 +223,8 @@ def test_a_planted_bad_trial_is_pruned_and_a_planted_good_one_never(
     assert by_state(planted[good], TrialState.COMPLETE) == planted[good]
     assert all(2 <= max(trial.intermediate_values) < 7 for trial in pruned)
     assert study(app).best_params["model.alpha"] == good
-    _, children = runs(app)
-    for trial in pruned:
+    children = runs(app)[1] if tracking == "mlflow" else {}
+    for trial in pruned if children else []:
         assert children[trial.number].data.tags["trial.state"] == "PRUNED"
         assert children[trial.number].info.status == "KILLED"
 
@@ -295,7 +303,7 @@ def test_a_failure_rate_of_zero_ends_the_search_at_the_first(app: App) -> None:
 
 
 def test_parameters_that_belong_to_an_option_are_searched_with_it_only(app: App) -> None:
-    few = ("training.epochs=1", "hydra.sweeper.n_trials=3", "plots=none")
+    few = ("training.epochs=1", "hydra.sweeper.n_trials=3", "plots=none", "tracking=none")
     app.ok("-m", "sweep=text", *few, "console=quiet")
 
     found = study(app, "text-sample")
