@@ -1,1 +1,1 @@
-"""Runs as a whole: made, recorded, found again, promoted and removed."""
+"""Runs: train, record, find, promote, repeat and remove them."""

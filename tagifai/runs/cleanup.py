@@ -1,6 +1,6 @@
-"""Removal: find what nobody needs on disk and in the tracking store, and remove it.
+"""Find what can be removed from disk and from the tracking store, and remove it.
 
-A removal that is cut off anywhere is found again, and finished, by the next one.
+A removal that was interrupted is found and finished by the next one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tagifai.utils import locks
 
 @dataclass(frozen=True)
 class CleanupRoots:
-    """Where to look.
+    """The folders that are cleaned.
 
     Args:
         stores: the folder of stores.
@@ -32,26 +32,26 @@ class CleanupRoots:
 
     @property
     def running(self) -> Path:
-        """The marks of runs that are under way."""
+        """The folder with the marks of runs that are under way."""
         return self.stores / "running"
 
     def get_path(self, candidate: RemovalCandidate) -> Path:
-        """Return where a file or folder is."""
+        """Return the path of a candidate."""
         return self.get_root(candidate) / candidate.name
 
     def get_root(self, candidate: RemovalCandidate) -> Path:
-        """Return the folder beyond which nothing is touched."""
+        """Return the folder that a candidate is in; nothing outside of it is touched."""
         return self.outputs if candidate.kind == FOLDER else self.stores
 
 
 @dataclass(frozen=True)
 class TrackedCandidates:
-    """What the tracking store has to say.
+    """What can be removed according to the tracking store.
 
     Args:
         candidates: runs, and models of runs.
-        busy: folders of output of the runs that are under way.
-        unknown_runs: ids of runs that the store does not know, and that have a bundle here.
+        busy: output folders of the runs that are under way.
+        unknown_runs: ids of runs with a bundle here that the store does not know.
     """
 
     candidates: list[RemovalCandidate]
@@ -62,12 +62,12 @@ class TrackedCandidates:
 def find_tracked(
     roots: CleanupRoots, inventory: RunInventory, experiment: str
 ) -> TrackedCandidates:
-    """Find the runs that came to nothing, and the models that nobody needs.
+    """Find failed runs, and models that are not used.
 
     Args:
-        roots: where to look.
+        roots: the folders.
         inventory: of the tracking store.
-        experiment: name of the experiment whose runs may go.
+        experiment: name of the experiment whose runs may be removed.
 
     Raises:
         ConfigError: there is no such experiment.
@@ -105,7 +105,7 @@ def _get_latest_time(stores: Path) -> float | None:
 def _find_protected(
     stores: Path, registered: set[str], models: Mapping[str, list[str]]
 ) -> set[str]:
-    """Return the ids of the runs whose models stay.
+    """Return the ids of the runs whose models are kept.
 
     Args:
         stores: the folder of stores.
@@ -140,7 +140,7 @@ def _get_run_folder(stores: Path, run_id: str) -> Path:
 
 
 def _get_models_folder(stores: Path) -> Path:
-    """Return where MLflow keeps logged models, a folder each."""
+    """Return the folder in which MLflow has a folder for each logged model."""
     return stores / "artifacts" / "models"
 
 
@@ -157,14 +157,14 @@ def find_on_disk(
     *,
     all_caches: bool = False,
 ) -> list[RemovalCandidate]:
-    """Find output folders, caches and unfinished writes that nobody needs.
+    """Find output folders, caches and unfinished writes that can be removed.
 
     Args:
-        roots: where to look.
-        busy: folders of output of runs that are under way.
-        days: after which an output folder or a cache is old.
+        roots: the folders.
+        busy: output folders of runs that are under way.
+        days: age of an old output folder or cache.
         max_gb: of all output folders together, in 10**9 bytes, or None.
-        all_caches: find those that are not old, too.
+        all_caches: include caches that are not old.
     """
     now, stores = time.time(), roots.stores
     items = disk.list_outputs(roots.outputs)
@@ -199,19 +199,19 @@ def _is_multirun_active(roots: CleanupRoots, folder: Path) -> bool:
 def remove(
     roots: CleanupRoots, inventory: RunInventory | None, candidate: RemovalCandidate
 ) -> bool:
-    """Remove what can go, unless somebody is at it by now.
+    """Remove a candidate, unless it is in use now.
 
     Args:
-        roots: where it was found.
-        inventory: of the tracking store, without which runs and models are left.
-        candidate: what can go.
+        roots: the folders.
+        inventory: of the tracking store; without it, runs and models are kept.
+        candidate: for removal.
 
     Returns:
-        Whether it is gone.
+        Whether it was removed.
 
     Raises:
         TrackingError: the store does not answer, or fails.
-        UserError: a link leads there.
+        UserError: the path leads through a link.
         OSError: a file cannot be removed.
     """
     if candidate.kind in (FAILED, PRUNED, MODEL):
@@ -235,7 +235,7 @@ def _remove_run(roots: CleanupRoots, inventory: RunInventory, candidate: Removal
     with inventory.lock_run(candidate.name) as run:
         if run is None:
             return False
-        since = _get_latest_time(stores)  # first: what is named after it has not ended before it
+        since = _get_latest_time(stores)  # first: a run that is named later ends later
         models = inventory.list_models({run.experiment}, run.id)
         kept = _find_protected(stores, inventory.list_registered_ids(), models)
         if candidate.kind == MODEL:
@@ -244,7 +244,7 @@ def _remove_run(roots: CleanupRoots, inventory: RunInventory, candidate: Removal
             can_go = retention.get_failure(run) is not None and run.id not in kept
         if not can_go:
             return False
-        # Last goes what the next removal would find the rest by.
+        # The run is deleted last, because an interrupted removal is found again by it.
         for model_id in models.get(run.id, []):
             disk.remove(stores, _get_models_folder(stores) / model_id)
             inventory.delete_model(model_id)

@@ -1,4 +1,4 @@
-"""Folders: what lies below stores and outputs, how large and how old; no link is followed."""
+"""List, measure and remove files and folders below stores and outputs; links are not followed."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from tagifai.runs.retention import CACHE, FOLDER, PARTIAL, DiskEntry
 
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 TIME = re.compile(r"\d{2}-\d{2}-\d{2}")
-"""How the names of Hydra's folders begin here."""
+"""Beginning of the names of Hydra's folders."""
 
 UNFINISHED_PATTERNS = (
     *(".run_id.txt.*", ".performance.json.*", ".fetch.*", ".*.draft*"),
     *("data/*/.labeled.csv.*", "data/*/.manifest.json.*", "presets/experiment/.*.yaml.*"),
     *("artifacts/*/artifacts/.bundle.*", "cache/features/.*.npz.*", "cache/features/.*.lock"),
 )
-"""Where writing leaves hidden files and folders in the stores if it is cut off."""
+"""Hidden files and folders that interrupted writes leave in the stores."""
 
 REMOVED_PATTERNS = (
     *("artifacts/.*.removed", "artifacts/models/.*.removed", "artifacts/*/artifacts/.*.removed"),
     *("cache/.*.removed", "cache/*/.*.removed"),
 )
-"""Likewise removing, in the stores."""
+"""Hidden folders that interrupted removals leave in the stores."""
 
 REMOVED_OUTPUT_PATTERNS = ("[0-9]*-[0-9]*-[0-9]*/.[0-9]*-[0-9]*-[0-9]*.removed",)
-"""And in the outputs."""
+"""Hidden folders that interrupted removals leave in the outputs."""
 
 
 def measure(kind: str, root: Path, path: Path) -> DiskEntry:
-    """Return the size and the age of a file or folder; all zero if it is not there.
+    """Return size and age of a file or folder; both are zero if it is missing.
 
     Args:
         kind: one of `TIMES`.
-        root: what its name starts from.
+        root: folder that its name is relative to.
         path: below the root.
     """
     size, latest = 0, 0.0
     for entry in _walk(path):
-        with suppress(FileNotFoundError):  # somebody else may be at it
+        with suppress(FileNotFoundError):  # another process may remove it
             stat = entry.lstat()
             is_folder = S_ISDIR(stat.st_mode)
             size += 0 if is_folder else stat.st_size
-            if not (is_folder and kind == CACHE):  # looking into it is no use of it
+            if not (is_folder and kind == CACHE):  # listing a folder does not count as its use
                 latest = max(latest, TIMES[kind](stat))
     return DiskEntry(path.relative_to(root).as_posix(), size, latest)
 
@@ -57,10 +57,10 @@ def measure(kind: str, root: Path, path: Path) -> DiskEntry:
 TIMES: dict[str, Callable[[os.stat_result], float]] = {
     FOLDER: lambda stat: stat.st_mtime,
     CACHE: lambda stat: max(stat.st_atime, stat.st_mtime),
-    # Copying keeps the time of a file's change, and what is being copied is in use.
+    # Copying keeps the time of a file's change, but a copy in progress is in use.
     PARTIAL: lambda stat: max(stat.st_ctime, stat.st_mtime),
 }
-"""What counts as the time of a file or folder."""
+"""The time of a file or folder, by its kind."""
 
 
 def _walk(path: Path) -> Iterator[Path]:
@@ -88,7 +88,7 @@ def _is_hydra_folder(path: Path) -> bool:
 
 
 def list_caches(stores: Path) -> list[DiskEntry]:
-    """Return the entries of each cache, aged by their last use as far as the system notes it."""
+    """Return the entries of all caches; their age is that of the last use, if the system has it."""
     root = stores / "cache"
     entries = [path for path in _list_entries(root) if not path.is_dir()]
     entries += [path for folder in _list_folders(root) for path in _list_entries(folder)]
@@ -100,7 +100,7 @@ def list_caches(stores: Path) -> list[DiskEntry]:
 
 
 def list_unfinished(stores: Path) -> list[DiskEntry]:
-    """Return what writing has left half done in the stores, if it was cut off."""
+    """Return what interrupted writes have left in the stores."""
     found = {path for pattern in UNFINISHED_PATTERNS for path in stores.glob(pattern)}
     return [
         measure(PARTIAL, stores, path)
@@ -110,16 +110,16 @@ def list_unfinished(stores: Path) -> list[DiskEntry]:
 
 
 def _is_only_copy(path: Path) -> bool:
-    """Return whether a folder was moved aside for another that never came (`.bundle.x.old`)."""
+    """Return whether a folder is the old one of an interrupted replacement (`.bundle.x.old`)."""
     target = path.name[1:].split(".")[0]
     return path.name.endswith(".old") and not (path.parent / target).exists()
 
 
 def list_half_removed(kind: str, root: Path) -> list[DiskEntry]:
-    """Return what removing has left, if it was cut off.
+    """Return what interrupted removals have left.
 
     Args:
-        kind: of output folders, or of unfinished writes for all that is in the stores.
+        kind: output folders, or unfinished writes for everything in the stores.
         root: the folder of outputs, or of stores.
     """
     found = sorted(
@@ -139,12 +139,12 @@ def list_bundles(stores: Path) -> list[str]:
 
 
 def is_plain(root: Path, path: Path, *, there: bool = False) -> bool:
-    """Return whether a path leads through no link from the root on.
+    """Return whether no part of a path below the root is a link.
 
     Args:
         root: may be a link itself.
         path: below the root.
-        there: it must exist as a folder, too.
+        there: whether the path must exist as a folder.
     """
     parts = path.relative_to(root).parts
     steps = [root.joinpath(*parts[: end + 1]) for end in range(len(parts))]
@@ -153,16 +153,16 @@ def is_plain(root: Path, path: Path, *, there: bool = False) -> bool:
 
 
 def remove(root: Path, path: Path) -> None:
-    """Remove a file or a folder, which is gone under its name at once; no matter if it is gone.
+    """Remove a file or a folder; its name is free at once. A missing one is no error.
 
-    A removal that is cut off leaves the hidden folder `.<name>.removed`.
+    An interrupted removal leaves the hidden folder `.<name>.removed`.
 
     Raises:
-        UserError: a link leads there.
+        UserError: the path leads through a link.
         OSError: it cannot be removed.
     """
     if not is_plain(root, path):
-        raise UserError(f"{path} is a symbolic link or lies behind one, and is left alone.")
+        raise UserError(f"{path} is a symbolic link or lies behind one, so it is not removed.")
     with suppress(FileNotFoundError):
         if not path.is_dir():
             path.unlink()
@@ -177,7 +177,7 @@ def remove(root: Path, path: Path) -> None:
 
 
 def remove_empty_dates(root: Path) -> None:
-    """Remove the folders of days before today that have nothing in them."""
+    """Remove the empty folders of days before today."""
     today = datetime.now().astimezone().date().isoformat()
     for date in _list_folders(root):
         if DATE.fullmatch(date.name) and date.name < today and not _list_entries(date):

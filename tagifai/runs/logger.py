@@ -1,4 +1,4 @@
-"""Recording: what a training run leaves behind, on disk and in the tracking store."""
+"""Record a training run, on disk and in the tracking store."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def log_epochs_on_error(tracked: session.TrackedRun, prefix: str = "") -> Iterator[HistoryCallback]:
-    """Record the losses of a training that ends early; a whole one is recorded with its result.
+    """Record the losses of a training that fails; a complete one is recorded with its result.
 
     Args:
         tracked: the open run.
@@ -41,14 +41,14 @@ def log_epochs_on_error(tracked: session.TrackedRun, prefix: str = "") -> Iterat
     try:
         yield keep
     except BaseException:
-        # The store's own failure must not take the place of what went wrong.
+        # An error of the store must not hide the first one.
         with suppress(TrackingError):
             log_epochs(tracked, keep.history, prefix)
         raise
 
 
 def log_epochs(tracked: session.TrackedRun, history: History, prefix: str = "") -> None:
-    """Record the losses, and the scores that were reported, by epoch."""
+    """Record the losses and the reported scores by epoch."""
     by_epoch: dict[str, list[float] | dict[int, float]] = {
         f"{prefix}train_loss": history.train_loss,
         f"{prefix}val_loss": history.val_loss,
@@ -60,7 +60,7 @@ def log_epochs(tracked: session.TrackedRun, history: History, prefix: str = "") 
 
 @contextmanager
 def log_trial_state(tracked: session.TrackedRun) -> Iterator[None]:
-    """Record how a trial ends: COMPLETE, PRUNED, FAIL, or DIED where nobody waited for it."""
+    """Record how a trial ends: COMPLETE, PRUNED, FAIL, or DIED if its result was not needed."""
     state = "FAIL"
     try:
         yield
@@ -78,21 +78,19 @@ def log_trial_state(tracked: session.TrackedRun) -> Iterator[None]:
 
 @contextmanager
 def mention_saved_model(output: Path) -> Iterator[None]:
-    """Say where the model is when tracking fails after it was saved."""
+    """Add to an error of the tracking store where the model is, if it has been saved."""
     try:
         yield
     except TrackingError as error:
         saved = output / "bundle"
         if not saved.is_dir():
             raise
-        raise TrackingError(
-            f"{error} The model is trained and saved all the same: {saved}"
-        ) from error
+        raise TrackingError(f"{error} The model is trained and saved anyway: {saved}") from error
 
 
 @contextmanager
 def log_run_id(tracked: session.TrackedRun, output: Path) -> Iterator[None]:
-    """Say in the log, however the block ends, which run it is; the id may come late."""
+    """Log the run's id at the end of the block, because the id may not be known before."""
     try:
         yield
     finally:
@@ -106,14 +104,14 @@ def log_inputs(
     invocation: Invocation,
     provenance: Mapping[str, Any],
 ) -> None:
-    """Record all that the run is made from, before anything can go wrong.
+    """Record everything that the run is made from, before it can fail.
 
     Args:
         tracked: the open run.
         config: of the run.
         dataset: its rows.
         invocation: of the configuration.
-        provenance: the invocation's document.
+        provenance: the invocation's record.
     """
     output, overrides = invocation.output_dir, invocation.overrides
     with tracked.batch_logging():
@@ -141,17 +139,17 @@ def log_inputs(
 
 
 def log_profile(tracked: session.TrackedRun, output: Path, profile: Mapping[str, Any]) -> None:
-    """Keep what is in the data with the run."""
+    """Record the profile of the data."""
     write_json(output / "profile.json", profile)
     tracked.log_file(output / "profile.json")
 
 
 _yaml_by_group: dict[tuple[str, str], str] = {}
-"""The YAML of each group that this process has met, by its name and content."""
+"""YAML of the groups that this process has formatted, by their name and content."""
 
 
 def _format_yaml(config: Config) -> str:
-    """Return a configuration as YAML, a group at a time: most are the same in all trials."""
+    """Return a configuration as YAML, a group at a time, because most are equal in all trials."""
     groups = []
     for name, content in asdict(config).items():
         key = (name, repr(content))
@@ -167,7 +165,7 @@ def save_model(
     objective: Mapping[str, float],
     histories: Mapping[str, History],
 ) -> None:
-    """Save the model to the run's folder first, then where it is loaded from, then to the store.
+    """Save the model in the run's folder, then in the stores, then in the tracking store.
 
     Args:
         run: the open run.
@@ -201,7 +199,7 @@ def log_result(
     objective: Mapping[str, float],
     model_id: str | None = None,
 ) -> None:
-    """Record the scores of a training, and the objective, which is `objective` if there is one."""
+    """Record the scores of a training and the objective; a single one has the name `objective`."""
     log.info("Objective %s", ", ".join(f"{name} = {value!r}" for name, value in objective.items()))
     by_epoch = ("train_loss", "val_loss")
     final = {name: value for name, value in result.get_metrics().items() if name not in by_epoch}

@@ -1,4 +1,4 @@
-"""Promotion: whether a run takes the place of the champion, by the same test rows."""
+"""Decide whether a run becomes the champion, by its scores on the same test rows."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def lock_registry(config: Config) -> Iterator[ModelRegistry]:
-    """Give the registered model's versions to a block that may move the alias.
+    """Give the registry to a block that may move the champion's alias.
 
-    One block at a time on this machine: the second one is to see what the first one has decided.
+    Only one block at a time runs on this machine, so that the second sees the decision of the
+    first.
 
     Raises:
         ConfigError: tracking is off, so there is no registry.
@@ -84,7 +85,7 @@ class Contender:
 
 
 def compute_rows_digest(ids: list[str], labels: list[str]) -> str:
-    """Return a digest of test rows, which does not depend on their order.
+    """Return a digest of rows, which does not depend on their order.
 
     Args:
         ids: of the rows.
@@ -96,13 +97,13 @@ def compute_rows_digest(ids: list[str], labels: list[str]) -> str:
 
 @dataclass(frozen=True)
 class Decision:
-    """What becomes of a challenger.
+    """The decision about a challenger.
 
     Args:
         promoted: whether it is the champion from now on.
         reason: as a sentence.
         f1: of the challenger, on its test rows.
-        champion_f1: of the champion, on its own; None without one.
+        champion_f1: of the champion, on its test rows; None without a champion.
     """
 
     promoted: bool
@@ -117,14 +118,14 @@ def decide(challenger: Contender, champion: Contender | None, *, force: bool) ->
     Args:
         challenger: the run that is to be promoted.
         champion: the present one, or None.
-        force: promote it whatever comes out.
+        force: promote the challenger in any case.
 
     Raises:
-        ConfigError: they cannot be compared, and it is not forced.
+        ConfigError: they cannot be compared, and the promotion is not forced.
     """
     f1 = challenger.compute_f1()
     if champion is None:
-        return Decision(True, "It is the first.", f1, None)
+        return Decision(True, "There was no champion before.", f1, None)
     difference = _explain_incomparable(challenger, champion)
     if difference is not None and not force:
         raise ConfigError(
@@ -146,10 +147,10 @@ def decide(challenger: Contender, champion: Contender | None, *, force: bool) ->
 def _explain_incomparable(challenger: Contender, champion: Contender) -> str | None:
     """Return why two runs cannot be compared, or None."""
     if challenger.data != champion.data:
-        return f"its data are others ({challenger.data[:12]}… and {champion.data[:12]}…)."
+        return f"its data differ ({challenger.data[:12]}… and {champion.data[:12]}…)."
     if challenger.test_rows != champion.test_rows:
         return (
-            "its test rows are others, and some of them may be train rows of the champion"
+            "its test rows differ, and some of them may be train rows of the champion"
             f" ({challenger.test_rows[:12]}… and {champion.test_rows[:12]}…)."
         )
     return None

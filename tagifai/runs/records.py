@@ -1,4 +1,4 @@
-"""What a run's bundle has recorded: its rows, its configuration, how it came about."""
+"""Read the records of a run's bundle: its rows, its configuration, its provenance."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from tagifai.models import bundles
 from tagifai.preprocessing.labels import build_label_map as labels_of
 
 CHUNK_ROWS = 20_000
-"""Of a data set that are in memory at a time."""
+"""Rows of a data set that are in memory at a time."""
 
 LOCAL_GROUPS = ("tracking", "console", "cache", "plots", "paths")
-"""Groups that belong to the place where a run is made, and not to the run."""
+"""Groups that describe where a run is made, and not the run itself."""
 
 
 def load_part(bundle: Path, stores: Path, part: str = "test") -> tuple[list[str], list[str]]:

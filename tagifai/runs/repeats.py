@@ -1,4 +1,4 @@
-"""Repeats: the trainings of a run, its own and those whose mean is the objective."""
+"""The trainings of a run: its own, and the repeats whose mean is the objective."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class RepeatTrainer:
                 run's components are unfitted.
 
         Raises:
-            TrainingPruned: the search has told so.
+            TrainingPruned: the search has pruned the trial.
             UserError: a value is not a number.
         """
         config, metrics = self._run.config, self._run.config.objective.metrics
@@ -57,7 +57,7 @@ class RepeatTrainer:
         repeats = objectives.make_repeats(self._run.prepared, config.objective, config.seed)
         for repeat in repeats[1:]:
             for metric in metrics:
-                # A slice may have rows in one cut and none in another.
+                # A slice may have rows in one split and none in another.
                 repeat.prepared.check_objective(metric)
         for number, repeat in enumerate(repeats):
             if repeat.random_state is None:
@@ -73,7 +73,7 @@ class RepeatTrainer:
         objective = dict(zip(metrics, objectives.compute_means(values), strict=True))
         for metric, value in objective.items():
             if not math.isfinite(value):
-                raise UserError(f"The objective {metric} is {value}: not a number to go by.")
+                raise UserError(f"The objective {metric} is {value}, which is not a number.")
         return objective
 
     def _report_repeat(self, number: int, values: list[list[float]], history: History) -> None:
@@ -123,7 +123,7 @@ class RepeatTrainer:
         if get_job().trial is not None:
             logger.log_epochs(run.tracked, result.history, prefix)
         else:
-            # Later: should the store fail, the model is to be saved first.
+            # Recorded later, so that the model is saved even if the store fails.
             self.histories[prefix] = result.history
         return result
 
@@ -136,15 +136,15 @@ class RepeatTrainer:
         )
 
     def _check(self) -> None:
-        """Raise where there is nobody to work for, or nowhere to record what is done.
+        """Raise if the trial's result is not needed any more, or the run cannot be recorded.
 
-        A store that is out of reach is found out after the first epoch of a training at the latest.
+        A store that cannot be reached is an error after the first epoch at the latest.
         """
         self._run.trial.check()
         self._run.tracked.wait_until_open()
 
     def _is_reported(self) -> bool:
-        """Return whether the objective is one that epochs have a value of, and is reported."""
+        """Return whether the objective has a value for each epoch and is reported."""
         objective = self._run.config.objective
         one = len(objective.metrics) == 1 and objective.metrics[0] != "model_bytes"
         return one and objective.report_every is not None

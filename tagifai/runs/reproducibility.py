@@ -1,4 +1,4 @@
-"""Reruns: whether a run that was trained again gave the same, and if not, what differs."""
+"""Compare a rerun with the run that it repeats, and list the differences."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from tagifai.models import bundles
 from tagifai.runs import records
 
 IGNORED_PARTS = ("config.yaml", "provenance.json")
-"""Parts of a bundle that are not a training's result: they name folders and commands."""
+"""Parts of a bundle that are no result of the training: they name folders and commands."""
 
-MISSING = "not there"
+MISSING = "missing"
 
 DIRTY = "uncommitted changes"
 
 
 class NotReproducedError(UserError):
-    """A run that was trained again from its record gave something else."""
+    """A rerun has other results than the run that it repeats."""
 
     exit_code = 1
 
 
 @dataclass(frozen=True)
 class RunFingerprint:
-    """What a bundle says of its run, by name.
+    """The results and circumstances of a run, from its bundle.
 
     Args:
         digest: SHA-256 of the data set.
@@ -44,10 +44,10 @@ class RunFingerprint:
 
     @classmethod
     def from_bundle(cls, bundle: Path) -> RunFingerprint:
-        """Return the evidence of a bundle.
+        """Return the fingerprint of a bundle.
 
         Raises:
-            BundleError: it is not what was saved.
+            BundleError: the bundle is incomplete or was changed.
         """
         manifest = bundles.read_manifest(bundle)
         scores: dict[str, float] = {}
@@ -67,7 +67,7 @@ class RunFingerprint:
         )
 
     def collect_results(self) -> dict[str, str | float]:
-        """Return all that came out, and the data that it came from first."""
+        """Return all results by name, with the digest of the data first."""
         parts = {f"content of {name}": of_part for name, of_part in self.parts.items()}
         return {"data (SHA-256)": self.digest, **self.metrics, **parts}
 
@@ -97,10 +97,10 @@ class RerunComparison:
     """Two runs of one configuration.
 
     Args:
-        results: that differ, the data first; none where the run is reproduced.
-        circumstances: that differ, which may be why.
+        results: differences of the results, the data first; empty if the run is reproduced.
+        circumstances: differences of versions, code and platform, which may be the reason.
         metrics: how many were compared.
-        parts: of the bundle, likewise.
+        parts: how many parts of the bundle were compared.
     """
 
     results: list[Difference]
@@ -110,16 +110,16 @@ class RerunComparison:
 
     @property
     def equal(self) -> bool:
-        """Whether everything that came out is the same to the last bit."""
+        """Whether all results are the same to the last bit."""
         return not self.results
 
     @property
     def compared(self) -> str:
-        """How much was compared, as a phrase."""
+        """What was compared, as a phrase."""
         return f"the data, {self.metrics} metrics and {self.parts} parts of the bundle"
 
     def build_document(self, run_id: str, rerun_of: str) -> dict[str, Any]:
-        """Return the comparison for JSON."""
+        """Return the comparison as a JSON document."""
         return {
             "rerun_of": rerun_of,
             "run_id": run_id,
@@ -130,16 +130,16 @@ class RerunComparison:
 
 
 def compare_runs(before: RunFingerprint, now: RunFingerprint) -> RerunComparison:
-    """Compare a run with the record that it was made from.
+    """Compare a rerun with the run that it repeats.
 
     Args:
-        before: of the record.
-        now: of the run.
+        before: fingerprint of the first run.
+        now: fingerprint of the rerun.
     """
     results = _differences(before.collect_results(), now.collect_results())
     circumstances = _differences(before.circumstances, now.circumstances)
     if results and before.circumstances.get(DIRTY) == now.circumstances.get(DIRTY) == "true":
-        # They may be others, and the reason.
+        # The uncommitted changes may differ, and may be the reason.
         circumstances.append(Difference(DIRTY, "true", "true"))
     return RerunComparison(results, circumstances, len(now.metrics), len(now.parts))
 
@@ -153,6 +153,6 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Diff
 
 
 def _text(values: Mapping[str, Any], name: str) -> str:
-    """Return a value with all its digits."""
+    """Return a value as a text with all its digits."""
     value = values.get(name, MISSING)
     return value if isinstance(value, str) else repr(value)

@@ -1,4 +1,4 @@
-"""Retention: what of runs, models, folders and caches nobody needs, decided from facts alone."""
+"""Rules for what can be removed of runs, models, folders and caches; they only look at facts."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ FOLDER, CACHE, PARTIAL = "output folders", "caches", "unfinished writes"
 
 DAY_SECONDS = 86_400
 IDLE_SECONDS = 3_600
-"""Without a change for so long, an output folder without a mark of its run counts as left."""
+"""Seconds without a change, after which an output folder without a mark counts as abandoned."""
 
 
 @dataclass(frozen=True)
 class DiskEntry:
-    """A file or folder with all that is in it.
+    """A file or folder with everything in it.
 
     Args:
         name: path below the folder of stores or of outputs, with slashes.
         bytes: of its files.
-        changed: seconds since 1970; the latest change (of a cache: the latest use) in it.
+        changed: time of the latest change (of a cache: the latest use) in seconds since 1970.
     """
 
     name: str
@@ -33,14 +33,14 @@ class DiskEntry:
 
 @dataclass(frozen=True)
 class RemovalCandidate:
-    """What can go.
+    """A run, model, file or folder that can be removed.
 
     Args:
-        kind: one of those above.
-        name: the id of a run, or an item's name.
-        bytes: on this machine.
-        why: it can go, in a few words.
-        changed: of an item, as it was looked at.
+        kind: one of the kinds above.
+        name: the id of a run, or the name of a file or folder.
+        bytes: its size on this machine.
+        why: the reason, in a few words.
+        changed: time of the latest change of a file or folder.
     """
 
     kind: str
@@ -51,7 +51,7 @@ class RemovalCandidate:
 
 
 def get_failure(run: RunInfo) -> str | None:
-    """Return how a run came to nothing, or None if it did not, or is under way."""
+    """Return how a run failed, or None if it did not, or is under way."""
     if not run.active or run.status not in ENDED:
         return None
     if run.state in ("PRUNED", "FAIL"):
@@ -60,13 +60,13 @@ def get_failure(run: RunInfo) -> str | None:
 
 
 def select_failed_runs(runs: Sequence[RunInfo], protected: Collection[str]) -> list[RunInfo]:
-    """Return the runs that came to nothing, but not a search's that is under way.
+    """Return the failed runs, except those of a search that is under way.
 
-    A parent stays as long as one of its children does.
+    A parent is kept as long as one of its children is.
 
     Args:
         runs: all runs of an experiment.
-        protected: ids of runs that stay in any case.
+        protected: ids of runs that are kept in any case.
     """
     under_way = {run.id for run in runs if run.status not in ENDED}
     going = {
@@ -80,13 +80,13 @@ def select_failed_runs(runs: Sequence[RunInfo], protected: Collection[str]) -> l
 
 
 def is_model_unused(run: RunInfo, protected: Collection[str], latest_since: float | None) -> bool:
-    """Return whether nobody needs the model of a run.
+    """Return whether the model of a run is not used.
 
     Args:
-        run: that has one.
-        protected: ids of the runs whose models stay: the latest, those registered, those imported.
+        run: with a model.
+        protected: ids of the runs whose models are kept: latest, registered or imported ones.
         latest_since: when the latest run was named, in seconds since 1970. A run that ended later
-            may be about to be named.
+            may be about to become the latest.
     """
     if run.id in protected or run.status not in ENDED:
         return False
@@ -100,13 +100,13 @@ def select_output_folders(
     days: float,
     max_bytes: float | None,
 ) -> list[RemovalCandidate]:
-    """Return the output folders that are old, and the oldest beyond what all may hold together.
+    """Return the old output folders, and the oldest ones until the others fit the size limit.
 
     Args:
         entries: all of them.
-        busy: names of those with a run under way.
+        busy: names of folders with a run under way.
         now: seconds since 1970.
-        days: without a change, after which one is old.
+        days: without a change, after which a folder is old.
         max_bytes: of all folders together, or None.
     """
     by_age = sorted(entries, key=lambda item: (item.changed, item.name))
@@ -126,7 +126,7 @@ def select_output_folders(
 def select_caches(
     entries: Iterable[DiskEntry], now: float, days: float, *, all_of_them: bool = False
 ) -> list[RemovalCandidate]:
-    """Return what of the caches has not been used for so many days, or all of it."""
+    """Return the entries of caches that have not been used for `days`, or all of them."""
     if all_of_them:
         return [make_candidate(CACHE, item, "all caches") for item in entries]
     old = (item for item in entries if _age_days(item, now) > days)
@@ -134,13 +134,13 @@ def select_caches(
 
 
 def select_unfinished_writes(entries: Iterable[DiskEntry], now: float) -> list[RemovalCandidate]:
-    """Return what writing has left half done, more than a day ago."""
+    """Return the unfinished writes that are older than a day."""
     old = (item for item in entries if _age_days(item, now) > 1)
     return [make_candidate(PARTIAL, item, _age(item, now)) for item in old]
 
 
 def make_candidate(kind: str, entry: DiskEntry, why: str) -> RemovalCandidate:
-    """Return an item as what can go."""
+    """Return a file or folder as a candidate for removal."""
     return RemovalCandidate(kind, entry.name, entry.bytes, why, entry.changed)
 
 

@@ -1,4 +1,4 @@
-"""The trainer: from a configuration to a tracked run with a model, or to the value of a trial."""
+"""Train a run or a trial of a search, from its configuration to its result."""
 
 from __future__ import annotations
 
@@ -55,20 +55,20 @@ class TrainedRun:
 
     @property
     def value(self) -> Any:
-        """The objective as a task returns it, a list if it has several metrics."""
+        """The objective as a task returns it: a list if it has several metrics."""
         return _to_return_value(self.objective)
 
 
 def train(
     config: Config, invocation: Invocation, display: Display, dataset: Dataset | None = None
 ) -> TrainedRun:
-    """Train, score, record and show a run, which is the latest from then on.
+    """Train, score, record and show a run, which becomes the latest run.
 
     Args:
         config: checked.
         invocation: of the configuration.
-        display: shows what is done.
-        dataset: None loads the one that is configured.
+        display: shows progress and results.
+        dataset: the data set; None loads the configured one.
     """
     with _open_run(config, invocation, display, dataset) as run:
         profile = profiles.compute(run.prepared)
@@ -85,7 +85,7 @@ def train(
 
 
 def train_trial(config: Config, invocation: Invocation, display: Display) -> Any:
-    """Train as a trial of a search: nothing is kept, and the test rows are not looked at.
+    """Train as a trial of a search: no model is saved, and the test rows are not used.
 
     Args:
         config: checked.
@@ -99,7 +99,7 @@ def train_trial(config: Config, invocation: Invocation, display: Display) -> Any
         with _open_run(config, invocation, display) as run:
             return _train_repeats(run, RepeatTrainer(run, display))
     except StaleTrialError:
-        # Nobody waits for the result any more.
+        # The search has given the trial up.
         return STALE
 
 
@@ -111,7 +111,7 @@ def _open_run(
     stores, search_trial = Path(config.paths.stores), get_job().trial
     random_state = RandomState(config.seed)
     components = build_components(config, random_state)
-    # What is wrong with these is said before data are read.
+    # Errors in these are raised before data are read.
     prepare.get_cleaner_arguments(config.preprocessing)
     objectives.check_metrics(config.objective)
     streaming.check_supported(config, components)
@@ -135,7 +135,7 @@ def _open_run(
         logger.log_run_id(tracked, invocation.output_dir),
     ):
         if search_trial is not None:
-            # Otherwise nobody waits for the id.
+            # Only then: reading the id waits for the recorder.
             trial.note(run_id=tracked.id)
         provenance = invocation.make_record(config)
         logger.log_inputs(tracked, config, dataset, invocation, provenance)
@@ -154,8 +154,8 @@ def _prepare(
     cache: ArrayCache,
     display: Display,
 ) -> PreparedData:
-    """Return the rows of a run, after a look whether they have what its objective needs."""
-    # The trials of a search are beside each other already.
+    """Return the rows of a run, after a check that they have the metrics of the objective."""
+    # The trials of a search run in parallel already.
     processes = process_pool.count_processors() if get_job().trial is None else 1
     with display.show_row_progress("Scanning") as on_progress:
         prepared = streaming.prepare_dataset(
@@ -167,7 +167,7 @@ def _prepare(
 
 
 def _open_trial(trial: SearchTrial | None) -> AbstractContextManager[TrialHandle]:
-    """Open the trial that the present job works on, if it is one that a job can reach."""
+    """Open the trial that the present job works on, if its study can be reached from here."""
     if trial is None or trial.storage is None:
         return nullcontext(NullTrial())
     from tagifai.sweeping import studies, trials  # late: only a search has Optuna
@@ -197,7 +197,7 @@ def _train_repeats(run: OpenRun, repeats: RepeatTrainer) -> Any:
             with run.tracked.batch_logging():
                 objective = repeats.compute_objective()
                 logger.log_result(run.tracked, repeats.last_result, objective)
-            # With the trial too, for whoever goes on with the search should it be gone by now.
+            # Kept with the trial, in case the search's process is gone and another goes on.
             run.trial.note(result=list(objective.values()))
             return _to_return_value(objective)
     except TrainingPruned:

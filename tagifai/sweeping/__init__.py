@@ -1,1 +1,1 @@
-"""Hyperparameter search with Optuna, as a sweeper of Hydra."""
+"""Hyperparameter search with Optuna, as a Hydra sweeper."""

@@ -1,4 +1,4 @@
-"""Checks: what is refused before a search's first trial, and before there is a study."""
+"""Check a search before its first trial, and before its study is created."""
 
 from __future__ import annotations
 
@@ -22,7 +22,12 @@ from tagifai.sweeping.space import SearchSpace
 
 
 def check_objective(config: Config, settings: SearchSettings, pruner: BasePruner) -> None:
-    """Refuse directions that differ, and a pruner that cannot do its work.
+    """Refuse directions that differ from the objective's, and a pruner that cannot be used.
+
+    Args:
+        config: that all trials share.
+        settings: of the sweeper.
+        pruner: of the study.
 
     Raises:
         ConfigError: with the reason.
@@ -39,7 +44,7 @@ def check_objective(config: Config, settings: SearchSettings, pruner: BasePruner
     name = type(pruner).__name__
     if len(objective.metrics) > 1:
         raise ConfigError(
-            f"{name} cannot judge {len(objective.metrics)} objectives"
+            f"{name} cannot prune trials with {len(objective.metrics)} objectives"
             f" ({', '.join(objective.metrics)}). Use hydra/sweeper/pruner=none, or one metric."
         )
     if "model_bytes" in objective.metrics:
@@ -56,15 +61,19 @@ def check_objective(config: Config, settings: SearchSettings, pruner: BasePruner
 
 
 def check_metrics(config: Config, dataset: datasets.Dataset) -> None:
-    """Refuse metrics that there are not: of classes and slices, or of one's own.
+    """Refuse metrics of classes, slices or registered functions that the data do not have.
+
+    Args:
+        config: that all trials share.
+        dataset: that they train on.
 
     Raises:
-        ConfigError: with the metrics that there are.
+        ConfigError: there is no such metric; with the known ones.
     """
     named = [metric for metric in config.objective.metrics if metric not in STANDARD_METRICS]
     if not named:
         return
-    # Late: the others are in every run, and need no scikit-learn here.
+    # Late: other metrics are in every run, and do not need scikit-learn here.
     from numpy.random import RandomState
 
     from tagifai.training import objectives, streaming
@@ -76,11 +85,11 @@ def check_metrics(config: Config, dataset: datasets.Dataset) -> None:
 
 
 def check_space(space: SearchSpace, compose: Compose) -> None:
-    """Refuse parameters that are not there, or none of whose values may be.
+    """Refuse parameters that do not exist, or whose values are all invalid.
 
     Args:
         space: of the search.
-        compose: the configuration of overrides.
+        compose: composes a configuration from overrides.
 
     Raises:
         ConfigError: with the parameter and the reason.
@@ -92,7 +101,7 @@ def check_space(space: SearchSpace, compose: Compose) -> None:
         try:
             compose(overrides)
         except ConfigError as error:
-            # Maybe only beside the present values of the others.
+            # Perhaps only together with the present values of the others.
             refused.setdefault(parameter.name, []).append(str(error))
         except (HydraException, OmegaConfBaseException) as error:
             text = str(error.__cause__ or error).splitlines()[0].rstrip(".")
@@ -100,11 +109,9 @@ def check_space(space: SearchSpace, compose: Compose) -> None:
                 f"The parameter {parameter.name} cannot be set by {overrides[-1]}: {text}."
             ) from error
     never = [name for name, reasons in refused.items() if len(reasons) == tried[name]]
-    # Some are allowed only beside other values of others, as in a corner of the space.
+    # Some values are allowed only together with other values, as in a corner of the space.
     if never and not any(_composes(compose, overrides) for overrides in space.list_corners()):
-        raise ConfigError(
-            f"The parameter {never[0]} has no value that is allowed: {refused[never[0]][0]}"
-        )
+        raise ConfigError(f"The parameter {never[0]} has no allowed value: {refused[never[0]][0]}")
 
 
 def _composes(compose: Compose, overrides: list[str]) -> bool:
@@ -119,21 +126,21 @@ STUDY_FORMAT = 1
 """Of what is kept with a study; the only one that is gone on with."""
 
 SEARCH_DESCRIPTION = "search"
-"""Attribute of a study: what it is a search of."""
+"""Attribute of a study: the description of its search."""
 
 LOCATION_KEYS = (
     *("data.projects", "data.tags", "data.projects_sha256", "data.tags_sha256"),
     *("data.path", "data.val_path", "data.test_path", "data.sha256"),
 )
-"""Where the data come from makes no difference; their digest does."""
+"""Keys of where the data come from; only the data's digest identifies a search."""
 
 
 def describe_search(config: Config, space: SearchSpace, digest: str) -> dict[str, Any]:
-    """Return what a study is a search of, in JSON's types; all its trials share it.
+    """Return the description of a search that its study is identified by, as JSON's types.
 
     Args:
-        config: what trials have in common.
-        space: what they differ in.
+        config: that all trials share.
+        space: of the search.
         digest: SHA-256 of the data set.
     """
     settings = {
@@ -141,7 +148,7 @@ def describe_search(config: Config, space: SearchSpace, digest: str) -> dict[str
         for k, v in flatten_config(config, without=IRRELEVANT_GROUPS).items()
         if k not in LOCATION_KEYS
     }
-    # What only the preset's space fixes is not in the configuration that trials have in common.
+    # Values that the preset's space fixes are not in the configuration that all trials share.
     fixed = {key: value for key, value in space.fixed.items() if key not in LOCATION_KEYS}
     settings |= {k: v for k, v in fixed.items() if k.partition(".")[0] not in IRRELEVANT_GROUPS}
     found = {
@@ -154,17 +161,17 @@ def describe_search(config: Config, space: SearchSpace, digest: str) -> dict[str
 
 
 def choose_study(storage: BaseStorage, name: str, now: Mapping[str, Any], *, restart: bool) -> str:
-    """Return the name of the study to go on with, or to begin.
+    """Return the name of the study to go on with, or of a new one.
 
     Args:
         storage: of studies.
-        name: of the search; its restarts have numbers behind it.
-        now: what is searched.
-        restart: begin another one.
+        name: of the search; its restarts have a number behind it.
+        now: description of the search.
+        restart: begin a new study.
 
     Raises:
-        ConfigError: the newest study of that name is a search of something else, or was begun by
-            a version that kept it in another form.
+        ConfigError: the newest study of that name belongs to another search, or was begun by
+            another version.
     """
     known = studies.list_names(storage, name)
     if restart and known:
@@ -180,12 +187,12 @@ def choose_study(storage: BaseStorage, name: str, now: Mapping[str, Any], *, res
         return name
     newest = kept[known[0]]
     if newest is None and not studies.has_trials(storage, known[0]):
-        return known[0]  # the process that made it died early
+        return known[0]  # the process that created it died early
     if newest is None or newest.get("format") != STUDY_FORMAT:
         raise ConfigError(
-            f"The study {known[0]!r} was begun by another version of tagifai, or by other means,"
-            " and cannot be gone on with: add sweep.restart=true, which keeps it and begins another"
-            " one."
+            f"The study {known[0]!r} was begun by another version of tagifai or another program, so"
+            " the search cannot go on with it. To keep it and begin a new one, add"
+            " sweep.restart=true."
         )
     raise ConfigError(_explain_changes(known[0], newest, now))
 
@@ -198,10 +205,10 @@ def _explain_changes(name: str, stored: Mapping[str, Any], now: Mapping[str, Any
         for key in changed
     ]
     return (
-        f"The study {name!r} is a search of something else:\n"
+        f"The study {name!r} belongs to a search with other settings:\n"
         + "\n".join(shown)
-        + "\nEither take that back, to go on with it; or add sweep.restart=true, which keeps it and"
-        " begins another one."
+        + "\nTo go on with it, undo these changes. To keep it and begin a new one, add"
+        " sweep.restart=true."
     )
 
 
@@ -214,5 +221,5 @@ def _lines(content: Mapping[str, Any]) -> dict[str, str]:
 
 def _short(text: str | None) -> str:
     if text is None:
-        return "not there"
+        return "not set"
     return text if len(text) <= 60 else f"{text[:40]}... ({len(text)} characters)"

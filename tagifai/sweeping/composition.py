@@ -1,4 +1,4 @@
-"""Jobs: what a launcher composes them from, and where they go."""
+"""Compose the configurations of a search's jobs, and choose their folders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FOLDER = "folder"
 """Attribute of a study: its folder below the outputs."""
 
 Compose = Callable[[Sequence[str]], tuple[Config, dict[str, str]]]
-"""Gives the configuration and the options that overrides make, with those of the search."""
+"""Takes a trial's overrides and returns its configuration and its chosen options."""
 
 
 def strip_hydra_node(cfg: DictConfig) -> DictConfig:
@@ -35,12 +35,12 @@ def strip_hydra_node(cfg: DictConfig) -> DictConfig:
 
 
 def make_loader(sweeper: SweeperPlugin) -> ConfigLoader:
-    """Return what composes the configurations of jobs, in whatever process."""
+    """Return the loader that composes the configurations of jobs in any process."""
     return CachingLoader(cast(ConfigLoaderImpl, sweeper.context.config_loader))
 
 
 def make_composer(sweeper: SweeperPlugin) -> Compose:
-    """Return what composes a job's configuration."""
+    """Return the function that composes a job's configuration."""
     quick, master = make_loader(sweeper), sweeper.master
 
     def compose(overrides: Sequence[str]) -> tuple[Config, dict[str, str]]:
@@ -52,7 +52,7 @@ def make_composer(sweeper: SweeperPlugin) -> Compose:
 
 
 def make_run_composer(sweeper: SweeperPlugin) -> Callable[[Sequence[str]], Config]:
-    """Return what composes a single run's configuration from overrides alone."""
+    """Return the function that composes a single run's configuration from overrides alone."""
     own, name = sweeper.context.config_loader, sweeper.master.hydra.job.config_name
 
     def compose(overrides: Sequence[str]) -> Config:
@@ -79,13 +79,13 @@ def make_job_config(sweeper: SweeperPlugin, study: Study, outputs: Path, n_jobs:
     if "JoblibLauncher" in cfg.hydra.launcher._target_:
         set_hydra_value(cfg, "hydra.launcher.n_jobs", n_jobs)
     if cfg.hydra.hydra_logging.root is not None:
-        # A line for every single job would be mixed into the search's own.
+        # Lines of every job would be mixed with those of the search.
         OmegaConf.update(cfg, "hydra.hydra_logging.root.level", "WARNING")
     return cfg
 
 
 def _choose_folder(cfg: DictConfig, study: Study, outputs: Path) -> None:
-    """Take the folder that the study has, or a new one, unless one was given."""
+    """Set the folder of the study, or a new one, unless the command line sets one."""
     if any(item.startswith("hydra.sweep.dir=") for item in cfg.hydra.overrides.hydra):
         return
     known = study.get_attribute(FOLDER)
@@ -103,8 +103,8 @@ def set_hydra_value(cfg: DictConfig, key: str, value: str | int) -> None:
     """Set a value of Hydra's own, here and in what jobs are composed from.
 
     Args:
-        cfg: from `for_jobs`.
-        key: such as "hydra.sweep.dir"; one that is not there yet is added.
+        cfg: from `make_job_config`.
+        key: such as "hydra.sweep.dir"; a missing key is added.
         value: its value.
     """
     shown = QuotedString(value, Quote.double).with_quotes() if isinstance(value, str) else value
@@ -115,7 +115,7 @@ def set_hydra_value(cfg: DictConfig, key: str, value: str | int) -> None:
 
 
 def get_path_overrides(cfg: DictConfig) -> list[str]:
-    """Return the overrides of folders, which a command that goes on from here needs too."""
+    """Return the overrides of folders, which suggested commands need, too."""
     return [item for item in map(str, cfg.hydra.overrides.task) if item.startswith("paths.")]
 
 
@@ -125,13 +125,13 @@ def is_serial(cfg: DictConfig) -> bool:
 
 
 def load_space_extension(name: str | None) -> Callable[[DictConfig, Any], None] | None:
-    """Return the function that adds to a trial's parameters, or None.
+    """Return the user's function that adds parameters to a trial, or None.
 
     Args:
         name: of a function that takes the configuration and the trial.
 
     Raises:
-        ConfigError: there is none of that name, or it is not allowed.
+        ConfigError: there is no such function, or it is not allowed.
     """
     if name is None:
         return None
@@ -141,13 +141,13 @@ def load_space_extension(name: str | None) -> Callable[[DictConfig, Any], None] 
 
 
 _composed_configs: dict[tuple[object, ...], DictConfig] = {}
-"""By what decides them, the configurations that this process has composed."""
+"""Configurations that this process has composed, by everything that decides them."""
 
 
 class CachingLoader(ConfigLoaderImpl):
-    """Gives what Hydra's loader gives, quicker from the second job of a process on.
+    """Hydra's loader, but faster from the second job of a process on.
 
-    An edit of a YAML file while a search goes on is not seen by it.
+    It does not see edits of YAML files during a search.
 
     Args:
         loader: Hydra's own.
@@ -162,7 +162,7 @@ class CachingLoader(ConfigLoaderImpl):
         """Return a job's configuration.
 
         Args:
-            master_config: of the sweep.
+            master_config: of the multirun.
             sweep_overrides: of the job.
         """
         parsed = OverridesParser.create().parse_overrides(list(sweep_overrides))

@@ -1,4 +1,4 @@
-"""Grammar: Hydra's overrides as a search space."""
+"""Parse a search space from Hydra's overrides."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ NOT_SEARCHED = {
     "data": "other data make other scores, which cannot be compared",
     "split": "other validation rows make other scores, which cannot be compared",
     "seed": "the best seed is the luckiest one; objective.repeats takes the mean over several",
-    "objective": "it is what the search goes by",
+    "objective": "it is what the search optimizes",
     "experiment": "experiments may differ in their data",
-    "task": "a search trains",
-    "sweep": "it is told to the search as a whole",
-    "hydra": "it is told to the search as a whole",
+    "task": "all trials of a search train",
+    "sweep": "it is a setting of the search as a whole",
+    "hydra": "it is a setting of the search as a whole",
     "tracking": "it has no influence on the objective",
     "cache": "it has no influence on the objective",
     "plots": "it has no influence on the objective",
     "console": "it has no influence on the objective",
     "paths": "it has no influence on the objective",
 }
-"""Keys that are no parameters, with the reason."""
+"""Keys that cannot be parameters of a search, with the reason."""
 
 
 def parse_space(
@@ -43,10 +43,10 @@ def parse_space(
     Args:
         params: values of Hydra's grammar by key, from the preset.
         when: further ones by condition, such as "vectorizer=tfidf_char".
-        arguments: overrides of the command line, which win over both.
+        arguments: overrides of the command line, which replace those of both.
 
     Raises:
-        ConfigError: something is not of the grammar, empty, or not to be searched over.
+        ConfigError: a value is not of the grammar or empty, or a key cannot be searched over.
     """
     free, fixed, _ = _classify_overrides(
         [f"{key}={_format_value(value)}" for key, value in (params or {}).items()]
@@ -83,7 +83,7 @@ def _check_keys(space: SearchSpace, preset: Mapping[str, str]) -> None:
     for key in [*(p.key for p in space.list_all_parameters()), *preset, *inside]:
         first = re.split(r"[./@]", key.lstrip("+"))[0]
         if first in NOT_SEARCHED:
-            raise ConfigError(f"'{key}' is not to be searched over: {NOT_SEARCHED[first]}.")
+            raise ConfigError(f"'{key}' cannot be searched over: {NOT_SEARCHED[first]}.")
 
 
 def _check_conditions(
@@ -91,12 +91,12 @@ def _check_conditions(
     spaces: Sequence[Mapping[str, Distribution]],
     fixed: Mapping[str, str],
 ) -> None:
-    """Refuse a branch that no trial would take, which is a misspelling.
+    """Refuse a branch that no trial can take, because its condition is misspelt.
 
     Args:
         branches: in their order.
-        spaces: the preset's parameters, and those that the command line has in their place.
-        fixed: values by key; whether they lead into a branch is the same in all trials.
+        spaces: the preset's parameters, and those of the command line.
+        fixed: values by key, which are the same in all trials.
     """
     reachable: dict[str, list[Distribution | str]] = {}
     for space in spaces:
@@ -107,8 +107,8 @@ def _check_conditions(
         never = [v for v in sorted(branch.values) if not any(_can_equal(way, v) for way in ways)]
         if branch.key not in fixed and never:
             raise ConfigError(
-                f"hydra.sweeper.when: {branch.key}={never[0]} never holds: {branch.key} is no"
-                " parameter with such a choice."
+                f"hydra.sweeper.when: {branch.key}={never[0]} is never true, because {branch.key}"
+                " is no parameter with such a choice."
             )
         for parameter in branch.parameters:
             reachable.setdefault(parameter.key, []).append(parameter.distribution)
@@ -170,7 +170,7 @@ def _classify_overrides(
             continue
         value = _make_distribution(override)
         key = override.get_key_element()
-        # Of two for one key the later one counts.
+        # Of two overrides with one key the later one counts.
         free.pop(key, None)
         fixed.pop(key, None)
         if isinstance(value, Distribution):
@@ -191,6 +191,6 @@ def _make_distribution(override: Override) -> Any:
         raise
     except Exception as error:
         raise ConfigError(
-            f"{override.input_line}: not something to search over ({str(error).rstrip('.')}). Use"
+            f"{override.input_line}: cannot be searched over ({str(error).rstrip('.')}). Use"
             " choice(a,b), range(1,10), interval(0.1,1.0) or tag(log,interval(1e-6,1e-2))."
         ) from None

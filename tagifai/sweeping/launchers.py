@@ -1,4 +1,4 @@
-"""Launchers: what those of clusters need to be quiet, and to be called by several threads."""
+"""Hydra's launchers, prepared for a search: quiet, and callable from several threads."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tagifai.sweeping._launchers import (
 
 
 class JobLauncher(Protocol):
-    """What runs the jobs of a search."""
+    """Runs the jobs of a search."""
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
@@ -44,18 +44,20 @@ class JobLauncher(Protocol):
 
 
 def make(cfg: DictConfig, context: HydraContext, function: TaskFunction) -> JobLauncher:
-    """Return what runs jobs, ready for threads that launch one at a time; call in the first thread.
+    """Return the launcher of a search, whose threads launch one job at a time each.
+
+    Call it in the main thread.
 
     Args:
-        cfg: what jobs are composed from.
+        cfg: configuration that jobs are composed from.
         context: of Hydra.
-        function: that a job is.
+        function: that each job calls.
 
     Raises:
-        ConfigError: there is no such cluster.
+        ConfigError: the cluster does not exist or does not start.
     """
     launcher = build_launcher(cfg, context, function)
-    # Some launchers do so themselves; submitit's does not, and has lines for every single job.
+    # Some launchers do so themselves; submitit's does not, and logs lines for every job.
     configure_log(cfg.hydra.hydra_logging, cfg.hydra.verbose, context.execution_whitelist)
     kind = type(launcher).__name__
     if supports(launcher):
@@ -72,8 +74,8 @@ def make(cfg: DictConfig, context: HydraContext, function: TaskFunction) -> JobL
 def _start_ray(cfg: DictConfig) -> None:
     """Start Ray, or connect to it.
 
-    Ray ends with the thread that started it, two threads that start it at once fail, and it takes
-    the place of our handler of SIGTERM.
+    Ray ends with the thread that started it, two threads must not start it at once, and it
+    replaces our handler of SIGTERM.
     """
     import ray
 
@@ -91,10 +93,10 @@ def _start_ray(cfg: DictConfig) -> None:
 
 
 def _use_squeue() -> None:
-    """Have submitit ask `squeue` for the states of jobs.
+    """Let submitit ask `squeue` for the states of jobs.
 
-    It asks `sacct`, which needs a database that small clusters do without; then nobody hears of a
-    job that was killed.
+    It asks `sacct`, which needs a database that small clusters do not have; without it, submitit
+    does not notice that a job was killed.
     """
     if shutil.which("sbatch") is None:
         raise ConfigError(
@@ -108,12 +110,12 @@ def _use_squeue() -> None:
 
 
 def end_jobs(launcher: JobLauncher, seconds: float) -> bool:
-    """End the jobs that are not children of this process, and return whether that is seen to.
+    """End the jobs that are not children of this process, and return whether this was possible.
 
     Args:
-        launcher: what runs them.
-        seconds: that those of this machine may take to close their runs; Slurm has a time of its
-            own for that.
+        launcher: of the jobs.
+        seconds: that jobs on this machine may take to close their runs; Slurm has a limit of its
+            own.
     """
     kind = type(launcher).__name__
     if kind == "SlurmLauncher":
@@ -123,7 +125,7 @@ def end_jobs(launcher: JobLauncher, seconds: float) -> bool:
     if kind == "LocalLauncher":
         alive = [process for process in _local_processes if process.poll() is None]
         for process in alive:
-            process.terminate()  # which it passes on
+            process.terminate()  # it passes the signal on
         until = time.monotonic() + seconds
         for process in alive:
             with suppress(subprocess.TimeoutExpired):
@@ -132,11 +134,11 @@ def end_jobs(launcher: JobLauncher, seconds: float) -> bool:
 
 
 _local_processes: list[subprocess.Popen[bytes]] = []
-"""Of submitit's local executor."""
+"""Processes that submitit's local executor has started."""
 
 
 _shared: dict[str, Any] = {}
-"""In a worker: what the jobs of its search share, by the sum of its content."""
+"""In a worker: the content that the jobs of its search share, by its digest."""
 
 
 def end_workers(launcher: JobLauncher) -> None:
@@ -146,10 +148,10 @@ def end_workers(launcher: JobLauncher) -> None:
 
 
 class JoblibWorkers:
-    """Runs jobs as the joblib launcher does.
+    """Runs jobs as Hydra's joblib launcher does, but faster.
 
-    That one copies and pickles the state of the whole application for every job, and the worker
-    looks for all plugins anew each time, which takes as long as a short training.
+    Hydra's launcher pickles the state of the whole application for every job, and the worker looks
+    for all plugins each time, which takes as long as a short training.
 
     Args:
         launcher: Hydra's joblib launcher, set up.
@@ -167,7 +169,7 @@ class JoblibWorkers:
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Run jobs, and return how they ended, without the configurations that they had.
+        """Run jobs, and return how they ended, without their configurations.
 
         Args:
             job_overrides: of each job.
@@ -184,7 +186,7 @@ class JoblibWorkers:
 
 
 def supports(launcher: Launcher) -> bool:
-    """Return whether a launcher is one whose work `Workers` can do."""
+    """Return whether `JoblibWorkers` can replace a launcher."""
     if type(launcher).__name__ != "JoblibLauncher":
         return False
     settings = dict(launcher.joblib)  # type: ignore[attr-defined]
@@ -193,7 +195,7 @@ def supports(launcher: Launcher) -> bool:
 
 
 def _run_in_worker(number: int, overrides: list[str], digest: str, content: bytes) -> JobReturn:
-    """Run a job in a worker, by the steps of the launcher's own `execute_job`."""
+    """Run a job in a worker, with the steps of the launcher's own `execute_job`."""
     if digest not in _shared:
         _shared.clear()
         setup_globals()

@@ -1,7 +1,7 @@
-"""The loop: ask for a trial, launch its job, judge what comes back, tell the study.
+"""The loop of a search: ask the study for a trial, launch its job, and record its result.
 
-Each worker is a thread that launches one job at a time, so none waits for another. The processes
-that work on one study know of each other by the study alone.
+Each worker is a thread that launches one job at a time, so none waits for another. Processes that
+work on one study share nothing but the study.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ from tagifai.training.trial import PRUNED, STALE
 from tagifai.utils.signals import block_interrupt
 
 IDLE_POLL_SECONDS = 1.0
-"""How often a worker without a trial looks whether one of the others has died."""
+"""Seconds after which a worker without a trial checks whether a trial of another has died."""
 
 JOB_POLL_SECONDS = 3.0
-"""How often it is looked whether a job that was launched is still worked on."""
+"""Seconds between two checks whether the trial of a launched job is still alive."""
 
 SHUTDOWN_SECONDS = 10.0
-"""How long jobs that are told to end may take to close their runs."""
+"""Seconds that interrupted jobs may take to close their runs."""
 
 DEATHS_IN_A_ROW = 5
-"""Workers that die one after another, with no trial ending in between, before the search ends."""
+"""Workers that die one after another, with no trial ending in between, until the search ends."""
 
 REMOTE_DEATHS = ("UncompletedJobError", "WorkerCrashedError", "NodeDiedError", "OutOfMemoryError")
-"""How launchers of clusters call a job whose process is gone."""
+"""Errors that launchers of clusters raise for a job whose process is gone."""
 
 TRACE = "failed during processing with trace:"
-"""What submitit writes above the traceback of a job that failed before its task began."""
+"""Text that submitit writes above the traceback of a job that failed."""
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +73,11 @@ class _JobOutcome:
 
 
 class SearchLoop:
-    """The workers of this process.
+    """The workers of a search in this process.
 
     Args:
         plan: of the search.
-        launcher: runs one job a call.
+        launcher: runs one job for each call.
     """
 
     def __init__(self, plan: SearchPlan, launcher: launchers.JobLauncher) -> None:
@@ -96,7 +96,7 @@ class SearchLoop:
         self._others = multiprocessing.active_children()
 
     def run(self) -> None:
-        """Work until the study is full, time is up, or too many trials failed."""
+        """Run trials until the study is full, time is up, or too many trials have failed."""
         with (
             self._study.heartbeat,
             self._plan.display.show_trial_progress(self._plan.n_trials) as self._show,
@@ -114,7 +114,7 @@ class SearchLoop:
             raise self._error
 
     def check_failures(self) -> None:
-        """Raise an error if more trials failed than may."""
+        """Raise an error if more trials have failed than allowed."""
         tally = self._study.count_trials()
         failed, allowed = tally.failed, self._plan.max_failure_rate * self._plan.n_trials
         if failed and (failed > allowed or failed == tally.finished):
@@ -137,7 +137,7 @@ class SearchLoop:
         for thread in threads:
             thread.start()
         while any(thread.is_alive() for thread in threads):
-            # A join without an end would not be interrupted by a signal.
+            # A join without a timeout would not be interrupted by a signal.
             for thread in threads:
                 thread.join(timeout=0.2)
 
@@ -155,7 +155,7 @@ class SearchLoop:
                 self._changed.notify_all()
 
     def _next_trial(self) -> Trial | None:
-        """Return the next trial, waiting for those of others; None if there is nothing to do."""
+        """Return the next trial; None if none is left, also after waiting for those of others."""
         with self._changed:
             while not self._stop.is_set() and not self._time_is_up():
                 self._study.end_stale_trials()
@@ -179,9 +179,9 @@ class SearchLoop:
     # --- one trial ---------------------------------------------------------------------------
 
     def _launch_and_wait(self, trial: Trial) -> _JobOutcome:
-        """Return how a trial's job ended, or that it has died.
+        """Launch a trial's job, and return how it ended.
 
-        Not every launcher hears of it when a job is killed or put back into a queue.
+        Not every launcher notices that a job was killed or requeued, so the trial is checked, too.
         """
         with self._lock:
             overrides = self._plan.suggest_overrides(trial)
@@ -200,19 +200,19 @@ class SearchLoop:
                 with self._lock:
                     self._study.end_stale_trials()
                     if self._study.has_ended(trial):
-                        # As dead, or by what its job left with it.
+                        # The study has recorded its death, or the result that its job left.
                         return _JobOutcome(None)
 
     def _launch_safely(self, trial: Trial, overrides: list[str]) -> _JobOutcome:
         try:
             return self._launch(trial, overrides)
         except Exception as error:
-            # Whoever waits for this thread would wait for ever.
+            # An error that ends this thread would leave its waiter waiting for ever.
             return _JobOutcome(TrialState.FAIL, reason=_format_error(error))
 
     def _launch(self, trial: Trial, overrides: list[str]) -> _JobOutcome:
         try:
-            # Processes begun here inherit it: Ctrl-C is for the first process, which ends the jobs.
+            # Processes started here inherit it: Ctrl-C is handled by this process, which ends them.
             with block_interrupt():
                 returned = self._launcher.launch([overrides], initial_job_idx=trial.number)[0]
         except Exception as error:
@@ -224,7 +224,7 @@ class SearchLoop:
         except BaseException as error:
             if threading.current_thread() is threading.main_thread():
                 raise
-            # The job was interrupted by itself, not this process.
+            # Only the job was interrupted, not this process.
             return _JobOutcome(None, reason=f"Interrupted ({type(error).__name__}).", dead=True)
         return _judge(returned, len(self._plan.metrics))
 
@@ -275,10 +275,10 @@ class SearchLoop:
     # --- an interrupt --------------------------------------------------------------------------
 
     def _interrupt_jobs(self) -> None:
-        """Let the jobs close their runs, and leave no trial that looks as if it went on."""
+        """Interrupt the jobs so that they close their runs, and record their trials as dead."""
         self._stop.set()
-        with self._changed:  # not while a worker asks: nobody would abandon its trial
-            # Jobs anywhere see it at their next beat; those of this machine are told as well.
+        with self._changed:  # not while a worker asks, because its trial would not be abandoned
+            # All jobs see it at their next heartbeat; those on this machine get a signal, too.
             self._study.abandon_own_trials("Interrupted with its search.")
             self._changed.notify_all()
         for child in self._list_workers():
@@ -289,11 +289,11 @@ class SearchLoop:
             if thread.name.startswith(("worker-", "job-")):
                 thread.join(timeout=max(0.0, until - time.monotonic()))
         for child in self._list_workers():
-            # Not by a method of its own, which the processes of joblib do not have.
+            # Not by a method of the process, which joblib's processes do not have.
             if child.pid is not None:
                 with suppress(ProcessLookupError):
                     os.kill(child.pid, signal.SIGKILL)
-                # What it was about to write is written, or is not, before its run is closed.
+                # It has to end before its run is closed here.
                 child.join(SHUTDOWN_SECONDS)
 
     def _list_workers(self) -> list[Any]:
@@ -301,17 +301,17 @@ class SearchLoop:
 
 
 def _is_death(error: Exception) -> bool:
-    """Return whether an error of a launcher says that there is no job, or none any more."""
+    """Return whether an error of a launcher means that the job's process is gone."""
     name = type(error).__name__
-    # What submitit raises if a job cannot be handed in too; a job's own error has its traceback.
+    # submitit also raises it if a job cannot be submitted; a job's own error has a traceback.
     refused = name == "FailedJobError" and TRACE not in str(error)
     return isinstance(error, BrokenProcessPool) or name in REMOTE_DEATHS or refused
 
 
 def _judge(returned: JobReturn, n_values: int) -> _JobOutcome:
-    """Return how a job ended, from what it returned.
+    """Return how a job ended, from its return value.
 
-    Not by `return_value`, which writes to standard error and raises.
+    Hydra's `return_value` is not used, because it writes to standard error and raises.
     """
     value: Any = get_return_value(returned)
     if returned.status is JobStatus.FAILED:
@@ -346,7 +346,7 @@ def _format_error(error: BaseException) -> str:
 
 
 def run_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> SearchPlan:
-    """Search until the study has its trials, and leave what was found.
+    """Run a search until the study has its trials, then write and show the results.
 
     Args:
         sweeper: the plugin, with what Hydra gave it.

@@ -1,4 +1,4 @@
-"""The plan: a search that can begin, what it tells its run, and what it leaves."""
+"""The plan of a search: everything that its loop, its results and its report need."""
 
 from __future__ import annotations
 
@@ -36,28 +36,28 @@ PARENT_RUN = "parent_run"
 """Attribute of a study: its run in the tracking store."""
 
 RUN_STATUSES = {"COMPLETE": "FINISHED", "FAIL": "FAILED"}
-"""How a run ends whose job has said how its trial does; killed, if it has not come to that."""
+"""Status of a run by the state of its trial; KILLED for all others."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class SearchPlan:
-    """A search that can begin.
+    """A search that has been checked and can begin.
 
     Args:
-        config: what all trials share.
+        config: that all trials share.
         settings: of the sweeper.
         space: of the search.
-        study: where trials are asked for.
-        display: for what a person sees.
-        cfg: what launchers compose jobs from.
+        study: that trials come from.
+        display: shows progress and results.
+        cfg: configuration that launchers compose jobs from.
         folder: of the job folders.
-        n_trials: in all.
+        n_trials: of the study.
         n_workers: jobs at a time.
-        extend: adds to a trial's parameters; None where the space is all.
-        compose: gives configuration and options of overrides, with those of the search.
-        compose_alone: gives the configuration of overrides by themselves.
+        extend: the user's function that adds parameters to a trial, or None.
+        compose: composes the configuration and the options of a trial.
+        compose_alone: composes the configuration of a single run.
         parent: the search's run.
     """
 
@@ -87,7 +87,7 @@ class SearchPlan:
 
     @property
     def timeout(self) -> float | None:
-        """Seconds after which no trial begins."""
+        """Seconds after which no trial begins, or None."""
         return self.settings.timeout
 
     def suggest_overrides(self, trial: Trial) -> list[str]:
@@ -108,12 +108,17 @@ class SearchPlan:
         if not found.best:
             return ""
         if len(self.metrics) > 1:
-            return f"{len(found.best)} on the front"
+            return f"{len(found.best)} on the Pareto front"
         best = found.best[0]
         return f"best {results.format_number(best.values[0])} (trial {best.number})"
 
     def record_failure(self, number: int, reason: str) -> None:
-        """Give a trial whose job did not come to have a run one that says why."""
+        """Record a failed run for a trial whose job failed before it had a run.
+
+        Args:
+            number: of the trial.
+            reason: of the failure.
+        """
         trial = self.study.list_trials()[number]
         recorded = "run_id" in trial.user_attrs or studies.has_died(trial)
         if recorded or not self.config.tracking.enabled:
@@ -129,9 +134,9 @@ class SearchPlan:
         made.end("FAILED", reason)
 
     def close_dead_runs(self) -> None:
-        """Close the runs of trials that died, where their jobs could not.
+        """Close the runs of dead trials that their jobs could not close.
 
-        They are asked of the tracking store: a job may die before it has told the study its run.
+        The tracking store knows them; a job may die before it notes its run in the study.
         """
         config = self.config.tracking
         dead = {str(t.number): t for t in self.study.list_trials() if studies.has_died(t)}
@@ -152,7 +157,7 @@ class SearchPlan:
                             RUN_STATUSES.get(state, "KILLED"), str(trial.user_attrs[studies.DIED])
                         )
         except TrackingError as error:
-            # What the search ended with is the error to tell.
+            # An error here must not hide how the search ended.
             log.info("The runs of dead trials could not be closed: %s", error)
 
     def _make_command_overrides(self, number: int) -> list[str]:
@@ -162,7 +167,7 @@ class SearchPlan:
 
 @contextmanager
 def prepare_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> Iterator[SearchPlan]:
-    """Check a search and open its study and its run, for a block that does the trials.
+    """Check a search, and open its study and its run for a block that runs the trials.
 
     Args:
         sweeper: the plugin, with what Hydra gave it.
@@ -176,7 +181,7 @@ def prepare_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> Iterator
     extensions.load(config)
     paths.check_stores(config)
     if config.task.name != "train":
-        raise ConfigError(f"task={config.task.name} cannot be searched with; a search trains.")
+        raise ConfigError(f"task={config.task.name} cannot be used in a search; a search trains.")
     space = grammar.parse_space(settings.params, settings.when, arguments)
     pruner = samplers.make_pruner(settings.pruner)
     checks.check_objective(config, settings, pruner)
@@ -188,7 +193,7 @@ def prepare_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> Iterator
         studies.translate_storage_errors(settings.storage),
         ExitStack() as until_the_end,
     ):
-        # One process at a time, or two that begin together would each make a study's run.
+        # One process at a time, or two that start together would each create the study's run.
         with FileLock(stores / ".search.lock"):
             study, searched = _open_study(sweeper, config, settings, space, pruner)
             parent = until_the_end.enter_context(
@@ -235,7 +240,7 @@ def _open_study(
     space: SearchSpace,
     pruner: BasePruner,
 ) -> tuple[Study, dict[str, Any]]:
-    """Return the study to go on with, or a new one, and what it is a search of."""
+    """Return the study to go on with, or a new one, and the description of the search."""
     sampler = samplers.make_sampler(settings.sampler, config.seed, space.make_grid)
     storage = studies.connect(settings.storage)
     stores = Path(config.paths.stores)
@@ -260,7 +265,7 @@ def _count_trials(settings: SearchSettings, study: Study, space: SearchSpace) ->
 
 
 def _log_search(plan: SearchPlan, searched: Mapping[str, Any]) -> None:
-    """Record in the search's run what it is; parameters are the study's, so they never change."""
+    """Record the search in its run; its parameters belong to the study, so they never change."""
     hydra = plan.cfg.hydra
     objective = plan.config.objective
     plan.parent.log_params({f"space.{k}": v for k, v in searched["parameters"].items()})
@@ -306,11 +311,11 @@ def _show_header(plan: SearchPlan, pruner: BasePruner) -> None:
     plan.display.show_header("tagifai search", groups)
     if tally.finished >= plan.n_trials:
         plan.display.show_line(
-            f"Nothing to do: {tally.finished} of {plan.n_trials} trials are done. For more of them"
+            f"Nothing to do: {tally.finished} of {plan.n_trials} trials are done. For more trials,"
             " raise hydra.sweeper.n_trials."
         )
     elif tally.finished or tally.died:
-        plan.display.show_fact("Going on", f"{tally.finished} of {plan.n_trials} trials are done.")
+        plan.display.show_fact("Resumed", f"{tally.finished} of {plan.n_trials} trials are done.")
     if not isinstance(pruner, NopPruner) and objective.report_every is None:
         plan.display.show_line(
             "Note: nothing is pruned, because objective.report_every is not set.", style="yellow"

@@ -1,4 +1,4 @@
-"""The report of a search: its figures, its best trials, what it searched and how it went."""
+"""The report of a search: figures, trials, settings and space."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tagifai.utils import environment, program
 
 ALT_TEXTS = {
     "optimization_history": "The objective by trial, and the best so far",
-    "param_importances": "How much each parameter matters",
-    "slice": "The objective against each parameter",
+    "param_importances": "Importance of each parameter",
+    "slice": "The objective by each parameter",
     "parallel_coordinate": "The parameters of each trial, and its objective",
-    "intermediate_values": "What trials reported on their way, pruned ones too",
-    "pareto_front": "Trials that no other beats in all objectives",
+    "intermediate_values": "Reported values of each trial by epoch",
+    "pareto_front": "Pareto front of the objectives",
 }
 
 
@@ -59,7 +59,7 @@ def build(plan: SearchPlan) -> HtmlReport:
             ("complete", str(tally.complete)),
             ("pruned", str(tally.pruned)),
             ("failed", str(tally.failed)),
-            ("saved by pruning", f"{found.saved_seconds:.0f} s"),
+            ("time saved by pruning", f"{found.saved_seconds:.0f} s"),
         ],
         notes=[f"{len(numbers)} failed: {reason}" for reason, numbers in found.failures.items()],
         pictures=render.load_figures(

@@ -1,4 +1,4 @@
-"""Results: what a search leaves on disk, tells its run, and shows."""
+"""Write, record and show the results of a search."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def write(plan: SearchPlan) -> None:
-    """Write the file of results and the presets of the best trials, and tell the run."""
+    """Write the results and the presets of the best trials, and record them in the run."""
     found = summarize_study(plan.study, plan.metrics)
     command = program.format_command(
         f"experiment={plan.study.name}", *composition.get_path_overrides(plan.cfg)
@@ -47,15 +47,15 @@ def _write_preset(plan: SearchPlan, result: SearchResult, trial: FrozenTrial) ->
     try:
         alone = plan.compose_alone([f"{group}={option}" for group, option in choices.items()])
     except (ConfigError, HydraException, OmegaConfBaseException) as error:
-        # An open option has no values of its own.
-        log.info("Options alone make no configuration: %s", error)
+        # A custom option has no values of its own.
+        log.info("The options alone are no complete configuration: %s", error)
         alone = None
     name = _make_preset_name(result, trial.number)
     head = (
         f"Trial {trial.number} of the search {result.study!r}, the best of"
         f" {result.counts.finished}: {', '.join(plan.format_values(trial.values))}.\n"
-        "Written by the search. It holds values, and they win over options that are chosen on"
-        f" the\ncommand line. Train it with: {program.get_name()} experiment={name}"
+        "Written by the search. Its values win over options that are chosen on the\ncommand"
+        f" line. Train it with: {program.get_name()} experiment={name}"
     )
     path = Path(plan.config.paths.stores) / "presets" / "experiment" / f"{name}.yaml"
     write_preset(path, head, choices, compute_difference(config, alone))
@@ -82,7 +82,7 @@ def _log_results(plan: SearchPlan, result: SearchResult, path: Path) -> None:
 
 
 def show(plan: SearchPlan, report: Path | None) -> None:
-    """Show the best trials, the counts, what failed and how to go on.
+    """Show the best trials, the counts, the failures and suggested commands.
 
     Args:
         plan: of the search, which has ended.
@@ -97,11 +97,11 @@ def show(plan: SearchPlan, report: Path | None) -> None:
         "complete": tally.complete,
         "pruned": tally.pruned,
         "failed": tally.failed,
-        "died and made up for": tally.died,
+        "died and replaced": tally.died,
     }
-    said = [f"{n} {state}" for state, n in counts.items() if n or state == "complete"]
+    shown = [f"{n} {state}" for state, n in counts.items() if n or state == "complete"]
     saved = f"; pruning saved about {found.saved_seconds:.0f} s" if tally.pruned else ""
-    display.show_fact("Trials", f"{', '.join(said)}{saved}")
+    display.show_fact("Trials", f"{', '.join(shown)}{saved}")
     for reason, numbers in found.failures.items():
         named = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
         display.show_fact("Failed", f"{len(numbers)} ({named}): {reason}", style="red")
@@ -120,21 +120,21 @@ def _make_preset_name(result: SearchResult, number: int) -> str:
 
 
 IRRELEVANT_GROUPS = ("task", "sweep", "tracking", "console", "cache", "plots", "paths")
-"""Groups that have no influence on what a trial gives."""
+"""Groups that have no influence on the result of a trial."""
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search has found so far.
+    """The results of a search so far.
 
     Args:
         study: its name.
         metrics: of the objective.
-        best: the best trials: one, or with several objectives all that none other beats.
+        best: the best trial, or with several objectives the Pareto front.
         top: the first five by the objective, the best first.
         counts: trials by state.
-        failures: the reasons of failed trials, each with the numbers of its trials.
-        saved_seconds: seconds that pruning has saved, about.
+        failures: numbers of the failed trials, by reason.
+        saved_seconds: seconds that pruning has saved, as an estimate.
     """
 
     study: str
@@ -147,13 +147,13 @@ class SearchResult:
 
 
 def summarize_study(study: Study, metrics: Sequence[str]) -> SearchResult:
-    """Look up what a study has."""
+    """Return the results of a study."""
     trials = study.list_trials()
     complete = [t for t in trials if t.state is TrialState.COMPLETE]
     if len(metrics) == 1:
         maximize = study.optuna.direction is StudyDirection.MAXIMIZE
         sign = -1 if maximize else 1
-        # Of equal ones the first, as Optuna has it.
+        # Of equal trials the first, as in Optuna.
         top = sorted(complete, key=lambda t: (sign * t.values[0], t.number))
         best = top[:1]
     else:
@@ -175,7 +175,7 @@ def summarize_study(study: Study, metrics: Sequence[str]) -> SearchResult:
 
 
 def _estimate_saved_seconds(trials: Sequence[FrozenTrial]) -> float:
-    """Return how many seconds more the pruned trials would have taken, had they been as others."""
+    """Return how many seconds more the pruned trials would have taken with the mean duration."""
     whole = [_get_seconds(t) for t in trials if t.state is TrialState.COMPLETE]
     if not whole:
         return 0.0
@@ -198,7 +198,7 @@ def make_table(result: SearchResult, space: SearchSpace) -> tuple[list[str], lis
 
 
 def format_number(value: Any) -> str:
-    """Return a number as it is shown: four decimals, or four digits where it is small or large."""
+    """Return a number with four decimals, or four significant digits if it is small or large."""
     if not isinstance(value, float):
         return str(value)
     if not math.isfinite(value):
@@ -219,10 +219,10 @@ def write_results(
 
     Args:
         path: of the file.
-        result: what was found.
+        result: of the search.
         space: of the search.
-        folder: holds the job folders.
-        command: trains the best trial; None with several objectives.
+        folder: of the job folders.
+        command: that trains the best trial; None with several objectives.
     """
     solutions = [_build_solution(trial, result, space, folder) for trial in result.best]
     content: dict[str, Any] = {"name": "optuna", "study": result.study}
@@ -256,9 +256,9 @@ def write_preset(path: Path, head: str, choices: Mapping[str, str], values: dict
 
     Args:
         path: of the preset.
-        head: what to say of it, a line or more.
+        head: comment at the beginning of the file.
         choices: option by group.
-        values: what these options do not give.
+        values: that differ from those of the options.
     """
     overrides = [{f"override /{group}": option} for group, option in choices.items()]
     with replace_atomically(path) as file:
@@ -268,11 +268,11 @@ def write_preset(path: Path, head: str, choices: Mapping[str, str], values: dict
 
 
 def compute_difference(wanted: Config, base: Config | None) -> dict[str, Any]:
-    """Return the values, nested, by which a configuration differs from another one.
+    """Return the nested values of a configuration that differ from another one.
 
     Args:
-        wanted: has all keys of the result.
-        base: what the options alone make; None if they make nothing.
+        wanted: the configuration.
+        base: the configuration of the options alone; None if they are not complete.
     """
     return _compute_difference(_get_content(wanted), {} if base is None else _get_content(base))
 

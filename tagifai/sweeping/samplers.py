@@ -1,4 +1,4 @@
-"""Samplers and pruners: Optuna's, made from the configuration, and one seed for a whole search."""
+"""Make Optuna's samplers and pruners from the configuration, seeded for a whole search."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from tagifai.sweeping._optuna import get_storage, get_trial_id
 from tagifai.sweeping.studies import has_died
 
 SEED_INDEX = "turn"
-"""Attribute of a trial: its place in the order that the seed gives."""
+"""Attribute of a trial: its index in the sequence of seeds."""
 
 REQUIRED_PACKAGES = {"CmaEsSampler": ("cmaes",), "GPSampler": ("scipy", "torch")}
-"""Packages beyond Optuna's own that a sampler imports."""
+"""Packages that a sampler needs beside Optuna's own dependencies."""
 
 
 class ReseededSampler(BaseSampler):
-    """A sampler that begins anew with a seed of its own for every trial.
+    """A sampler that is made anew for every trial, with a seed of its own.
 
-    A serial search gives the same trials each time, and one that is taken up again goes on with
-    those that it would have had, where one seed for each start would repeat the first ones.
+    So a serial search has the same trials each time, and a resumed search goes on with the trials
+    that it would have had; with one seed for each start it would repeat the first trials.
 
     Args:
-        make: gives a sampler for a seed.
+        make: returns a sampler for a seed.
         seed: of the search.
     """
 
@@ -46,7 +46,7 @@ class ReseededSampler(BaseSampler):
         self._local.sampler = make(seed)
 
     def before_trial(self, study: OptunaStudy, trial: FrozenTrial) -> None:
-        """Make the sampler of this trial; a trial that takes a dead one's place has its seed."""
+        """Make the sampler of this trial; a trial that replaces a dead one gets its seed."""
         entropy = np.random.SeedSequence([self._seed, _reserve_seed_index(study, trial)])
         self._local.sampler = self._make(int(entropy.generate_state(1)[0]))
         self._sampler.before_trial(study, trial)
@@ -59,17 +59,17 @@ class ReseededSampler(BaseSampler):
         return found
 
     def infer_relative_search_space(self, study: OptunaStudy, trial: FrozenTrial) -> Any:
-        """Ask the sampler of the trial."""
+        """Return the search space of the trial's sampler."""
         return self._sampler.infer_relative_search_space(study, trial)
 
     def sample_relative(self, study: OptunaStudy, trial: FrozenTrial, search_space: Any) -> Any:
-        """Ask the sampler of the trial."""
+        """Return the values that the trial's sampler chooses together."""
         return self._sampler.sample_relative(study, trial, search_space)
 
     def sample_independent(
         self, study: OptunaStudy, trial: FrozenTrial, param_name: str, param_distribution: Any
     ) -> Any:
-        """Ask the sampler of the trial."""
+        """Return the value that the trial's sampler chooses for one parameter."""
         return self._sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def after_trial(
@@ -79,19 +79,19 @@ class ReseededSampler(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        """Tell a sampler of this kind."""
+        """Pass the end of the trial on to its sampler."""
         self._sampler.after_trial(study, trial, state, values)
 
 
 def _reserve_seed_index(study: OptunaStudy, trial: FrozenTrial) -> int:
-    """Give a trial the first turn that none holds which lives or has ended well, and return it."""
+    """Give a trial the first seed index that no live or successful trial has, and return it."""
     storage, trial_id = get_storage(study), get_trial_id(trial)
     while True:
         trials = study.get_trials(deepcopy=False)
         others = [t for t in reversed(trials) if t.number != trial.number and not has_died(t)]
         held = {t.user_attrs.get(SEED_INDEX): t.number for t in others}
         mine = storage.get_trial(trial_id).user_attrs.get(SEED_INDEX)
-        # Of two processes that took the same one at once, the earlier trial keeps it.
+        # If two processes took the same index at once, the earlier trial keeps it.
         if mine is not None and held.get(mine, trial.number) >= trial.number:
             return int(mine)
         free = next(turn for turn in count() if turn not in held)
@@ -105,11 +105,11 @@ def make_sampler(
 
     Args:
         settings: of the `hydra/sweeper/sampler` group.
-        seed: where the settings have none.
-        grid: gives the choices of each parameter, for a grid.
+        seed: used if the settings have none.
+        grid: returns the choices of each parameter, for a grid.
 
     Raises:
-        ConfigError: it cannot be made, or needs packages that are not installed.
+        ConfigError: the sampler cannot be made, or needs packages that are not installed.
     """
     name = str(settings.get("_target_", "")).rpartition(".")[2]
     for package in REQUIRED_PACKAGES.get(name, ()):
@@ -130,12 +130,12 @@ def make_sampler(
         made = made(grid())
     if not isinstance(made, BaseSampler):
         raise ConfigError(f"hydra.sweeper.sampler: {name} is not a sampler.")
-    # These two look up in the study which point is next, in an order that the seed gives.
+    # These two find the next point in the study, in an order that depends on the seed.
     return made if isinstance(made, GridSampler | QMCSampler) else ReseededSampler(make, seed)
 
 
 def make_pruner(settings: Mapping[str, Any] | None) -> BasePruner:
-    """Return the pruner that the configuration describes; None is one that never prunes."""
+    """Return the pruner that the configuration describes; for None, one that never prunes."""
     if not settings:
         return optuna.pruners.NopPruner()
     made = _build("pruner", settings, ("optuna.pruners.*",))

@@ -1,4 +1,4 @@
-"""Settings: the fields of the sweeper's configuration, checked."""
+"""The settings of the sweeper, with their checks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tagifai.exceptions import ConfigError
 
 
 class SweeperPlugin(Protocol):
-    """The sweeper, with what Hydra gave it."""
+    """The sweeper plugin after Hydra has set it up."""
 
     settings: Mapping[str, Any]
     context: HydraContext
@@ -30,10 +30,10 @@ class SearchSettings:
         sampler: configuration of the sampler.
         pruner: configuration of the pruner, or None.
         directions: of each objective.
-        storage: URL of the store of studies, or None for one in memory.
+        storage: URL of the database of studies; None keeps the study in memory.
         study_name: None is the default name.
         n_trials: of the study as a whole.
-        n_jobs: workers.
+        n_jobs: number of workers.
         max_failure_rate: share of the trials that may fail.
         timeout: seconds, or None.
         params: of the space.
@@ -56,10 +56,10 @@ class SearchSettings:
 
     @classmethod
     def from_hydra(cls, values: Mapping[str, Any]) -> SearchSettings:
-        """Return the settings that Hydra gave the plugin.
+        """Return the settings from Hydra's arguments of the plugin.
 
         Raises:
-            ConfigError: one is out of range.
+            ConfigError: a setting is out of range.
         """
         plain: dict[str, Any] = {
             key: OmegaConf.to_container(value, resolve=True)

@@ -1,4 +1,4 @@
-"""Search spaces: Hydra's override grammar as Optuna's distributions, with branches."""
+"""Search spaces: parameters with Optuna's distributions, fixed values, and branches."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Branch:
-    """Parameters and fixed values that count only where another parameter has certain values."""
+    """Parameters and fixed values for trials in which another parameter has certain values."""
 
     key: str
     values: frozenset[str]
@@ -56,19 +56,23 @@ class Branch:
     fixed: Mapping[str, str]
 
     def is_active(self, chosen: Mapping[str, str]) -> bool:
-        """Return whether the values chosen so far, as texts by key, lead into this branch."""
+        """Return whether a trial is in this branch.
+
+        Args:
+            chosen: the trial's values so far, as texts by key.
+        """
         return chosen.get(self.key) in self.values
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """What a search may choose, and what is the same in all trials.
+    """The parameters that a search chooses, and the values that all trials share.
 
     Args:
-        parameters: those that every trial has.
+        parameters: of every trial.
         branches: in the order of the configuration; one may depend on an earlier one's parameter.
         fixed: overrides by key.
-        deletions: overrides that take a key away.
+        deletions: overrides that delete a key.
     """
 
     parameters: tuple[Parameter, ...]
@@ -77,14 +81,14 @@ class SearchSpace:
     deletions: tuple[str, ...] = ()
 
     def list_all_parameters(self) -> list[Parameter]:
-        """Return the parameters of all branches too."""
+        """Return all parameters, with those of the branches."""
         return [*self.parameters, *(p for branch in self.branches for p in branch.parameters)]
 
     def choose_overrides(self, choose: Callable[[Parameter], Any]) -> list[str]:
         """Return the overrides of a trial.
 
         Args:
-            choose: gives the value of a parameter; called for those that the trial has.
+            choose: returns the value of a parameter; called for the parameters of the trial.
         """
         chosen = {p.key: choose(p) for p in self.parameters}
         texts = {**self.fixed, **{key: format_value(value) for key, value in chosen.items()}}
@@ -97,13 +101,14 @@ class SearchSpace:
         return [*(f"{key}={value}" for key, value in texts.items()), *self.deletions]
 
     def suggest_overrides(self, trial: BaseTrial) -> list[str]:
-        """Return the overrides of a trial whose values the study's sampler chooses."""
+        """Return the overrides of a trial with values from the study's sampler."""
         return self.choose_overrides(lambda parameter: _suggest(trial, parameter))
 
     def make_overrides(self, values: Mapping[str, Any]) -> list[str]:
-        """Return the overrides of a trial whose values are known, by name in the study.
+        """Return the overrides of a trial with known values.
 
-        Values that the space does not know were added to the trial by other means.
+        Args:
+            values: by name in the study; values that are not in the space are added as they are.
         """
         known = {p.name for p in self.list_all_parameters()}
         more = [
@@ -112,12 +117,12 @@ class SearchSpace:
         return [*self.choose_overrides(lambda parameter: values[parameter.name]), *more]
 
     def index_by_key(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a trial's values by key instead of by name."""
+        """Return a trial's values by key instead of by name in the study."""
         keys = {p.name: p.key for p in self.list_all_parameters()}
         return {keys.get(name, name): value for name, value in values.items()}
 
     def describe(self) -> dict[str, str]:
-        """Return the distributions as texts, by name in the study, and a branch's fixed values."""
+        """Return distributions and fixed values of branches as texts, by name in the study."""
         texts = {p.name: _describe_distribution(p.distribution) for p in self.list_all_parameters()}
         for branch in self.branches:
             texts |= {
@@ -129,7 +134,7 @@ class SearchSpace:
         """Return the choices of each parameter, for a grid.
 
         Raises:
-            ConfigError: there are branches, or values that cannot be counted.
+            ConfigError: there are branches, or infinitely many values.
         """
         if self.branches:
             raise ConfigError(
@@ -139,7 +144,7 @@ class SearchSpace:
         return {p.name: _list_choices(p) for p in self.parameters}
 
     def iterate_boundaries(self) -> Iterator[tuple[Parameter, list[str]]]:
-        """Return each parameter's outermost values, each with the overrides of a trial with it."""
+        """Yield each parameter with the overrides of trials that have its extreme values."""
         for parameter in self.parameters:
             for value in parameter.get_extremes():
                 own = f"{parameter.key}={format_value(value)}"
@@ -152,7 +157,7 @@ class SearchSpace:
                     yield parameter, [*self._make_fixed_overrides(chosen), *texts]
 
     def _get_conditions(self, branch: Branch) -> dict[str, str]:
-        """Return what must be chosen for a branch, and for those that it stands in."""
+        """Return the values that lead into a branch, and into the branches around it."""
         way: dict[str, str] = {}
         if branch.key not in {p.key for p in self.parameters}:
             for outer in self.branches:
@@ -163,7 +168,7 @@ class SearchSpace:
         return {**way, branch.key: min(branch.values), **branch.fixed}
 
     def list_corners(self) -> list[list[str]]:
-        """Return the overrides of the trials with the first and with the last of all values."""
+        """Return the overrides of two trials, with all first and with all last values."""
         return [self.choose_overrides(lambda p, at=at: p.get_extremes()[at]) for at in (0, -1)]  # type: ignore[misc]
 
     def _make_fixed_overrides(self, without: Container[str]) -> list[str]:
@@ -171,12 +176,12 @@ class SearchSpace:
         return [*kept, *self.deletions]
 
 
-# Typed, since 1, 1.0 and True are equal and are written in three ways.
+# Typed, because 1, 1.0 and True are equal but are written in three ways.
 @lru_cache(maxsize=1024, typed=True)
 def format_value(value: Any) -> str:
-    """Return a value as Hydra's grammar reads it back: a text in quotes where it needs them.
+    """Return a value in Hydra's grammar, with quotes where a text needs them.
 
-    Lists, mappings and null are texts of the grammar already.
+    Texts of lists, mappings and null are in the grammar already.
     """
     if not isinstance(value, str):
         return str(value)

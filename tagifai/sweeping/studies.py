@@ -1,8 +1,8 @@
-"""Studies: Optuna's record of a search, shared by all that work on it, and which trials live.
+"""Optuna's studies in a database that several processes share, and heartbeats of their trials.
 
-Optuna's heartbeat says which trials are worked on. Two gaps in it are closed here: whoever asks
-for a trial beats for it until its job does, and a trial that nobody ever beat for gets one beat
-from each process that finds it, after which it is as dead as any other.
+Optuna's heartbeat says which trials are alive. Two gaps in it are closed here: the process that
+asks for a trial sends its heartbeat until its job does, and a trial that never had a heartbeat
+gets one from each process that finds it, after which it dies like any other.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from tagifai.utils.urls import get_sqlite_path
 
 HEARTBEAT_SECONDS = 3
 GRACE_SECONDS = 9
-"""A trial without a beat for so long is dead; the databases count in whole seconds."""
+"""Seconds without a heartbeat after which a trial is dead; databases count in whole seconds."""
 
 LOCK_SECONDS = 60
-"""How long a process waits for its turn in a SQLite file."""
+"""Seconds that a process waits for the lock of a SQLite file."""
 
 DIED = "died"
-"""Attribute of a trial that ended with its process and is made up for, with the reason."""
+"""Attribute of a trial that died with its process and is replaced: the reason."""
 
 RESULT = "result"
 """Attribute of a trial whose job is done: its values, or `PRUNED`."""
@@ -46,26 +46,26 @@ RESULT = "result"
 PRUNED = "pruned"
 
 ERROR = "error"
-"""Attribute of a trial that failed, with the reason."""
+"""Attribute of a trial that failed: the reason."""
 
 log = logging.getLogger(__name__)
 
 
 class StudyError(UserError):
-    """The store of studies failed, or the study there is another one."""
+    """The database of studies failed, or the study has other directions."""
 
 
-# --- the store ---------------------------------------------------------------------------------
+# --- the storage -------------------------------------------------------------------------------
 
 
 def is_shared(url: str | None) -> bool:
-    """Return whether other processes can reach what is stored at a URL."""
+    """Return whether other processes can reach the database at a URL."""
     return url is not None and ":memory:" not in url and url not in ("sqlite://", "sqlite:///")
 
 
 @contextmanager
 def silence_optuna() -> Iterator[None]:
-    """Leave to a search what Optuna would say of it, which says it better."""
+    """Silence Optuna's messages about studies and trials; the search shows better ones."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -75,10 +75,13 @@ def silence_optuna() -> Iterator[None]:
 
 
 def connect(url: str | None) -> BaseStorage:
-    """Return the store of studies: a new one in memory, or the process's own to a database.
+    """Return the storage of studies: a new one in memory, or the process's one for a database.
+
+    Args:
+        url: of a database; None keeps studies in memory.
 
     Raises:
-        StudyError: there is no such store, or it does not answer.
+        StudyError: there is no such database, or it does not answer.
     """
     if url is None or not is_shared(url):
         return InMemoryStorage()
@@ -87,20 +90,20 @@ def connect(url: str | None) -> BaseStorage:
 
 @cache
 def connect_database(url: str) -> BaseStorage:
-    """Return the store of a URL; one a process, because making one takes a while."""
+    """Return the storage at a URL, once for each process, because its creation takes a while."""
     alone: AbstractContextManager[Any] = nullcontext()
     arguments: dict[str, Any] = {}
     if url.startswith("sqlite"):
         arguments["connect_args"] = {"timeout": LOCK_SECONDS}
         sqlite.enable_wal()
     else:
-        # A server may have closed a connection that nobody used for a while.
+        # A server may have closed an idle connection.
         arguments["pool_pre_ping"] = True
     try:
         path = get_sqlite_path(url)
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Two processes that make the tables of a new file at once fail.
+            # Two processes that create the tables of a new file at once fail.
             alone = FileLock(path.with_name(f".{path.name}.lock"))
         with (
             alone,
@@ -130,30 +133,30 @@ def _first_line(error: BaseException) -> str:
 
 @contextmanager
 def translate_storage_errors(url: str | None) -> Iterator[None]:
-    """Turn a failure of the store into one message."""
+    """Turn a failure of the storage into a `StudyError`."""
     try:
         yield
     except optuna.exceptions.StorageInternalError as error:
         raise StudyError(
-            f"The store of studies {mask(url or 'in memory')!r} failed:"
+            f"The database of studies {mask(url or 'in memory')!r} failed:"
             f" {_first_line(error.__cause__ or error)}."
         ) from error
 
 
-# --- who is alive ------------------------------------------------------------------------------
+# --- heartbeats --------------------------------------------------------------------------------
 
 
 def has_heartbeat(storage: BaseStorage) -> bool:
-    """Return whether trials of a store are beaten for: those that other processes can reach."""
+    """Return whether trials of a storage have heartbeats: all but those in memory."""
     return not isinstance(storage, InMemoryStorage)
 
 
 class TrialHeartbeat:
-    """Beats for trials from a thread of its own, until it is told that a trial is not its any more.
+    """Sends the heartbeats of trials from a thread of its own.
 
     Args:
-        storage: one without heartbeats needs none.
-        is_done: told a trial's record before each beat; True ends the beating for it.
+        storage: of the trials; without heartbeats, nothing is sent.
+        is_done: called with a trial before each heartbeat; True ends its heartbeats.
     """
 
     def __init__(self, storage: BaseStorage, is_done: Callable[[FrozenTrial], bool]) -> None:
@@ -174,13 +177,13 @@ class TrialHeartbeat:
             self._thread.join()
 
     def add(self, trial_id: int) -> None:
-        """Beat for a trial, from now on."""
+        """Start the heartbeats of a trial."""
         if has_heartbeat(self._storage):
             _beat(self._storage, trial_id)
             self._trials.add(trial_id)
 
     def remove(self, trial_id: int) -> None:
-        """Beat for it no longer."""
+        """Stop the heartbeats of a trial."""
         self._trials.discard(trial_id)
 
     def _beat_until_stopped(self) -> None:
@@ -192,8 +195,8 @@ class TrialHeartbeat:
                     else:
                         _beat(self._storage, trial_id)
                 except Exception as error:
-                    # The next beat may get through; without one the trial counts as dead.
-                    log.warning("No beat for trial %s: %s", trial_id, _first_line(error))
+                    # The next one may succeed; without any, the trial counts as dead.
+                    log.warning("No heartbeat for trial %s: %s", trial_id, _first_line(error))
 
 
 def _beat(storage: BaseStorage, trial_id: int) -> None:
@@ -210,10 +213,10 @@ class TrialCounts:
 
     Args:
         complete: with a value.
-        pruned: stopped by the pruner.
+        pruned: ended by the pruner.
         failed: with a reason.
-        died: ended with their process; others take their place.
-        running: under way, in whatever process.
+        died: ended with their process; others replace them.
+        running: under way in any process.
     """
 
     complete: int
@@ -224,16 +227,16 @@ class TrialCounts:
 
     @property
     def finished(self) -> int:
-        """Trials that count towards the total."""
+        """Trials that count towards the total: complete, pruned and failed."""
         return self.complete + self.pruned + self.failed
 
 
 class Study:
-    """A study in its store, with what a search asks of it. Methods may be called from threads.
+    """A study of a search. Its methods may be called from several threads.
 
     Args:
-        study: Optuna's.
-        storage: where it is.
+        study: Optuna's study.
+        storage: of the study.
         name: of the study.
     """
 
@@ -247,34 +250,45 @@ class Study:
         self.heartbeat = TrialHeartbeat(storage, _is_taken_over)
 
     def ask(self, n_trials: int) -> Trial | None:
-        """Return a new trial, beaten for; None if others were quicker and the study is full."""
+        """Return a new trial and start its heartbeats; None if the study is full.
+
+        Args:
+            n_trials: of the full study.
+        """
         with warnings.catch_warnings():
-            # It is meant for those who do not beat by themselves.
+            # The warning is meant for users who do not send heartbeats themselves.
             warnings.filterwarnings("ignore", "Heartbeat of storage is supposed", UserWarning)
             trial = self.optuna.ask()
         self._own.add(get_trial_id(trial))
         self.heartbeat.add(get_trial_id(trial))
         before = [t for t in self.list_trials() if t.number < trial.number and not has_died(t)]
         if len(before) >= n_trials:
-            self.abandon(get_trial_id(trial), "Another process was quicker; the study is full.")
+            self.abandon(get_trial_id(trial), "The study is full; another process was faster.")
             return None
         return trial
 
     def has_ended(self, trial: Trial) -> bool:
-        """Return whether a trial has ended, by whomever."""
+        """Return whether a trial has ended, recorded by any process."""
         return self._storage.get_trial(get_trial_id(trial)).state.is_finished()
 
     def set_trial_attribute(self, trial: Trial, name: str, value: Any) -> None:
-        """Keep an attribute with a trial that has not ended."""
+        """Set an attribute of a trial, unless it has ended."""
         try:
             trial.set_user_attr(name, value)
         except optuna.exceptions.UpdateFinishedTrialError:
-            log.info("Trial %d has ended; not kept: %s", trial.number, name)
+            log.info("Trial %d has ended; %s is not recorded.", trial.number, name)
 
     def tell(
         self, trial: Trial, state: TrialState, values: Sequence[float] | None, reason: str = ""
     ) -> None:
-        """Record how a trial ended, unless somebody else has done so."""
+        """Record how a trial ended, unless another process has done so.
+
+        Args:
+            trial: that has ended.
+            state: COMPLETE, PRUNED or FAIL.
+            values: of the objectives, or None.
+            reason: of a failure.
+        """
         if reason:
             self.set_trial_attribute(trial, ERROR, reason)
         self._tell(trial.number, get_trial_id(trial), state, values)
@@ -285,28 +299,33 @@ class Study:
         try:
             self.optuna.tell(number, values, state, skip_if_finished=True)
         except optuna.exceptions.UpdateFinishedTrialError:
-            log.info("Trial %d has been ended by somebody else.", number)
+            log.info("Another process has recorded the end of trial %d.", number)
         except (RuntimeError, KeyError) as error:
-            # A grid that is used up wants to stop a loop that is not Optuna's here, and looks for
-            # a number that a point which was put back has not.
+            # An exhausted grid tries to stop Optuna's loop, which is not used here, and reads an
+            # attribute that enqueued trials do not have.
             if "Study.stop" not in str(error) and "grid_id" not in str(error):
                 raise
         self._release(trial_id)
 
     def abandon(self, trial_id: int, reason: str) -> None:
-        """Record that a trial died, unless it has ended."""
+        """Record that a trial died, unless it has ended.
+
+        Args:
+            trial_id: of the trial.
+            reason: of its death.
+        """
         try:
             self._storage.set_trial_user_attr(trial_id, DIED, reason)
             self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
             if isinstance(self.optuna.sampler, GridSampler):
-                # It would not come back to the point by itself.
+                # A grid would not try the point again by itself.
                 self.optuna.enqueue_trial(self._storage.get_trial(trial_id).params)
         except optuna.exceptions.UpdateFinishedTrialError:
-            log.info("Trial id %d has ended by itself.", trial_id)
+            log.info("The trial with id %d has ended by itself.", trial_id)
         self._release(trial_id)
 
     def abandon_own_trials(self, reason: str) -> None:
-        """Record that all trials that this process asked for and that have not ended have died."""
+        """Record the death of all trials of this process that have not ended."""
         for trial_id in list(self._own):
             self.abandon(trial_id, reason)
 
@@ -315,7 +334,7 @@ class Study:
         self._own.discard(trial_id)
 
     def end_stale_trials(self) -> None:
-        """Record as dead the trials that nobody beats for any more, or as done if they are."""
+        """Record the end of trials without heartbeats: by the result that they left, or as dead."""
         if not has_heartbeat(self._storage):
             return
         for trial_id in list_stale_trials(self._storage, self._id):
@@ -327,7 +346,7 @@ class Study:
                 _beat(self._storage, get_trial_id(trial))
 
     def _record_result(self, trial: FrozenTrial) -> bool:
-        """Record the result that a job has left with its trial, if nobody was there to hear it."""
+        """Record the result that a job has left with its trial, and return whether there is one."""
         result = trial.user_attrs.get(RESULT)
         if result is None:
             return False
@@ -337,7 +356,7 @@ class Study:
         return True
 
     def list_trials(self, *states: TrialState) -> list[FrozenTrial]:
-        """Return the trials by number, all of them or those in certain states."""
+        """Return the trials in certain states, or all of them, by number."""
         return self.optuna.get_trials(deepcopy=False, states=states or None)
 
     def count_trials(self) -> TrialCounts:
@@ -354,21 +373,21 @@ class Study:
         )
 
     def get_attribute(self, name: str) -> Any:
-        """Return what was kept with the study under a name, or None."""
+        """Return an attribute of the study, or None."""
         return self.optuna.user_attrs.get(name)
 
     def set_attribute(self, name: str, value: Any) -> None:
-        """Keep something with the study."""
+        """Set an attribute of the study."""
         self.optuna.set_user_attr(name, value)
 
 
 def has_died(trial: FrozenTrial) -> bool:
-    """Return whether a trial ended with its process."""
+    """Return whether a trial died with its process."""
     return trial.state is TrialState.FAIL and DIED in trial.user_attrs
 
 
 JOB = "job"
-"""Attribute of a trial whose job has begun and beats for itself: where it runs."""
+"""Attribute of a trial whose job has begun and sends its heartbeats: where the job runs."""
 
 
 def _is_taken_over(trial: FrozenTrial) -> bool:
@@ -376,7 +395,7 @@ def _is_taken_over(trial: FrozenTrial) -> bool:
 
 
 def list_names(storage: BaseStorage, name: str) -> list[str]:
-    """Return the names in use of a study and its restarts (`name`, `name-2`, ...), newest first."""
+    """Return the names of a study and its restarts (`name`, `name-2`, ...), newest first."""
     numbers = {}
     for study in storage.get_all_studies():
         stem, _, tail = study.study_name.rpartition("-")
@@ -398,7 +417,7 @@ def has_trials(storage: BaseStorage, name: str) -> bool:
 
 
 def get_attributes(storage: BaseStorage, name: str) -> dict[str, Any]:
-    """Return what was kept with a study."""
+    """Return the attributes of a study."""
     return dict(storage.get_study_user_attrs(storage.get_study_id_from_name(name)))
 
 
@@ -409,10 +428,17 @@ def open_study(
     sampler: BaseSampler,
     pruner: BasePruner,
 ) -> Study:
-    """Return a study, made if there is none of this name.
+    """Return the study of a name, created if it does not exist.
+
+    Args:
+        storage: of studies.
+        name: of the study.
+        directions: of its objectives.
+        sampler: chooses the values of trials.
+        pruner: prunes trials.
 
     Raises:
-        StudyError: it has other directions.
+        StudyError: the existing study has other directions.
     """
     study = optuna.create_study(
         storage=storage,

@@ -1,4 +1,4 @@
-"""The sweeper plugin; loaded before every command, so what it does is imported when it does it."""
+"""The sweeper plugin. Hydra loads it before every command, so it imports the search late."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class SearchSweeperConfig(OptunaSweeperConf):
     Args:
         sampler: an option of `hydra/sweeper/sampler`: tpe, random, grid, qmc, nsgaii and others.
         direction: follows the objective.
-        storage: where studies are; None keeps the study in memory.
-        study_name: None is `<preset>-<data>`.
-        n_trials: of the study as a whole, however often it is taken up again.
+        storage: URL of the database of studies; None keeps the study in memory.
+        study_name: name of the study; None is `<preset>-<data>`.
+        n_trials: of the study as a whole, however often it is resumed.
         n_jobs: workers, of launchers that have several.
-        max_failure_rate: share of the trials that may fail; when all fail, it is an error anyway.
+        max_failure_rate: share of the trials that may fail; if all fail, it is an error anyway.
         params: the space, by parameter, in Hydra's override grammar.
         custom_search_space: full name of a function of configuration and trial that adds to it.
         pruner: of `optuna.pruners`; an option of `hydra/sweeper/pruner`, or a `_target_`.
-        timeout: seconds after which no further trial begins; None never ends early.
-        when: parameters that belong to one choice of another one, such as
+        timeout: seconds after which no further trial begins; None sets no limit.
+        when: parameters that belong to one choice of another parameter, such as
             {vectorizer=tfidf_char: {vectorizer.ngram_max: range(3,11)}}.
     """
 
@@ -47,10 +47,10 @@ class SearchSweeperConfig(OptunaSweeperConf):
 
 
 class SearchSweeper(Sweeper):
-    """Hyperparameter search with Optuna: pruned, resumable, never idle.
+    """Hyperparameter search with Optuna, pruned and resumable.
 
     Args:
-        settings: the fields of `SearchConf`.
+        settings: the fields of `SearchSweeperConfig`.
     """
 
     context: HydraContext
@@ -63,13 +63,13 @@ class SearchSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Take what launchers need; they are made when it is known where jobs go."""
+        """Keep Hydra's arguments; the launcher is made later, when the folder of jobs is known."""
         self.context = hydra_context
         self.function = task_function
         self.master = config
 
     def sweep(self, arguments: list[str]) -> SearchPlan:
-        """Search with the overrides of the command line, and return the search."""
+        """Run the search with the overrides of the command line, and return its plan."""
         from tagifai.console.display import Display
 
         with Display.from_config(self.master.console).show_spinner("Loading libraries"):

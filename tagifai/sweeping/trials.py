@@ -1,4 +1,4 @@
-"""Trials: a job's own trial, opened again by study and number, beaten for and reported to."""
+"""The trial of a job, opened by study and number, with its heartbeats and reports."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tagifai.sweeping import samplers, studies
 
 
 class OpenTrial:
-    """A trial that is worked on.
+    """The open trial of a job.
 
     Args:
-        trial: Optuna's.
+        trial: Optuna's trial.
     """
 
     def __init__(self, trial: Trial) -> None:
@@ -30,10 +30,10 @@ class OpenTrial:
         self.is_stale = False
 
     def note(self, **attributes: Any) -> None:
-        """Keep attributes with the trial.
+        """Set attributes of the trial.
 
         Raises:
-            Reaped: the trial has ended.
+            StaleTrialError: the trial has ended.
         """
         with _raise_if_stale():
             for name, value in attributes.items():
@@ -42,22 +42,26 @@ class OpenTrial:
     def report(self, step: int, value: float) -> bool:
         """Report a value and return whether to stop.
 
+        Args:
+            step: epoch over all repeats.
+            value: of the objective.
+
         Raises:
-            Reaped: the trial has ended.
+            StaleTrialError: the trial has ended.
         """
         with _raise_if_stale():
             self._trial.report(value, step)
         with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
-            # NumPy's, where no report so far is a number; such a trial is pruned.
+            # NumPy warns where no report so far is a number; such a trial is pruned.
             return self._trial.should_prune()
 
     def check(self) -> None:
-        """Raise `Reaped` if it is known that the trial has ended; asks nobody."""
+        """Raise `StaleTrialError` if the trial is known to have ended; the study is not asked."""
         if self.is_stale:
             raise StaleTrialError
 
     def update_stale(self, trial: FrozenTrial) -> bool:
-        """Learn from the trial's record whether it has ended."""
+        """Note and return whether the trial has ended, from its record."""
         self.is_stale = trial.state.is_finished()
         return self.is_stale
 
@@ -72,11 +76,14 @@ def _raise_if_stale() -> Iterator[None]:
 
 @contextmanager
 def open_trial(address: SearchTrial) -> Iterator[OpenTrial]:
-    """Open a trial and beat for it as long as the block is worked on.
+    """Open a trial, and send its heartbeats during the block.
+
+    Args:
+        address: study, storage and number of the trial.
 
     Raises:
-        Reaped: it has ended.
-        StudyError: the store of studies does not answer.
+        StaleTrialError: the trial has ended.
+        StudyError: the database of studies does not answer.
     """
     with studies.translate_storage_errors(address.storage):
         storage = studies.connect(address.storage)

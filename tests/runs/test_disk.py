@@ -186,7 +186,7 @@ def test_nothing_is_removed_through_a_link_nor_the_root_itself(tmp_path: Path, n
     root = tmp_path / "root"
     (root / "inner").mkdir(parents=True)
     (root / "link").symlink_to(tmp_path / "outside")
-    with pytest.raises(UserError, match="is left alone"):
+    with pytest.raises(UserError, match="is not removed"):
         disk.remove(root, root / name)
     assert kept.exists()
     assert (root / "link").is_symlink()

@@ -243,7 +243,7 @@ def test_a_failure_of_tracking_names_the_model_that_was_saved(tmp_path: Path) ->
     with pytest.raises(TrackingError) as caught:
         fail_after(tmp_path, error)
     assert str(caught.value) == (
-        f"Tracking failed. The model is trained and saved all the same: {tmp_path}/bundle"
+        f"Tracking failed. The model is trained and saved anyway: {tmp_path}/bundle"
     )
     assert caught.value.__cause__ is error
 
@@ -463,7 +463,7 @@ def test_the_model_is_there_whatever_the_store_refuses(
 ) -> None:
     with pytest.raises(TrackingError) as caught:
         kept(Spy(failing), config, tmp_path / "run", tagger)
-    assert str(caught.value).endswith(f"saved all the same: {tmp_path}/run/bundle")
+    assert str(caught.value).endswith(f"saved anyway: {tmp_path}/run/bundle")
     published = bundles.get_path(tmp_path / "stores", "abc")
     for bundle in (tmp_path / "run" / "bundle", published):
         assert bundles.load(bundle).predict(TEXTS[:1]) == tagger.predict(TEXTS[:1])

@@ -56,7 +56,7 @@ def test_a_worse_one_is_forced_and_that_is_said(good: Contender, bad: Contender)
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"data": "e" * 64}, "its data are others (eeeeeeeeeeee… and dddddddddddd…)"),
+        ({"data": "e" * 64}, "its data differ (eeeeeeeeeeee… and dddddddddddd…)"),
         ({"test_rows": "s" * 64}, "some of them may be train rows of the champion"),
     ],
 )

@@ -52,9 +52,9 @@ def test_parts_that_differ_and_those_that_only_one_has_are_told() -> None:
     )
     assert reproducibility.compare_runs(RECORD, now).results == [
         Difference("content of model.skops", "b" * 64, "e" * 64),
-        Difference("content of tagger.json", "c" * 64, "not there"),
-        Difference("val_accuracy", "not there", "1.0"),
-        Difference("content of model.coef_.npy", "not there", "f" * 64),
+        Difference("content of tagger.json", "c" * 64, "missing"),
+        Difference("val_accuracy", "missing", "1.0"),
+        Difference("content of model.coef_.npy", "missing", "f" * 64),
     ]
 
 

@@ -55,7 +55,7 @@ def test_so_are_directions_in_another_order(config: Config) -> None:
 def test_a_pruner_with_several_objectives_is_refused(config: Config) -> None:
     both = aiming_at(config, ["val_f1", "val_loss"], ["maximize", "minimize"])
     assert refused(both, MedianPruner(), direction=["maximize", "minimize"]) == (
-        "MedianPruner cannot judge 2 objectives (val_f1, val_loss). Use"
+        "MedianPruner cannot prune trials with 2 objectives (val_f1, val_loss). Use"
         " hydra/sweeper/pruner=none, or one metric."
     )
 
@@ -168,9 +168,7 @@ def test_a_parameter_none_of_whose_values_is_allowed_is_refused_with_the_first_r
     compose, _ = allowing("a=1")
     with pytest.raises(ConfigError) as caught:
         checks.check_space(parse_space({"a": "choice(1,2)", "b": "choice(3,4)"}, None, []), compose)
-    assert str(caught.value) == (
-        "The parameter b has no value that is allowed: b=3 is not allowed: less"
-    )
+    assert str(caught.value) == ("The parameter b has no allowed value: b=3 is not allowed: less")
 
 
 def test_one_value_that_is_allowed_is_enough() -> None:
@@ -205,7 +203,7 @@ def test_one_value_that_is_allowed_is_enough() -> None:
         (
             {"model.alpha": "choice(-1.0,-2.0)"},
             (
-                "The parameter model.alpha has no value that is allowed: model.alpha = -1.0 is not"
+                "The parameter model.alpha has no allowed value: model.alpha = -1.0 is not"
                 " allowed: a number of at least 0"
             ),
         ),
@@ -444,8 +442,8 @@ def test_a_study_of_another_version_is_refused_with_the_way_out(found: Any) -> N
     study = optuna.load_study(storage=storage, study_name="s")
     study.tell(study.ask(), 1.0)
     assert refusal(storage, FOUND) == (
-        "The study 's' was begun by another version of tagifai, or by other means, and cannot be"
-        " gone on with: add sweep.restart=true, which keeps it and begins another one."
+        "The study 's' was begun by another version of tagifai or another program, so the search"
+        " cannot go on with it. To keep it and begin a new one, add sweep.restart=true."
     )
     assert choose_study(storage, "s", FOUND, restart=True) == "s-2"
 
@@ -453,10 +451,10 @@ def test_a_study_of_another_version_is_refused_with_the_way_out(found: Any) -> N
 def test_a_changed_setting_is_refused_with_both_values_and_two_ways_out() -> None:
     message = refusal(stored({"s": FOUND}), changed(seed=7))
     assert message == (
-        "The study 's' is a search of something else:\n"
+        "The study 's' belongs to a search with other settings:\n"
         "  seed: 42 in the study, 7 now\n"
-        "Either take that back, to go on with it; or add sweep.restart=true, which keeps it and"
-        " begins another one."
+        "To go on with it, undo these changes. To keep it and begin a new one, add"
+        " sweep.restart=true."
     )
 
 
@@ -475,8 +473,8 @@ def test_so_are_other_data() -> None:
 def test_what_is_there_on_one_side_only_is_said_so() -> None:
     now = {**FOUND, "parameters": {"model.eta0": "from 0 to 1"}}
     message = refusal(stored({"s": FOUND}), now)
-    assert "\n  model.alpha: from 0.1 to 0.5 in the study, not there now\n" in message
-    assert "\n  model.eta0: not there in the study, from 0 to 1 now\n" in message
+    assert "\n  model.alpha: from 0.1 to 0.5 in the study, not set now\n" in message
+    assert "\n  model.eta0: not set in the study, from 0 to 1 now\n" in message
 
 
 def test_all_differences_are_shown_and_nothing_else() -> None:
@@ -496,5 +494,5 @@ def test_a_long_value_is_shortened() -> None:
 def test_the_newest_study_is_what_it_is_compared_with() -> None:
     storage = stored({"s": changed(seed=1), "s-2": changed(seed=2)})
     message = refusal(storage, FOUND)
-    assert message.startswith("The study 's-2' is")
+    assert message.startswith("The study 's-2' belongs")
     assert "seed: 2 in the study, 42 now" in message

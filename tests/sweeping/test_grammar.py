@@ -234,7 +234,7 @@ def test_a_condition_may_be_on_a_parameter_inside_an_earlier_branch() -> None:
 def test_a_condition_on_what_comes_later_is_refused() -> None:
     when = {"x=2": {"y": "choice(3,4)"}, "a=word": {"x": "choice(1,2)"}}
     assert refused({"a": "word,char"}, when, []) == (
-        "hydra.sweeper.when: x=2 never holds: x is no parameter with such a choice."
+        "hydra.sweeper.when: x=2 is never true, because x is no parameter with such a choice."
     )
 
 
@@ -254,7 +254,7 @@ def test_a_condition_that_never_holds_is_refused(condition: str) -> None:
     message = refused({"a": "word,char"}, {condition: {"x": "choice(1,2)"}}, [])
     key = condition[0]
     assert message.startswith("hydra.sweeper.when: ")
-    assert message.endswith(f"never holds: {key} is no parameter with such a choice.")
+    assert message.endswith(f"is never true, because {key} is no parameter with such a choice.")
 
 
 def test_a_branch_without_content_is_refused() -> None:
@@ -305,7 +305,7 @@ def test_what_makes_no_distribution_is_refused_in_one_line_with_the_ways_to_writ
     preset = {"a": "word,char", **({"b": text} if where == "preset" else {})}
     when = {"a=word": {"b": text}} if where == "branch" else None
     message = refused(preset, when, [f"b={text}"] if where == "argument" else [])
-    assert message.startswith(f"b={text}: not something to search over (")
+    assert message.startswith(f"b={text}: cannot be searched over (")
     assert reason in message
     assert message.endswith(
         "Use choice(a,b), range(1,10), interval(0.1,1.0) or tag(log,interval(1e-6,1e-2))."
@@ -340,7 +340,7 @@ def test_parameters_in_a_branch_are_enough() -> None:
 @pytest.mark.parametrize("form", ["{}", "{}.min_freq", "+{}.x", "{}/option", "{}@x", "++{}"])
 def test_what_is_not_to_be_searched_over_is_refused_with_the_reason(key: str, form: str) -> None:
     named = form.format(key)
-    expected = f"'{named}' is not to be searched over: {NOT_SEARCHED[key]}."
+    expected = f"'{named}' cannot be searched over: {NOT_SEARCHED[key]}."
     assert refused({named: "choice(1,2)"}, None, []) == expected
     assert refused(None, None, [f"{named}=choice(1,2)"]) == expected
     assert refused({"a": "b,c"}, {"a=b": {named: "choice(1,2)"}}, []) == expected

@@ -70,7 +70,7 @@ def test_with_several_objectives_it_is_how_many_are_on_the_front(planning: Plann
     plan = planning(ALPHA, *TWO)
     for values in ((0.5, 10), (0.4, 20), (0.9, 90)):
         tried(plan, {"model.alpha": 0.5}, *values)
-    assert plan.describe_best() == "2 on the front"
+    assert plan.describe_best() == "2 on the Pareto front"
 
 
 def test_values_are_shown_with_the_names_of_their_metrics(planning: Planning) -> None:
@@ -290,7 +290,7 @@ def test_the_header_names_study_objective_and_space(
     assert "pruner=MedianPruner" in text
     assert "basic, 1 at a time" in text
     assert "from 0.0 to 1.0" in text
-    assert "Going on" not in text
+    assert "Resumed" not in text
     assert "nothing is pruned" not in text
 
 
@@ -307,8 +307,8 @@ def test_a_search_that_goes_on_says_so(
 ) -> None:
     plan = planning(ALPHA, n_trials=2)
     plan.study.abandon(asked(plan)._trial_id, "killed")
-    assert "Going on:      0 of 2 trials are done." in header(plan, capsys)
+    assert "Resumed:       0 of 2 trials are done." in header(plan, capsys)
     tried(plan, {"model.alpha": 0.5}, 0.5)
-    assert "Going on:      1 of 2 trials are done." in header(plan, capsys)
+    assert "Resumed:       1 of 2 trials are done." in header(plan, capsys)
     plan.study.tell(asked(plan), TrialState.PRUNED, None)
-    assert "Nothing to do: 2 of 2 trials are done. For more of them raise" in header(plan, capsys)
+    assert "Nothing to do: 2 of 2 trials are done. For more trials, raise" in header(plan, capsys)

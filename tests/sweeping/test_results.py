@@ -169,7 +169,7 @@ def test_the_preset_says_what_it_is_and_holds_the_differences_only(
     first, second, third, fourth = head.splitlines()
     assert first == "# @package _global_"
     assert second == "# Trial 0 of the search 's', the best of 2: val_f1 0.5000."
-    assert third.startswith("# Written by the search. It holds values, and they win over options")
+    assert third.startswith("# Written by the search. Its values win over options")
     assert fourth == "# command line. Train it with: tagifai experiment=s"
     assert OmegaConf.to_container(OmegaConf.create("defaults:" + content)) == {
         "defaults": [
@@ -302,7 +302,7 @@ def test_every_state_is_counted_and_every_reason_is_said_with_some_of_its_trials
         fail(plan, "bad")
     lines = shown(plan, capsys)
     (counts,) = [line for line in lines if line.startswith("Trials: ")]
-    said = "1 complete, 1 pruned, 7 failed, 1 died and made up for; pruning saved about "
+    said = "1 complete, 1 pruned, 7 failed, 1 died and replaced; pruning saved about "
     assert counts.startswith(f"Trials:        {said}")
     assert "Failed:        1 (3): worse" in lines
     assert "Failed:        6 (4, 5, 6, 7, 8, ...): bad" in lines

@@ -197,7 +197,7 @@ def test_a_store_that_fails_on_the_way_is_one_error(opened: Open, database: Path
     url = "postgresql://me:s3cret@host/db"
     with pytest.raises(StudyError) as caught, studies.translate_storage_errors(url):
         study.ask(5)
-    assert "The store of studies 'postgresql://me:***@host/db' failed: " in str(caught.value)
+    assert "The database of studies 'postgresql://me:***@host/db' failed: " in str(caught.value)
     assert "no such table: trials" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -421,7 +421,7 @@ def test_a_beat_that_does_not_get_through_is_tried_again(
         assert eventually(lambda: len(heart.beats) >= 2)
     assert [
         record.getMessage() for record in caplog.records if record.name == studies.__name__
-    ] == [f"No beat for trial {trial_id}: database is locked"]
+    ] == [f"No heartbeat for trial {trial_id}: database is locked"]
 
 
 def test_a_job_learns_from_the_record_that_its_trial_has_ended(heart: Heart) -> None:
@@ -463,7 +463,7 @@ def test_a_trial_beyond_the_total_is_none_and_is_recorded_as_dead(study: Study) 
     assert study.ask(2) is None
     assert states(study) == ["RUNNING", "RUNNING", "FAIL"]
     assert (
-        study.list_trials()[2].user_attrs[DIED] == "Another process was quicker; the study is full."
+        study.list_trials()[2].user_attrs[DIED] == "The study is full; another process was faster."
     )
     assert study.count_trials() == TrialCounts(complete=0, pruned=0, failed=0, died=1, running=2)
 

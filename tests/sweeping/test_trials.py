@@ -224,7 +224,7 @@ def test_a_store_that_fails_on_the_way_is_one_error(begin: Begin, url: str, tmp_
         connection.execute("DROP TABLE trial_intermediate_values")
     with pytest.raises(optuna.exceptions.StorageInternalError) as failed:
         opened.report(0, 0.5)
-    with pytest.raises(StudyError, match=r"The store of studies .* failed"):
+    with pytest.raises(StudyError, match=r"The database of studies .* failed"):
         opening.__exit__(failed.type, failed.value, failed.tb)
 
 

@@ -77,7 +77,7 @@ def promoting(trained: tuple[App, dict[str, str]], request: pytest.FixtureReques
 
 def test_the_best_run_by_validation_rows_is_the_first_champion(promoting: Promoting) -> None:
     output = promoting.ok("promote")
-    assert "Version 1 is the champion now. It is the first." in output
+    assert "Version 1 is the champion now. There was no champion before." in output
     assert promoting.champion() == "better"
     assert "is the champion already, version 1" in promoting.ok("promote")
     assert list(promoting.versions()) == [1]
@@ -114,7 +114,7 @@ def test_a_better_challenger_takes_the_alias_and_a_worse_one_does_not(
 def test_a_challenger_of_other_test_rows_is_refused_unless_forced(promoting: Promoting) -> None:
     promoting.promote("better")
     message = promoting.refusal("promote", f"task.run_id={promoting.runs['elsewhere']}")
-    assert "its test rows are others" in message
+    assert "its test rows differ" in message
     assert (promoting.champion(), list(promoting.versions())) == ("better", [1])
     output = promoting.promote("elsewhere", "task.force=true")
     assert "Forced, without a comparison" in output
@@ -152,7 +152,7 @@ def test_of_two_promotions_at_once_the_second_sees_what_the_first_decided(
         for name in ("worse", "better")
     ]
     outputs = [finished(process) for process in started]
-    assert sum("It is the first." in output for output in outputs) == 1
+    assert sum("There was no champion before." in output for output in outputs) == 1
     assert promoting.champion() == "better"
     assert list(promoting.versions()) == [2, 1]
 

@@ -130,7 +130,7 @@ def test_a_server_that_dies_in_the_middle_does_not_take_the_model_with_it(
     assert training.returncode == 1
     (bundle,) = app.outputs.glob("*/*/bundle")
     assert errors.count("\n") == 1
-    assert f"The model is trained and saved all the same: {bundle}" in errors
+    assert f"The model is trained and saved anyway: {bundle}" in errors
     assert not (app.stores / "run_id.txt").exists()
     (run_id,) = [path.stem for path in (app.stores / "running").iterdir()]
     # It can be used, and the run is closed when the server is back.
