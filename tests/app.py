@@ -181,7 +181,8 @@ def end_group(process: subprocess.Popen[Any]) -> None:
 
 def children(process: int) -> list[int]:
     """Return the processes that a process has begun and that have not ended."""
-    return [int(n) for n in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    listed = Path(f"/proc/{process}/task/{process}/children")
+    return [int(number) for number in listed.read_text().split()] if listed.exists() else []
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:

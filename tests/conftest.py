@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
-from tests.app import App
+from tests.app import App, children
 from tests.databases import make_studies
 from tests.showcase import Showcase
 
@@ -60,6 +60,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
         return (yield)
     finally:
         _Guarded.active = False
+
+
+@pytest.fixture(autouse=True)
+def _childless(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Notice the processes that a library begins without telling Python's auditors."""
+    before = set(children(os.getpid()))
+    yield
+    if request.node.get_closest_marker("e2e") is None:
+        assert set(children(os.getpid())) <= before, (
+            "A test that is not marked e2e leaves processes."
+        )
 
 
 SLOWEST = (

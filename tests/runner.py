@@ -18,13 +18,17 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobRuntime
 
-from tagifai.utils import environment, process_pool
+from tagifai.evaluation import metrics, slices
+from tagifai.preprocessing import cleaning
+from tagifai.tracking import provenance
+from tagifai.utils import own_modules, process_pool
 
 COMMIT = {"mlflow.source.git.commit": "0" * 40, "mlflow.source.git.dirty": "false"}
 """What is recorded of the checkout; asking Git would begin a process."""
@@ -76,14 +80,15 @@ def _keep_process() -> Iterator[None]:
     """Put back what a command changes of its process, and let it have one processor."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     folder, variables, threshold = Path.cwd(), dict(os.environ), gc.get_threshold()
-    arguments, stdin, paths = sys.argv, sys.stdin, [*sys.path]
+    arguments, stdin = sys.argv, sys.stdin
     hydra, job = HydraConfig.instance().cfg, dict(JobRuntime.instance().conf)
     with (
         warnings.catch_warnings(),
         _keep_logging(),
+        keep_own_code(),
         # On several it would begin processes.
         mock.patch.object(process_pool, "count_processors", return_value=1),
-        mock.patch.object(environment, "read_git_state", return_value=COMMIT),
+        mock.patch.object(provenance, "_get_git_state", return_value=COMMIT),
     ):
         try:
             yield
@@ -91,13 +96,33 @@ def _keep_process() -> Iterator[None]:
             GlobalHydra.instance().clear()
             HydraConfig.instance().cfg = hydra
             JobRuntime.instance().conf.update(job)
-            sys.argv, sys.stdin, sys.path[:] = arguments, stdin, paths
+            sys.argv, sys.stdin = arguments, stdin
             gc.set_threshold(*threshold)
             os.environ.clear()
             os.environ.update(variables)
             os.chdir(folder)
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+
+
+@contextmanager
+def keep_own_code() -> Iterator[None]:
+    """Forget the extensions that are loaded in a block, and what they registered."""
+    registered = (cleaning._REGISTERED, metrics._REGISTERED, slices._REGISTERED)
+    tables: list[dict[str, Any]] = [own_modules._files, *registered]
+    before = [dict(table) for table in tables]
+    allowed, paths = set(own_modules._packages), [*sys.path]
+    try:
+        yield
+    finally:
+        for name in own_modules._files.keys() - before[0].keys():
+            sys.modules.pop(name, None)
+        for table, content in zip(tables, before, strict=True):
+            table.clear()
+            table.update(content)
+        own_modules._packages.clear()
+        own_modules._packages.update(allowed)
+        sys.path[:] = paths
 
 
 @contextmanager

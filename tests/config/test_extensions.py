@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,6 +15,7 @@ from tagifai.preprocessing import cleaning
 from tagifai.utils import own_modules
 from tagifai.utils.program import CONFIG_DIR_VARIABLE
 from tests.conftest import Compose
+from tests.runner import keep_own_code
 
 EXTENSION = """
 from sklearn.linear_model import RidgeClassifier
@@ -51,20 +51,11 @@ def untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in (CONFIG_DIR_VARIABLE, extensions.WHITELIST_VARIABLE):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    modules, places = set(sys.modules), list(sys.path)
-    registered = (cleaning._REGISTERED, metrics._REGISTERED, slices._REGISTERED)
-    tables: list[dict[str, Any]] = [own_modules._files, *registered]
-    before = [dict(table) for table in tables]
-    allowed = set(own_modules._packages)
-    yield
-    for table, content in zip(tables, before, strict=True):
-        table.clear()
-        table.update(content)
-    own_modules._packages.clear()
-    own_modules._packages.update(allowed)
+    modules = set(sys.modules)
+    with keep_own_code():
+        yield
     for name in set(sys.modules) - modules:
         del sys.modules[name]
-    sys.path[:] = places
 
 
 @pytest.fixture

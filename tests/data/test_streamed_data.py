@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.app import App
+from tests.app import App, children
 from tests.training.test_streaming import reviews
 
 STREAMED = (
@@ -148,10 +148,6 @@ def test_a_gzip_file_that_was_cut_off_leaves_nothing_behind(app: App) -> None:
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "reviews.csv.gz cannot be read: " in done.stderr
     assert not list(app.stores.glob("data/*"))
-
-
-def children(pid: int) -> list[int]:
-    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.mark.e2e

@@ -303,7 +303,10 @@ def test_a_failure_rate_of_zero_ends_the_search_at_the_first(app: App) -> None:
 
 
 def test_parameters_that_belong_to_an_option_are_searched_with_it_only(app: App) -> None:
-    few = ("training.epochs=1", "hydra.sweeper.n_trials=3", "plots=none", "tracking=none")
+    few = (
+        *("training.epochs=1", "hydra.sweeper.n_trials=3", "hydra/launcher=basic"),
+        *("plots=none", "tracking=none"),
+    )
     app.ok("-m", "sweep=text", *few, "console=quiet")
 
     found = study(app, "text-sample")
