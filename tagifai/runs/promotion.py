@@ -47,7 +47,7 @@ class Contender:
         run_id: of the run.
         tagger: of its bundle.
         data: SHA-256 of the data set.
-        test_rows: digest of the ids and labels of its test rows; see `rows_digest`.
+        test_rows: digest of the ids and labels of its test rows; see `compute_rows_digest`.
         texts: of its test rows.
         labels: of its test rows.
     """

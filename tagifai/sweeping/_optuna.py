@@ -26,7 +26,7 @@ def get_storage(study: Study) -> BaseStorage:
 
 
 def list_stale_trials(storage: BaseStorage, study_id: int) -> list[int]:
-    """Return the ids of the trials that nobody beats for any more.
+    """Return the ids of the trials whose heartbeats have stopped.
 
     The public `fail_stale_trials` fails them all at once, those too whose job has left a result.
 

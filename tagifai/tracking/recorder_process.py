@@ -85,7 +85,7 @@ def main(descriptor: int) -> None:
     Args:
         descriptor: file descriptor of the connection.
     """
-    desk = RecorderProcess()
-    serve_requests(desk.dispatch, Connection(descriptor))
-    desk.close_remaining()
+    recorder = RecorderProcess()
+    serve_requests(recorder.dispatch, Connection(descriptor))
+    recorder.close_remaining()
     os._exit(0)  # the command waits for it, and nothing is left to clean up
