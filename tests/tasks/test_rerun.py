@@ -122,7 +122,7 @@ def test_what_comes_from_the_record_cannot_be_chosen(app: App) -> None:
     for override in ("seed=3", "model=sgd_huber", "training.epochs=2", "experiment=best"):
         done = app.run("task=rerun", override)
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.startswith(f"Error: {override} has no effect: task=rerun takes all")
+        assert done.stderr.startswith(f"Error: {override} has no effect: task=rerun takes the")
     done = app.run("task=rerun")
     assert done.returncode == 2
     assert "No run has been trained" in done.stderr
