@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.app import ROOT, App
 
 
-def test_help_is_a_page_of_tasks_groups_and_examples(tmp_path: Path) -> None:
+def test_help_is_a_page_of_tasks_groups_and_examples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UV", raising=False)  # it would be named in the command
     output = App(tmp_path).ok("--help")
 
     for task in sorted(path.stem for path in (ROOT / "conf" / "task").glob("*.yaml")):

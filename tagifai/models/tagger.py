@@ -56,11 +56,7 @@ class Tagger:
         return self._vectorize_clean(self.clean(texts))
 
     def _vectorize_clean(self, texts: Sequence[str]) -> Any:
-        if not type(self.vectorizer).__module__.startswith("sklearn."):
-            return self.vectorizer.transform(texts)
-        from tagifai.preprocessing import (
-            char_ngrams,  # late: a few texts are predicted without scikit-learn
-        )
+        from tagifai.preprocessing import char_ngrams  # late: only a prediction needs it
 
         return char_ngrams.transform(self.vectorizer, texts)
 
