@@ -34,7 +34,7 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "train untracked": ([*SMALL, "tracking=none"], {*CONSOLE, *SKLEARN, "imblearn", "snorkel"}),
     "evaluate": (["task=evaluate"], {*CONSOLE, *SKLEARN, "snorkel"}),
     "errors": (["task=errors"], {*CONSOLE, *SKLEARN}),
-    "predict": (["task=predict", "task.text=A graph"], {*SKLEARN}),
+    "predict": (["task=predict", "task.text=A graph"], {*CONSOLE, *SKLEARN}),
     "compare": (["task=compare", "plots=none"], {*CONSOLE, *TRACKING}),
     "compare, drawn": (["task=compare"], {*CONSOLE, *TRACKING, "matplotlib"}),
     "info": (["task=info"], {*CONSOLE, *FRAMES}),

@@ -20,7 +20,7 @@ from tests.sweeping.searches import by_state, results, runs, study
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("unmeasured")]
 
 JOBLIB = (*SEARCH, "hydra/launcher=joblib")
-LONG = ("training.epochs=500", "hydra.sweeper.n_trials=5")
+LONG = ("training.epochs=1500", "hydra.sweeper.n_trials=5")
 
 
 @pytest.fixture

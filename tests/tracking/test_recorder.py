@@ -294,7 +294,7 @@ def test_a_command_whose_recorder_is_killed_is_told_and_the_next_one_closes_the_
     os.kill(helper, signal.SIGKILL)
     output, errors = process.communicate("go on\n", timeout=120)
     assert (process.returncode, errors) == (1, "")
-    assert output.startswith("refused: The process that records in MLflow has ended")
+    assert output.startswith("refused: The process that records in MLflow ended before")
     assert recorded(stores, run_id).info.status == "RUNNING"
     assert tracking_session.close_abandoned_runs(stores) == [run_id]
     assert recorded(stores, run_id).info.status == "FAILED"
@@ -311,7 +311,7 @@ def test_a_recorder_that_is_killed_before_the_run_is_open_is_told_at_the_first_w
     os.kill(helper, signal.SIGKILL)
     output, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (1, "")
-    assert output.startswith("refused: The process that records in MLflow has ended")
+    assert output.startswith("refused: The process that records in MLflow ended before")
 
 
 # --- stores that fail --------------------------------------------------------------------------
