@@ -121,6 +121,9 @@ def test_the_document_says_how_a_run_came_about_and_is_the_same_each_time(
 ) -> None:
     git = {"mlflow.source.git.commit": "c0ffee", "mlflow.source.git.dirty": "false"}
     monkeypatch.setattr(environment, "read_git_state", lambda root: git)
+    # Not what an earlier run of this process was told.
+    read = tracking_provenance._get_git_state.__wrapped__
+    monkeypatch.setattr(tracking_provenance, "_get_git_state", read)
     config = check(composed("model=custom", "model._target_=sklearn.X", "sampling=none"))
     document = COMMAND.make_record(config)
     assert (document["options"], document["overrides"]) == ({"data": "sample"}, ["a=1"])
