@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import shutil
@@ -36,6 +37,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 platform.processor()  # asks another program, and MLflow asks for it; once is enough
 
+gc.set_threshold(100_000)  # as in the application; the libraries alone are a million objects
+
 STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system"}
 """What Python tells its auditors when a process is begun."""
 
@@ -62,6 +65,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
         _Guarded.active = False
 
 
+def pytest_collection_finish() -> None:
+    """Have the collector leave alone what is loaded by now, and stays."""
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _childless(request: pytest.FixtureRequest) -> Iterator[None]:
     """Notice the processes that a library begins without telling Python's auditors."""
@@ -74,8 +82,10 @@ def _childless(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 SLOWEST = (
-    *("test_guides", "test_readme", "test_tasks", "test_search", "test_launchers", "test_own_data"),
-    *("test_rerun", "test_promote", "test_serve", "test_clean"),
+    *("test_search", "test_api", "test_launching", "test_import_cost", "test_search_processes"),
+    *("test_guides", "test_readme", "test_recorder", "test_multirun", "test_train_processes"),
+    *("test_wheel", "test_own_data", "test_streamed_data", "test_train", "test_composition"),
+    *("test_predict", "test_serve", "test_promote", "test_records", "test_vectorizer_model_pairs"),
 )
 """Modules that take longest; begun first, so that no process waits for another's at the end."""
 

@@ -75,6 +75,12 @@ def _run_entry(path: str) -> int:
     return 0
 
 
+# Python's stack grows by pieces of 16 kB, and a loop at the edge of one maps and unmaps memory with
+# each call. A frame that is too large for such a piece gets one of twice its size, and the other
+# half is there for what it calls.
+_run_entry.__code__ = _run_entry.__code__.replace(co_stacksize=2**16)
+
+
 @contextmanager
 def _keep_process() -> Iterator[None]:
     """Put back what a command changes of its process, and let it have one processor."""

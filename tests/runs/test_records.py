@@ -26,10 +26,12 @@ from tests.conftest import CONF, DOCUMENTS, Compose
 GROUPS = (*EXPERIMENT_GROUPS, "tracking", "console", "cache")
 SCHEMA = re.compile(r"/schema/(\S+)@_here_")
 OPTIONS = {
-    (group, *SCHEMA.findall(file.read_text())): (group, file.stem)
+    group: [*{
+        "".join(SCHEMA.findall(file.read_text())): file.stem
+        for file in sorted((CONF / group).glob("*.yaml"), reverse=True)
+    }.values()]
     for group in GROUPS
-    for file in sorted((CONF / group).glob("*.yaml"), reverse=True)
-}
+}  # fmt: skip
 """An option of each schema of each group; others of the schema differ in values alone."""
 
 NEEDED = {
@@ -102,11 +104,13 @@ def assert_rebuilt(bundle: Path, config: Config) -> None:
 # --- configurations ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("group", "option"), OPTIONS.values())
+@pytest.mark.parametrize("place", range(max(map(len, OPTIONS.values()))))
 def test_an_option_of_every_schema_is_rebuilt_from_its_record(
-    composed: Compose, save: Save, group: str, option: str
+    composed: Compose, save: Save, place: int
 ) -> None:
-    config = check(composed(f"{group}={option}", *NEEDED.get((group, option), [])))
+    row = {group: options[min(place, len(options) - 1)] for group, options in OPTIONS.items()}
+    needed = [word for item in row.items() for word in NEEDED.get(item, [])]
+    config = check(composed(*(f"{group}={option}" for group, option in row.items()), *needed))
     assert_rebuilt(save(asdict(config), schemas(config)), config)
 
 

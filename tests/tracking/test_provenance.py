@@ -17,6 +17,13 @@ from tests.conftest import Compose
 
 
 @pytest.fixture(autouse=True)
+def git_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkout's state, whatever this process was told before; asking Git begins a process."""
+    git = {"mlflow.source.git.commit": "c0ffee", "mlflow.source.git.dirty": "false"}
+    monkeypatch.setattr(tracking_provenance, "_get_git_state", lambda: git)
+
+
+@pytest.fixture(autouse=True)
 def no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(program.PROGRAM_VARIABLE, "run.py")
     monkeypatch.setenv(program.COMMAND_VARIABLE, "run.py")
@@ -117,10 +124,8 @@ def test_a_run_trained_again_has_the_choices_of_the_record_and_the_present_comma
 
 
 def test_the_document_says_how_a_run_came_about_and_is_the_same_each_time(
-    composed: Compose, monkeypatch: pytest.MonkeyPatch
+    composed: Compose,
 ) -> None:
-    git = {"mlflow.source.git.commit": "c0ffee", "mlflow.source.git.dirty": "false"}
-    monkeypatch.setattr(environment, "read_git_state", lambda root: git)
     config = check(composed("model=custom", "model._target_=sklearn.X", "sampling=none"))
     document = COMMAND.make_record(config)
     assert (document["options"], document["overrides"]) == ({"data": "sample"}, ["a=1"])
