@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from tests.app import App, children
@@ -132,12 +133,22 @@ def tagger() -> Tagger:
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of all processes of the tests."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def migrated(shared: Path) -> Path:
     """A tracking database without experiments of ours; making one takes seconds."""
     from tagifai.tracking import store
 
-    path = tmp_path_factory.mktemp("tracking") / "mlflow.db"
-    store.make_database(f"sqlite:///{path}")
+    path = shared / "mlflow.db"
+    with FileLock(shared / "mlflow.lock"):
+        if not path.exists():
+            store.make_database(f"sqlite:///{path}.new")
+            Path(f"{path}.new").rename(path)
     return path
 
 
@@ -156,10 +167,8 @@ def ready(migrated: Path) -> Callable[[Path], App]:
 
 
 @pytest.fixture(scope="session")
-def showcase(tmp_path_factory: pytest.TempPathFactory, ready: Callable[[Path], App]) -> Showcase:
+def showcase(shared: Path, ready: Callable[[Path], App]) -> Showcase:
     """Stores that are made once for all processes of the tests, to be copied."""
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     (shared / "showcase").mkdir(exist_ok=True)
     return Showcase(shared / "showcase", ready)
 

@@ -17,6 +17,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -25,8 +26,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobRuntime
 
+from tagifai.config.composition import compose_defaults
 from tagifai.evaluation import metrics, slices
 from tagifai.preprocessing import cleaning
+from tagifai.reporting import run_report
 from tagifai.tracking import provenance
 from tagifai.utils import own_modules, process_pool
 
@@ -81,6 +84,9 @@ def _run_entry(path: str) -> int:
 _run_entry.__code__ = _run_entry.__code__.replace(co_stacksize=2**16)
 
 
+_compose_defaults = cache(compose_defaults)
+
+
 @contextmanager
 def _keep_process() -> Iterator[None]:
     """Put back what a command changes of its process, and let it have one processor."""
@@ -95,6 +101,8 @@ def _keep_process() -> Iterator[None]:
         # On several it would begin processes.
         mock.patch.object(process_pool, "count_processors", return_value=1),
         mock.patch.object(provenance, "_get_git_state", return_value=COMMIT),
+        # Each run's report says what differs from them, and they take as long as the rest of it.
+        mock.patch.object(run_report, "compose_defaults", _compose_defaults),
     ):
         try:
             yield

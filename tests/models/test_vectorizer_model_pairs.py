@@ -106,10 +106,13 @@ def test_every_vectorizer_works_with_every_model(
 ) -> None:
     for model in MODELS:
         result = trying.fit(3, vectorizer=vectorizer, model=model)
-        check_result(result, tmp_path / model, model)
+        check_result(result, model)
+        # A vectorizer and a model are saved one beside the other: each once is enough.
+        if vectorizer == "tfidf_word" or model == "sgd":
+            check_bundle(result, tmp_path / model, model)
 
 
-def check_result(result: fitting.FitResult, folder: Path, model: str) -> None:
+def check_result(result: fitting.FitResult, model: str) -> None:
     # Better than the most frequent class alone, whose weighted F1 is 0.22.
     assert result.performance["val"]["overall"]["f1"] > 0.3, model
     epochs = 3 if isinstance(result.tagger.model, SGDClassifier) else 1
@@ -117,7 +120,10 @@ def check_result(result: fitting.FitResult, folder: Path, model: str) -> None:
     assert np.isfinite(result.history.val_loss).all(), model
     has_probabilities = losses.get_loss_name(result.tagger.model) == "log_loss"
     assert (result.tagger.threshold is not None) == has_probabilities, model
-    # What it is saved as says the same.
+
+
+def check_bundle(result: fitting.FitResult, folder: Path, model: str) -> None:
+    """Check that what a tagger is saved as says the same."""
     bundles.save(folder, result.tagger, DOCUMENTS)
     texts = ["Graphs of nodes", "Images and convolutions", ""]
     expected = result.tagger.predict(texts)
