@@ -19,8 +19,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from tagifai.config import extensions, instantiate, paths
-from tagifai.config.arguments import quote
+from tagifai.config import arguments, extensions, instantiate, paths
 from tagifai.config.error_messages import explain
 from tagifai.config.job import SEARCH_TARGET, Job, get_job
 from tagifai.config.schema import Config, check
@@ -184,7 +183,7 @@ def run_main(main: Callable[[], Any]) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         export_environment(sys.argv)
-        sys.argv[1:] = [quote(argument) for argument in sys.argv[1:]]
+        arguments.prepare(sys.argv)
         with recorder.allow_start(), close_parent_run():
             main()
         sys.stdout.flush()

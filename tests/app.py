@@ -40,6 +40,11 @@ class App:
     def stores(self) -> Path:
         return self.folder / "stores"
 
+    def dataset(self, name: str) -> Path:
+        """Return the folder of the only data set of a name in the store."""
+        (found,) = self.stores.glob(f"data/{name}-{12 * '[0-9a-f]'}")
+        return found
+
     @property
     def outputs(self) -> Path:
         return self.folder / "outputs"

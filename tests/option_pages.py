@@ -43,6 +43,7 @@ EXAMPLES = {
     "predict": [
         'task=predict task.text="Detecting cars in video"',
         "task=predict task.input=texts.txt task.output=tagged.jsonl",
+        "task=predict task.input=mails.csv task.output=tagged.csv task.keep=all task.top_k=3",
     ],
     "evaluate": ["task=evaluate", "task=evaluate task.data=labelled.csv task.output=scores.json"],
     "errors": ["task=errors", "task=errors task.part=val task.limit=20 task.terms=3"],
@@ -69,7 +70,8 @@ MORE = {
     "train": "The data set is made first if it is missing. The objective, which a search optimizes,"
     " is `objective.metric`; it is shown at the end.",
     "elt": "It does so only if anything has changed, and shows the profile of the data: classes,"
-    " lengths, duplicates, texts in more than one part.",
+    " lengths, scripts, duplicates and near-duplicates, texts in more than one part, labels that"
+    " look alike, junk. The profile is in `profile.json` in the output folder, too.",
     "errors": "Of linear models it also shows which terms led to a mistake, and which terms spoke"
     " for the true class.",
     "compare": "A row has mean and deviation and, to the baseline, the paired difference with its"

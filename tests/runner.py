@@ -65,7 +65,10 @@ def run_in_process(
         os.chdir(cwd)
         os.environ.clear()
         os.environ.update(env)
-        sys.argv, sys.stdin = [*command], io.StringIO(stdin)
+        sys.argv = [*command]
+        sys.stdin = io.TextIOWrapper(
+            io.BufferedReader(io.BytesIO(stdin.encode())), encoding="utf-8"
+        )
         code = _run_entry(command[0])
     return subprocess.CompletedProcess([*command], code, output.getvalue(), errors.getvalue())
 

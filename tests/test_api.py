@@ -313,7 +313,7 @@ def test_a_comparison_is_a_table_and_leaves_no_folder(run: tagifai.Run, here: Pa
 def test_a_configuration_is_composed_with_absolute_paths(here: Path) -> None:
     config = tagifai.compose("seed=7", "data=table", "data.path=${hydra:runtime.cwd}/a.csv")
     assert config.seed == 7
-    assert config.data.path == str(here / "a.csv")  # type: ignore[attr-defined]
+    assert config.data.path == [str(here / "a.csv")]  # type: ignore[attr-defined]
     assert tagifai.compose("data=table", "data.path=a b,c.csv").data.name == "a_b_c"
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from hydra.types import RunMode
 
 from tagifai import cli
@@ -564,9 +565,33 @@ def test_a_worker_whose_launcher_is_gone_ends_after_its_job(
 # --- as a person does --------------------------------------------------------------------------
 
 
-def run(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(cwd: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     folders = (f"paths.outputs={cwd}/o", f"paths.stores={cwd}/s")
-    return run_in_process([str(RUN), *folders, *arguments], cwd, environment())
+    return run_in_process([str(RUN), *folders, *arguments], cwd, environment(), stdin)
+
+
+def test_a_table_is_piped_in_with_names_as_they_are_typed(tmp_path: Path) -> None:
+    rows = [f"{word} gut {n},ja" for n, word in enumerate(["Tür", "Öl"] * 4)]
+    rows += [f"{word} schlecht {n},nein" for n, word in enumerate(["Tür", "Öl"] * 4)]
+    table = "\n".join(["Text (en),Größe; neu", *rows, ""])
+    names = ["data.text=Text (en)", "data.label=Größe; neu", "data.accepted_tags=[ja,nein]"]
+    settings = ["task=elt", "data=table", *names]
+    done = run(tmp_path, *settings, "data.path=-", "data.format=csv", stdin=table)
+    assert (done.returncode, done.stderr) == (0, "")
+    (kept,) = (tmp_path / "s" / "data" / "piped").iterdir()
+    assert kept.read_text() == table
+    again = run(tmp_path, *settings, f"data.path={kept}", "data.format=csv")
+    assert "standard_input, up to date" in again.stdout
+    # What the records have can be typed again as it stands.
+    (overrides, *_) = tmp_path.glob("o/*/*/.hydra/overrides.yaml")
+    recorded = yaml.safe_load(overrides.read_text())
+    assert "standard_input, up to date" in run(tmp_path, *recorded).stdout
+
+
+def test_a_pipe_that_does_not_say_what_it_has_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    done = run(tmp_path, "task=elt", "data=table", "data.path=-", stdin="text,label\na,b\n")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: data.format = None is not allowed: standard input does")
 
 
 def test_a_misspelt_key_in_a_file_of_the_user_s_own_is_refused(tmp_path: Path) -> None:

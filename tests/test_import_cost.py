@@ -13,7 +13,7 @@ from tests.app import ROOT, SMALL, TIMEOUT_SECONDS, App, environment
 
 HEAVY = {
     *("fastapi", "imblearn", "matplotlib", "mlflow", "nltk", "numpy", "optuna"),
-    *("pandas", "pandera", "pooch", "pyarrow", "requests", "rich", "scipy"),
+    *("pandas", "pooch", "pyarrow", "requests", "rich", "scipy"),
     *("scipy.stats", "skops", "sklearn", "snorkel", "sqlalchemy", "uvicorn"),
 }
 """What is looked for; each takes a tenth of a second or more, or brings one that does."""
@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "--help": (["--help"], set()),
     "--cfg job": (["--cfg", "job"], set()),
     "completion": (["-sc", "query=bash"], set()),
-    "elt": (["task=elt"], {*CONSOLE, *SKLEARN, "pandera"}),
+    "elt": (["task=elt"], {*CONSOLE, *SKLEARN}),
     "train": ([*SMALL], {*CONSOLE, *SKLEARN, "imblearn", "snorkel"}),
     "train untracked": ([*SMALL, "tracking=none"], {*CONSOLE, *SKLEARN, "imblearn", "snorkel"}),
     "evaluate": (["task=evaluate"], {*CONSOLE, *SKLEARN, "snorkel"}),

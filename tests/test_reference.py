@@ -95,7 +95,7 @@ def test_the_data_set_has_the_published_counts(app: App) -> None:
     tables = [f"data.projects={DATA / 'projects.csv'}", f"data.tags={DATA / 'tags.csv'}"]
     app.ok("task=elt", "data=madewithml", *tables)
 
-    manifest = json.loads((app.stores / "data" / "madewithml" / "manifest.json").read_text())
+    manifest = json.loads((app.dataset("madewithml") / "manifest.json").read_text())
     assert manifest["rows"] == 955
     assert manifest["tag_counts"] == {
         "natural-language-processing": 388,

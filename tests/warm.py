@@ -24,7 +24,7 @@ LIBRARIES = (
     "hydra_plugins.hydra_joblib_launcher._core", "hydra_plugins.hydra_optuna_sweeper._impl",
     "imblearn.over_sampling", "jinja2", "matplotlib.backends.backend_agg",
     "mlflow", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
-    "mlflow.tracking.client", "optuna", "optuna.storages", "pandas", "pandera.pandas", "pooch",
+    "mlflow.tracking.client", "optuna", "optuna.storages", "pandas", "pooch",
     "rich.console", "rich.progress", "rich.table", "scipy.stats", "skops.io",
     "sklearn.feature_extraction.text", "sklearn.linear_model", "sklearn.metrics",
     "sklearn.model_selection", "sklearn.naive_bayes",

@@ -55,7 +55,9 @@ def call_hydra(
             is being done in this process already.
     """
     with _claim_process(), _translate_errors(), _keep_environment(), _keep_hydra():
-        arguments = [quote(_check_override(item)) for item in overrides]
+        checked = list(map(_check_override, overrides))
+        sweep = not {"-m", "hydra.mode=MULTIRUN"}.isdisjoint([*flags, *checked])
+        arguments = [quote(item, sweep=sweep) for item in checked]
         cli.export_environment(["tagifai", *flags, *arguments])
         with initialize_config_dir(str(paths.get_conf_folder()), job_name="tagifai"):
             own: Any = GlobalHydra.instance().hydra

@@ -9,4 +9,7 @@ from __future__ import annotations
 # folder, which `PresetSource` is, would have to repeat all of it.
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 
-__all__ = ["FileConfigSource"]
+# The registry has one source for each scheme, and no public way to replace that of files.
+from hydra._internal.sources_registry import SourcesRegistry
+
+__all__ = ["FileConfigSource", "SourcesRegistry"]

@@ -9,11 +9,13 @@ from tagifai.config.job import get_job
 from tagifai.config.schema import Config
 from tagifai.exceptions import ConfigError
 from tagifai.utils.files import is_writable
-from tagifai.utils.urls import is_packaged, is_url
+from tagifai.utils.urls import is_packaged, is_url, locate_file
 
 PATHS = (
     *("task.input", "task.output", "task.data", "task.path"),
     *("data.projects", "data.tags", "data.path", "data.val_path", "data.test_path"),
+    *("data.text_path", "data.val_text_path", "data.test_text_path"),
+    *("data.label_path", "data.val_label_path", "data.test_label_path", "data.label_names"),
 )
 """Paths: relative to the working directory on the command line, to the root in YAML."""
 
@@ -57,13 +59,22 @@ def resolve(config: Config) -> Config:
     for name in PATHS:
         group, _, key = name.partition(".")
         settings = getattr(config, group)
+        base = Path.cwd() if name in given else Path(config.paths.root)
         value = getattr(settings, key, None)
-        if isinstance(value, str) and value != "-" and not is_url(value) and not is_packaged(value):
-            base = Path.cwd() if name in given else Path(config.paths.root)
-            setattr(settings, key, os.path.normpath(base / Path(value).expanduser()))
+        if isinstance(value, str):
+            setattr(settings, key, _make_absolute(value, base))
+        # The names of labels may be a list, too, and are no paths then.
+        elif isinstance(value, list) and key != "label_names":
+            setattr(settings, key, [_make_absolute(item, base) for item in value])
     for key in ("root", "outputs", "stores"):
         setattr(config.paths, key, str(Path(getattr(config.paths, key)).absolute()))
     return config
+
+
+def _make_absolute(source: str, base: Path) -> str:
+    if source == "-" or is_url(source) or is_packaged(source):
+        return source
+    return os.path.normpath(base / locate_file(source).expanduser())
 
 
 def check_stores(config: Config) -> None:

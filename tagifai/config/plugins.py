@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import builtins
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf
 
-from tagifai.config._hydra import FileConfigSource
+from tagifai.config import _hydra
 from tagifai.config.schema import CUSTOM_OPTIONS, SCHEMA_CLASSES
+from tagifai.config.texts import read_typed
 
 
 class SchemaSource(ConfigSource):
@@ -49,6 +52,30 @@ class SchemaSource(ConfigSource):
     def list(self, config_path: str, results_filter: ObjectType | None) -> builtins.list[str]:
         """Return nothing."""
         return []
+
+
+class FileConfigSource(_hydra.FileConfigSource):
+    """Hydra's source of files, with texts as they are typed: `true` and `01` are names of labels.
+
+    It has the name of Hydra's own, in place of which it is registered.
+    """
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Return a file's content, and what YAML took for more than a text as a text."""
+        result = super().load_config(config_path)
+        group = str(PurePosixPath(config_path).parent).replace("/", ".").strip(".")
+        package = result.header.get("package") or "_group_"
+        package = {"_global_": "", "_group_": group}.get(package, package)
+        if package in ("", "data", "task"):
+            file = Path(self.path, f"{config_path.removesuffix('.yaml')}.yaml")
+            content: Any = OmegaConf.to_container(result.config, resolve=False)
+            typed = read_typed(content, package, file.read_text(encoding="utf-8"))
+            for key, value in typed.items():
+                OmegaConf.update(result.config, key, value, merge=False)
+        return result
+
+
+_hydra.SourcesRegistry.instance().types["file"] = FileConfigSource
 
 
 class PresetSource(FileConfigSource):

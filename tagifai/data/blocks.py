@@ -2,85 +2,108 @@
 
 from __future__ import annotations
 
-import io
-import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tagifai.exceptions import DataError
+if TYPE_CHECKING:
+    import pyarrow
+
+GROUP_ROWS = 1000
+"""Rows of a row group, the least part of a table that is read by itself."""
+
+
+def write_table(path: Path, tables: Iterable[pyarrow.Table]) -> None:
+    """Write the rows of a table to a Parquet file, some at a time.
+
+    Args:
+        path: to write.
+        tables: at least one, all with the same columns of texts.
+    """
+    # Late: a table that is stored already is not written.
+    import pyarrow.parquet
+
+    rest = iter(tables)
+    first = next(rest)
+    with pyarrow.parquet.ParquetWriter(path, first.schema, compression="zstd") as writer:
+        for table in chain([first], rest):
+            writer.write_table(table, row_group_size=GROUP_ROWS)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Return all rows of a stored table, with every field as a text."""
+    import pyarrow.parquet
+
+    return _to_frame(pyarrow.parquet.read_table(path))
+
+
+def _to_frame(table: pyarrow.Table) -> pd.DataFrame:
+    return pd.DataFrame({name: pd.array(table[name], dtype="str") for name in table.column_names})
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """A table in blocks of equally many rows; the last block may have fewer.
+    """A stored table in blocks of equally many rows; the last block may have fewer.
 
     Args:
-        path: of a CSV file with a header line.
+        path: of the Parquet file.
         size: rows of a block.
-        rows: of all blocks together.
-        offsets: bytes at which the blocks begin, and at which the last one ends.
-        stamp: inode, size and time of the file, which change when it is replaced.
+        begins: numbers of the rows with which the row groups begin, and of all rows.
     """
 
     path: Path
     size: int
-    rows: int
-    offsets: tuple[int, ...]
-    stamp: tuple[int, ...]
+    begins: tuple[int, ...] = field(repr=False)
 
     @classmethod
-    def from_csv(cls, path: Path, size: int) -> Blocks:
-        """Return the blocks of a table, whose bytes are read once to find where they begin.
+    def from_path(cls, path: Path, size: int) -> Blocks:
+        """Return the blocks of a stored table.
 
         Args:
-            path: of a CSV file with a header line.
+            path: of the Parquet file.
             size: rows of a block.
         """
-        rows, offsets, quoted = 0, [0], False
-        with path.open("rb") as file:
-            stamp = _stamp(file)
-            place = offsets[0] = len(file.readline())
-            for line in file:
-                place += len(line)
-                # A quoted text may contain line ends; a row has an even number of quotes.
-                quoted ^= line.count(b'"') % 2 == 1
-                if not quoted:
-                    rows += 1
-                    if rows % size == 0:
-                        offsets.append(place)
-        if offsets[-1] != place:
-            offsets.append(place)
-        return cls(path, size, rows, tuple(offsets), stamp)
+        import pyarrow.parquet
+
+        found = pyarrow.parquet.read_metadata(path)
+        sizes = (found.row_group(at).num_rows for at in range(found.num_row_groups))
+        return cls(path, size, tuple(accumulate(sizes, initial=0)))
+
+    @property
+    def rows(self) -> int:
+        """Rows of all blocks together."""
+        return self.begins[-1]
 
     def __len__(self) -> int:
-        return len(self.offsets) - 1
+        return (self.rows + self.size - 1) // self.size
 
     def read(self, numbers: Sequence[int]) -> pd.DataFrame:
         """Return the rows of blocks, one block after the other, with every field as a text.
 
         Args:
             numbers: of the blocks, from 0.
-
-        Raises:
-            DataError: the file has been replaced since the blocks were found.
         """
-        with self.path.open("rb") as file:
-            if _stamp(file) != self.stamp:
-                raise DataError(
-                    f"{self.path} was replaced while it was in use. Start again; give data that"
-                    " others use at the same time a data.name of their own."
-                )
-            content = [file.readline()]
-            for number in numbers:
-                begin, end = self.offsets[number : number + 2]
-                file.seek(begin)
-                content.append(file.read(end - begin))
-        return pd.read_csv(
-            io.BytesIO(b"".join(content)), dtype=str, keep_default_na=False, index_col=False
-        )
+        import pyarrow.parquet
+
+        spans = [(at * self.size, min((at + 1) * self.size, self.rows)) for at in numbers]
+        needed = sorted({group for span in spans for group in self._list_groups(*span)})
+        with pyarrow.parquet.ParquetFile(self.path) as file:
+            table = file.read_row_groups(needed)
+        # Where the row groups begin in what was read.
+        sizes = (self.begins[group + 1] - self.begins[group] for group in needed)
+        shift = {
+            group: begin - self.begins[group]
+            for group, begin in zip(needed, accumulate(sizes, initial=0), strict=False)
+        }
+        pieces = [
+            table.slice(begin + shift[self._find_group(begin)], end - begin) for begin, end in spans
+        ]
+        return _to_frame(pyarrow.concat_tables(pieces))
 
     def read_in_order(self, rows: int) -> Iterator[pd.DataFrame]:
         """Yield all rows in the order of the file, about `rows` of them at a time."""
@@ -88,7 +111,8 @@ class Blocks:
         for first in range(0, len(self), step):
             yield self.read(range(first, min(first + step, len(self))))
 
+    def _find_group(self, row: int) -> int:
+        return bisect_right(self.begins, row) - 1
 
-def _stamp(file: io.BufferedReader) -> tuple[int, ...]:
-    found = os.fstat(file.fileno())
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    def _list_groups(self, begin: int, end: int) -> range:
+        return range(self._find_group(begin), self._find_group(end - 1) + 1)

@@ -1,112 +1,48 @@
-"""Data sets: fetch tables, verify them, make labelled rows of them, and store the result."""
+"""Data sets: labelled rows that are made of files, and kept in the store by their content."""
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+import shutil
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-from filelock import FileLock
-
-from tagifai.config.schema import DataConfig, TableConfig, TwoTablesConfig
-from tagifai.data import downloads, labeled, tables
-from tagifai.exceptions import DataError
-from tagifai.utils.files import compute_sha256, replace_atomically, write_json
+from tagifai.config.schema import DataConfig, TableConfig
+from tagifai.data import blocks, sources
+from tagifai.data.dataset_store import (
+    MANIFEST,
+    MANIFEST_FORMAT,
+    TABLE,
+    Dataset,
+    find_by_digest,
+    list_manifests,
+    move_into_place,
+)
+from tagifai.data.projects import read_projects
+from tagifai.data.sources import SourceFile
+from tagifai.data.tables.chunks import CHUNK_ROWS
+from tagifai.data.tables.labeled import LabeledReader
+from tagifai.data.tables.options import ReadOptions, infer_format
+from tagifai.data.tables.reader import TableFile
+from tagifai.data.totals import DatasetTotals
+from tagifai.exceptions import DataError, suggest_closest
+from tagifai.utils.files import compute_sha256, write_json
 from tagifai.utils.secrets import mask
-from tagifai.utils.urls import is_url, locate_file
+from tagifai.utils.urls import is_url
 
-MANIFEST_FORMAT = 2
-PROJECT_COLUMNS = ("id", "created_on", "title", "description")
-"""Columns of the projects that are stored; others are left out."""
+if TYPE_CHECKING:
+    import pyarrow
 
-MANIFEST_KEYS = ("name", "tables", "rows", "counts", "tag_counts")
-"""Keys that a valid manifest has."""
-
+SHOWN_TAGS = 10
+"""Most tags that a message names."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """One file that a data set is made from.
-
-    Args:
-        key: the setting of the `data` group that names it.
-        location: URL or path.
-        expected_sha256: SHA-256 that it must have; None accepts any content.
-        checksum_key: the setting that has this SHA-256.
-    """
-
-    key: str
-    location: str
-    expected_sha256: str | None
-    checksum_key: str
-
-
-def _files(source: DataConfig) -> dict[str, SourceFile]:
-    if isinstance(source, TwoTablesConfig):
-        return {
-            key: SourceFile(
-                key, getattr(source, key), getattr(source, f"{key}_sha256"), f"{key}_sha256"
-            )
-            for key in ("projects", "tags")
-        }
-    if isinstance(source, TableConfig):
-        sums = {"path": source.sha256}
-        return {
-            key: SourceFile(key, where, sums.get(key), "sha256")
-            for key in labeled.PARTS_BY_SETTING
-            if (where := getattr(source, key)) is not None
-        }
-    raise TypeError(f"{type(source).__name__} is no configuration of a data set.")
-
-
-def _settings(source: DataConfig) -> dict[str, Any]:
-    """Return the settings beside the files that the rows depend on."""
-    if not isinstance(source, TableConfig):
-        return {}
-    keys = ("format", "text", "label", "id", "split", "encoding", "delimiter", "unlabeled")
-    return {key: getattr(source, key) for key in keys}
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A stored table of labelled rows.
-
-    Args:
-        loaded_table: the rows, where they are in memory already.
-        manifest: sources, SHA-256 sums, counts and time.
-        path: the CSV file.
-        fresh: whether it was made just now, and not taken from the store.
-    """
-
-    loaded_table: pd.DataFrame | None
-    manifest: dict[str, Any]
-    path: Path
-    fresh: bool
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """The rows, all in memory.
-
-        Columns id and tag, the text as `text` or as title and description, and, where the data
-        have them, created_on and split; all of strings.
-        """
-        return tables.read(self.path) if self.loaded_table is None else self.loaded_table
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the table's file."""
-        return str(self.manifest["labeled_sha256"])
 
 
 def load(
@@ -121,268 +57,193 @@ def load(
 
     Args:
         source: where the tables are.
-        stores: the folder of stores; the table is kept below `data/<name>`.
+        stores: the folder of stores; the rows are kept below `data`, in a folder of their name and
+            the first digits of their digest.
         force: make it again in any case.
-        progress: show a bar for downloads on standard error.
+        progress: show a bar for downloads.
         on_progress: called with the number of rows that have been read so far.
 
     Raises:
         DataError: a table cannot be fetched or read, has another SHA-256 than expected, or breaks
             a rule of its columns.
     """
-    folder = stores / "data" / source.name
-    kept = None if force else _load_stored(folder, source)
-    if kept is not None:
-        return kept
-    files = _files(source)
-    paths = {
-        key: _fetch(file, stores / "cache" / "downloads", progress) for key, file in files.items()
-    }
-    pieces = _make_chunks(source, files, paths)
-    # Before there is a folder: most errors show in the first rows.
-    first = next(pieces)
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        # One process at a time, so that table and manifest belong together.
-        with FileLock(folder / ".lock"):
-            with replace_atomically(folder / "labeled.csv") as file:
-                found = _write_table(file, chain([first], pieces), on_progress)
-            manifest = _make_manifest(source, files, paths, found)
-            manifest["labeled_sha256"] = compute_sha256(folder / "labeled.csv")
-            write_json(folder / "manifest.json", manifest)
-    except BaseException:
-        _remove_empty(folder)
-        raise
-    return Dataset(None, manifest, folder / "labeled.csv", fresh=True)
+    files = sources.list_sources(source)
+    kept = None if force else _find_made(source, files, stores)
+    found = _make(source, files, stores, progress, on_progress) if kept is None else kept
+    return replace(found, more_notes=_check_accepted(source, found.manifest["tag_counts"]))
 
 
-@dataclass
-class DatasetChunk:
-    """Some labelled rows, and how many rows were read or left out for them.
+def _check_accepted(source: DataConfig, tags: Collection[str]) -> tuple[str, ...]:
+    """Return a note on accepted tags that the data lack.
 
-    Args:
-        table: with the columns of a data set.
-        rows_read: rows of each file, by its setting.
-        rows_dropped: rows that were left out, by reason.
+    Raises:
+        DataError: they lack all.
     """
-
-    table: pd.DataFrame
-    rows_read: Mapping[str, int]
-    rows_dropped: Mapping[str, int]
-
-
-@dataclass
-class DatasetTotals:
-    """The totals over all chunks of a data set."""
-
-    rows: int = 0
-    rows_read: Counter[str] = field(default_factory=Counter)
-    rows_dropped: Counter[str] = field(default_factory=Counter)
-    tag_counts: Counter[str] = field(default_factory=Counter)
+    lacking = [tag for tag in source.accepted_tags if tag not in tags]
+    if not lacking:
+        return ()
+    close = suggest_closest(lacking[0], list(tags))
+    named = ", ".join(lacking[:SHOWN_TAGS])
+    if len(lacking) == len(source.accepted_tags):
+        raise DataError(
+            f"data.accepted_tags: the data have none of {named}.{close} They have:"
+            f" {', '.join([*tags][:SHOWN_TAGS])}."
+        )
+    return (f"No row has these of data.accepted_tags: {named}.{close}",)
 
 
-def _write_table(
-    file: IO[str], chunks: Iterable[DatasetChunk], on_progress: Callable[[int], None] | None
-) -> DatasetTotals:
-    """Write chunks as one table with all fields quoted, because a carriage return would end one."""
-    writer, totals = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n"), DatasetTotals()
-    for chunk in chunks:
-        if not totals.rows and not totals.rows_read:
-            writer.writerow(chunk.table.columns)
-        writer.writerows(zip(*(chunk.table[c].tolist() for c in chunk.table), strict=True))
-        totals.rows += len(chunk.table)
-        for total, more in (
-            (totals.rows_read, chunk.rows_read),
-            (totals.rows_dropped, chunk.rows_dropped),
-        ):
-            for name, number in more.items():
-                total[name] += number
-        totals.tag_counts.update(chunk.table["tag"].tolist())
+def _make(
+    source: DataConfig,
+    files: Mapping[str, SourceFile],
+    stores: Path,
+    progress: bool,
+    on_progress: Callable[[int], None] | None,
+) -> Dataset:
+    cache = stores / "cache" / "downloads"
+    paths = sources.fetch_all(files, cache, progress=progress)
+    options = ReadOptions.from_config(source, sources.read_label_names(source, files, paths))
+    totals = DatasetTotals()
+    tables = sources.make_tables(files, paths)
+    chunks = _make_chunks(source, tables, options, totals)
+    kind = next(iter(tables.values())).format
+    kept = replace(options, format=options.format or kind, ending=kind)
+    # Before there is a folder: most errors show in the first rows.
+    first = next(chunks)
+    (stores / "data").mkdir(parents=True, exist_ok=True)
+    folder = Path(mkdtemp(prefix=".partial-", dir=stores / "data"))
+    try:
+        blocks.write_table(folder / TABLE, _count(first, chunks, totals, on_progress))
+        sums = {key: sources.compute_sum(path) for key, path in paths.items()}
+        manifest = _make_manifest(source, files, sums, totals) | {
+            "options": kept.to_document(),
+            "sha256": compute_sha256(folder / TABLE),
+        }
+        write_json(folder / MANIFEST, manifest)
+        return move_into_place(folder, stores, manifest)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_chunks(
+    source: DataConfig,
+    files: Mapping[str, TableFile],
+    options: ReadOptions,
+    totals: DatasetTotals,
+) -> Iterator[pyarrow.Table]:
+    """Yield the labelled rows, and count in the totals what was read for them."""
+    import pyarrow
+
+    if isinstance(source, TableConfig):
+        drop = source.unlabeled == "drop"
+        reader = LabeledReader(files, options, drop, source.chunk_rows or CHUNK_ROWS, totals.notes)
+        for chunk in reader.read():
+            totals.rows_read[chunk.file] += chunk.rows_read
+            left = totals.counts.get("rows without a label", 0)
+            without = chunk.rows_read - len(chunk.columns["tag"])
+            totals.counts["rows without a label"] = left + without
+            if chunk.columns["tag"]:
+                yield pyarrow.table(chunk.columns)
+        return
+    table, read = read_projects(files)
+    totals.rows_read.update(read)
+    totals.counts = {
+        "projects without a tag": read["projects"] - len(table),
+        "tags without a project": read["tags"] - len(table),
+    }
+    yield pyarrow.table({name: table[name].tolist() for name in table})
+
+
+def _count(
+    first: pyarrow.Table,
+    chunks: Iterable[pyarrow.Table],
+    totals: DatasetTotals,
+    on_progress: Callable[[int], None] | None,
+) -> Iterator[pyarrow.Table]:
+    """Yield chunks, having added them to the totals."""
+    for chunk in chain([first], chunks):
+        totals.add(chunk)
         if on_progress is not None:
-            on_progress(sum(totals.rows_read.values()))
-    return totals
+            on_progress(totals.rows_read.total())
+        yield chunk
 
 
 def _make_manifest(
     source: DataConfig,
     files: Mapping[str, SourceFile],
-    paths: Mapping[str, Path],
+    sums: Mapping[str, str],
     totals: DatasetTotals,
 ) -> dict[str, Any]:
     return {
         "format": MANIFEST_FORMAT,
         "name": source.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "digest": totals.compute_digest(),
         "tables": {
             key: {
                 "source": mask(file.location),
-                "sha256": compute_sha256(paths[key]),
+                "sha256": sums[key],
                 "rows": totals.rows_read.get(key),
+                "part": file.part,
+                "format": infer_format(file.location),
             }
             for key, file in files.items()
         },
-        "settings": _settings(source),
+        "settings": _get_settings(source),
         "rows": totals.rows,
-        "counts": dict(totals.rows_dropped),
+        "counts": totals.counts,
         "tag_counts": dict(totals.tag_counts.most_common()),
+        "parts": sorted(totals.parts),
+        "notes": totals.format_notes(),
     }
 
 
-def _remove_empty(folder: Path) -> None:
-    """Remove the folder of a data set that was never made."""
-    if not (folder / "manifest.json").exists():
-        (folder / ".lock").unlink(missing_ok=True)
-        with suppress(OSError):
-            folder.rmdir()
-
-
-def _make_chunks(
-    source: DataConfig, files: Mapping[str, SourceFile], paths: Mapping[str, Path]
-) -> Iterator[DatasetChunk]:
-    """Yield the labelled rows, all at once or in chunks."""
-    if isinstance(source, TableConfig):
-        named = {key: (files[key].location, paths[key]) for key in files}
-        size = source.chunk_rows
-        found = (
-            [labeled.read_rows(source, named)]
-            if size is None
-            else labeled.read_chunks(source, named, size)
-        )
-        for rows in found:
-            yield DatasetChunk(rows.table, rows.rows_read, {"rows without a label": rows.unlabeled})
-        return
-    projects = tables.read_validated("projects", paths["projects"])
-    tags = tables.read_validated("tags", paths["tags"])
-    kept = [column for column in PROJECT_COLUMNS if column in projects.columns]
-    table = projects[kept].merge(tags[["id", "tag"]], on="id", validate="one_to_one")
-    if table.empty:
-        where = {key: mask(file.location) for key, file in files.items()}
-        raise DataError(
-            f"data: no id of {where['projects']} is in {where['tags']}, so nothing can be joined."
-        )
-    counts = {
-        "projects without a tag": len(projects) - len(table),
-        "tags without a project": len(tags) - len(table),
+def _get_settings(source: DataConfig) -> dict[str, Any]:
+    """Return the settings beside the files that the rows depend on."""
+    if not isinstance(source, TableConfig):
+        return {}
+    labels = ("accepted_tags", "min_freq", "other")
+    apart = ("name", "sha256", "chunk_rows", "sample_rows", *labels)
+    places = [name for name in vars(source) if name.endswith("path")]
+    return {
+        name: value
+        for name, value in json.loads(json.dumps(asdict(source))).items()
+        if name not in (*apart, *places)
     }
-    yield DatasetChunk(table, {"projects": len(projects), "tags": len(tags)}, counts)
 
 
-def get_table_path(name: str, digest: str, stores: Path) -> Path:
-    """Return the file of a stored data set.
-
-    Args:
-        name: of the data set.
-        digest: SHA-256 that the table must have.
-        stores: the folder of stores.
-
-    Raises:
-        DataError: it is not in the store, or has another SHA-256 now.
-    """
-    path = stores / "data" / name / "labeled.csv"
-    found = compute_sha256(path) if path.is_file() else None
-    if found != digest:
-        state = "is gone" if found is None else f"has SHA-256 {found[:12]}… by now"
-        raise DataError(
-            f"The data set {name!r} that the run was trained with (SHA-256 {digest[:12]}…) {state}:"
-            f" {path}. Make it again from the old files with task=elt, or score other rows with"
-            " task.data=labelled.csv."
-        )
-    return path
-
-
-def find_by_digest(name: str, digest: str, stores: Path) -> Dataset | None:
-    """Return a data set from the store, or None if it is not there or has another SHA-256 now.
-
-    Args:
-        name: of the data set.
-        digest: SHA-256 that the table must have.
-        stores: the folder of stores.
-    """
-    folder = stores / "data" / name
-    manifest, path = _read_manifest(folder), folder / "labeled.csv"
-    if manifest is None or manifest["labeled_sha256"] != digest:
-        return None
-    if not path.is_file() or compute_sha256(path) != digest:
-        return None
-    return Dataset(None, manifest, path, fresh=False)
+def _find_made(source: DataConfig, files: Mapping[str, SourceFile], stores: Path) -> Dataset | None:
+    """Return the stored data set of a source if it is intact and the source has not changed."""
+    settings, sums = _get_settings(source), {}
+    for manifest in reversed(list_manifests(stores)):
+        try:
+            if (
+                manifest["name"] != source.name
+                or manifest["settings"] != settings
+                or manifest["tables"].keys() != files.keys()
+            ):
+                continue
+            for key, file in files.items():
+                if key not in sums and not is_url(file.location):
+                    sums[key] = sources.compute_checksum(file)
+            if any(
+                _has_changed(manifest["tables"][key], file, sums.get(key))
+                for key, file in files.items()
+            ):
+                continue
+        except (KeyError, TypeError, AttributeError):
+            continue
+        kept = find_by_digest(source.name, str(manifest["digest"]), stores)
+        if kept is not None:
+            return kept
+        log.info("The data set %s in the store is damaged; it is made again.", source.name)
+    return None
 
 
-def list_manifests(stores: Path) -> list[dict[str, Any]]:
-    """Return the manifests of the data sets in the store, in the order of their names."""
-    manifests = [_read_manifest(path.parent) for path in stores.glob("data/*/manifest.json")]
-    return sorted((m for m in manifests if m is not None), key=lambda m: str(m["name"]))
-
-
-def _read_manifest(folder: Path) -> dict[str, Any] | None:
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    is_ours = isinstance(manifest, dict) and manifest.get("format") == MANIFEST_FORMAT
-    return (
-        manifest if is_ours and set(MANIFEST_KEYS) | {"labeled_sha256"} <= set(manifest) else None
-    )
-
-
-def _load_stored(folder: Path, source: DataConfig) -> Dataset | None:
-    """Return the stored data set if it is intact and its source has not changed."""
-    manifest = _read_manifest(folder)
-    path = folder / "labeled.csv"
-    if manifest is None or not path.is_file():
-        return None
-    try:
-        files = _files(source)
-        changed = (
-            manifest["settings"] != _settings(source)
-            or manifest["tables"].keys() != files.keys()
-            or any(_has_changed(manifest["tables"][key], file) for key, file in files.items())
-        )
-    except (KeyError, TypeError, AttributeError):
-        return None
-    if changed:
-        return None
-    if compute_sha256(path) != manifest["labeled_sha256"]:
-        log.info("%s has another SHA-256 than its manifest says; it is made again.", path)
-        return None
-    return Dataset(None, manifest, path, fresh=False)
-
-
-def _has_changed(entry: Mapping[str, Any], file: SourceFile) -> bool:
-    if not is_url(file.location):
-        return bool(entry["sha256"] != _verify_checksum(file))
+def _has_changed(entry: Mapping[str, Any], file: SourceFile, found: str | None) -> bool:
+    if (entry["part"], entry["format"]) != (file.part, infer_format(file.location)):
+        return True
+    if found is not None:
+        return bool(entry["sha256"] != found)
     if file.expected_sha256:
         return bool(entry["sha256"] != file.expected_sha256)
     return bool(entry["source"] != mask(file.location))
-
-
-def _verify_checksum(file: SourceFile) -> str:
-    """Return a local file's SHA-256, which must be the expected one if there is one."""
-    path = locate_file(file.location)
-    if not path.is_file():
-        raise DataError(
-            f"data.{file.key}: there is no file {path}. Relative paths on the command line start"
-            " at the working directory, those in YAML at the project's root."
-        )
-    found = compute_sha256(path)
-    if file.expected_sha256 is not None and found != file.expected_sha256:
-        raise DataError(
-            f"data.{file.key}: {path} has SHA-256 {found}, and data.{file.checksum_key} expects"
-            f" {file.expected_sha256}. If this content is what you want, set"
-            f" data.{file.checksum_key}=null (and a data.name of its own)."
-        )
-    return found
-
-
-def _fetch(file: SourceFile, cache: Path, progress: bool) -> Path:
-    """Return the path of a table on disk, downloaded if it has a URL."""
-    if not is_url(file.location):
-        _verify_checksum(file)
-        return locate_file(file.location)
-    return downloads.fetch(
-        f"data.{file.key}",
-        f"data.{file.checksum_key}",
-        file.location,
-        file.expected_sha256,
-        cache,
-        progress,
-    )

@@ -43,6 +43,11 @@ class PreparedData:
     cleaning: dict[str, Any]
     other: str | None
 
+    @property
+    def is_split(self) -> bool:
+        """Whether there are other rows than those to train on."""
+        return bool(self.split.val.size or self.split.test.size)
+
     def get_part(self, name: str) -> pd.DataFrame:
         """Return the rows of "train", "val" or "test"."""
         found: pd.DataFrame = self.rows.iloc[getattr(self.split, name)]
@@ -148,15 +153,7 @@ def prepare_table(
     # Without a fallback label, some rows may have no label.
     table = table.loc[tags.index].reset_index(drop=True)
     cleaning = get_cleaner_arguments(preprocessing)
-    raw = get_raw_texts(table)
-    rows = pd.DataFrame(
-        {
-            "id": table["id"],
-            "raw": raw,
-            "text": clean_texts(raw.tolist(), cleaning, cache),
-            "tag": tags.reset_index(drop=True),
-        }
-    )
+    rows = _clean_rows(table.assign(tag=tags.reset_index(drop=True)), cleaning, cache)
     encoder = LabelEncoder.fit(rows["tag"])
     y = encoder.encode(rows["tag"])
     sizes = (split.train_size, split.val_size, random_state)
@@ -166,6 +163,35 @@ def prepare_table(
         else splits.make_stratified(y, encoder, *sizes)
     )
     return PreparedData(rows, y, encoder, parts, cleaning, data.other)
+
+
+def prepare_unsplit(table: pd.DataFrame, preprocessing: PreprocessingConfig) -> PreparedData:
+    """Clean the rows of a table that cannot be split: all of them train, with the labels they have.
+
+    Args:
+        table: columns id and tag, text or title and description.
+        preprocessing: the cleaner's arguments.
+    """
+    cleaning = get_cleaner_arguments(preprocessing)
+    # An encoder has two classes at least, whatever there is in the rows.
+    encoder = LabelEncoder(tuple(sorted({"", *table["tag"]})))
+    nothing = np.arange(0)
+    return PreparedData(
+        rows=_clean_rows(table, cleaning, skip_cache),
+        y=encoder.encode(table["tag"]),
+        encoder=encoder,
+        split=Split(np.arange(len(table)), nothing, nothing),
+        cleaning=cleaning,
+        other=None,
+    )
+
+
+def _clean_rows(
+    table: pd.DataFrame, cleaning: Mapping[str, Any], cache: ArrayCache
+) -> pd.DataFrame:
+    raw = get_raw_texts(table)
+    texts = clean_texts(raw.tolist(), cleaning, cache)
+    return pd.DataFrame({"id": table["id"], "raw": raw, "text": texts, "tag": table["tag"]})
 
 
 def clean_texts(texts: Sequence[str], cleaning: Mapping[str, Any], cache: ArrayCache) -> list[str]:

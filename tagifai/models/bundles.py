@@ -131,6 +131,7 @@ def _build_tagger(path: Path, manifest: dict[str, Any]) -> Tagger:
             encoder=LabelEncoder(tuple(settings["classes"])),
             threshold=settings["threshold"],
             other=settings["other"],
+            input=settings["input"],
         )
         # Parts that do not fit together are refused now and not in the middle of a file.
         tagger.predict(["model"])
@@ -257,6 +258,7 @@ def _describe_tagger(tagger: Tagger, needed: Collection[str]) -> dict[str, Any]:
         "classes": list(tagger.encoder.classes),
         "threshold": tagger.threshold,
         "other": tagger.other,
+        "input": tagger.input,
         "needs": {module: None if file is None else file.name for module, file in files.items()},
         "probe": verification.record_outputs(tagger),
     }

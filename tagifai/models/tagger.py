@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict, overload
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypedDict, cast, overload
+
+import numpy as np
 
 from tagifai.exceptions import DataError, UserError
 from tagifai.models.outputs import compute_outputs, has_probabilities
 from tagifai.models.thresholds import Probabilities, decide
 from tagifai.preprocessing.cleaning import Cleaner
+from tagifai.preprocessing.inputs import join_values, list_columns, list_texts
 from tagifai.preprocessing.labels import Indices, LabelEncoder
 
 if TYPE_CHECKING:
@@ -20,11 +23,32 @@ SHOWN_LABELS = 5
 
 
 class Prediction(TypedDict):
-    """A text, its tag, and the highest class probability; None of a model without them."""
+    """A text, its tag, and the highest class probability: a finite number, or None without any."""
 
     input_text: str
     predicted_tag: str
     probability: float | None
+
+
+@dataclass(frozen=True)
+class PredictedColumns:
+    """Predictions of n texts, column by column.
+
+    Args:
+        tags: n labels.
+        probabilities: the highest class probability of each text; None of a model without them,
+            and where what the model gives is no finite number.
+        ranked: for each rank, the most probable label first, n labels and their n probabilities;
+            empty unless there are to be several.
+        matrix: class probabilities, shape (n, classes), or None.
+        failed: places of texts for which the model gives no finite numbers: their tags say nothing.
+    """
+
+    tags: list[str]
+    probabilities: list[float | None]
+    ranked: list[tuple[list[str], list[float]]]
+    matrix: Probabilities | None
+    failed: list[int]
 
 
 @dataclass(frozen=True, repr=False)
@@ -38,6 +62,7 @@ class Tagger:
         encoder: label names.
         threshold: the highest probability must be above it; None accepts any.
         other: the fallback label, for texts that are not above the threshold, or None.
+        input: how the tables were read that it was trained on, by the names of settings.
     """
 
     cleaning: dict[str, Any]
@@ -46,6 +71,7 @@ class Tagger:
     encoder: LabelEncoder
     threshold: float | None
     other: str | None
+    input: dict[str, Any] = field(default_factory=dict)
 
     def clean(self, texts: Sequence[str]) -> list[str]:
         """Return the texts as the vectorizer sees them."""
@@ -75,6 +101,11 @@ class Tagger:
         return decide(y_prob, self.threshold, self.encoder.index(self.other))
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that a table of texts has: those of the run's own, joined with a space."""
+        return list_columns(self.input)
+
+    @property
     def labels(self) -> list[str]:
         """The names that a text may be given, in alphabetical order."""
         return list(self.encoder.classes)
@@ -90,7 +121,7 @@ class Tagger:
 
         Args:
             texts: a string, or a list, tuple, Series, array or generator of n strings, as they
-                were written: they are cleaned here.
+                were written: they are cleaned here. Of a table the run's columns are taken.
 
         Returns:
             For a string its prediction, for anything else a list of n predictions in the same
@@ -103,7 +134,7 @@ class Tagger:
         """
         if isinstance(texts, str):
             return self._predict_all([texts])[0]
-        return self._predict_all(list_texts(texts))
+        return self._predict_all(self.list_texts(texts))
 
     def predict_proba(self, texts: str | Iterable[str]) -> pd.DataFrame:
         """Return class probabilities.
@@ -120,15 +151,50 @@ class Tagger:
         """
         import pandas as pd  # late: files are predicted without it
 
+        self.require_probabilities()
+        given = [texts] if isinstance(texts, str) else self.list_texts(texts)
+        index = texts.index if isinstance(texts, pd.Series | pd.DataFrame) else None
+        found = self.compute_outputs(given) if given else None
+        return pd.DataFrame(found, index=index, columns=pd.Index(self.labels), dtype=float)
+
+    def predict_columns(
+        self, texts: Sequence[str], top_k: int = 1, *, matrix: bool = False
+    ) -> PredictedColumns:
+        """Tag n texts, with more than `predict` says of each.
+
+        Args:
+            texts: as they were written.
+            top_k: labels that are ranked by their probabilities, at most all; 1 ranks none.
+            matrix: whether to give the probabilities of all labels.
+        """
+        found = self.compute_outputs(texts) if texts else np.empty((0, len(self.labels)))
+        tags = self.encoder.decode(self.decide(found))
+        finite = np.isfinite(found).all(axis=1)
+        known: Any = finite if has_probabilities(self.model) else np.zeros(len(texts), dtype=bool)
+        highest = [
+            float(value) if there else None
+            for value, there in zip(found.max(axis=1), known, strict=True)
+        ]
+        ranked = []
+        # Stable, so that of equal labels the first comes first, as `decide` takes it.
+        order = np.argsort(-found, axis=1, kind="stable")[:, :top_k] if top_k > 1 else found[:, :0]
+        for indices in order.T:
+            values = np.take_along_axis(found, indices[:, None], axis=1)[:, 0]
+            ranked.append((self.encoder.decode(indices), values.tolist()))
+        failed = np.flatnonzero(~finite).tolist()
+        return PredictedColumns(tags, highest, ranked, found if matrix else None, failed)
+
+    def require_probabilities(self) -> None:
+        """Refuse a model that has decision values only.
+
+        Raises:
+            UserError: the model has no probabilities.
+        """
         if not has_probabilities(self.model):
             raise UserError(
                 f"{type(self.model).__name__} has no probabilities. Train a model that has some,"
                 " such as model=logistic_regression."
             )
-        given = [texts] if isinstance(texts, str) else list_texts(texts)
-        index = texts.index if isinstance(texts, pd.Series) else None
-        found = self.compute_outputs(given) if given else None
-        return pd.DataFrame(found, index=index, columns=pd.Index(self.labels), dtype=float)
 
     def __repr__(self) -> str:
         names = [*self.labels[:SHOWN_LABELS], *(["…"] if len(self.labels) > SHOWN_LABELS else [])]
@@ -136,46 +202,32 @@ class Tagger:
         threshold = "" if self.threshold is None else f", threshold {self.threshold:.4f}"
         return f"Tagger({steps}{threshold}; {len(self.labels)} labels: {', '.join(names)})"
 
+    def list_texts(self, texts: Iterable[str]) -> list[str]:
+        """Return texts as a list; those of a table are joined as the run's own were.
+
+        Args:
+            texts: a list, tuple, Series, array or generator, or a table with the run's columns.
+
+        Raises:
+            DataError: it is of another kind, one of its items is not a text, or a table has not the
+                columns.
+        """
+        columns = getattr(texts, "columns", None)
+        if columns is None or getattr(texts, "ndim", 1) != 2:
+            return list_texts(texts)
+        known, table = list(map(str, columns)), cast("pd.DataFrame", texts)
+        for names in (tuple(self.input.get("text", ())), self.columns):
+            if names and all(name in known for name in names):
+                values = [table.iloc[:, known.index(name)].tolist() for name in names]
+                return list_texts([*map(join_values, zip(*values, strict=True))])
+        raise DataError(
+            f"The run wants a table with the columns {', '.join(self.columns)}, and this one has:"
+            f" {', '.join(known)}."
+        )
+
     def _predict_all(self, texts: Sequence[str]) -> list[Prediction]:
-        if not texts:
-            return []
-        found = self.compute_outputs(texts)
-        tags = self.encoder.decode(self.decide(found))
-        known = has_probabilities(self.model)
-        highest = [float(value) if known else None for value in found.max(axis=1)]
+        found = self.predict_columns(texts)
         return [
             {"input_text": text, "predicted_tag": tag, "probability": probability}
-            for text, tag, probability in zip(texts, tags, highest, strict=True)
+            for text, tag, probability in zip(texts, found.tags, found.probabilities, strict=True)
         ]
-
-
-def list_texts(texts: Iterable[str]) -> list[str]:
-    """Return texts as a list.
-
-    Args:
-        texts: a list, tuple, Series, array or generator; not a table.
-
-    Raises:
-        DataError: it is of another kind, or one of its items is not a text.
-    """
-    if isinstance(texts, bytes | Mapping) or not isinstance(texts, Iterable):
-        raise DataError(f"{_describe(texts)} is not a text, and not a list or the like of texts.")
-    if getattr(texts, "ndim", 1) != 1:
-        raise DataError(
-            "A table is not a list of texts. Give one of its columns, such as table['text']."
-        )
-    # An array's own items are not Python's; those of all else are.
-    items: list[Any] = texts.tolist() if hasattr(texts, "tolist") else list(texts)
-    # Types first: there are fewer of them than of texts.
-    if not all(issubclass(kind, str) for kind in set(map(type, items))):
-        place, item = next((n, item) for n, item in enumerate(items) if not isinstance(item, str))
-        raise DataError(
-            f"texts[{place}] is {_describe(item)}, which is not a text. Leave it out, or put a text"
-            " in its place."
-        )
-    return items
-
-
-def _describe(value: object) -> str:
-    shown = repr(value)
-    return f"{shown[:60]}…" if len(shown) > 60 else f"{shown} ({type(value).__name__})"

@@ -9,9 +9,8 @@ from typing import Any, Literal
 
 from tagifai.config.composition import compose_defaults
 from tagifai.config.schema import flatten_config
-from tagifai.data import profiles
 from tagifai.evaluation.metrics import Performance, Scores
-from tagifai.reporting import html_pages, render
+from tagifai.reporting import html_pages, profile_text, render
 from tagifai.reporting.html_pages import HtmlReport, ReportTable
 from tagifai.training.fitting import FitResult
 from tagifai.training.open_run import OpenRun
@@ -57,14 +56,14 @@ def build(
         title=f"{invocation.name}: F1 {overall['f1']:.4f} on test rows",
         subtitle=f"tagifai run {run.tracked.id}, {now}, {run.output_dir}",
         summary=_summarize(run, result, objective, profile["rows"]),
-        notes=profiles.list_warnings(profile),
+        notes=profile_text.list_warnings(profile),
         pictures=render.load_figures(figures, ALT_TEXTS),
         tables=[_build_scores_table(part, result.performance[part]) for part in ("test", "val")],
         settings=html_pages.list_settings(
             flatten_config(run.config, HIDDEN_GROUPS), flatten_config(defaults, HIDDEN_GROUPS)
         ),
         facts={
-            "Data": profiles.format_facts(profile),
+            "Data": profile_text.format_facts(profile),
             "Environment": _list_environment(run.provenance),
         },
         command=invocation.command,

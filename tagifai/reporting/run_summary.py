@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tagifai.config.schema import EXPERIMENT_GROUPS, Config, SGDConfig
 from tagifai.console.display import Display
+from tagifai.reporting.profile_text import format_counts
 from tagifai.tracking.provenance import Invocation
 from tagifai.utils import program
 
@@ -68,19 +69,13 @@ def show_data(display: Display, prepared: PreparedData, warnings: list[str]) -> 
     sizes = prepared.count_rows()
     rows = f"{sum(counts.values())} rows, {len(counts)} classes"
     parts = ", ".join(f"{name} {number}" for name, number in sizes.items())
-    log.info("Data: %s (%s); %s", rows, _format_counts(counts), parts)
+    log.info("Data: %s (%s); %s", rows, format_counts(counts), parts)
     display.show_line("")
-    display.show_fact("Data", f"{rows} ({_format_counts(counts)})")
+    display.show_fact("Data", f"{rows} ({format_counts(counts)})")
     display.show_fact("Parts", parts)
     for note in [*prepared.list_notes(), *warnings]:
         log.info("Note: %s", note)
         display.show_note(note)
-
-
-def _format_counts(counts: dict[str, int], shown: int = 10) -> str:
-    """Return the largest classes with their rows."""
-    named = [f"{tag} {n}" for tag, n in list(counts.items())[:shown]]
-    return ", ".join([*named, "…"] if len(counts) > shown else named)
 
 
 def show_result(

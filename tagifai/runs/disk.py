@@ -20,7 +20,7 @@ TIME = re.compile(r"\d{2}-\d{2}-\d{2}")
 
 UNFINISHED_PATTERNS = (
     *(".run_id.txt.*", ".performance.json.*", ".fetch.*", ".*.draft*"),
-    *("data/*/.labeled.csv.*", "data/*/.manifest.json.*", "presets/experiment/.*.yaml.*"),
+    *("data/.partial-*", "data/piped/.piped.*", "presets/experiment/.*.yaml.*"),
     *("artifacts/*/artifacts/.bundle.*", "cache/features/.*.npz.*", "cache/features/.*.lock"),
 )
 """Hidden files and folders that interrupted writes leave in the stores."""

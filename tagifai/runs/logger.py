@@ -6,7 +6,7 @@ import logging
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from tagifai.config.schema import Config, flatten_config
-from tagifai.data import datasets
+from tagifai.data.dataset_store import Dataset
 from tagifai.exceptions import StaleTrialError, TrackingError
 from tagifai.models import bundles
-from tagifai.serving import pyfunc
+from tagifai.serving import saving
 from tagifai.tracking import session
 from tagifai.tracking.provenance import Invocation
 from tagifai.training.callbacks import HistoryCallback
@@ -100,7 +100,7 @@ def log_run_id(tracked: session.TrackedRun, output: Path) -> Iterator[None]:
 def log_inputs(
     tracked: session.TrackedRun,
     config: Config,
-    dataset: datasets.Dataset,
+    dataset: Dataset,
     invocation: Invocation,
     provenance: Mapping[str, Any],
 ) -> None:
@@ -180,12 +180,14 @@ def save_model(
         "provenance.json": format_json(run.provenance),
         "splits.json": format_json(run.describe_splits()),
     }
-    sums = bundles.save(output / "bundle", result.tagger, documents)
+    # Later tables are read as the run's own was.
+    tagger = replace(result.tagger, input=run.dataset.options)
+    sums = bundles.save(output / "bundle", tagger, documents)
     write_json(output / "performance.json", result.performance)
     published = bundles.publish(output / "bundle", run.stores, tracked.id)
     for prefix, history in histories.items():
         log_epochs(tracked, history, prefix)
-    model_id = tracked.log_model(partial(pyfunc.save, bundle=published, run_id=tracked.id))
+    model_id = tracked.log_model(partial(saving.save, bundle=published, run_id=tracked.id))
     log_result(tracked, result, objective, model_id)
     tracked.log_metrics({"model_bytes": result.get_metric("model_bytes")}, model_id)
     tracked.log_tags({f"content.{name}": of_part for name, of_part in sums.items()})

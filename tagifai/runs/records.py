@@ -16,8 +16,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tagifai.config import paths
 from tagifai.config.schema import SCHEMA_CLASSES, Config, check
-from tagifai.data import datasets, prepare
+from tagifai.config.texts import escape
+from tagifai.data import dataset_store, datasets, prepare
 from tagifai.data.blocks import Blocks
+from tagifai.data.dataset_store import Dataset
 from tagifai.exceptions import BundleError, ConfigError, DataError
 from tagifai.models import bundles
 from tagifai.preprocessing.labels import build_label_map as labels_of
@@ -50,18 +52,23 @@ def load_part(bundle: Path, stores: Path, part: str = "test") -> tuple[list[str]
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{bundle}: splits.json does not say which rows ({error}).") from None
     # Some at a time: of the whole table there may be more than memory has room for.
-    stored = Blocks.from_csv(datasets.get_table_path(name, digest, stores), CHUNK_ROWS)
+    dataset = dataset_store.get_by_digest(name, digest, stores)
+    # Validation and test rows may have been cut from the train rows of the data.
+    own = {part} if part in dataset.manifest["parts"] else {"train"}
+    stored = Blocks.from_path(dataset.path, CHUNK_ROWS)
     counts: Counter[str] = Counter()
     found = []
     for table in stored.read_in_order(CHUNK_ROWS):
         counts.update(table["tag"].tolist())
-        found.append(table[table["id"].isin(ids)])
+        asked = table["id"].isin(ids)
+        # Ids tell the rows of a part apart, and no more.
+        found.append(table[asked & table["split"].isin(own) if "split" in table else asked])
     rows = pd.concat(found).set_index("id").loc[ids]
     labels = rows["tag"].map(labels_of(counts, **policy))
     return prepare.get_raw_texts(rows).tolist(), labels.tolist()
 
 
-def load_dataset(bundle: Path, config: Config, *, progress: bool = False) -> datasets.Dataset:
+def load_dataset(bundle: Path, config: Config, *, progress: bool = False) -> Dataset:
     """Return the data set that a run was trained with, or what its source has by now.
 
     Args:
@@ -74,7 +81,7 @@ def load_dataset(bundle: Path, config: Config, *, progress: bool = False) -> dat
     """
     stores = Path(config.paths.stores)
     digest = str(bundles.read_document(bundle, "splits.json")["data"]["digest"])
-    kept = datasets.find_by_digest(config.data.name, digest, stores)
+    kept = dataset_store.find_by_digest(config.data.name, digest, stores)
     if kept is not None:
         return kept
     try:
@@ -166,13 +173,15 @@ def _refuse_missing(prefix: str, known: Collection[str], record: Mapping[Any, An
 
 def _move_paths(data: Mapping[Any, Any], old: str, new: str) -> dict[Any, Any]:
     """Return the settings of data with the project's new root in place of its old one."""
+
+    def move(value: Any) -> Any:
+        if isinstance(value, list):
+            return [*map(move, value)]
+        inside = isinstance(value, str) and Path(value).is_relative_to(old)
+        return str(Path(new) / Path(value).relative_to(old)) if inside else value
+
     names = [name.removeprefix("data.") for name in paths.PATHS]
-    inside = {
-        key: str(Path(new) / Path(value).relative_to(old))
-        for key, value in data.items()
-        if key in names and isinstance(value, str) and Path(value).is_relative_to(old)
-    }
-    return {**data, **inside}
+    return {key: move(value) if key in names else value for key, value in data.items()}
 
 
 def _make_node(group: str, settings: Any, name: str | None) -> Any:
@@ -187,18 +196,6 @@ def _make_node(group: str, settings: Any, name: str | None) -> Any:
         raise ConfigError(f"{group} has the schema {name!r}, which is not known.")
     schema = SCHEMA_CLASSES[name] if name is not None else get_type_hints(Config).get(group)
     if not is_dataclass(schema) or not isinstance(settings, dict):
-        return _escape(settings)
+        return escape(settings)
     _refuse_missing(f"{group}.", {field.name for field in fields(schema)}, settings)
-    return OmegaConf.merge(OmegaConf.structured(schema), _escape(settings))
-
-
-def _escape(value: Any) -> Any:
-    """Return a value whose texts OmegaConf takes as they are: nothing is looked up for a record."""
-    if isinstance(value, dict):
-        return {key: _escape(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_escape(item) for item in value]
-    if not isinstance(value, str):
-        return value
-    escaped = re.sub(r"(\\*)\$\{", lambda match: 2 * match[1] + r"\${", value)
-    return "\\" + escaped if re.fullmatch(r"\\*\?\?\?", escaped) else escaped
+    return OmegaConf.merge(OmegaConf.structured(schema), escape(settings))

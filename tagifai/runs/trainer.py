@@ -14,14 +14,14 @@ from numpy.random import RandomState
 from tagifai.config.job import SearchTrial, get_job
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
-from tagifai.data import datasets, prepare, profiles
-from tagifai.data.datasets import Dataset
+from tagifai.data import datasets, oddities, prepare, profiles
+from tagifai.data.dataset_store import Dataset
 from tagifai.data.prepare import PreparedData
 from tagifai.evaluation.metrics import Performance
 from tagifai.exceptions import StaleTrialError
 from tagifai.preprocessing.cache import FeatureCache
 from tagifai.preprocessing.feature_cache import ArrayCache
-from tagifai.reporting import reports, run_summary
+from tagifai.reporting import profile_text, reports, run_summary
 from tagifai.runs import logger, resolve
 from tagifai.runs.repeats import RepeatTrainer
 from tagifai.tracking import multirun, session
@@ -71,9 +71,10 @@ def train(
         dataset: the data set; None loads the configured one.
     """
     with _open_run(config, invocation, display, dataset) as run:
-        profile = profiles.compute(run.prepared)
+        profile = profiles.compute(run.prepared, run.dataset)
         logger.log_profile(run.tracked, run.output_dir, profile)
-        run_summary.show_data(display, run.prepared, profiles.list_warnings(profile))
+        notes = [*run.dataset.notes, *profile_text.list_warnings(profile)]
+        run_summary.show_data(display, run.prepared, notes)
         repeats = RepeatTrainer(run, display)
         result = repeats.fit(run.prepared, run.components, test=True)
         objective = repeats.compute_objective(result)
@@ -141,9 +142,8 @@ def _open_run(
         logger.log_inputs(tracked, config, dataset, invocation, provenance)
         cache = FeatureCache(stores / "cache" / "features", config.cache.max_gb * 1e9)
         prepared = _prepare(config, dataset, random_state, cache, display)
-        digest = dataset.digest
         yield OpenRun(
-            config, invocation, provenance, tracked, trial, digest, prepared, components, cache
+            config, invocation, provenance, tracked, trial, dataset, prepared, components, cache
         )
 
 
@@ -161,6 +161,7 @@ def _prepare(
         prepared = streaming.prepare_dataset(
             dataset, config, random_state, cache, on_progress, processes
         )
+    oddities.check_cleaning(prepared.rows["raw"].tolist(), prepared.cleaning)
     for metric in config.objective.metrics:
         prepared.check_objective(metric)
     return prepared

@@ -7,19 +7,15 @@ the package that is saved with the model.
 from __future__ import annotations
 
 import importlib
-import json
-import platform
 import re
-import shutil
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
+from tagifai.preprocessing.inputs import join_values
 from tagifai.utils import own_modules
 
 if TYPE_CHECKING:
@@ -27,27 +23,6 @@ if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
 
     from tagifai.models.tagger import Tagger
-
-LIBRARIES = (
-    *("mlflow", "numpy", "pandas", "scipy", "scikit-learn", "skops"),
-    *("imbalanced-learn", "nltk"),
-)
-"""Requirements of a prediction."""
-
-MODULES = (
-    *("_lazy", "exceptions", "utils.environment", "utils.files", "utils.own_modules"),
-    *("preprocessing._sklearn", "preprocessing.alphabet", "preprocessing.char_ngrams"),
-    *("preprocessing.cleaning", "preprocessing.labels", "preprocessing.murmurhash"),
-    *("preprocessing.sparse_counts", "models._sklearn", "models.bundles"),
-    *("models.estimator_schema", "models.estimator_state", "models.limits", "models.outputs"),
-    *("models.safety", "models.serialization", "models.tagger", "models.thresholds"),
-    *("models.verification", "serving.pyfunc"),
-    # What an extension may have beside the steps and classes that a model needs.
-    *("evaluation.metrics", "evaluation.slices"),
-)
-"""Modules that a prediction needs; the whole package would be a hundred files a model."""
-
-EXAMPLE = "Detecting cars in video"
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -66,7 +41,7 @@ class PyfuncTagger:
         """Tag texts.
 
         Args:
-            model_input: a table with the column `text`, shape (n, 1).
+            model_input: a table with the run's columns, shape (n, columns).
             params: ignored; part of MLflow's interface.
 
         Returns:
@@ -75,8 +50,10 @@ class PyfuncTagger:
         Raises:
             MlflowException: a row has no text; with its number.
         """
-        texts = list(model_input["text"])
-        check_texts(texts)
+        names = self._tagger.columns
+        rows = zip(*(list(model_input[name]) for name in names), strict=True)
+        texts = [*map(join_values, rows)]
+        check_texts(texts, names)
         found = self._tagger.predict(texts)
         probabilities = [row["probability"] for row in found]
         return pd.DataFrame(
@@ -93,8 +70,12 @@ OUTPUTS = {"input_text": "string", "predicted_tag": "string", "probability": "do
 """Columns of a prediction, with their types; models without probabilities have none."""
 
 
-def check_texts(texts: Sequence[Any]) -> None:
+def check_texts(texts: Sequence[Any], names: Sequence[str]) -> None:
     """Refuse rows that are no texts.
+
+    Args:
+        texts: of the rows.
+        names: of the columns that they are joined from.
 
     Raises:
         MlflowException: with the first such row, counted from 1.
@@ -107,9 +88,15 @@ def check_texts(texts: Sequence[Any]) -> None:
 
     where = f"Row {wrong + 1} of {len(texts)}"
     raise MlflowException(
-        f"{where}: {_describe_value(texts[wrong])}; every row needs a string `text`.",
+        f"{where}: {_describe_value(texts[wrong])}; every row needs {_format_names(names)}.",
         error_code=BAD_REQUEST,
     )
+
+
+def _format_names(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"a string `{names[0]}`"
+    return f"strings in {', '.join(f'`{name}`' for name in names)}"
 
 
 def _is_text(value: Any) -> bool:
@@ -137,8 +124,12 @@ def _load_pyfunc(path: str) -> PyfuncTagger:
     return PyfuncTagger(bundles.load(bundle))
 
 
-def build_signature() -> ModelSignature:
-    """Return the signature of the model: its input and output columns."""
+def build_signature(columns: Sequence[str]) -> ModelSignature:
+    """Return the signature of a model: its input and output columns.
+
+    Args:
+        columns: of the text.
+    """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
@@ -146,99 +137,8 @@ def build_signature() -> ModelSignature:
         ColSpec(DataType[kind], name, required=name != "probability")
         for name, kind in OUTPUTS.items()
     ]
-    return ModelSignature(Schema([ColSpec(DataType.string, "text")]), Schema(outputs))
-
-
-def save(path: Path, model_id: str, *, bundle: Path, run_id: str) -> None:
-    """Write a complete MLflow model: bundle, package and requirements.
-
-    The result is that of `mlflow.pyfunc.save_model`, which is slow because it inspects all
-    installed packages.
-
-    Args:
-        path: the folder to write.
-        model_id: of the model in the tracking store.
-        bundle: of the run.
-        run_id: of the run.
-    """
-    from mlflow.models import Model
-    from mlflow.pyfunc import FLAVOR_NAME
-
-    shutil.copytree(bundle, path / "data" / "bundle")
-    _write_package(path / "code" / "tagifai")
-    _write_extensions(path / "code", bundle)
-    model = Model(
-        model_uuid=model_id,
-        model_id=model_id,
-        run_id=run_id,
-        signature=build_signature(),
-        saved_input_example_info=_write_example(path),
-    )
-    model.add_flavor(
-        FLAVOR_NAME,
-        loader_module=__name__,
-        data="data/bundle",
-        code="code",
-        env=_write_environment(path),
-        python_version=platform.python_version(),
-        streamable=False,
-    )
-    model.model_size_bytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    model.save(str(path / "MLmodel"))
-
-
-def _write_package(target: Path) -> None:
-    """Copy the modules of the package that a prediction needs."""
-    files = {Path(*name.split(".")).with_suffix(".py") for name in MODULES}
-    package = Path(__file__).parent.parent
-    for file in files | {file.parent / "__init__.py" for file in files}:
-        (target / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(package / file, target / file)
-
-
-def _write_extensions(target: Path, bundle: Path) -> None:
-    """Copy the extensions that a bundle needs; packages are to be installed where it is served."""
-    # Late: a model that is served has no configuration.
-    from tagifai.config import extensions
-    from tagifai.models import bundles
-
-    for module in bundles.read_document(bundle, "tagger.json")["needs"]:
-        file = extensions.find_file(module)
-        if file is not None:
-            shutil.copyfile(file, target / file.name)
-
-
-def _write_example(path: Path) -> dict[str, str]:
-    """Write an example input in MLflow's two formats, and return its metadata."""
-    example = {"columns": ["text"], "data": [[EXAMPLE]]}
-    (path / "input_example.json").write_text(json.dumps(example), encoding="utf-8")
-    request = json.dumps({"dataframe_split": example}, indent=2)
-    (path / "serving_input_example.json").write_text(request, encoding="utf-8")
-    return {
-        "artifact_path": "input_example.json",
-        "pandas_orient": "split",
-        "serving_input_path": "serving_input_example.json",
-        "type": "dataframe",
-    }
-
-
-def _write_environment(path: Path) -> dict[str, str]:
-    """Write the requirements in the three formats that MLflow's installers read."""
-    pinned, python = [f"{name}=={version(name)}" for name in LIBRARIES], platform.python_version()
-    (path / "requirements.txt").write_text("\n".join(pinned), encoding="utf-8")
-    conda = {
-        "name": "tagifai",
-        "channels": ["conda-forge"],
-        "dependencies": [f"python={python}", "pip", {"pip": pinned}],
-    }
-    virtualenv = {
-        "python": python,
-        "build_dependencies": ["pip", "setuptools", "wheel"],
-        "dependencies": ["-r requirements.txt"],
-    }
-    for name, content in (("conda.yaml", conda), ("python_env.yaml", virtualenv)):
-        (path / name).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-    return {"conda": "conda.yaml", "virtualenv": "python_env.yaml"}
+    inputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.string, name) for name in columns]
+    return ModelSignature(Schema(inputs), Schema(outputs))
 
 
 def wrap_tagger(tagger: Tagger) -> PyFuncModel:
@@ -246,6 +146,6 @@ def wrap_tagger(tagger: Tagger) -> PyFuncModel:
     from mlflow.models import Model
     from mlflow.pyfunc import FLAVOR_NAME, PyFuncModel
 
-    meta = Model(signature=build_signature())
+    meta = Model(signature=build_signature(tagger.columns))
     meta.add_flavor(FLAVOR_NAME, loader_module=__name__)
     return PyFuncModel(model_meta=meta, model_impl=PyfuncTagger(tagger))

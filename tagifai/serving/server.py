@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 
 from tagifai.exceptions import ConfigError
+from tagifai.preprocessing.inputs import join_values
 from tagifai.serving import pyfunc
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def serve(tagger: Tagger, listening: socket.socket, ready: Callable[[], None]) -
         listening: the socket.
         ready: called when the server is ready for requests.
     """
-    app = ValidationMiddleware(scoring_server.init(pyfunc.wrap_tagger(tagger)))
+    app = ValidationMiddleware(scoring_server.init(pyfunc.wrap_tagger(tagger)), tagger.columns)
     # Logging stays as it is configured here.
     settings = uvicorn.Config(
         app,
@@ -93,10 +94,13 @@ class ValidationMiddleware:
 
     Args:
         app: the application behind.
+        columns: of a text.
     """
 
-    def __init__(self, app: Callable[[Message, Receive, Send], Awaitable[None]]) -> None:
-        self._app = app
+    def __init__(
+        self, app: Callable[[Message, Receive, Send], Awaitable[None]], columns: Sequence[str]
+    ) -> None:
+        self._app, self._columns = app, columns
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer a bad request with an error, and pass all others on."""
@@ -112,7 +116,7 @@ class ValidationMiddleware:
             await _send_error(send, 415, "Set the Content-Type: application/json or text/csv.")
             return
         try:
-            _check_rows(kind.decode("latin-1"), body)
+            _check_rows(kind.decode("latin-1"), body, self._columns)
         except MlflowException as error:
             await _send_error(send, 400, error.message)
             return
@@ -132,7 +136,7 @@ async def _read_body(receive: Receive) -> bytes | None:
     return b"".join(parts)
 
 
-def _check_rows(kind: str, body: bytes) -> None:
+def _check_rows(kind: str, body: bytes, columns: Sequence[str]) -> None:
     """Refuse rows that are no texts; other errors of a request are left to MLflow.
 
     Raises:
@@ -144,27 +148,35 @@ def _check_rows(kind: str, body: bytes) -> None:
         content = json.loads(body)
     except ValueError:
         return
-    if isinstance(content, dict) and (texts := _parse_texts(content)) is not None:
-        pyfunc.check_texts(texts)
+    if isinstance(content, dict) and (rows := _parse_rows(content, columns)) is not None:
+        pyfunc.check_texts([*map(join_values, rows)], columns)
 
 
-def _parse_texts(content: dict[str, Any]) -> list[Any] | None:
-    """Return the texts of a request in one of MLflow's forms, None where a row has none."""
+def _parse_rows(content: dict[str, Any], columns: Sequence[str]) -> list[list[Any]] | None:
+    """Return the columns of the rows of a request in one of MLflow's forms; None if it is none."""
     rows = content.get("dataframe_records", content.get("instances"))
     if isinstance(rows, list):
-        return [row.get("text") if isinstance(row, dict) else row for row in rows]
-    columns = content.get("inputs")
-    if isinstance(columns, dict):
-        return columns["text"] if isinstance(columns.get("text"), list) else None
+        return [
+            [row.get(name) for name in columns] if isinstance(row, dict) else [row] for row in rows
+        ]
+    by_name = content.get("inputs")
+    if isinstance(by_name, dict):
+        found = [by_name.get(name) for name in columns]
+        lists = [values for values in found if isinstance(values, list)]
+        return (
+            [list(row) for row in zip(*lists, strict=False)] if len(lists) == len(found) else None
+        )
     table = content.get("dataframe_split")
     if isinstance(table, dict) and isinstance(table.get("data"), list):
         names = table.get("columns")
-        place = names.index("text") if isinstance(names, list) and "text" in names else None
-        return None if place is None else [_cell(row, place) for row in table["data"]]
+        if not isinstance(names, list) or not any(name in names for name in columns):
+            return None
+        places = [names.index(name) if name in names else len(names) for name in columns]
+        return [[_get_cell(row, place) for place in places] for row in table["data"]]
     return None
 
 
-def _cell(row: Any, place: int) -> Any:
+def _get_cell(row: Any, place: int) -> Any:
     return row[place] if isinstance(row, list) and len(row) > place else None
 
 

@@ -12,7 +12,7 @@ from optuna.pruners import BasePruner, NopPruner
 from optuna.storages import BaseStorage
 
 from tagifai.config.schema import STANDARD_METRICS, Config, flatten_config
-from tagifai.data import datasets
+from tagifai.data.dataset_store import Dataset
 from tagifai.exceptions import ConfigError
 from tagifai.sweeping import studies
 from tagifai.sweeping.composition import Compose
@@ -60,7 +60,7 @@ def check_objective(config: Config, settings: SearchSettings, pruner: BasePruner
         )
 
 
-def check_metrics(config: Config, dataset: datasets.Dataset) -> None:
+def check_metrics(config: Config, dataset: Dataset) -> None:
     """Refuse metrics of classes, slices or registered functions that the data do not have.
 
     Args:

@@ -16,6 +16,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from tagifai.config.schema import Config
+from tagifai.config.texts import escape
 from tagifai.exceptions import ConfigError
 from tagifai.sweeping import composition
 from tagifai.sweeping.space import SearchSpace
@@ -264,7 +265,7 @@ def write_preset(path: Path, head: str, choices: Mapping[str, str], values: dict
     with replace_atomically(path) as file:
         file.write("# @package _global_\n")
         file.writelines(f"# {line}\n" for line in head.splitlines())
-        file.write(OmegaConf.to_yaml(OmegaConf.create({"defaults": overrides, **values})))
+        file.write(OmegaConf.to_yaml(OmegaConf.create({"defaults": overrides, **escape(values)})))
 
 
 def compute_difference(wanted: Config, base: Config | None) -> dict[str, Any]:

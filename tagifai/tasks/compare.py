@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
-from tagifai.data import readers
 from tagifai.exceptions import ConfigError
 from tagifai.reporting import reports as reporting_reports
 from tagifai.reporting import text_tables
 from tagifai.tracking import leaderboard, query, selection, session, store
+from tagifai.utils import files
 
 if TYPE_CHECKING:
     from tagifai.tracking.leaderboard import Leaderboard
@@ -39,7 +39,9 @@ def run(config: Config) -> float:
 
 def compare(config: Config) -> tuple[RunSelection, Leaderboard]:
     """Return the runs that count and their leaderboard; write all rows if asked to."""
-    task, choice = config.task, _choose_runs(config)
+    task = config.task
+    files.check_output(task.output, None)
+    choice = _choose_runs(config)
     board = leaderboard.build(
         choice.runs,
         task.metric,
@@ -50,7 +52,7 @@ def compare(config: Config) -> tuple[RunSelection, Leaderboard]:
     if task.output is not None:
         path = Path(task.output)
         about = {"metric": task.metric, "direction": task.direction, "runs": choice.description}
-        with readers.open_output(path) as file:
+        with files.open_output(path) as file:
             file.write(text_tables.format_leaderboard(board, path.suffix.lower()[1:], **about))
     return choice, board
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
-from tagifai.data import datasets
+from tagifai.data import dataset_store
 from tagifai.exceptions import BundleError
 from tagifai.models import bundles
 from tagifai.runs import resolve
@@ -30,7 +30,7 @@ def run(config: Config) -> None:
     for name in ("root", "outputs", "stores"):
         display.show_copyable(name.capitalize(), getattr(config.paths, name), result=True)
     display.show_copyable("Tracking", mask(uri), result=True)
-    present = [f"{m['name']}: {m['rows']} rows" for m in datasets.list_manifests(stores)]
+    present = [f"{m['name']}: {m['rows']} rows" for m in dataset_store.list_manifests(stores)]
     display.show_fact("Data sets", ", ".join(present) or "none", result=True)
     _show_latest(display, stores)
     if closed:

@@ -45,7 +45,7 @@ class RecorderProcess:
         """Import what writing a model needs."""
         from tagifai.serving import pyfunc
 
-        pyfunc.build_signature()
+        pyfunc.build_signature(("text",))
 
     def open(self, number: int, *settings: Any) -> str:
         """Open a run and mark it."""

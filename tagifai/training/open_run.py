@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tagifai.config.schema import Config
+from tagifai.data.dataset_store import Dataset
 from tagifai.data.prepare import PreparedData
 from tagifai.preprocessing.feature_cache import ArrayCache
 from tagifai.tracking.provenance import Invocation
@@ -26,7 +27,7 @@ class OpenRun:
         provenance: the invocation's record.
         tracked: what is recorded of the run.
         trial: of the search that the run belongs to; it gets the objective by epoch.
-        digest: SHA-256 of the data set.
+        dataset: that it is trained on.
         prepared: its rows.
         components: unfitted objects.
         cache: of features.
@@ -37,7 +38,7 @@ class OpenRun:
     provenance: Mapping[str, Any]
     tracked: TrackedRun
     trial: TrialHandle
-    digest: str
+    dataset: Dataset
     prepared: PreparedData
     components: Components
     cache: ArrayCache
@@ -56,7 +57,7 @@ class OpenRun:
         """Return the data set, the settings of its labels, and the ids of rows by part."""
         data = self.config.data
         return {
-            "data": {"name": data.name, "digest": self.digest},
+            "data": {"name": data.name, "digest": self.dataset.digest},
             "policy": {
                 "accepted": data.accepted_tags,
                 "min_freq": data.min_freq,

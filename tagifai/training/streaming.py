@@ -12,8 +12,9 @@ from sklearn.utils import get_tags
 
 from tagifai.config.schema import Config, TableConfig
 from tagifai.data.blocks import Blocks
-from tagifai.data.datasets import Dataset
+from tagifai.data.dataset_store import Dataset
 from tagifai.data.holdout import Group, Holdout, choose_holdout
+from tagifai.data.oddities import check_cleaning
 from tagifai.data.prepare import PreparedData, get_cleaner_arguments, get_raw_texts, prepare_table
 from tagifai.data.splits import Split
 from tagifai.exceptions import ConfigError, DataError
@@ -97,7 +98,7 @@ def prepare_dataset(
         return prepare_table(
             dataset.table, data, config.preprocessing, config.split, random_state, cache
         )
-    blocks = Blocks.from_csv(dataset.path, max(1, rows // BLOCKS_PER_CHUNK))
+    blocks = Blocks.from_path(dataset.path, max(1, rows // BLOCKS_PER_CHUNK))
     total = blocks.rows
     counted = _count_rows(blocks, rows, lambda done: on_progress(done // 2, total))
     encoder, indices = _encode_labels(counted, data)
@@ -143,6 +144,8 @@ def _build_streamed(
 ) -> StreamedData:
     split = Split(*(np.flatnonzero(rows["role"] == name) for name in ("train", "val", "test")))
     if not split.train.size:
+        # Texts of which the cleaning leaves nothing are all the same.
+        check_cleaning(rows["raw"].tolist(), source.cleaning)
         raise DataError(
             "The texts of all sampled rows are also texts of validation or test rows. Leave"
             " duplicate rows out of the data, or raise data.sample_rows."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -13,18 +14,60 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from tagifai.exceptions import DataError
+
 
 @contextmanager
-def replace_atomically(path: Path) -> Iterator[IO[str]]:
-    """Open a text file that takes the place of `path` when the block ends well.
+def open_output(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a file that the user asked for; it appears whole at the end of the block.
+
+    Args:
+        path: of the file.
+        mode: "w" for text, "wb" for bytes.
+
+    Raises:
+        DataError: it cannot be written there.
+    """
+    try:
+        with replace_atomically(path, mode) as file:
+            yield file
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def check_output(path: str | None, source: str | None) -> None:
+    """Refuse an output that could not take its place, before any work is done for it.
+
+    Args:
+        path: of the file that will be written; None for none.
+        source: path or glob of what will be read, if anything.
+
+    Raises:
+        DataError: there is a folder or a device, or it is the input.
+    """
+    if path is None or not Path(path).exists():
+        return
+    if not Path(path).is_file():
+        reason = "Is a directory" if Path(path).is_dir() else "Is not a regular file"
+        raise DataError(f"{path} cannot be written: {reason}.")
+    sources = [] if source in (None, "-") else [str(source), *glob.glob(str(source))]  # noqa: PTH207
+    if any(Path(name).exists() and Path(name).samefile(path) for name in sources):
+        raise DataError(f"{path} is the input too; the output needs another name.")
+
+
+@contextmanager
+def replace_atomically(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a file that takes the place of `path` when the block ends well.
 
     Args:
         path: where the file will stand; its folder is made if it is missing.
+        mode: "w" for text, "wb" for bytes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        with os.fdopen(handle, mode, **text) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -1,16 +1,26 @@
 from __future__ import annotations
 
+import os
+import shlex
+from dataclasses import fields
+from typing import Any
+from unittest import mock
+
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from tagifai.config.arguments import quote
-from tagifai.config.schema import PredictTaskConfig, check
+from tagifai.config.arguments import leave_out_texts, quote
+from tagifai.config.paths import PATHS as ALL_PATHS
+from tagifai.config.schema import SCHEMA_CLASSES, PredictTaskConfig, TableConfig, check
+from tagifai.config.texts import TEXTS as TAKEN_AS_TYPED
 from tagifai.exceptions import ConfigError, InvalidValueError
-from tests.conftest import Compose
+from tagifai.utils import program
+from tests.conftest import CONF, Compose
 
 ANY = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 WORDS = ["???", "${", "null", "oc.env:HOME", "choice(1,2)"]
@@ -177,3 +187,243 @@ def test_a_folder_under_home_is_meant_wherever_the_tilde_stands(
 def test_a_blank_run_folder_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} is blank"):
         quote(f"{name}=")
+
+
+# --- texts as they are typed -------------------------------------------------------------------
+
+
+def compose_table(*arguments: str, sweep: bool = False) -> TableConfig:
+    """Return the settings of a table after Hydra's parser and OmegaConf have had arguments."""
+    cfg = OmegaConf.create({"data": OmegaConf.structured(TableConfig)})
+    for override in OverridesParser.create().parse_overrides(
+        [quote(argument, sweep=sweep) for argument in ("data.path=a.csv", *arguments)]
+    ):
+        assert not override.is_sweep_override()
+        OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)
+    made = OmegaConf.to_object(cfg.data)
+    assert isinstance(made, TableConfig)
+    return made
+
+
+TYPED: list[tuple[str, Any]] = [
+    ("text=Überschrift", ["Überschrift"]),
+    ("text=[Review Text (en),レビュー]", ["Review Text (en)", "レビュー"]),
+    ("text=[ a b , 'c, d', \"e]\" ]", ["a b", "c, d", "e]"]),
+    ("text=[it's,l'été]", ["it's", "l'été"]),
+    ("text=['tis,a]", ["'tis", "a"]),
+    ("text=0", ["0"]),
+    ("text=[3,01]", ["3", "01"]),
+    ("text=$text", ["$text"]),
+    ("text=${text}", ["${text}"]),
+    ("text='Review'", ["Review"]),
+    ("text=title, long", ["title, long"]),
+    ("text=choice(a,b)", ["choice(a,b)"]),
+    ("label=#label", "#label"),
+    ("label=Is spam? (1=yes)", "Is spam? (1=yes)"),
+    ("label=[x]", "[x]"),
+    ("label=true", "true"),
+    ("label=???", "???"),
+    ("label=1_000", "1_000"),
+    ("delimiter=;", ";"),
+    ("delimiter=|", "|"),
+    ("delimiter= ", " "),
+    ("delimiter=tab", "\t"),
+    ("delimiter=\\t", "\t"),
+    ("delimiter=\t", "\t"),
+    ("delimiter='\"'", '"'),
+    ("quotechar='", "'"),
+    ('quotechar="', '"'),
+    ("escape=\\", "\\"),
+    ("accepted_tags=[true,false]", ["true", "false"]),
+    ("accepted_tags=['true',null]", ["true", "null"]),
+    ("accepted_tags=[01,02,1e3,nan]", ["01", "02", "1e3", "nan"]),
+    ("accepted_tags=[???,${a},a/b,A-1]", ["???", "${a}", "a/b", "A-1"]),
+    ("accepted_tags=[]", []),
+    (r"missing=['\N',NA]", [r"\N", "NA"]),
+    (r"missing=[\N,-]", [r"\N", "-"]),
+    ("columns=[label,title,text]", ["label", "title", "text"]),
+    ("records=data.train", "data.train"),
+    ("sheet=Tabelle 1", "Tabelle 1"),
+    ("sheet=2024", "2024"),
+    ("label_names={0: neg, 01: true}", {"0": "neg", "01": "true"}),
+    ('label_names={\'a, b\': "c: \\"d\\"", é:x}', {"a, b": 'c: "d"', "é": "x"}),
+    ("label_names={a: b: c, d: ${e}}", {"a": "b: c", "d": "${e}"}),
+    ("label_names=[neg,pos]", ["neg", "pos"]),
+    ("label_names=my names.txt", "my names.txt"),
+    ("path=[a.csv,b c.csv]", ["a.csv", "b c.csv"]),
+    ("path=part-[0-9]*.csv", ["part-[0-9]*.csv"]),
+    ("path=a=1, (b).csv", ["a=1, (b).csv"]),
+    (r"path=C:\Users\me\a.csv", [r"C:\Users\me\a.csv"]),
+    ("other=null", None),
+    ("id=null", None),
+    ("label_names=null", None),
+    ("other='null'", "null"),
+    ("other=None", "None"),
+]
+
+
+@pytest.mark.parametrize(("argument", "expected"), TYPED)
+def test_names_labels_and_characters_are_taken_as_they_are_typed(
+    argument: str, expected: object
+) -> None:
+    quoted = quote(f"data.{argument}")
+    assert quote(quoted) == quoted
+    assert getattr(compose_table(f"data.{argument}"), argument.partition("=")[0]) == expected
+
+
+PRINTED = st.text(
+    st.characters(exclude_categories=["C", "Z"]) | st.sampled_from([*" \"',[]{}()$#=:\\?*;&|~"]),
+    min_size=1,
+)
+NAMES = PRINTED.filter(lambda name: name == name.strip() and name not in ("null", "???"))
+BARE = NAMES.filter(lambda name: not {*name} & {*"\"'[]"})
+LIST = st.lists(NAMES.filter(lambda name: not {*name} & {*"\"',"}), min_size=1)
+HELD = PRINTED.filter(lambda name: name == name.strip())
+"""Names for between quotes, where everything is free."""
+
+
+def show_again(*arguments: str) -> list[str]:
+    """Return the arguments of the command that is shown for repeating what was typed."""
+    overrides = [quote(argument) for argument in arguments]
+    return shlex.split(program.format_command(*overrides))[-len(arguments) :]
+
+
+@settings(max_examples=300)
+@given(BARE)
+@example("a, b")
+@example("${oc.env:HOME}")
+@example("{a: b}")
+def test_any_name_comes_through_and_so_does_the_command_that_is_shown(name: str) -> None:
+    typed = [f"data.text={name}", f"data.label={name}", f"data.sheet={name}"]
+    for arguments in (typed, show_again(*typed), show_again(*show_again(*typed))):
+        table = compose_table(*arguments)
+        assert (table.text, table.label, table.sheet) == ([name], name, name)
+    assert compose_table(*show_again(*typed), sweep=True).label == name
+
+
+@settings(max_examples=200)
+@given(LIST)
+def test_any_list_of_names_comes_through(names: list[str]) -> None:
+    typed = [f"data.{key}=[{','.join(names)}]" for key in ("text", "columns", "missing")]
+    for arguments in (typed, show_again(*typed)):
+        table = compose_table(*arguments)
+        assert table.text == table.columns == table.missing == names
+    # Where lists are swept over, too, a bracket within a name needs the quotes.
+    assert compose_table(*show_again(*typed), sweep=True).text == names
+
+
+@settings(max_examples=200)
+@given(st.lists(HELD, min_size=1))
+@example(['"', "'", "\\", '\\"'])
+def test_names_in_quotes_may_have_anything_in_them(names: list[str]) -> None:
+    held = [quote(f"data.label={name}").partition("=")[2] for name in names]
+    typed = f"data.columns=[{', '.join(held)}]"
+    if all(name != "null" for name in held):
+        assert compose_table(typed).columns == names
+
+
+@settings(max_examples=200)
+@given(st.dictionaries(BARE, BARE, min_size=1))
+def test_any_mapping_of_names_comes_through(names: dict[str, str]) -> None:
+    if any({*f"{key}{value}"} & {*",:{}"} for key, value in names.items()):
+        return
+    typed = "data.label_names={" + ", ".join(f"{k}: {v}" for k, v in names.items()) + "}"
+    assert compose_table(typed).label_names == names
+    assert compose_table(*show_again(typed)).label_names == names
+
+
+@settings(max_examples=20)
+@given(BARE)
+def test_the_composed_configuration_has_the_very_name(name: str) -> None:
+    with mock.patch.dict(os.environ, TAGIFAI_ROOT="/root"), initialize_config_dir(str(CONF)):
+        arguments = ["data=table", "data.path=a.csv", f"data.text={name}", f"data.label={name}"]
+        data = compose("config", [quote(argument) for argument in arguments]).data
+        assert (data.text, data.label) == (name, name)
+
+
+def test_the_columns_of_a_task_are_a_mapping_of_names(composed: Compose) -> None:
+    given = 'task.columns={title: headline, "my col": 2, null: null}'
+    cfg = composed("task=predict", "preprocessing=none", quote(given))
+    assert check(cfg).task.columns == {"title": "headline", "my col": "2", "null": "null"}
+    cfg = composed("task=predict", "preprocessing=none", quote("+task.columns.title=a, b"))
+    assert check(cfg).task.columns == {"title": "a, b"}
+
+
+@pytest.mark.parametrize("value", ["{a}", "{a: b, c}", "{a: b,}"])
+def test_a_mapping_needs_pairs(value: str) -> None:
+    with pytest.raises(ConfigError, match=r"is no pair: a mapping has the form \{a: b"):
+        quote(f"task.columns={value}")
+
+
+@pytest.mark.parametrize("key", ["data.missing", "data.accepted_tags", "data.columns"])
+def test_a_word_is_no_list(key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{key} takes a list: '{key}=\[NA\]'$"):
+        quote(f"{key}=NA")
+
+
+@pytest.mark.parametrize(
+    ("argument", "values"),
+    [
+        ("data.text=title,body", ["title", "body"]),
+        ("data.text=Überschrift, Text (en)", ["Überschrift", "Text (en)"]),
+        ("data.text='a, b',c", ["a, b", "c"]),
+        ("data.text=[title,body],title", [["title", "body"], "title"]),
+        ("data.text=choice(Überschrift,'a, b')", ["Überschrift", "a, b"]),
+        ("data.accepted_tags=[true],[true,01]", [["true"], ["true", "01"]]),
+        ("data.path=a.csv,b c.csv", ["a.csv", "b c.csv"]),
+        ("data.delimiter=;,|,tab", [";", "|", "tab"]),
+        ("data.id=null,id", [None, "id"]),
+    ],
+)
+def test_a_sweep_goes_over_what_is_typed_between_commas(argument: str, values: list[Any]) -> None:
+    override = OverridesParser.create().parse_override(quote(argument, sweep=True))
+    assert override.is_sweep_override()
+    shown = [*override.sweep_string_iterator()]
+    # Each job is given its value as text, which is read again.
+    key = override.get_key_element()
+    again = [quote(f"{key}={value}") for value in shown]
+    assert [parsed(argument) for argument in again] == values
+    assert again == [f"{key}={value}" for value in shown]
+
+
+def test_a_sweep_over_positions_is_hydra_s() -> None:
+    assert quote("data.text=range(0,2)", sweep=True) == "data.text=range(0,2)"
+    assert compose_table("data.text=1", "data.label=2").text == ["1"]
+
+
+def test_phrases_and_folders_are_not_swept_over() -> None:
+    assert parsed(quote("task.filter=a = 1, b", sweep=True)) == "a = 1, b"
+    assert parsed(quote("paths.stores=/a, b", sweep=True)) == "/a, b"
+    assert parsed(quote("task.text=a, b", sweep=True)) == "a, b"
+
+
+def test_every_path_is_a_text_as_typed_and_every_text_is_the_field_of_a_schema() -> None:
+    assert set(ALL_PATHS) <= set(TAKEN_AS_TYPED)
+    known = {
+        f"{name.partition('/')[0]}.{field.name}" for name, node in SCHEMA_CLASSES.items()
+        for field in fields(node)
+    }  # fmt: skip
+    assert set(TAKEN_AS_TYPED) <= known
+
+
+# --- completion --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "left"),
+    [
+        ("tagifai mod", "tagifai mod"),
+        ("tagifai model=sgd ", "tagifai model=sgd "),
+        ("tagifai data=table data.text=Überschrift mod", "tagifai data=table mod"),
+        ("tagifai 'data.text=Review Text (en)' data.la", "tagifai data.la"),
+        ("tagifai task.text='a b' mod", "tagifai mod"),
+        ("tagifai data.text=[a b,c] mod", "tagifai mod"),
+        ("tagifai data.text=", "tagifai data.text="),
+        ("tagifai data.path=./a", "tagifai data.path=./a"),
+        ("tagifai data.text=Über", "tagifai data.text=?"),
+        ("tagifai data=table data.label='Is sp", "tagifai data=table task.text=?"),
+        ("python run.py data.text=é -m model=s", "python run.py -m model=s"),
+    ],
+)
+def test_completion_does_not_stumble_over_what_is_typed(line: str, left: str) -> None:
+    assert leave_out_texts(line) == left

@@ -80,9 +80,39 @@ def test_paths_of_a_task_are_made_absolute(
     assert task.output is None
 
 
-@pytest.mark.parametrize("url", ["https://host/p.csv", "HTTP://host/../p.csv", "s3://b/p.csv"])
+@pytest.mark.parametrize("url", ["https://host/p.csv", "HTTP://host/../p.csv"])
 def test_urls_are_left_as_they_are(resolve: Resolve, url: str) -> None:
     assert vars(resolve(f'data.projects="{url}"').data)["projects"] == url
+
+
+@pytest.mark.parametrize("plus", ["", "++"])
+def test_several_paths_are_made_absolute_each_for_itself(
+    resolve: Resolve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plus: str
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    given = (
+        "[a.csv,~/b c.csv,part-[0-9]*.csv,https://h/d%20e.csv,file:///f%20g.csv,pkg://tagifai/h]"
+    )
+    data = vars(resolve("data=table", quote(f"{plus}data.path={given}")).data)
+    assert data["path"] == [
+        *(f"{tmp_path}/cwd/a.csv", "/home/me/b c.csv", f"{tmp_path}/cwd/part-[0-9]*.csv"),
+        *("https://h/d%20e.csv", "/f g.csv", "pkg://tagifai/h"),
+    ]
+
+
+def test_files_of_texts_and_labels_are_paths_and_names_of_labels_may_be(
+    resolve: Resolve, tmp_path: Path
+) -> None:
+    files = ["data.text_path=t.txt", "data.label_path=l.txt", "data.label_names=map.txt"]
+    data = vars(resolve("data=table", *files).data)
+    cwd = f"{tmp_path}/cwd"
+    assert [data[key] for key in ("text_path", "label_path", "label_names")] == [
+        *(f"{cwd}/t.txt", f"{cwd}/l.txt", f"{cwd}/map.txt")
+    ]
+    for names, expected in [("[a.b,c]", ["a.b", "c"]), ("{0: a.b}", {"0": "a.b"})]:
+        given = quote(f"data.label_names={names}")
+        found = vars(resolve("data=table", "data.path=a.csv", given).data)["label_names"]
+        assert found == expected
 
 
 def test_folders_are_made_absolute(resolve: Resolve, tmp_path: Path) -> None:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.errors import MissingConfigException
@@ -13,7 +14,7 @@ from hydra.plugins.sweeper import Sweeper
 from omegaconf import OmegaConf
 
 from tagifai.config.error_messages import explain
-from tagifai.config.plugins import PresetSource, SchemaSource
+from tagifai.config.plugins import FileConfigSource, PresetSource, SchemaSource
 from tagifai.config.schema import SCHEMA_CLASSES, Config, DataConfig
 from tagifai.sweeping.sweeper import SearchSweeper
 from tests.conftest import CONF, Compose
@@ -76,6 +77,83 @@ def test_every_schema_is_asked_for_by_an_option_and_every_one_asked_for_is_there
     typed = {type_ for type_ in get_type_hints(Config).values() if type_ is not DataConfig}
     of_group = {name for name, node in SCHEMA_CLASSES.items() if node in typed}
     assert asked == {f"{name}@_here_" for name in set(SCHEMA_CLASSES) - of_group}
+
+
+# --- files, and texts as they are typed --------------------------------------------------------
+
+
+OPTION = """
+defaults: [/schema/data/table@_here_]
+path: 2024.csv
+text: 0
+label: 0x10
+other: no
+id: null
+split: ~
+accepted_tags: [true, 1e3, 01, null, "x", 1_000, "${data.label}"]
+missing:
+  - NA
+  - ~
+label_names: {01: neg, yes: 2}
+sheet: 2024-01-02
+chunk_rows: 007
+"""
+
+EXPERIMENT = """# @package _global_
+defaults:
+  - override /data: mine
+names: &names {text: 007}
+data:
+  <<: *names
+  accepted_tags: [off, 1.50]
+  label: "1"
+task: {missing: [null]}
+seed: 5
+"""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> FileConfigSource:
+    for name, content in [("data/mine", OPTION), ("experiment/mine", EXPERIMENT)]:
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / f"{name}.yaml").write_text(content)
+    return FileConfigSource("test", f"file://{tmp_path}")
+
+
+def test_texts_in_yaml_are_what_is_typed_there(files: FileConfigSource) -> None:
+    config: Any = files.load_config("data/mine").config
+    assert config.pop("defaults")
+    assert OmegaConf.to_container(config, resolve=False) == {
+        "path": "2024.csv",
+        "text": "0",
+        "label": "0x10",
+        "other": "no",
+        "id": None,
+        "split": None,
+        "missing": ["NA", "~"],
+        "sheet": "2024-01-02",
+        "accepted_tags": ["true", "1e3", "01", "null", "x", "1_000", "${data.label}"],
+        "label_names": {"01": "neg", "yes": "2"},
+        "chunk_rows": 7,
+    }
+
+
+def test_a_preset_has_texts_as_typed_too(files: FileConfigSource) -> None:
+    for path in ("experiment/mine", "experiment/mine.yaml"):
+        config: Any = files.load_config(path).config
+        assert config.data == {"text": "007", "accepted_tags": ["off", "1.50"], "label": "1"}
+        assert (config.task.missing, config.seed) == (["null"], 5)
+
+
+def test_hydra_takes_its_files_from_this_source(
+    files: FileConfigSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAGIFAI_ROOT", str(tmp_path))
+    where = f"hydra.searchpath=[file://{tmp_path},tagifai://schemas]"
+    with initialize_config_dir(str(CONF)):
+        data = compose("config", [where, "data=mine"]).data
+    assert data.accepted_tags[:3] == ["true", "1e3", "01"]
+    assert files.available()
 
 
 # --- presets that searches have found ----------------------------------------------------------

@@ -20,3 +20,10 @@ def test_hydra_has_its_source_of_files(tmp_path: Path) -> None:
     read = source("provider", str(tmp_path))
     assert read.is_config("one")
     assert read.load_config("one").config == {"a": 1}
+
+
+def test_hydra_has_its_registry_of_sources() -> None:
+    name = "hydra._internal.sources_registry.SourcesRegistry"
+    registry = require_import(name, "hydra-core", FENCE)
+    require(registry, ["instance", "resolve"], "hydra-core", FENCE)
+    assert "file" in registry.instance().types

@@ -5,22 +5,27 @@ import logging
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tagifai.config.schema import TwoTablesConfig
-from tagifai.data import datasets, tables
+from tagifai.config.schema import TableConfig, TwoTablesConfig
+from tagifai.data import blocks, datasets
+from tagifai.data.dataset_store import MANIFEST_KEYS, Dataset, get_by_digest, list_manifests
+from tagifai.data.tables.options import ReadOptions
 from tagifai.exceptions import DataError
 from tests.conftest import Site
+from tests.data.tables.reading import write
 
+STORED = ["manifest.json", "rows.parquet"]
 PROJECTS = "id,created_on,title,description\n1,2020-01-01,A,a\n2,2020-01-02,B,b\n3,2020-01-03,C,\n"
 TAGS = "id,tag\n3,nlp\n1,cv\n2,nlp\n9,cv\n"
-JOINED = (
-    '"id","created_on","title","description","tag"\n'
-    '"1","2020-01-01","A","a","cv"\n'
-    '"2","2020-01-02","B","b","nlp"\n'
-    '"3","2020-01-03","C","","nlp"\n'
-)
+COLUMNS = ["id", "created_on", "title", "description", "tag"]
+ROWS = [
+    ["1", "2020-01-01", "A", "a", "cv"],
+    ["2", "2020-01-02", "B", "b", "nlp"],
+    ["3", "2020-01-03", "C", "", "nlp"],
+]
 
 
 def digest(text: str) -> str:
@@ -64,9 +69,20 @@ def web(site: Site) -> TwoTablesConfig:
 
 
 def files(folder: Path) -> list[str]:
-    """Return the names of the files, without the lock that stays with a data set."""
-    found = {path.name for path in folder.rglob("*") if path.is_file()}
-    return sorted(found - {".lock"})
+    """Return the names of the files."""
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def rows_of(dataset: Dataset) -> list[list[str]]:
+    return [list(row) for row in dataset.table.itertuples(index=False)]
+
+
+def folder_of(dataset: Dataset) -> Path:
+    """Return the folder that the name and the digest say, which is where the rows are."""
+    found = dataset.path.parent
+    assert found.name == f"{dataset.manifest['name']}-{dataset.digest[:12]}"
+    assert dataset.path == found / "rows.parquet"
+    return found
 
 
 # --- join and manifest -------------------------------------------------------------------------
@@ -77,31 +93,39 @@ def test_projects_and_tags_are_joined_on_id_in_the_order_of_projects(
 ) -> None:
     dataset = datasets.load(local, stores)
     assert dataset.fresh
-    assert dataset.path == stores / "data" / "mine" / "labeled.csv"
-    assert dataset.path.read_text() == JOINED
-    assert dataset.table["tag"].tolist() == ["cv", "nlp", "nlp"]
+    assert folder_of(dataset).parent == stores / "data"
+    assert list(dataset.table.columns) == COLUMNS
+    assert rows_of(dataset) == ROWS
+    assert blocks.read_table(dataset.path).equals(dataset.table)
+
+
+ONE = {"part": None, "format": "csv"}
 
 
 def test_the_manifest_has_sources_sums_and_counts(local: TwoTablesConfig, stores: Path) -> None:
     dataset = datasets.load(local, stores)
-    manifest = json.loads((stores / "data" / "mine" / "manifest.json").read_text())
+    manifest = json.loads((folder_of(dataset) / "manifest.json").read_text())
     assert manifest == dataset.manifest
     created = manifest.pop("created")
     assert created.endswith("+00:00")
     assert manifest == {
-        "format": 2,
+        "format": 3,
         "name": "mine",
         "tables": {
-            "projects": {"source": local.projects, "sha256": digest(PROJECTS), "rows": 3},
-            "tags": {"source": local.tags, "sha256": digest(TAGS), "rows": 4},
+            "projects": {"source": local.projects, "sha256": digest(PROJECTS), "rows": 3, **ONE},
+            "tags": {"source": local.tags, "sha256": digest(TAGS), "rows": 4, **ONE},
         },
         "settings": {},
         "rows": 3,
         "counts": {"projects without a tag": 0, "tags without a project": 1},
         "tag_counts": {"nlp": 2, "cv": 1},
-        "labeled_sha256": digest(JOINED),
+        "parts": [],
+        "notes": [],
+        "options": replace(ReadOptions.from_config(local), ending="csv").to_document(),
+        "sha256": sha256(dataset.path.read_bytes()).hexdigest(),
+        "digest": dataset.digest,
     }
-    assert dataset.digest == digest(JOINED)
+    assert len(dataset.digest) == 64
 
 
 def test_the_manifest_has_no_password_of_an_address_and_knows_the_address_again(
@@ -109,28 +133,9 @@ def test_the_manifest_has_no_password_of_an_address_and_knows_the_address_again(
 ) -> None:
     address = site.url("tags.csv").replace("://", "://me:secret@")
     dataset = datasets.load(replace(web, tags=address), stores)
-    assert "secret" not in (stores / "data" / "web" / "manifest.json").read_text()
+    assert "secret" not in (folder_of(dataset) / "manifest.json").read_text()
     assert dataset.manifest["tables"]["tags"]["source"] == address.replace("secret", "***")
     assert not datasets.load(replace(web, tags=address), stores).fresh
-
-
-def test_extra_and_doubled_columns_do_not_reach_the_joined_table(
-    local: TwoTablesConfig, stores: Path
-) -> None:
-    Path(local.projects).write_text(
-        "id,tag,title,description,created_on,title,notes\n1,x,A,a,2020-01-01,Z,n\n"
-    )
-    Path(local.tags).write_text("id,title,tag,tag\n1,T,cv,nlp\n")
-    dataset = datasets.load(local, stores)
-    columns = ["id", "created_on", "title", "description", "tag"]
-    assert list(dataset.table.columns) == columns
-    assert dataset.table.to_numpy().tolist() == [["1", "2020-01-01", "A", "a", "cv"]]
-
-
-def test_without_dates_the_joined_table_has_none(local: TwoTablesConfig, stores: Path) -> None:
-    Path(local.projects).write_text("id,title,description\n1,A,a\n")
-    table = datasets.load(local, stores).table
-    assert list(table.columns) == ["id", "title", "description", "tag"]
 
 
 def test_line_ends_in_fields_survive_the_first_run_and_all_later_ones(
@@ -146,14 +151,14 @@ def test_line_ends_in_fields_survive_the_first_run_and_all_later_ones(
     later = datasets.load(local, stores)
     assert (first.fresh, later.fresh) == (True, False)
     assert later.table.equals(first.table)
-    assert tables.read(datasets.get_table_path("mine", first.digest, stores)).equals(first.table)
+    assert get_by_digest("mine", first.digest, stores).table.equals(first.table)
 
 
 def test_tables_without_a_common_id_are_refused_and_nothing_is_stored(
     local: TwoTablesConfig, stores: Path
 ) -> None:
     Path(local.tags).write_text("id,tag\n7,nlp\n")
-    with pytest.raises(DataError, match=r"no id of .*projects\.csv is in .*tags\.csv"):
+    with pytest.raises(DataError, match=r"projects\.csv: no id is in .*tags\.csv"):
         datasets.load(local, stores)
     assert files(stores) == []
 
@@ -228,45 +233,45 @@ def test_a_source_that_is_gone_is_refused_although_the_table_is_stored(
         datasets.load(local, stores)
 
 
-@pytest.mark.parametrize("damage", [JOINED.replace("cv", "vc"), JOINED[:-5], ""])
+@pytest.mark.parametrize("damage", [b"x", b""])
 def test_a_damaged_table_is_made_again(
-    local: TwoTablesConfig, stores: Path, damage: str, caplog: pytest.LogCaptureFixture
+    local: TwoTablesConfig, stores: Path, damage: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = datasets.load(local, stores).path
-    path.write_text(damage)
+    path.write_bytes(damage + path.read_bytes()[:-5])
     with caplog.at_level(logging.INFO, "tagifai"):
         assert datasets.load(local, stores).fresh
-    assert "has another SHA-256 than its manifest says; it is made again" in caplog.text
-    assert path.read_text() == JOINED
+    assert "The data set mine in the store is damaged; it is made again." in caplog.text
+    assert blocks.read_table(path).to_numpy().tolist() == ROWS
 
 
-@pytest.mark.parametrize("missing", ["labeled.csv", "manifest.json"])
+@pytest.mark.parametrize("missing", STORED)
 def test_a_missing_part_of_the_store_is_made_again(
     local: TwoTablesConfig, stores: Path, missing: str
 ) -> None:
     (datasets.load(local, stores).path.parent / missing).unlink()
     assert datasets.load(local, stores).fresh
-    assert files(stores) == ["labeled.csv", "manifest.json"]
+    assert files(stores) == STORED
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"format": 2}', "\udcff"])
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": 3}', "\udcff"])
 def test_a_manifest_that_is_not_ours_is_made_again(
     local: TwoTablesConfig, stores: Path, content: str
 ) -> None:
     path = datasets.load(local, stores).path.parent / "manifest.json"
     path.write_bytes(content.encode(errors="surrogateescape"))
-    assert datasets.list_manifests(stores) == []
+    assert list_manifests(stores) == []
     assert datasets.load(local, stores).fresh
 
 
-@pytest.mark.parametrize("key", ["format", "labeled_sha256", *datasets.MANIFEST_KEYS])
+@pytest.mark.parametrize("key", ["format", *MANIFEST_KEYS])
 def test_a_manifest_with_a_missing_key_is_made_again(
     local: TwoTablesConfig, stores: Path, key: str
 ) -> None:
     first = datasets.load(local, stores)
     path = first.path.parent / "manifest.json"
     path.write_text(json.dumps({k: v for k, v in first.manifest.items() if k != key}))
-    assert datasets.list_manifests(stores) == []
+    assert list_manifests(stores) == []
     assert datasets.load(local, stores).fresh
     assert json.loads(path.read_text()).keys() == first.manifest.keys()
 
@@ -282,59 +287,19 @@ def test_a_manifest_without_the_sums_of_its_tables_is_made_again(
 
 
 def test_a_failure_leaves_the_data_set_that_was_there(local: TwoTablesConfig, stores: Path) -> None:
-    path = datasets.load(local, stores).path
+    kept = datasets.load(local, stores)
     Path(local.projects).write_text("id,title\n")
     with pytest.raises(DataError):
         datasets.load(local, stores)
-    assert path.read_text() == JOINED
-    assert files(stores) == ["labeled.csv", "manifest.json"]
+    assert get_by_digest("mine", kept.digest, stores).table.equals(kept.table)
+    assert files(stores) == STORED
 
 
 def test_the_data_sets_of_a_store_are_listed_by_name(local: TwoTablesConfig, stores: Path) -> None:
-    assert datasets.list_manifests(stores) == []
+    assert list_manifests(stores) == []
     for name in ("b", "a"):
         datasets.load(replace(local, name=name), stores)
-    assert [(m["name"], m["rows"]) for m in datasets.list_manifests(stores)] == [("a", 3), ("b", 3)]
-
-
-# --- the table of a run ------------------------------------------------------------------------
-
-
-def test_the_stored_table_of_the_right_digest_is_returned_and_nothing_is_fetched(
-    site: Site, web: TwoTablesConfig, stores: Path
-) -> None:
-    dataset = datasets.load(web, stores)
-    site.asked.clear()
-    before = files(stores)
-    assert tables.read(datasets.get_table_path("web", dataset.digest, stores)).equals(dataset.table)
-    (dataset.path.parent / "manifest.json").unlink()
-    assert tables.read(datasets.get_table_path("web", digest(JOINED), stores)).equals(dataset.table)
-    assert site.asked == []
-    assert files(stores) == [name for name in before if name != "manifest.json"]
-
-
-def test_a_stored_table_of_another_digest_is_refused_and_not_made_again(
-    site: Site, web: TwoTablesConfig, stores: Path
-) -> None:
-    path = datasets.load(web, stores).path
-    site.asked.clear()
-    path.write_text("changed")
-    with pytest.raises(DataError) as caught:
-        datasets.get_table_path("web", digest(JOINED), stores)
-    for part in (
-        f"'web' that the run was trained with (SHA-256 {digest(JOINED)[:12]}…)",
-        f"has SHA-256 {digest('changed')[:12]}… by now: {path}.",
-        "task.data=labelled.csv",
-    ):
-        assert part in str(caught.value)
-    assert path.read_text() == "changed"
-    assert site.asked == []
-
-
-def test_a_stored_table_that_is_gone_is_refused_and_nothing_is_made(stores: Path) -> None:
-    with pytest.raises(DataError, match=r"'web' .* is gone: .*labeled\.csv\."):
-        datasets.get_table_path("web", digest(JOINED), stores)
-    assert not stores.exists()
+    assert [(m["name"], m["rows"]) for m in list_manifests(stores)] == [("a", 3), ("b", 3)]
 
 
 # --- download ----------------------------------------------------------------------------------
@@ -342,7 +307,7 @@ def test_a_stored_table_that_is_gone_is_refused_and_nothing_is_made(stores: Path
 
 def test_tables_are_fetched_and_joined(site: Site, web: TwoTablesConfig, stores: Path) -> None:
     dataset = datasets.load(web, stores)
-    assert dataset.path.read_text() == JOINED
+    assert rows_of(dataset) == ROWS
     assert site.asked == ["projects.csv", "tags.csv"]
     assert dataset.manifest["tables"]["tags"]["source"] == site.url("tags.csv")
     assert dataset.manifest["tables"]["tags"]["sha256"] == digest(TAGS)
@@ -365,7 +330,9 @@ def test_another_url_or_another_sum_is_noticed(
     assert datasets.load(other, stores).manifest["tag_counts"] == {"nlp": 3}
     known = replace(other, tags_sha256=digest(TAGS.replace("1,cv", "1,nlp")))
     assert not datasets.load(known, stores).fresh
-    assert datasets.load(replace(web, tags_sha256=digest(TAGS)), stores).fresh
+    # What was there before is there still.
+    before = datasets.load(replace(web, tags_sha256=digest(TAGS)), stores)
+    assert (before.fresh, before.manifest["tag_counts"]) == (False, {"nlp": 2, "cv": 1})
 
 
 def test_made_again_a_table_with_a_sum_comes_from_the_cache_and_one_without_from_the_site(
@@ -404,3 +371,89 @@ def test_files_at_hand_take_the_place_of_urls_under_the_same_sums(
     mixed = replace(web, tags=local.tags, tags_sha256=digest(TAGS))
     assert not datasets.load(mixed, stores).fresh
     assert site.asked == []
+
+
+# --- labels and notes --------------------------------------------------------------------------
+
+
+def table(folder: Path, content: str, **settings: Any) -> TableConfig:
+    return TableConfig(path=str(write(folder / "table.csv", content)), **settings)
+
+
+def test_accepted_tags_are_compared_with_the_characters_of_the_file(
+    tmp_path: Path, stores: Path
+) -> None:
+    content = "text,label\na,true\nb,01\nc,1e3\nd,caf\u00e9\n"
+    accepted = ["true", "01", "1e3", "cafe\u0301"]
+    found = datasets.load(table(tmp_path, content, accepted_tags=accepted), stores)
+    assert found.notes == []
+    assert set(found.manifest["tag_counts"]) == {"true", "01", "1e3", "café"}
+
+
+def test_accepted_tags_that_the_data_lack_are_said(tmp_path: Path, stores: Path) -> None:
+    content = "text,label\na,true\nb,false\n"
+    asked = table(tmp_path, content, accepted_tags=["true", "flase"])
+    said = "No row has these of data.accepted_tags: flase. Did you mean 'false'?"
+    assert datasets.load(asked, stores).notes == [said]
+    # Whether they are there is not a matter of how the rows are made.
+    again = datasets.load(asked, stores)
+    assert (again.fresh, again.notes) == (False, [said])
+    assert datasets.load(replace(asked, accepted_tags=[]), stores).notes == []
+    with pytest.raises(DataError) as caught:
+        datasets.load(replace(asked, accepted_tags=["True", "x"]), stores)
+    assert str(caught.value).startswith("data.accepted_tags: the data have none of True, x.")
+    assert str(caught.value).endswith("They have: true, false.")
+
+
+def test_what_is_odd_about_a_file_is_noted_and_kept_with_its_rows(
+    tmp_path: Path, stores: Path
+) -> None:
+    content = 'sep=,\ntext,label,n,n\n"a\nb",x;y,1,2\n\ntext,label,n,n\n,z,1,2\n'
+    first = datasets.load(table(tmp_path, content), stores)
+    assert first.notes[:5] == [
+        "Lines at the top that say the delimiter: 1.",
+        "Quoted fields that span lines: 1.",
+        "Blank lines that were left out: 1.",
+        "Columns with the name 'n': 2.",
+        "Rows that repeat the header and were left out: 1.",
+    ]
+    assert "Rows without a text: 1." in first.notes
+    assert any("1 labels have ; or | in them, such as 'x;y'" in note for note in first.notes)
+    again = datasets.load(table(tmp_path, content), stores)
+    assert (again.fresh, again.notes) == (False, first.notes)
+
+
+def test_another_column_makes_another_data_set_and_other_settings_of_the_run_do_not(
+    tmp_path: Path, stores: Path
+) -> None:
+    content = "text,body,label\na,b,x\nc,d,y\n"
+    first = datasets.load(table(tmp_path, content), stores)
+    other = datasets.load(table(tmp_path, content, text=["text", "body"]), stores)
+    assert first.digest != other.digest
+    for more in ({"min_freq": 2}, {"other": "rest"}, {"chunk_rows": 1}, {"sample_rows": 5}):
+        same = datasets.load(table(tmp_path, content, **more), stores)
+        assert (same.fresh, same.digest) == (False, first.digest)
+
+
+def test_rows_without_a_label_are_counted_however_much_is_read_at_a_time(
+    tmp_path: Path, stores: Path
+) -> None:
+    content = "text,label\na,\nb,x\nc,\nd,\ne,y\n"
+    found = [
+        datasets.load(
+            table(tmp_path, content, unlabeled="drop", chunk_rows=size), stores / str(size)
+        )
+        for size in (1, 2, None)
+    ]
+    assert len({one.digest for one in found}) == 1
+    for one in found:
+        assert one.table["id"].tolist() == ["2", "5"]
+        assert one.manifest["counts"] == {"rows without a label": 3}
+        assert one.manifest["tables"]["path"]["rows"] == 5
+
+
+def test_the_rows_that_are_read_are_reported(tmp_path: Path, stores: Path) -> None:
+    seen: list[int] = []
+    content = "text,label\n" + "a,x\n" * 5
+    datasets.load(table(tmp_path, content, chunk_rows=2), stores, on_progress=seen.append)
+    assert seen == [2, 4, 5]

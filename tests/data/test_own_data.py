@@ -7,9 +7,11 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from tagifai.data.dataset_store import list_manifests
 from tests.app import App
 
 WORDS = {
@@ -63,6 +65,34 @@ def test_a_table_trains_evaluates_and_predicts(app: App) -> None:
     assert answer["predicted_tag"] == "5"
 
 
+def test_a_run_reads_later_files_as_its_own_and_outlives_a_file_of_the_same_name(
+    app: App,
+) -> None:
+    (app.cwd / "a").mkdir()
+    (app.cwd / "b").mkdir()
+    table, path = reviews(), app.cwd / "a" / "train.csv"
+    table.to_csv(path, index=False, sep=";", encoding="cp1252")
+    form = ("data.delimiter=;", "data.encoding=cp1252", "data.id=key")
+    app.ok(*COLUMNS, "data.path=a/train.csv", *form, *SMALL)
+    own = scores(app)
+    table[::-1].to_csv(app.cwd / "b" / "train.csv", index=False)
+    app.ok("task=elt", *COLUMNS, "data.path=b/train.csv")
+
+    app.ok("task=evaluate", "task.output=again.json")
+    assert json.loads((app.cwd / "again.json").read_text())["overall"] == own
+    app.ok("task=predict", "task.input=a/train.csv", "task.output=found.jsonl")
+    found = [json.loads(line) for line in (app.cwd / "found.jsonl").read_text().splitlines()]
+    assert [row["key"] for row in found] == table["key"].tolist()
+    texts = [f"{title} {body}" for title, body in zip(table["title"], table["body"], strict=True)]
+    assert [row["input_text"] for row in found] == texts
+    right = [row["predicted_tag"] for row in found] == table["stars"].to_numpy()
+    assert np.mean(right) > 0.9
+    said = "The run wants: title, body, stars. It has: key, title, stars."
+    table.drop(columns="body").to_csv(app.cwd / "less.csv", index=False, sep=";", encoding="cp1252")
+    refused = app.run("task=evaluate", "task.data=less.csv")
+    assert (refused.returncode, said in refused.stderr) == (2, True), refused.stderr
+
+
 def test_a_table_of_any_format_becomes_the_same_data_set(app: App) -> None:
     table = reviews()
     table.to_csv(app.cwd / "a.csv", index=False)
@@ -71,10 +101,9 @@ def test_a_table_of_any_format_becomes_the_same_data_set(app: App) -> None:
     table.to_parquet(app.cwd / "a.parquet")
     for kind in ("csv", "tsv", "jsonl", "parquet"):
         app.ok("task=elt", *COLUMNS, f"data.path=a.{kind}", "data.id=key", f"data.name={kind}")
-    tables = {path.parent.name: path.read_bytes() for path in app.stores.glob("data/*/labeled.csv")}
-    assert len(tables) == 4
-    for kind, content in tables.items():
-        assert content == tables["csv"], kind
+    made = list_manifests(app.stores)
+    assert {manifest["name"] for manifest in made} == {"csv", "tsv", "jsonl", "parquet"}
+    assert len({manifest["digest"] for manifest in made}) == 1
 
 
 def test_parts_of_one_s_own_are_kept_and_texts_in_two_of_them_are_said(app: App) -> None:
@@ -152,7 +181,7 @@ def test_a_changed_file_or_another_column_is_another_data_set(app: App) -> None:
 TEXT = "sklearn.feature_extraction.text"
 
 REFUSED = [
-    (["data=table"], "data.path is not set"),
+    (["data=table"], "data.path = None is not allowed: a file, a folder, a URL, or -"),
     (["data=table", "data.path=nowhere.csv"], "data.path: there is no file"),
     ([*COLUMNS, "data.path=reviews.csv", "data.label=starz"], "Did you mean 'stars'?"),
     ([*COLUMNS, "data.path=reviews.csv", "data.split=stars"], "'stars' is '1', and has to be"),

@@ -11,25 +11,34 @@ import pandas as pd
 import pytest
 
 import tagifai
-from tagifai.data import tables
+from tagifai.data.projects import read_projects
+from tagifai.data.tables.reader import TableFile
 
 FOLDER = Path(tagifai.__file__).parent / "sample"
 
 
 @pytest.fixture(scope="module")
-def rows() -> pd.DataFrame:
-    projects = tables.read_validated("projects", FOLDER / "projects.csv")
-    return projects.merge(tables.read_validated("tags", FOLDER / "tags.csv"), on="id")
+def joined() -> tuple[pd.DataFrame, dict[str, int]]:
+    return read_projects(
+        {name: TableFile(FOLDER / f"{name}.csv", name) for name in ("projects", "tags")}
+    )
+
+
+@pytest.fixture(scope="module")
+def rows(joined: tuple[pd.DataFrame, dict[str, int]]) -> pd.DataFrame:
+    return joined[0]
 
 
 def words(row: tuple[str, str]) -> set[str]:
     return set(re.findall(r"[a-z0-9]+", " ".join(row).lower()))
 
 
-def test_every_row_has_one_tag_and_no_blank_field(rows: pd.DataFrame) -> None:
-    projects = tables.read(FOLDER / "projects.csv")
-    assert len(rows) == len(projects) == len(tables.read(FOLDER / "tags.csv")) >= 600
-    assert list(projects.columns) == ["id", "created_on", "title", "description"]
+def test_every_row_has_one_tag_and_no_blank_field(
+    joined: tuple[pd.DataFrame, dict[str, int]],
+) -> None:
+    rows, counts = joined
+    assert len(rows) == counts["projects"] == counts["tags"] >= 600
+    assert list(rows.columns) == ["id", "created_on", "title", "description", "tag"]
     assert (rows[["title", "description"]].map(str.strip) == rows[["title", "description"]]).all(
         axis=None
     )

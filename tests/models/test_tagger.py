@@ -178,10 +178,9 @@ def test_what_holds_no_texts_is_refused(given: Any) -> None:
     assert str(caught.value) == f"{shown} is not a text, and not a list or the like of texts."
 
 
-@pytest.mark.parametrize("table", [pd.DataFrame({"text": ["image"]}), np.array([["image"]])])
-def test_of_a_table_one_column_is_asked_for(table: Any) -> None:
+def test_an_array_of_two_dimensions_is_no_list_of_texts() -> None:
     with pytest.raises(DataError, match=r"^A table is not a list of texts\..*table\['text'\]"):
-        tagger().predict(table)
+        tagger().predict(np.array([["image"]]))
 
 
 # --- how it is shown ---------------------------------------------------------------------------
@@ -238,3 +237,51 @@ def test_a_text_has_the_same_prediction_whatever_texts_stand_beside_it(
 ) -> None:
     own = tagger(threshold=threshold)
     assert own.predict(texts) == [own.predict([text])[0] for text in texts]
+
+
+# --- columns -----------------------------------------------------------------------------------
+
+
+def test_ranks_begin_with_the_most_probable_label_and_end_with_the_last() -> None:
+    found = tagger().predict_columns(["image", "text"], top_k=2)
+    assert found.ranked == [(["cv", "nlp"], [0.7, 0.6]), (["nlp", "other"], [0.2, 0.3])]
+    assert (found.tags, found.probabilities) == (["cv", "nlp"], [0.7, 0.6])
+    assert (found.matrix, found.failed) == (None, [])
+    assert len(tagger().predict_columns(["image"], top_k=9).ranked) == 3
+    assert tagger().predict_columns(["image"]).ranked == []
+
+
+def test_of_labels_that_are_as_probable_the_first_is_first_as_it_is_in_a_prediction() -> None:
+    even = tagger()
+    even.model.predict_proba = lambda X: np.full((len(X), 3), 1 / 3)
+    found = even.predict_columns(["x"], top_k=3)
+    assert [tags for tags, _ in found.ranked] == [["cv"], ["nlp"], ["other"]]
+    assert found.tags == ["cv"]
+
+
+def test_all_comes_from_one_look_at_the_texts() -> None:
+    fitted = tagger()
+    found = fitted.predict_columns(["image", "text"], top_k=2, matrix=True)
+    assert found.matrix is not None
+    assert found.matrix.tolist() == [KNOWN["image"], KNOWN["text"]]
+    assert fitted.vectorizer.seen == ["image", "text"]
+
+
+def test_no_texts_have_columns_without_rows() -> None:
+    found = tagger().predict_columns([], top_k=2, matrix=True)
+    assert (found.tags, found.probabilities, found.ranked) == ([], [], [([], []), ([], [])])
+    assert found.matrix is not None
+    assert found.matrix.shape == (0, 3)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_probability_is_finite_or_none(value: float) -> None:
+    broken = tagger()
+    broken.model.predict_proba = lambda X: np.array([[0.5, value, 0.1], [0.2, 0.7, 0.1]])
+    assert [row["probability"] for row in broken.predict(["a", "b"])] == [None, 0.7]
+    assert broken.predict_columns(["a", "b"]).failed == [0]
+
+
+def test_decision_values_are_no_probabilities() -> None:
+    found = Tagger({}, Passing(), Deciding(), CLASSES, None, None).predict_columns(["image"])
+    assert (found.tags, found.probabilities, found.failed) == (["cv"], [None], [])

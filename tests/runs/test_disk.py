@@ -122,15 +122,14 @@ def test_what_interrupted_writes_left_is_found_and_nothing_else(tmp_path: Path) 
         ".performance.json.abcd1234",
         ".fetch.abcd1234",
         ".mlflow.db.draft",
-        "data/sample/.labeled.csv.abcd1234",
-        "data/sample/.manifest.json.abcd1234",
+        "data/.partial-abcd1234",
         "presets/experiment/.quick-sample.yaml.abcd1234",
         "artifacts/abc/artifacts/.bundle.abcd1234",
     }
     for name in (
         *left,
         *(".latest.lock", ".tracking.lock", "run_id.txt", "mlflow.db", ".settings"),
-        *("data/sample/labeled.csv", "data/sample/.lock", "data/.mine"),
+        *("data/sample-0123/rows.parquet", "data/.mine"),
         *("presets/experiment/quick-sample.yaml", "artifacts/abc/artifacts/.mine.txt"),
     ):
         put(tmp_path / name)

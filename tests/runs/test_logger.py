@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from omegaconf import OmegaConf
 
 from tagifai.config.schema import Config, check
-from tagifai.data.datasets import Dataset
+from tagifai.data.dataset_store import Dataset
 from tagifai.data.prepare import PreparedData
 from tagifai.data.splits import Split
 from tagifai.evaluation.metrics import Performance, Scores
@@ -280,15 +280,15 @@ def test_the_log_names_the_run_however_it_ends(
 
 
 DATASET = Dataset(
-    pd.DataFrame(),
     {
-        "labeled_sha256": "0123" * 16,
+        "digest": "0123" * 16,
+        "options": {"text": ["text"]},
         "name": "sample",
         "rows": 3,
         "tag_counts": {"a": 2, "b": 1},
         "tables": {"projects": {"source": "https://host/p.csv"}},
     },
-    Path("labeled.csv"),
+    Path("rows.parquet"),
     fresh=False,
 )
 
@@ -370,7 +370,15 @@ def open_run(spy: Spy, config: Config, output: Path) -> OpenRun:
     invocation = Invocation("tiny", "run.py", output, {}, [])
     components = Components(None, None, None, None)
     return OpenRun(
-        config, invocation, PROVENANCE, spy, NullTrial(), "0123", prepared(), components, skip_cache
+        config,
+        invocation,
+        PROVENANCE,
+        spy,
+        NullTrial(),
+        DATASET,
+        prepared(),
+        components,
+        skip_cache,
     )
 
 
@@ -404,7 +412,7 @@ def test_the_bundle_says_which_rows_were_for_what(
 ) -> None:
     kept(Spy(), config, tmp_path / "run", tagger)
     splits = bundles.read_document(tmp_path / "run" / "bundle", "splits.json")
-    assert splits["data"] == {"name": "sample", "digest": "0123"}
+    assert splits["data"] == {"name": "sample", "digest": "0123" * 16}
     assert splits["train"] == [f"id{i}" for i in range(8)]
     assert (splits["val"], splits["test"]) == (["id8", "id10"], ["id11", "id9"])
 

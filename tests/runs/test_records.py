@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -237,6 +238,16 @@ def test_data_files_of_the_project_are_looked_for_below_its_present_root(
     assert made.data.tags == "/x/t.csv"  # type: ignore[attr-defined]
 
 
+def test_each_of_several_data_files_is_looked_for_below_the_present_root(
+    composed: Compose, save: Save
+) -> None:
+    files = ["data.path=[/old/a/p.csv,/x/q.csv,https://h/old/r.csv]", "data.label_names=/old/n.txt"]
+    config = check(composed("paths.root=/old", "data=table", *files, "data.missing=[/old/a]"))
+    made = vars(records.load_config(save(asdict(config), schemas(config)), present(config)).data)
+    assert made["path"] == ["/root/a/p.csv", "/x/q.csv", "https://h/old/r.csv"]
+    assert (made["label_names"], made["missing"]) == ("/root/n.txt", ["/old/a"])
+
+
 # --- how a run came about ----------------------------------------------------------------------
 
 
@@ -303,6 +314,9 @@ def test_a_data_set_that_is_not_stored_any_more_is_made_from_its_source_as_it_is
     bundle = with_digest(tmp_path, tagger, digest)
     (tmp_path / "mine.csv").write_text("text,label\na,x\nc,y\n")
     datasets.load(config.data, tmp_path / "stores")
+    kept = records.load_dataset(bundle, config)
+    assert kept.digest == digest
+    shutil.rmtree(kept.path.parent)
     found = records.load_dataset(bundle, config)
     assert found.digest != digest
     assert found.table["text"].tolist() == ["a", "c"]

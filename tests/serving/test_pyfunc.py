@@ -20,7 +20,7 @@ from tagifai.config import paths
 from tagifai.models import bundles
 from tagifai.models.tagger import Tagger
 from tagifai.preprocessing import cleaning
-from tagifai.serving import pyfunc
+from tagifai.serving import pyfunc, saving
 from tagifai.utils import own_modules
 from tests.conftest import DOCUMENTS, TAGS, TEXTS
 
@@ -43,7 +43,7 @@ def saved(tagger: Tagger, tmp_path_factory: pytest.TempPathFactory) -> Path:
     bundles.save(folder / "bundle", tagger, DOCUMENTS)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_UV_AUTO_DETECT", raising=False)
-        pyfunc.save(folder / "model", "m-1", bundle=folder / "bundle", run_id="abc")
+        saving.save(folder / "model", "m-1", bundle=folder / "bundle", run_id="abc")
     os.environ.pop("MLFLOW_UV_AUTO_DETECT", None)
     return folder / "model"
 
@@ -70,7 +70,7 @@ def test_a_saved_model_says_what_goes_in_and_out_and_what_it_needs(saved: Path) 
     }
     assert (content["run_id"], content["model_id"]) == ("abc", "m-1")
     required = (saved / "requirements.txt").read_text().split()
-    assert [line.split("==")[0] for line in required] == list(pyfunc.LIBRARIES)
+    assert [line.split("==")[0] for line in required] == list(saving.LIBRARIES)
     assert json.loads((saved / "input_example.json").read_text())["columns"] == ["text"]
 
 
@@ -119,7 +119,7 @@ def test_a_saved_model_has_a_copy_of_the_extensions_that_it_needs(
     monkeypatch.setattr(own_modules, "_files", {"steps_of_pyfunc": Path("steps_of_pyfunc.py")})
     loud = replace(tagger, cleaning={**tagger.cleaning, "last": ["shout"]})
     bundles.save(tmp_path / "bundle", loud, DOCUMENTS)
-    pyfunc.save(tmp_path / "model", "m-1", bundle=tmp_path / "bundle", run_id="abc")
+    saving.save(tmp_path / "model", "m-1", bundle=tmp_path / "bundle", run_id="abc")
 
     assert (tmp_path / "model" / "code" / "steps_of_pyfunc.py").read_text() == EXTENSION
     done = subprocess.run(
@@ -141,7 +141,9 @@ def test_a_model_without_probabilities_answers_without_them(tagger: Tagger) -> N
     bare = replace(tagger, model=machine, threshold=None)
     model, content = pyfunc.wrap_tagger(bare), json.dumps({"inputs": {"text": TEXTS[:2]}})
     invocations: Any = scoring_server.invocations
-    answer = invocations(content, "application/json", model, pyfunc.build_signature().inputs)
+    answer = invocations(
+        content, "application/json", model, pyfunc.build_signature(("text",)).inputs
+    )
     rows = [
         {"input_text": text, "predicted_tag": tag, "probability": None}
         for text, tag in zip(TEXTS[:2], TAGS[:2], strict=True)
@@ -162,10 +164,10 @@ def test_a_model_without_probabilities_answers_without_them(tagger: Tagger) -> N
 )
 def test_a_row_that_is_no_text_is_refused_by_its_number(texts: list[object], said: str) -> None:
     with pytest.raises(MlflowException, match=said) as caught:
-        pyfunc.check_texts(texts)
+        pyfunc.check_texts(texts, ("text",))
     assert caught.value.error_code == "BAD_REQUEST"
 
 
 def test_rows_of_texts_are_not_refused() -> None:
-    pyfunc.check_texts(["", "a", "😀"])
-    pyfunc.check_texts([])
+    pyfunc.check_texts(["", "a", "😀"], ("text",))
+    pyfunc.check_texts([], ("text",))

@@ -8,12 +8,14 @@ from typing import Any
 
 import optuna
 import pandas as pd
+import pyarrow
 import pytest
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.storages import BaseStorage, InMemoryStorage
 
 from tagifai.config.schema import Config
-from tagifai.data.datasets import Dataset
+from tagifai.data.blocks import write_table
+from tagifai.data.dataset_store import Dataset
 from tagifai.exceptions import ConfigError
 from tagifai.sweeping import checks, composition
 from tagifai.sweeping.checks import (
@@ -102,7 +104,7 @@ def test_a_pruner_with_one_metric_that_changes_and_a_database_is_allowed(config:
 
 
 @pytest.fixture
-def dataset() -> Dataset:
+def dataset(tmp_path: Path) -> Dataset:
     tags = ["computer-vision"] * 20 + ["mlops"] * 20
     table = pd.DataFrame(
         {
@@ -112,7 +114,8 @@ def dataset() -> Dataset:
             "tag": tags,
         }
     )
-    return Dataset(table, {}, Path("/nowhere.csv"), fresh=False)
+    write_table(path := tmp_path / "rows.parquet", [pyarrow.table(table.to_dict("list"))])
+    return Dataset({}, path, fresh=False)
 
 
 @pytest.fixture
@@ -143,9 +146,9 @@ def test_a_class_of_the_validation_rows_is_allowed(two_classes: Config, dataset:
 
 
 def test_other_metrics_need_no_look_at_the_rows(config: Config) -> None:
-    broken = Dataset(pd.DataFrame(), {}, Path("/nowhere.csv"), fresh=False)
+    broken = Dataset({}, Path("/nowhere.parquet"), fresh=False)
     checks.check_metrics(aiming_at(config, ["val_f1", "model_bytes"], ["maximize"] * 2), broken)
-    with pytest.raises(KeyError):
+    with pytest.raises(FileNotFoundError):
         checks.check_metrics(aiming_at(config, "val_class/a/f1"), broken)
 
 

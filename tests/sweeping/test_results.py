@@ -634,6 +634,13 @@ def test_a_preset_chooses_options_and_then_holds_values(tmp_path: Path) -> None:
     )
 
 
+def test_a_name_in_a_preset_is_looked_up_nowhere(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    names = {"text": ["${seed}", "true", "???"], "label": r"\\${x}", "label_names": {"01": "no"}}
+    write_preset(path, "", {}, {"data": names})
+    assert OmegaConf.to_container(OmegaConf.load(path).data, resolve=True) == names
+
+
 def test_equal_configurations_differ_by_nothing(config: Config) -> None:
     assert compute_difference(config, copy.deepcopy(config)) == {}
 

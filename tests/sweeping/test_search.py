@@ -246,7 +246,7 @@ def test_the_test_rows_are_never_vectorized(app: App, tmp_path: Path) -> None:
     # A run of the same seed says which rows are for what.
     app.ok(*SMALL, "console=quiet", "tracking=none")
     splits = json.loads((app.bundle() / "splits.json").read_text())
-    table = pd.read_csv(app.stores / "data" / "sample" / "labeled.csv", dtype=str).set_index("id")
+    table = pd.read_parquet(app.dataset("sample") / "rows.parquet").set_index("id")
     texts = table["title"] + " " + table["description"]
     tagger = bundles.load(app.bundle())
     cleaned = {

@@ -97,7 +97,7 @@ def test_what_can_go_is_shown_then_removed_by_the_command_and_then_there_is_noth
     assert [stage(app, x) for x in (spare, running)] == ["active", "active"]
     assert not bundle.exists()
     assert not old.parent.exists()
-    for kept in (latest / "manifest.json", recent, mine, app.stores / "data" / "sample"):
+    for kept in (latest / "manifest.json", recent, mine, app.dataset("sample")):
         assert kept.exists()
     assert "There is nothing to remove." in app.ok("task=clean", "task.apply=true")
     assert "natural" in app.ok("task=predict", "task.text=words of a language")

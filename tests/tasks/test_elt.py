@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
+
+import pyarrow.parquet
 
 from tests.app import App
 
@@ -15,9 +16,8 @@ def test_elt_leaves_a_joined_table_and_does_nothing_the_second_time(
 ) -> None:
     app = ready(tmp_path)
     first = app.ok("task=elt")
-    folder = app.stores / "data" / "sample"
-    with (folder / "labeled.csv").open(encoding="utf-8") as file:
-        table = list(csv.DictReader(file))
+    folder = app.dataset("sample")
+    table = pyarrow.parquet.read_table(folder / "rows.parquet").to_pylist()
     manifest = json.loads((folder / "manifest.json").read_text())
     assert "made" in first
     assert list(table[0]) == ["id", "created_on", "title", "description", "tag"]
@@ -31,8 +31,14 @@ def test_elt_leaves_a_joined_table_and_does_nothing_the_second_time(
 def test_relative_paths_on_the_command_line_start_at_the_working_directory(app: App) -> None:
     (app.cwd / "p.csv").write_text("id,title,description\n1,a,b\n2,c,d\n")
     (app.cwd / "t.csv").write_text("id,tag\n1,x\n2,y\n3,z\n")
-    app.ok("task=elt", "data.name=mine", "data.projects=p.csv", "data.tags=./t.csv")
+    app.ok(
+        "task=elt",
+        "data.name=mine",
+        "data.projects=p.csv",
+        "data.tags=./t.csv",
+        "data.accepted_tags=[x,y]",
+    )
 
-    manifest = json.loads((app.stores / "data" / "mine" / "manifest.json").read_text())
+    manifest = json.loads((app.dataset("mine") / "manifest.json").read_text())
     assert manifest["tables"]["projects"]["source"] == str(app.cwd / "p.csv")
     assert (manifest["rows"], manifest["counts"]["tags without a project"]) == (2, 1)

@@ -199,14 +199,14 @@ def test_what_cannot_be_promoted_is_one_error_and_registers_nothing(promoting: P
 
 def test_a_champion_that_cannot_be_scored_again_is_said(promoting: Promoting) -> None:
     promoting.promote("worse")
-    table = promoting.app.stores / "data" / "sample" / "labeled.csv"
+    table = promoting.app.dataset("sample") / "rows.parquet"
     kept = table.rename(table.with_suffix(".kept"))
-    table.write_bytes(kept.read_bytes() + b'"x","y","z","z","mlops"\n')
+    table.write_bytes(kept.read_bytes() + b"more")
     try:
         message = promoting.refusal("promote", f"task.run_id={promoting.runs['better']}")
     finally:
         kept.replace(table)
-    assert "has SHA-256" in message
+    assert "is damaged" in message
     assert promoting.champion() == "worse"
 
 

@@ -22,7 +22,7 @@ from tests.showcase import Showcase
 TEXTS = [
     "Detecting cars in video",
     'A corpus of dialogues, "quoted"; with commas',
-    "",
+    "?!",
     "Ünïcode 文字",
     *(f"Deploying model number {number} behind an API" for number in range(1000)),
 ]

@@ -62,8 +62,8 @@ def test_a_run_leaves_its_record_in_mlflow(trained: App) -> None:
     assert "mlflow.source.git.dirty" in tags or not (ROOT / ".git").exists()
     assert run.inputs is not None
     (data,) = run.inputs.dataset_inputs
-    manifest = json.loads((trained.stores / "data" / "sample" / "manifest.json").read_text())
-    assert data.dataset.digest == manifest["labeled_sha256"][:36]
+    manifest = json.loads((trained.dataset("sample") / "manifest.json").read_text())
+    assert data.dataset.digest == manifest["digest"][:36]
     names = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert {"bundle", "config.yaml", "overrides.yaml", "performance.json", "run.log"} <= names
 

@@ -13,10 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tagifai.exceptions import DataError
 from tagifai.utils.files import (
+    check_output,
     compute_sha256,
     create_atomically,
     format_json,
+    open_output,
     replace_atomically,
     replace_folder_atomically,
     write_json,
@@ -261,3 +264,76 @@ def test_a_new_file_takes_the_place_of_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "old"
     assert (tmp_path / "late").read_text() == "other"
     assert names(tmp_path) == ["file", "late", "link"]
+
+
+# --- what a user asked for ---------------------------------------------------------------------
+
+
+def test_bytes_are_written_as_they_are(tmp_path: Path) -> None:
+    with open_output(tmp_path / "a" / "file", "wb") as file:
+        file.write(b"\r\n\xff")
+    assert (tmp_path / "a" / "file").read_bytes() == b"\r\n\xff"
+
+
+def test_an_output_below_a_file_is_named_with_the_system_s_reason(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    target = tmp_path / "file" / "a.json"
+    with pytest.raises(DataError) as caught, open_output(target):
+        pass
+    assert str(caught.value) == f"{target} cannot be written: File exists."
+    assert names(tmp_path) == ["file"]
+
+
+def test_an_output_on_a_full_disk_is_named_too_and_the_old_file_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("old")
+    with (
+        pytest.raises(DataError, match=r"a\.json cannot be written: No space left on device\."),
+        open_output(tmp_path / "a.json"),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert (tmp_path / "a.json").read_text() == "old"
+
+
+def test_another_error_is_not_taken_for_one_of_writing(tmp_path: Path) -> None:
+    with pytest.raises(LookupError, match="x"), open_output(tmp_path / "a.json"):
+        raise LookupError("x")
+    assert names(tmp_path) == []
+
+
+def test_an_output_in_the_place_of_a_folder_or_a_device_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "folder.json").mkdir()
+    os.mkfifo(tmp_path / "pipe.json")
+    for name, reason in (("folder.json", "Is a directory"), ("pipe.json", "Is not a regular file")):
+        with pytest.raises(DataError) as caught:
+            check_output(str(tmp_path / name), None)
+        assert str(caught.value) == f"{tmp_path / name} cannot be written: {reason}."
+
+
+def test_the_output_over_the_input_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = tmp_path / "a.csv"
+    source.write_text("text\na\n")
+    (tmp_path / "link.csv").symlink_to(source)
+    (tmp_path / "hard.csv").hardlink_to(source)
+    (tmp_path / "sub").mkdir()
+    same = [str(source), "a.csv", "sub/../a.csv", "link.csv", "hard.csv"]
+    pairs = [(str(source), target) for target in same] + [(other, str(source)) for other in same]
+    for taken, target in [*pairs, ("*.csv", "a.csv"), ("[ab].csv", str(source))]:
+        with pytest.raises(DataError) as caught:
+            check_output(target, taken)
+        message = f"{target} is the input too; the output needs another name."
+        assert str(caught.value) == message
+
+
+def test_other_outputs_are_not_refused(tmp_path: Path) -> None:
+    source, other = (tmp_path / name for name in ("a.csv", "b.csv"))
+    source.write_text("text\na\n")
+    other.write_text("text\na\n")
+    dangling = tmp_path / "dangling.csv"
+    dangling.symlink_to(tmp_path / "nowhere.csv")
+    for target in (str(other), str(tmp_path / "new.csv"), str(dangling), None):
+        check_output(target, str(source))
+    for nothing in (None, "-", str(tmp_path / "nowhere.csv"), str(tmp_path / "a*")):
+        check_output(str(other), nothing)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
-from tagifai.utils.urls import get_sqlite_path, is_packaged, is_url, locate_file
+from tagifai.utils.urls import get_sqlite_path, is_packaged, is_readable, is_url, locate_file
 
 FILES = st.text(string.ascii_letters + string.digits + "/ .:@+-_#%", max_size=12).map("/a{}".format)
 
@@ -24,7 +24,7 @@ FILES = st.text(string.ascii_letters + string.digits + "/ .:@+-_#%", max_size=12
         ("ftp://h/x", True),
         ("s3://b/x", True),
         ("git+ssh://h/x", True),
-        ("file:///x.csv", True),
+        ("file:///x.csv", False),
         ("http://", True),
         ("pkg://another/x.csv", True),
         ("pkg://tagifai/x.csv", False),
@@ -50,6 +50,43 @@ def test_a_file_of_the_package_is_found_wherever_the_package_is() -> None:
     assert not is_packaged("tagifai/sample/tags.csv")
     assert locate_file(source).is_file()
     assert locate_file("sample/tags.csv") == Path("sample/tags.csv")
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        ("file:///a/b%20c%25.csv", "/a/b c%.csv"),
+        ("FILE:///a", "/a"),
+        ("file:/a/b", "/a/b"),
+        ("file://localhost/a", "/a"),
+        ("file:///localhost/a", "/localhost/a"),
+        ("a/file:///b", "a/file:///b"),
+        ("b%20c.csv", "b%20c.csv"),
+    ],
+)
+def test_a_file_url_is_a_path_on_this_machine(source: str, path: str) -> None:
+    assert not is_url(source)
+    assert is_readable(source)
+    assert locate_file(source) == Path(path)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["a.csv", "/a:b.csv", "C:/x.csv", r"C:\x.csv", "a b://c", "http://h/x", "HTTPS://h", "az:1.csv",
+     "pkg://tagifai/x.csv", "-", "data:1.csv"],
+)  # fmt: skip
+def test_paths_and_urls_that_can_be_fetched_are_readable(source: str) -> None:
+    assert is_readable(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["s3://b/x", "gs://b/x", "hf://datasets/a/b", "ftp://h/x", "sftp://u:p@h/x", "hdfs://n/x",
+     "az://c/x", "abfs://c@a/x", "data:text/csv,a", "git+ssh://h/x", "pkg://another/x", "http:/x",
+     "file://server/share/x.csv", "file:x.csv", "file://", "FILE:x"],
+)  # fmt: skip
+def test_other_urls_are_not(source: str) -> None:
+    assert not is_readable(source)
 
 
 # --- files of databases ------------------------------------------------------------------------

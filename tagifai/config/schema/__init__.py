@@ -4,7 +4,7 @@ YAML files have choices; types and defaults are here. `check` turns a composed c
 these dataclasses, which check the ranges.
 """
 
-from tagifai.config.schema.data import DataConfig, TableConfig, TwoTablesConfig
+from tagifai.config.schema.data import DataConfig, TwoTablesConfig
 from tagifai.config.schema.experiment import PreprocessingConfig, SplitConfig, TrainingConfig
 from tagifai.config.schema.models import SGDConfig
 from tagifai.config.schema.root import (
@@ -18,16 +18,20 @@ from tagifai.config.schema.root import (
     flatten_config,
 )
 from tagifai.config.schema.settings import STANDARD_METRICS, ObjectiveConfig
-from tagifai.config.schema.tasks import PredictTaskConfig
+from tagifai.config.schema.tables import PIPED, TableConfig
+from tagifai.config.schema.tasks import EvaluateTaskConfig, InputTaskConfig, PredictTaskConfig
 
 __all__ = [
     "CUSTOM_OPTIONS",
     "EXPERIMENT_GROUPS",
     "OPTIONAL_GROUPS",
+    "PIPED",
     "SCHEMA_CLASSES",
     "STANDARD_METRICS",
     "Config",
     "DataConfig",
+    "EvaluateTaskConfig",
+    "InputTaskConfig",
     "ObjectiveConfig",
     "PredictTaskConfig",
     "PreprocessingConfig",

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from tagifai.config.schema.data import DataConfig, TableConfig, TwoTablesConfig
+from tagifai.config.schema.data import DataConfig, TwoTablesConfig
 from tagifai.config.schema.experiment import (
     AutoThresholdConfig,
     DisabledConfig,
@@ -45,6 +45,7 @@ from tagifai.config.schema.settings import (
     SweepConfig,
     TrackingConfig,
 )
+from tagifai.config.schema.tables import TableConfig
 from tagifai.config.schema.tasks import (
     CleanTaskConfig,
     CompareTaskConfig,
@@ -229,9 +230,8 @@ def _refuse_additions(cfg: DictConfig, name: str) -> None:
     """Refuse keys that "+" added to a group with a schema: nothing would read them."""
     known = [f.name for f in fields(Config)]
     if name not in known:
-        raise ConfigError(
-            f"'{name}' is not a key of the configuration.{suggest_closest(name, known)}"
-        )
+        close = suggest_closest(name, known)
+        raise ConfigError(f"'{name}' is not a key of the configuration.{close}")
     schema = OmegaConf.get_type(cfg, name)
     if not is_dataclass(schema) or OmegaConf.is_missing(cfg, name):
         return

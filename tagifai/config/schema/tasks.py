@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 from tagifai.config.schema.rules import (
     require,
@@ -13,6 +14,8 @@ from tagifai.config.schema.rules import (
     require_not_blank,
     require_one_of,
 )
+from tagifai.config.schema.sources import read_mapping, require_source, require_target
+from tagifai.config.schema.tables import FORMATS, check_dialect
 
 
 @dataclass
@@ -35,12 +38,54 @@ class TrainTaskConfig:
 
 
 @dataclass
-class EvaluateTaskConfig:
+class InputTaskConfig:
+    """How the table of a task is read, where it is not as the run's own: None is as in the run.
+
+    Args:
+        columns: names or positions of the file's columns by those of the run, where they differ.
+        format: of the file, as data.format; or txt, a text a line.
+        header: as data.header.
+        missing: as data.missing.
+        records: as data.records.
+        sheet: as data.sheet.
+        encoding: as data.encoding.
+        encoding_errors: as data.encoding_errors.
+        delimiter: as data.delimiter.
+        quoting: as data.quoting.
+        quotechar: as data.quotechar.
+        escape: as data.escape.
+        max_unpacked_mb: as data.max_unpacked_mb.
+    """
+
+    columns: Any = field(default_factory=dict)
+    format: str | None = None
+    header: bool | None = None
+    missing: list[str] | None = None
+    records: str | None = None
+    sheet: str | None = None
+    encoding: str | None = None
+    encoding_errors: str | None = None
+    delimiter: str | None = None
+    quoting: str | None = None
+    quotechar: str | None = None
+    escape: str | None = None
+    max_unpacked_mb: int | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("format", "records", "sheet", "encoding"):
+            require_not_blank(key, getattr(self, key))
+        self.columns = read_mapping("columns", self.columns)
+        require_one_of("format", self.format, (None, *FORMATS, "txt"))
+        check_dialect(self)
+
+
+@dataclass
+class EvaluateTaskConfig(InputTaskConfig):
     """Score a trained model.
 
     Args:
         run_id: the run, or latest, best or champion; None is the latest.
-        data: a labelled CSV file; None is the test split of the run.
+        data: a labelled file with the columns of the run; None is the test split of the run.
         output: a JSON file for the scores; None writes them to the output folder only.
     """
 
@@ -50,22 +95,29 @@ class EvaluateTaskConfig:
     output: str | None = None
 
     def __post_init__(self) -> None:
-        for key in ("run_id", "data", "output"):
-            require_not_blank(key, getattr(self, key))
+        super().__post_init__()
+        require_not_blank("run_id", self.run_id)
+        require_source("data", self.data)
+        require_target("output", self.output)
 
 
 @dataclass
-class PredictTaskConfig:
+class PredictTaskConfig(InputTaskConfig):
     """Tag texts with a trained model.
 
     Args:
         run_id: the run, or latest, best or champion; None is the latest.
         text: a text, taken literally.
-        input: a .txt (a text a line), .csv or .jsonl file, or - for lines on standard input.
-        output: a .json, .jsonl or .csv file; None prints JSON to standard output.
+        input: a file with the columns of the run, in any format of `data`; a .txt file with a text
+            a line; or - for standard input, which has a text a line unless `format` is given.
+        output: a .json, .jsonl, .csv, .tsv, .parquet or .xlsx file, which .gz and the like
+            compress; None prints JSON to standard output.
+        keep: "id" writes the run's id column with the predictions, "all" all columns of the input.
+        top_k: labels that are written with their probabilities, the most probable first.
+        probabilities: whether to write the probability of every label.
+        csv_safe: whether a cell that a spreadsheet would compute is made a text, by a ' before it.
         batch_size: texts that a process holds in memory at a time.
-        n_jobs: processes; None is one for each processor. A single batch, or a thousand texts,
-            are predicted in one.
+        n_jobs: processes; None is one for each processor. A single batch is predicted in one.
     """
 
     name: str = "predict"
@@ -73,12 +125,21 @@ class PredictTaskConfig:
     text: str | None = None
     input: str | None = None
     output: str | None = None
+    keep: str = "id"
+    top_k: int = 1
+    probabilities: bool = False
+    csv_safe: bool = False
     batch_size: int = 1000
     n_jobs: int | None = None
 
     def __post_init__(self) -> None:
-        for key in ("run_id", "text", "input", "output"):
-            require_not_blank(key, getattr(self, key))
+        super().__post_init__()
+        require_one_of("keep", self.keep, ("id", "all"))
+        require_at_least("top_k", self.top_k, 1)
+        require_not_blank("run_id", self.run_id)
+        require_not_blank("text", self.text)
+        require_source("input", self.input)
+        require_target("output", self.output)
         require_at_least("batch_size", self.batch_size, 1)
         if self.n_jobs is not None:
             require_at_least("n_jobs", self.n_jobs, 1)

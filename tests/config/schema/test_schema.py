@@ -11,8 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from tagifai.config.schema import SCHEMA_CLASSES, Config, check, flatten_config, rules
-from tagifai.config.schema.data import TableConfig, TwoTablesConfig
+from tagifai.config.schema import (
+    SCHEMA_CLASSES,
+    Config,
+    TableConfig,
+    TwoTablesConfig,
+    check,
+    flatten_config,
+    rules,
+)
 from tagifai.config.schema.experiment import (
     DisabledConfig,
     FixedThresholdConfig,
@@ -75,12 +82,14 @@ ACCEPTED: list[tuple[type, dict[str, Any]]] = [
     (TwoTablesConfig, {"projects_sha256": SUM, "tags_sha256": None}),
     (TwoTablesConfig, {"min_freq": 1}),
     (TwoTablesConfig, {"other": " x "}),
-    (TableConfig, {"path": "https://host/my%20reviews.csv.gz?raw=1"}),
+    (TableConfig, {"path": ["https://host/my%20reviews.csv.gz?raw=1", "file:///a%20b.csv"]}),
+    (TableConfig, {"path": ["/stores/data/piped/0123"], "format": "csv"}),
+    (TableConfig, {"path": ["a.csv"], "label_names": {"0": "neg"}}),
     (
         TableConfig,
-        {"path": "a.csv", "text": ["title", "body"], "delimiter": ";", "encoding": "cp1252"},
+        {"path": ["a.csv"], "text": ["title", "body"], "delimiter": ";", "encoding": "cp1252"},
     ),
-    (TableConfig, {"path": "a.csv", "val_path": "b.csv", "other": "rest", "unlabeled": "drop"}),
+    (TableConfig, {"path": ["a"], "val_path": ["b"], "other": "rest", "unlabeled": "drop"}),
     (PreprocessingConfig, {"stopwords": []}),
     (PreprocessingConfig, {"keep": r"\w\p{M}", "language": "de"}),
     (CountVectorizerConfig, {"max_df": 0.5}),
@@ -293,14 +302,25 @@ REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
         "sampling_strategy",
         "one of all, auto, minority",
     ),
-    (TableConfig, {"path": " "}, "path", "not blank"),
+    (TableConfig, {"path": " "}, "path", "a path, or a list of them"),
+    (TableConfig, {"path": "s3://b/x.csv"}, "path", "https://, http:// or file:///; download"),
+    (TableConfig, {"path": "-"}, "path", "is for the command line, and alone: data.path=-"),
+    (TableConfig, {"path": "x/piped/01", "format": None}, "format", "standard input does not say"),
+    (TableConfig, {"path": "a.csv", "label_names": "hf://x"}, "label_names", "a path, or a URL"),
+    (TableConfig, {"path": "a.csv", "label_names": {"a": None}}, "label_names", "a mapping"),
+    (TableConfig, {"path": "a.csv", "label_names": [""]}, "label_names", "a list of names"),
+    (TableConfig, {"path": "a.csv", "label_names": 3}, "label_names", "a mapping, a list, a file"),
+    (TwoTablesConfig, {"tags": "ftp://h/t.csv"}, "tags", "a path, or a URL"),
+    (PredictTaskConfig, {"input": "gs://b/x.csv"}, "input", "a path, or a URL"),
+    (PredictTaskConfig, {"output": "https://h/x.csv"}, "output", "a path on this machine"),
+    (PredictTaskConfig, {"columns": "title"}, "columns", "a mapping, such as"),
     (TableConfig, {"path": "a.csv", "text": []}, "text", "a column's name, or a list"),
-    (TableConfig, {"path": "a.csv", "text": ["a", 3]}, "text", "a column's name, or a list"),
+    (TableConfig, {"path": "a.csv", "text": ["a", " "]}, "text", "a column's name, or a list"),
     (
         TableConfig,
         {"path": "a.csv", "format": "xlsx"},
         "format",
-        "one of null, csv, tsv, jsonl, parquet",
+        "one of null, csv, tsv, json, jsonl, parquet, workbook",
     ),
     (TableConfig, {"path": "a.csv", "encoding": "utf9"}, "encoding", "a name that Python knows"),
     (TableConfig, {"path": "a.csv", "delimiter": "; "}, "delimiter", "one character"),
@@ -309,7 +329,7 @@ REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
         TableConfig,
         {"path": "a.csv", "test_path": "b.csv", "split": "part"},
         "split",
-        "null where there",
+        "null where files are given for parts",
     ),
     (TableConfig, {"path": "a.csv", "sha256": "AB"}, "sha256", "64 lower-case"),
     (ErrorsTaskConfig, {"part": "dev"}, "part", "one of train, val, test"),

@@ -1,0 +1,117 @@
+"""Texts: the settings whose values are taken as they are typed, in arguments and in YAML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+TEXTS = {
+    **dict.fromkeys(("data.projects", "data.tags"), ""),
+    **dict.fromkeys(("data.path", "data.val_path", "data.test_path"), "["),
+    **dict.fromkeys(("data.text_path", "data.val_text_path", "data.test_text_path"), ""),
+    **dict.fromkeys(("data.label_path", "data.val_label_path", "data.test_label_path"), ""),
+    **dict.fromkeys(("data.label", "data.id", "data.split", "data.other", "data.name"), ""),
+    **dict.fromkeys(("data.records", "data.val_records", "data.test_records", "data.sheet"), ""),
+    **dict.fromkeys(("data.delimiter", "data.quotechar", "data.escape"), ""),
+    "data.text": "[",
+    **dict.fromkeys(("data.accepted_tags", "data.missing", "data.columns"), "[]"),
+    "data.label_names": "[{",
+    **dict.fromkeys(("task.input", "task.output", "task.data", "task.path"), ""),
+    **dict.fromkeys(("task.records", "task.sheet"), ""),
+    **dict.fromkeys(("task.delimiter", "task.quotechar", "task.escape"), ""),
+    "task.missing": "[]",
+    "task.columns": "{",
+}
+"""What each may be besides a text: a list of texts ("["), a mapping ("{"); "[]" is a list only."""
+
+
+def get_shapes(name: str) -> str | None:
+    """Return what a setting may be besides a text, or None if it is not taken as typed.
+
+    Args:
+        name: such as "data.text", or a key in a mapping: "task.columns.title".
+    """
+    mapping = name.rpartition(".")[0]
+    return TEXTS.get(name, "" if "{" in TEXTS.get(mapping, "") else None)
+
+
+def escape(value: Any) -> Any:
+    """Return a value whose texts OmegaConf takes as they are: it looks nothing up for them.
+
+    Args:
+        value: a text, or lists and mappings of whatever.
+    """
+    if isinstance(value, dict):
+        return {key: escape(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [escape(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    # What would be an interpolation, or a missing value.
+    escaped = re.sub(r"(\\*)\$\{", lambda match: 2 * match[1] + r"\${", value)
+    return "\\" + escaped if re.fullmatch(r"\\*\?\?\?", escaped) else escaped
+
+
+# --- in YAML -----------------------------------------------------------------------------------
+
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def read_typed(content: Mapping[str, Any], package: str, yaml_text: str) -> dict[str, Any]:
+    """Return what YAML's rules took for numbers, booleans and nulls, as it is typed in the file.
+
+    Args:
+        content: of the file, as it was loaded.
+        package: where its content goes, such as "data"; empty is the whole configuration.
+        yaml_text: of the file.
+
+    Returns:
+        Texts, and lists and mappings of texts, by key in the file.
+    """
+    names = [name.removeprefix(f"{package}.") for name in TEXTS if name.startswith(package)]
+    found = {name: _select(content, name) for name in names}
+    misread = [name for name, value in found.items() if value is not None and _is_misread(value)]
+    if not misread:
+        return {}
+    root = yaml.compose(yaml_text, Loader=LOADER)
+    typed = {name: _read_node(_find_node(root, name.split("."))) for name in misread}
+    return {name: value for name, value in typed.items() if value is not None}
+
+
+def _select(content: Any, name: str) -> Any:
+    for key in name.split("."):
+        content = content.get(key) if isinstance(content, Mapping) else None
+    return content
+
+
+def _is_misread(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_is_misread, (*value, *value.values())))
+    return any(map(_is_misread, value)) if isinstance(value, list) else not isinstance(value, str)
+
+
+def _find_node(node: Any, keys: list[str]) -> Any:
+    if not keys:
+        return node
+    for key, value in reversed(node.value if isinstance(node, yaml.MappingNode) else []):
+        merged = key.tag.endswith(":merge")
+        found = (
+            _find_node(value, keys if merged else keys[1:])
+            if key.value in ("<<", keys[0])
+            else None
+        )
+        if found is not None:
+            return found
+    return None
+
+
+def _read_node(node: Any) -> Any:
+    if isinstance(node, yaml.SequenceNode):
+        return [*map(_read_node, node.value)]
+    if isinstance(node, yaml.MappingNode):
+        return {key.value: _read_node(value) for key, value in node.value}
+    # A dash with nothing behind it is no text.
+    return node.value if node is not None and (node.value or node.style) else None

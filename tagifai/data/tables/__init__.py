@@ -1,0 +1,1 @@
+"""Tables: how a file of any kind becomes rows of texts; the door is `reader`."""

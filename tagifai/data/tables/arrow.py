@@ -1,0 +1,134 @@
+"""Read Parquet files, whose values become what the other formats have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from tagifai.data.tables.chunks import RawChunk, Reading, find_columns
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+def read_parquet(table: Reading, file: BinaryIO | Path) -> Iterator[RawChunk]:
+    """Yield the rows of a Parquet file.
+
+    Args:
+        table: being read.
+        file: its bytes, or its path.
+    """
+    # Late: only Parquet needs it.
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(file) as opened:
+            schema = opened.schema_arrow
+            paths = _list_paths(schema)
+            names = [".".join(path) for path in paths]
+            found = find_columns(table, names)
+            alone = {
+                at for at, path in enumerate(paths) if len(path) == names.count(names[at]) == 1
+            }
+            own = {name: at for name, at in found.kept.items() if at in alone}
+            codes = _read_class_names(schema)
+            before = 0
+            used = {*found.wanted.values(), *own.values()}
+            heads = list(dict.fromkeys(paths[at][0] for at in used))
+            for batch in opened.iter_batches(table.rows, columns=heads):
+                wanted, kept = (
+                    {
+                        name: _take(batch, paths[at], names[:at].count(names[at]), codes)
+                        for name, at in places.items()
+                    }
+                    for places in (found.wanted, own)
+                )
+                locate = partial(_format_row, before + 1)
+                yield RawChunk(wanted, locate, kept)
+                before += len(batch)
+            if not before:
+                raise table.fail(" has no rows.")
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise table.fail(f" is not a Parquet file: {reason}") from None
+
+
+def _format_row(first: int, place: int) -> str:
+    return f"row {first + place}"
+
+
+def _list_paths(schema: pyarrow.Schema) -> list[list[str]]:
+    """Return the names of columns, and those of the fields inside of them."""
+    import pyarrow
+
+    paths = [[name] for name in schema.names]
+    for field in schema:
+        if pyarrow.types.is_struct(field.type):
+            nested = [[field.name, inner.name] for inner in field.type]
+            paths += [path for path in nested if [".".join(path)] not in paths]
+    return paths
+
+
+def _take(
+    batch: pyarrow.RecordBatch, path: list[str], before: int, codes: Mapping[str, list[str]]
+) -> list[Any]:
+    """Return the values of a column, or of a field inside of it.
+
+    Args:
+        batch: rows.
+        path: names of the column and the field.
+        before: columns of this name that are before it.
+        codes: names of codes by column.
+    """
+    import pyarrow
+    from pyarrow.compute import struct_field
+
+    at = [number for number, name in enumerate(batch.schema.names) if name == path[0]]
+    values = batch.column(at[before])
+    if len(path) > 1:
+        # Unlike values.field, of a missing object all is missing.
+        values = struct_field(values, path[1])
+    try:
+        found: list[Any] = values.to_pylist()
+    except UnicodeDecodeError:
+        found = values.cast(pyarrow.large_binary()).to_pylist()
+    names = codes.get(".".join(path))
+    return found if names is None else [_name_code(value, names) for value in found]
+
+
+def _name_code(value: Any, names: list[str]) -> Any:
+    """Return the name of a code, or of the codes in a list; -1 has none.
+
+    A code that has no name is given as a mapping, which is no value of a table.
+    """
+    if isinstance(value, list):
+        return [_name_code(inner, names) for inner in value]
+    if not isinstance(value, int) or value == -1:
+        return None if value == -1 else value
+    return names[value] if 0 <= value < len(names) else {"a code without a name": value}
+
+
+def _read_class_names(schema: pyarrow.Schema) -> Mapping[str, list[str]]:
+    """Return the names of codes by column, as the `datasets` library keeps them in a schema."""
+    try:
+        content = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        features = content["info"]["features"]
+        found = {column: _find_feature(feature) for column, feature in features.items()}
+        return {
+            column: list(map(str, feature["names"]))
+            for column, feature in found.items()
+            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _find_feature(feature: Any) -> Any:
+    """Return the feature of a column, or that of the items of its lists."""
+    if isinstance(feature, list) and len(feature) == 1:
+        return feature[0]
+    return feature.get("feature", feature) if isinstance(feature, dict) else feature

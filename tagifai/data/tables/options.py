@@ -1,0 +1,184 @@
+"""How a table is read: its columns, its shape and the text of its file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from tagifai.config.schema import DataConfig, TableConfig
+from tagifai.exceptions import BundleError, DataError, suggest_closest
+from tagifai.utils.urls import is_url
+
+FORMATS_BY_SUFFIX = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".json": "json",
+    ".txt": "txt",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    **dict.fromkeys((".xlsx", ".xls", ".ods", ".xlsm", ".xlsb"), "workbook"),
+}
+PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zip", ".zst")
+
+DELIMITERS = {"csv": ",", "tsv": "\t"}
+
+OF_ONE_FORMAT = (
+    *("header", "columns", "records", "sheet", "encoding", "delimiter"),
+    *("quoting", "quotechar", "escape"),
+)
+"""Options that a file of another format than the run's has nothing to do with."""
+
+
+def infer_format(name: str) -> str | None:
+    """Return the format that the name of a file, or its URL, ends in, or None."""
+    path = Path(name.lower().partition("?")[0] if is_url(name) else name.lower())
+    while path.suffix in PACKED_SUFFIXES:
+        path = path.with_suffix("")
+    return FORMATS_BY_SUFFIX.get(path.suffix)
+
+
+class InputSettings(Protocol):
+    """Settings of a task that reads a table; None is as in the run."""
+
+    columns: dict[str, str]
+    format: str | None
+    header: bool | None
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How a table is read; kept with a run, so that its later tables are read the same way.
+
+    Args:
+        text: columns that are joined with a space to a text.
+        label: column of the labels; None where there are none.
+        id: column of ids, or None.
+        split: column of parts, or None.
+        other_text: columns of the text in tables that lack those of `text`.
+        label_names: names of labels by their codes.
+        setting: group of the settings that advice names, "data" or "task".
+        ending: format that the name of the run's own table says, whatever it is.
+
+    The others are as of `TableConfig`.
+    """
+
+    text: tuple[str, ...] = ("text",)
+    label: str | None = "label"
+    id: str | None = None
+    split: str | None = None
+    other_text: tuple[str, ...] = ()
+    format: str | None = None
+    header: bool | None = None
+    columns: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    records: str | None = None
+    sheet: str | None = None
+    encoding: str = "utf-8"
+    encoding_errors: str = "strict"
+    delimiter: str | None = None
+    quoting: str | None = None
+    quotechar: str = '"'
+    escape: str | None = None
+    label_names: tuple[tuple[str, str], ...] = ()
+    max_unpacked_mb: int = 4000
+    setting: str = "data"
+    ending: str | None = None
+
+    @classmethod
+    def from_config(cls, source: DataConfig, names: Mapping[str, str] | None = None) -> ReadOptions:
+        """Return the options of a data set.
+
+        Args:
+            source: its configuration.
+            names: labels by their codes.
+        """
+        if not isinstance(source, TableConfig):
+            # Those of the project's two tables once they are joined.
+            return cls(("title", "description"), "tag", "id", None, ("text",), "csv")
+        known = {field.name for field in fields(cls)} - {"label_names"}
+        taken = {key: getattr(source, key) for key in known if hasattr(source, key)}
+        tuples = {key: tuple(taken[key]) for key in ("text", "columns", "missing")}
+        return cls(**(taken | tuples | {"label_names": tuple((names or {}).items())}))
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the options as JSON, to be kept with a run."""
+        kept = {key: value for key, value in asdict(self).items() if key != "setting"}
+        return dict(json.loads(json.dumps(kept)))
+
+    @classmethod
+    def from_document(cls, content: Any) -> ReadOptions:
+        """Return the options that were kept with a run.
+
+        Raises:
+            BundleError: they are none.
+        """
+        try:
+            pairs = tuple((str(code), str(name)) for code, name in content["label_names"])
+            tuples = {k: tuple(v) for k, v in content.items() if isinstance(v, list)}
+            found = cls(**{**content, **tuples, "label_names": pairs})
+            if not all(isinstance(name, str) for name in (*found.text, *found.columns)):
+                raise TypeError("its columns are no names")
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            raise BundleError(f"tagger.json does not say how tables are read ({error}).") from None
+        return found
+
+    def adapt(self, task: InputSettings, name: str) -> ReadOptions:
+        """Return the options for a table that a task reads.
+
+        Args:
+            task: its settings.
+            name: of the file, whose ending says the format where nothing else does.
+
+        Raises:
+            DataError: `task.columns` names a column that the run does not want.
+        """
+        by_name = infer_format(name)
+        # A name like that of the run's own table says no more than that one did.
+        own = None if by_name == self.ending else by_name
+        kind = task.format or ("txt" if name == "-" else own)
+        same = kind in (None, self.format)
+        fresh = {field.name: field.default for field in fields(self)}
+        mine = {} if same else {key: fresh[key] for key in OF_ONE_FORMAT}
+        given = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key in fresh
+            if key not in ("columns", "format") and (value := getattr(task, key, None)) is not None
+        }
+        by_position = task.columns and all(place.isdigit() for place in task.columns.values())
+        if task.header or by_position:
+            # It has names of its own, or needs none: those given are for the run's own table.
+            given["columns"] = ()
+            if self.columns and same:
+                given.setdefault("header", bool(self.header))
+        positions = any(name.isdecimal() for name in self.text)
+        if self.header is None and same and positions and not self.columns:
+            # Of the run's own table other columns were found by their names.
+            given.setdefault("header", True)
+        given |= self._map_columns(task.columns) | {"format": kind or self.format}
+        return replace(self, **(mine | given), setting="task", split=None)
+
+    def _map_columns(self, names: Mapping[str, str]) -> dict[str, Any]:
+        wanted = [*self.text, *(c for c in (self.label, self.id) if c), *self.other_text]
+        for column in names:
+            if column not in wanted:
+                raise DataError(
+                    f"task.columns: the run has no column '{column}'."
+                    f"{suggest_closest(column, wanted)} It wants: {', '.join(wanted)}."
+                )
+        return {
+            "text": tuple(names.get(column, column) for column in self.text),
+            "other_text": tuple(names.get(column, column) for column in self.other_text),
+            "label": names.get(self.label, self.label) if self.label else None,
+            "id": names.get(self.id, self.id) if self.id else None,
+        }
+
+    @property
+    def kind(self) -> str:
+        """The format, which must be known by now."""
+        return self.format or "csv"

@@ -1,0 +1,16 @@
+"""The one form of a label, in data and in settings."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+"""Characters that nobody sees: soft hyphens, zero-width ones, marks of direction and order."""
+
+
+def clean_label(label: str) -> str:
+    """Return a label in its one form: NFC, without invisible characters and spaces around."""
+    if label.isascii():
+        return label.strip()
+    return INVISIBLE.sub("", unicodedata.normalize("NFC", label)).strip()
