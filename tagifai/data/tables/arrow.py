@@ -50,8 +50,6 @@ def read_parquet(table: Reading, file: BinaryIO | Path) -> Iterator[RawChunk]:
                 locate = partial(_format_row, before + 1)
                 yield RawChunk(wanted, locate, kept)
                 before += len(batch)
-            if not before:
-                raise table.fail(" has no rows.")
     except (pyarrow.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         raise table.fail(f" is not a Parquet file: {reason}") from None
@@ -66,10 +64,13 @@ def _list_paths(schema: pyarrow.Schema) -> list[list[str]]:
     import pyarrow
 
     paths = [[name] for name in schema.names]
-    for field in schema:
-        if pyarrow.types.is_struct(field.type):
-            nested = [[field.name, inner.name] for inner in field.type]
-            paths += [path for path in nested if [".".join(path)] not in paths]
+    inside = [([field.name], field.type) for field in schema]
+    while inside:
+        path, kind = inside.pop(0)
+        for inner in kind if pyarrow.types.is_struct(kind) else ():
+            inside.append(([*path, inner.name], inner.type))
+            if [".".join([*path, inner.name])] not in paths:
+                paths.append([*path, inner.name])
     return paths
 
 
@@ -91,7 +92,7 @@ def _take(
     values = batch.column(at[before])
     if len(path) > 1:
         # Unlike values.field, of a missing object all is missing.
-        values = struct_field(values, path[1])
+        values = struct_field(values, path[1:])
     try:
         found: list[Any] = values.to_pylist()
     except UnicodeDecodeError:

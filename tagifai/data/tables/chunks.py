@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
-from tagifai.data.tables.options import DELIMITERS, ReadOptions
+from tagifai.data.tables.options import ReadOptions, find_delimiter
 from tagifai.exceptions import DataError, suggest_closest
 from tagifai.utils.labels import clean_label
 
@@ -17,16 +17,16 @@ MANY_WORDS = 4
 
 MAX_SHOWN_COLUMNS = 20
 
-MARKS = "\t;|,^~:"
-SURE_MARKS = "\t;|,"
-"""Delimiters that a header may show; the first ones do so even without a known name."""
-
 CHUNK_ROWS = 20_000
 """Rows that are in memory at a time, unless something else is said."""
 
 
 class MissingColumnError(DataError):
     """A table does not have a column that is wanted."""
+
+
+class EmptyTableError(DataError):
+    """A table has no rows."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,12 @@ def make_missing_error(
     is_text = options.kind in ("csv", "tsv")
     delimiter = find_delimiter(names, options) if is_text and options.header is not False else None
     why = find_data(names, first) if options.header is None and first else None
-    if is_text and names[0].startswith(("{", "[")):
+    later = [
+        at for at, row in enumerate(first[:20], 2) if column in map(clean_label, map(str, row))
+    ]
+    if later:
+        advice = f"Row {later[0]} has it: take away the rows above that one."
+    elif is_text and names[0].startswith(("{", "[")):
         kind = "jsonl" if names[-1].endswith("}") else "json"
         advice = f"It looks like JSON: {table.advise(f'format={kind}')}."
     elif delimiter is not None:
@@ -218,22 +223,6 @@ def _name_place(table: Reading, column: str, place: int) -> str:
         return f"data.{names[column]}={place}"
     places = [str(place) if name == column else name for name in options.text]
     return f"data.text={places[0]}" if len(places) == 1 else f"'data.text=[{','.join(places)}]'"
-
-
-def find_delimiter(names: Sequence[str], options: ReadOptions) -> str | None:
-    """Return the delimiter that a header line shows, as it is typed, if it is not the one in use.
-
-    Args:
-        names: of the columns.
-        options: how the table is read.
-    """
-    line, used = " ".join(names), options.delimiter or DELIMITERS.get(options.kind)
-    wanted = {*options.text, options.label}
-    for mark in (mark for mark in MARKS if mark != used and mark in line):
-        parts = {clean_label(part).strip("\"'") for part in line.split(mark)}
-        if wanted & parts or (len(names) == 1 and mark in SURE_MARKS):
-            return "tab" if mark == "\t" else f"'{mark}'"
-    return None
 
 
 def _guess_places(table: Reading, header: Sequence[str], first: Sequence[Sequence[Any]]) -> str:

@@ -154,6 +154,9 @@ class _Content(io.RawIOBase):
 
 @contextmanager
 def _open_content(path: Path, named: str) -> Iterator[_Content]:
+    if path.is_fifo():
+        # It can be read only once, and a file is looked at before it is read.
+        raise DataError(f"{named} is a pipe: give - and pipe it in.")
     try:
         file = path.open("rb")
     except IsADirectoryError:

@@ -208,5 +208,5 @@ def _format_readings(readings: dict[str, str], setting: str) -> str:
         for reading, names in groups.items()
     )
     return (
-        f", which would read {found}; if none is right," if found else ";"
+        f", which would read {found}; if none is right, name another, or" if found else ";"
     ) + f" {setting}.encoding_errors=replace puts U+FFFD in place of what is no text."

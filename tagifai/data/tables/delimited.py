@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from itertools import accumulate, chain, islice
 from typing import IO, Any
 
-from tagifai.data.tables.chunks import RawChunk, Reading, find_delimiter
+from tagifai.data.tables.chunks import RawChunk, Reading
 from tagifai.data.tables.grid import Row, read_grid
-from tagifai.data.tables.options import DELIMITERS
+from tagifai.data.tables.options import DELIMITERS, find_delimiter
 from tagifai.exceptions import DataError
 
 LONGEST = 100_000_000

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tagifai.data.tables.chunks import CHUNK_ROWS, Reading
+from tagifai.data.tables.chunks import CHUNK_ROWS, EmptyTableError, Reading
 from tagifai.data.tables.options import ReadOptions
 from tagifai.data.tables.reader import Rows, TableFile, read_rows
 from tagifai.data.tables.values import name_label
@@ -69,8 +69,7 @@ class LabeledReader:
         parts: set[str] = set()
         hashes: dict[str | None, list[npt.NDArray[np.uint64]]] = {}
         for key, file in self.files.items():
-            reading = Reading(self.options, self._wanted(), rows=self.rows, notes=self.notes)
-            for rows in read_rows(file, reading):
+            for rows in self._read_file(file):
                 tags = rows.columns[self._label()]
                 for tag in set(tags) - cleaned.keys():
                     cleaned[tag] = name_label(clean_label(tag), names, file.named)
@@ -86,6 +85,16 @@ class LabeledReader:
         self._check_end(labels, total, parts)
         for part, found in hashes.items():
             self._check_hashes(part, found)
+
+    def _read_file(self, file: TableFile) -> Iterator[Rows]:
+        """Yield the rows of a file; one of several may have none."""
+        reading = Reading(self.options, self._wanted(), rows=self.rows, notes=self.notes)
+        try:
+            yield from read_rows(file, reading)
+        except EmptyTableError:
+            if len(self.files) == 1:
+                raise
+            self.notes["Files without rows"] += 1
 
     def _label(self) -> str:
         if self.options.label is None:

@@ -33,38 +33,40 @@ def read_jsonl(table: Reading, file: IO[str]) -> Iterator[RawChunk]:
         table: being read.
         file: its text; only a line feed ends a line.
     """
+    lines = enumerate(check_ends(table, file), 1)
+    filled = ((number, line) for number, line in lines if line.strip())
+    first = list(islice(filled, 2))
+    if len(first) == 1:
+        _check_whole(table, *first[0])
 
     def parse_lines() -> Iterator[tuple[str, Any]]:
-        begun = False
-        for number, line in enumerate(check_ends(table, file), 1):
-            if not line.strip():
-                continue
-            first, begun = not begun, True
+        for number, line in chain(first, filled):
             try:
-                found = parse_json(line)
-                if first:
-                    _check_first(table, found)
-                yield f"line {number}", found
+                yield f"line {number}", parse_json(line)
             except ValueError as error:
-                if first and (line.lstrip()[0] == "[" or line.strip() == "{"):
+                if (number, line) == first[0] and (line.lstrip()[0] == "[" or line.strip() == "{"):
+                    way = table.advise("format=json")
                     raise table.fail(
-                        f": line {number} begins JSON of several lines:"
-                        f" {table.advise('format=json')}."
+                        f": line {number} begins JSON of several lines: {way}."
                     ) from None
                 yield f"line {number}", _Broken(f"it is not JSON ({_explain(error)})")
 
     yield from _read_rows(table, parse_lines())
 
 
-def _check_first(table: Reading, found: Any) -> None:
-    """Refuse a whole table on the first line: an array of rows, or objects by column."""
+def _check_whole(table: Reading, number: int, line: str) -> None:
+    """Refuse a whole table on the only line: an array of rows, or objects by column."""
+    try:
+        found = parse_json(line)
+    except ValueError:
+        return
     values = list(found.values()) if isinstance(found, dict) else []
     sizes = {len(value) if isinstance(value, list | dict) else 0 for value in values}
     is_row = any(isinstance(_pick(found, name), str) for name in table.wanted)
     by_column = len(sizes) == 1 and max(sizes) > 1 and not is_row
     if by_column or (isinstance(found, list) and found and isinstance(found[0], list | dict)):
         raise table.fail(
-            f": line 1 is a whole table in JSON. Read it with {table.advise('format=json')}."
+            f": line {number} is a whole table in JSON. Read it with {table.advise('format=json')}."
         )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from tagifai.config.schema import DataConfig, TableConfig
 from tagifai.exceptions import BundleError, DataError, suggest_closest
+from tagifai.utils.labels import clean_label
 from tagifai.utils.urls import is_url
 
 FORMATS_BY_SUFFIX = {
@@ -27,6 +28,10 @@ FORMATS_BY_SUFFIX = {
 PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zip", ".zst")
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
+
+MARKS = "\t;|,^~:"
+SURE_MARKS = "\t;|,"
+"""Delimiters that a header may show; the first ones do so even without a known name."""
 
 OF_ONE_FORMAT = (
     *("header", "columns", "records", "sheet", "encoding", "delimiter"),
@@ -182,3 +187,19 @@ class ReadOptions:
     def kind(self) -> str:
         """The format, which must be known by now."""
         return self.format or "csv"
+
+
+def find_delimiter(names: Sequence[str], options: ReadOptions) -> str | None:
+    """Return the delimiter that a header line shows, as it is typed, if it is not the one in use.
+
+    Args:
+        names: of the columns.
+        options: how the table is read.
+    """
+    line, used = " ".join(names), options.delimiter or DELIMITERS.get(options.kind)
+    wanted = {*options.text, options.label}
+    for mark in (mark for mark in MARKS if mark != used and mark in line):
+        parts = {clean_label(part).strip("\"'") for part in line.split(mark)}
+        if wanted & parts or (len(names) == 1 and mark in SURE_MARKS):
+            return "tab" if mark == "\t" else f"'{mark}'"
+    return None

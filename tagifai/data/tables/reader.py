@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from tagifai.data.tables import arrow, delimited, grid, lines, objects
-from tagifai.data.tables.chunks import RawChunk, Reading
+from tagifai.data.tables.chunks import EmptyTableError, RawChunk, Reading
 from tagifai.data.tables.containers import explain_foreign, open_bytes, recognize
 from tagifai.data.tables.decoding import open_text
 from tagifai.data.tables.values import convert, convert_all
@@ -114,7 +114,7 @@ def read_rows(file: TableFile, reading: Reading) -> Iterator[Rows]:
         kept = {name: list(map(_show, values)) for name, values in chunk.kept.items()}
         yield Rows(columns, kept, problems, chunk)
     if empty and reading.strict:
-        raise reading.fail(" has no rows.")
+        raise EmptyTableError(f"{file.named} has no rows.")
 
 
 def _show(value: Any) -> str:

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import reduce
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -83,7 +84,7 @@ def _open_sheet(
     zipped = zipfile.is_zipfile(path)
     formulas = _find_formulas(path, named, setting, max_mb) if zipped else {}
     with nullcontext() if zipped else _silence_panics():
-        workbook = load_workbook(path)
+        workbook = load_workbook(BytesIO(path.read_bytes()))
         name = _choose_sheet(workbook, sheet, named, setting)
         rows = workbook.get_sheet_by_name(name).iter_rows()
     if name in formulas:

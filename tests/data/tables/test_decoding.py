@@ -90,7 +90,8 @@ def test_another_encoding_is_said_with_its_line_and_readings() -> None:
     assert refused(TEXT.encode("cp1252")) == (
         'It is not utf-8 in line 3 (byte 0xf6), which would read "Schön und “teuer”,2 / Ärger,3"'
         ' with data.encoding=windows-1252 or windows-1250, "Schцn und “teuer”,2 / Дrger,3" with'
-        " data.encoding=windows-1251; if none is right, data.encoding_errors=replace puts U+FFFD in"
+        " data.encoding=windows-1251; if none is right, name another, or"
+        " data.encoding_errors=replace puts U+FFFD in"
         " place of what is no text."
     )
 

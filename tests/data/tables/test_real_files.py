@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -145,3 +146,29 @@ def test_a_code_that_has_two_names_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "m.txt", "0\tneg\n1\tpos\n0\tother\n")
     with pytest.raises(DataError, match=r"^m: line 3: the code '0' is there twice\.$"):
         read_label_names(path, "m")
+
+
+def test_one_file_of_several_may_have_no_rows_and_is_noted(tmp_path: Path) -> None:
+    write(tmp_path / "g" / "a.csv", "text,label\na,x\nb,y\n")
+    write(tmp_path / "g" / "b.csv", "text,label\n")
+    found = load(tmp_path, "g")
+    assert (found.manifest["rows"], found.notes) == (2, ["Files without rows: 1."])
+
+
+def test_rows_above_the_names_are_said(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "My reviews,\n,\ntext,label\na,x\n")
+    assert refuse(path).endswith("Row 3 has it: take away the rows above that one.")
+
+
+def test_lines_that_are_objects_of_lists_are_rows(tmp_path: Path) -> None:
+    line = '{"text": ["a", "b"], "label": ["x", "y"]}\n'
+    assert "whole table in JSON. Read it with data.format=json" in refuse(
+        write(tmp_path / "a.jsonl", "\n" + line)
+    )
+    said = refuse(write(tmp_path / "b.jsonl", line * 2))
+    assert said.startswith(": line 1, 'text': ['a', 'b'] is a list of 2 values")
+
+
+def test_a_pipe_is_given_as_standard_input(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.csv")
+    assert refuse(tmp_path / "a.csv") == " is a pipe: give - and pipe it in."
