@@ -74,7 +74,10 @@ def resolve(config: Config) -> Config:
 def _make_absolute(source: str, base: Path) -> str:
     if source == "-" or is_url(source) or is_packaged(source):
         return source
-    return os.path.normpath(base / locate_file(source).expanduser())
+    path = locate_file(source)
+    # "~$reviews.xlsx" is the name of a file, not of a person.
+    home = path.parts[:1] == ("~",) or (path.parts[:1] and path.parts[0][1:].isalnum())
+    return os.path.normpath(base / (path.expanduser() if home else path))
 
 
 def check_stores(config: Config) -> None:

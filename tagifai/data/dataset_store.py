@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from filelock import FileLock
 
 from tagifai.data import blocks
 from tagifai.exceptions import DataError
@@ -79,20 +81,17 @@ def move_into_place(folder: Path, stores: Path, manifest: Mapping[str, Any]) -> 
         manifest: of the rows.
     """
     path = _get_folder(stores, manifest["name"], manifest["digest"])
-    kept = _read_manifest(path)
-    if kept is not None and _is_intact(path):
-        # Other settings have given the same rows: the next question is about these. The table that
-        # is there may be in use, and has other row groups.
-        found = {**manifest, "sha256": kept["sha256"]}
-        write_json(path / MANIFEST, found)
-        return Dataset(found, path / TABLE, fresh=True)
-    shutil.rmtree(path, ignore_errors=True)
-    try:
+    # One process at a time: a table that another one has put there may be in use already.
+    with FileLock(stores / ".data.lock"):
+        kept = _read_manifest(path)
+        if kept is not None and _is_intact(path):
+            # Other settings have given the same rows: the next question is about these. The table
+            # that is there may have other row groups.
+            found = {**manifest, "sha256": kept["sha256"]}
+            write_json(path / MANIFEST, found)
+            return Dataset(found, path / TABLE, fresh=True)
+        shutil.rmtree(path, ignore_errors=True)
         folder.rename(path)
-    except OSError:
-        # Another process was faster.
-        if not _is_intact(path):
-            raise
     return Dataset(dict(manifest), path / TABLE, fresh=True)
 
 
@@ -136,6 +135,8 @@ def find_by_digest(name: str, digest: str, stores: Path) -> Dataset | None:
         digest: that the rows must have.
         stores: the folder of stores.
     """
+    if re.fullmatch(r"[0-9a-f]{64}", digest) is None:
+        return None
     folder = _get_folder(stores, name, digest)
     manifest = _read_manifest(folder)
     if manifest is None or manifest["digest"] != digest or not _is_intact(folder):

@@ -32,7 +32,7 @@ from tagifai.data.tables.options import ReadOptions, infer_format
 from tagifai.data.tables.reader import TableFile
 from tagifai.data.totals import DatasetTotals
 from tagifai.exceptions import DataError, suggest_closest
-from tagifai.utils.files import compute_sha256, write_json
+from tagifai.utils.files import compute_sha256, get_umask, write_json
 from tagifai.utils.secrets import mask
 from tagifai.utils.urls import is_url
 
@@ -101,6 +101,8 @@ def _make(
 ) -> Dataset:
     cache = stores / "cache" / "downloads"
     paths = sources.fetch_all(files, cache, progress=progress)
+    # Before they are read: a file that is replaced meanwhile is read again the next time.
+    sums = {key: sources.compute_sum(path) for key, path in paths.items()}
     options = ReadOptions.from_config(source, sources.read_label_names(source, files, paths))
     totals = DatasetTotals()
     tables = sources.make_tables(files, paths)
@@ -113,12 +115,12 @@ def _make(
     folder = Path(mkdtemp(prefix=".partial-", dir=stores / "data"))
     try:
         blocks.write_table(folder / TABLE, _count(first, chunks, totals, on_progress))
-        sums = {key: sources.compute_sum(path) for key, path in paths.items()}
         manifest = _make_manifest(source, files, sums, totals) | {
             "options": kept.to_document(),
             "sha256": compute_sha256(folder / TABLE),
         }
         write_json(folder / MANIFEST, manifest)
+        folder.chmod(0o777 & ~get_umask())
         return move_into_place(folder, stores, manifest)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

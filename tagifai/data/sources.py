@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 
 from tagifai.config.schema import DataConfig, TableConfig, TwoTablesConfig
 from tagifai.data import downloads
-from tagifai.data.tables import values
+from tagifai.data.tables import lines, values
 from tagifai.data.tables.labeled import PART_SPELLINGS
 from tagifai.data.tables.options import infer_format
 from tagifai.data.tables.reader import TableFile
@@ -194,11 +194,15 @@ def make_tables(files: Mapping[str, SourceFile], paths: Mapping[str, Path]) -> d
             file.part,
             file.records,
             "folder" if paths[key].is_dir() else infer_format(file.location),
-            paths[file.labels] if file.labels else None,
+            _make_labels(files[file.labels], paths) if file.labels else None,
         )
         for key, file in files.items()
         if file.is_table
     }
+
+
+def _make_labels(file: SourceFile, paths: Mapping[str, Path]) -> TableFile:
+    return TableFile(paths[file.key], file.named, format="labels")
 
 
 def read_label_names(
@@ -251,6 +255,6 @@ def compute_sum(path: Path) -> str:
     """Return the SHA-256 of a file, or of the names and sums of all files of a folder."""
     if not path.is_dir():
         return compute_sha256(path)
-    inside = sorted(item for item in path.rglob("*") if item.is_file())
+    inside = lines.list_documents(path)
     sums = (f"{item.relative_to(path)} {compute_sha256(item)}\n" for item in inside)
-    return sha256("".join(sums).encode()).hexdigest()
+    return sha256("".join(sums).encode("utf-8", "surrogateescape")).hexdigest()

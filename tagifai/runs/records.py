@@ -46,6 +46,8 @@ def load_part(bundle: Path, stores: Path, part: str = "test") -> tuple[list[str]
     splits = bundles.read_document(bundle, "splits.json")
     try:
         name, digest = splits["data"]["name"], splits["data"]["digest"]
+        if not re.fullmatch(r"[0-9a-f]{64}", digest):
+            raise ValueError(f"{digest!r} is no digest")
         policy, ids = splits["policy"], splits[part]
         if not re.fullmatch(r"\w[\w.-]*", name):
             raise ValueError(f"{name!r} is not the name of a data set")

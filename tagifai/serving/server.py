@@ -146,7 +146,7 @@ def _check_rows(kind: str, body: bytes, columns: Sequence[str]) -> None:
         return
     try:
         content = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     if isinstance(content, dict) and (rows := _parse_rows(content, columns)) is not None:
         pyfunc.check_texts([*map(join_values, rows)], columns)

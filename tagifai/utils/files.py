@@ -71,7 +71,7 @@ def replace_atomically(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o666 & ~_umask())
+        Path(name).chmod(0o666 & ~get_umask())
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -96,7 +96,7 @@ def create_atomically(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o666 & ~_umask())
+        Path(name).chmod(0o666 & ~get_umask())
         _refuse_existing(path)
         Path(name).rename(path)
     except BaseException:
@@ -121,7 +121,7 @@ def replace_folder_atomically(path: Path) -> Iterator[Path]:
     old = made.with_name(f"{made.name}.old")
     try:
         yield made
-        made.chmod(0o777 & ~_umask())
+        made.chmod(0o777 & ~get_umask())
         if path.exists():
             path.rename(old)
         made.rename(path)
@@ -156,7 +156,7 @@ def compute_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _umask() -> int:
+def get_umask() -> int:
     """Return the process's umask; temporary files are private, finished ones are not."""
     mask = os.umask(0)
     os.umask(mask)

@@ -69,8 +69,9 @@ def web(site: Site) -> TwoTablesConfig:
 
 
 def files(folder: Path) -> list[str]:
-    """Return the names of the files."""
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+    """Return the names of the files, but for the lock."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path.name for path in found if path.suffix != ".lock")
 
 
 def rows_of(dataset: Dataset) -> list[list[str]]:

@@ -120,14 +120,12 @@ def find_columns(
     names = list(map(clean_label, header))
     found: dict[str, int] = {}
     for column in table.wanted:
-        at = [place for place, name in enumerate(names) if name == clean_label(column)]
+        at = _find_places(names, column)
         if len(at) > 1:
             ways = " or ".join(_name_place(table, column, place) for place in at)
             raise table.fail(
                 f" has {len(at)} columns '{column}'. Say which by its position: {ways}."
             )
-        if not at and column.isdecimal() and int(column) < len(names):
-            at = [int(column)]
         if not at:
             raise make_missing_error(table, column, names, first)
         found[column] = at[0]
@@ -154,9 +152,15 @@ def _require_header(table: Reading, why: str | None) -> None:
     )
 
 
+def _find_places(names: Sequence[str], column: str) -> list[int]:
+    """Return where a column is, by its name or else by its position."""
+    at = [place for place, name in enumerate(names) if name == clean_label(column)]
+    return at or ([int(column)] if column.isdecimal() and int(column) < len(names) else [])
+
+
 def _name_kept(table: Reading, names: Sequence[str]) -> dict[str, int]:
     if table.keep is not None:
-        return {name: names.index(name) for name in table.keep if name in names}
+        return {name: at[0] for name in table.keep if (at := _find_places(names, name))}
     found: dict[str, int] = {}
     for place, name in enumerate(names):
         found[name if name and name not in found else f"{name or 'column'}_{place}"] = place

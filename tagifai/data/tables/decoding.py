@@ -76,11 +76,12 @@ def open_text(
         except UnicodeDecodeError as error:
             with opener() as again:
                 _choose_codec(again, encoding)
-                where, readings = _find_readings(None if again is stream else again, codec, error)
-            raise DataError(
-                f"{named} is not {codec}{where} (byte 0x{error.object[error.start]:02x})"
-                + _format_readings({} if marked else readings, setting)
-            ) from None
+                found = _find_readings(None if again is stream else again, codec, error)
+            if found is None:
+                raise  # it comes from another file that is read beside this one
+            byte, readings = error.object[error.start], {} if marked else found[1]
+            said = f"{named} is not {codec}{found[0]} (byte 0x{byte:02x})"
+            raise DataError(said + _format_readings(readings, setting)) from None
         finally:
             if not text.closed:
                 text.detach()  # to close the bytes is for who opened them
@@ -132,8 +133,8 @@ def _iterate_blocks(stream: BinaryIO) -> Iterator[bytes]:
 
 def _find_readings(
     stream: BinaryIO | None, codec: str, error: UnicodeDecodeError
-) -> tuple[str, dict[str, str]]:
-    """Return where bytes are not of an encoding, and how they read in those that fit."""
+) -> tuple[str, dict[str, str]] | None:
+    """Return where bytes are not of an encoding, and how they read in others; None if they are."""
     blocks = [error.object] if stream is None else _iterate_blocks(stream)
     samples = [] if stream else _find_samples(error.object, error.start)
     decoder, line, done, last = codecs.getincrementaldecoder(codec)(), 1, 0, b""
@@ -152,6 +153,8 @@ def _find_readings(
         if done <= _MOST_BYTES:
             fits = [name for name in decoders if _can_decode(decoders[name], block)]
             decoders = {name: decoders[name] for name in fits}
+    if not samples:
+        return None  # it is another file that is not
     return f" in line {line}" if stream else "", {
         name: " / ".join(_make_reading(sample, name) for sample in samples)
         for name in decoders

@@ -100,8 +100,8 @@ def _clean(row: Row) -> Row:
 
 def _repeats(header: Row, rows: list[Row]) -> bool:
     """Return whether a row repeats the header, perhaps with a mark or spaces around its names."""
-    if not header:
-        return False
+    if len(header) < 2:
+        return False  # a text may be what the only column is called
     last = clean_label(str(header[-1]))
     return any(last == clean_label(str(cell)) for cell in set(map(itemgetter(-1), rows)))
 

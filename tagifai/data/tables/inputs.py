@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from io import BufferedReader
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from tagifai.config.schema import InputTaskConfig
 from tagifai.data.tables.chunks import MissingColumnError, Reading
 from tagifai.data.tables.options import DELIMITERS, ReadOptions
-from tagifai.data.tables.reader import TableFile, read_rows
+from tagifai.data.tables.reader import Rows, TableFile, read_rows
 from tagifai.data.tables.values import name_label
 from tagifai.exceptions import DataError
 from tagifai.models import bundles
@@ -24,6 +24,8 @@ from tagifai.utils.secrets import mask
 from tagifai.utils.urls import is_url
 
 STDIN = "-"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,20 +65,24 @@ def read_inputs(
     if source == STDIN and options.format == "txt":
         # Lines are predicted as they come.
         lines = TableFile(Path(STDIN), "standard input", stream=_get_stdin())
-        if task.format is None:
-            _refuse_header(lines, options)
-        yield from _read_batches(lines, Reading(options, options.text, rows=rows, strict=False), ())
+        reading = Reading(options, options.text, (), rows, strict=False)
+        for number, some in enumerate(read_rows(lines, reading)):
+            if not number and task.format is None:
+                _refuse_header(some, lines, options)
+            yield _make_batch(some, reading, ())
         return
     with _open_source(source, "task.input") as file:
-        if options.format == "txt" and task.format is None:
-            _refuse_header(file, options)
         reading = _choose_text(file, Reading(options, options.text, (), rows, strict=False), keep)
         if options.format == "label_text" and task.format is None:
             _check_labels(file, options, bundle)
         names: dict[str, None] = {}
-        for some in read_rows(file, reading):
+        for number, some in enumerate(read_rows(file, reading)):
+            if not number and options.format == "txt" and task.format is None:
+                _refuse_header(some, file, options)
             names |= dict.fromkeys(some.kept)
         yield from _read_batches(file, reading, tuple(names))
+        for what, count in reading.notes.items():
+            log.warning("%s: %s: %d", file.named, what, count // 2)  # it was read twice
 
 
 def read_labeled(source: str, bundle: Path, task: InputTaskConfig) -> tuple[list[str], list[str]]:
@@ -136,25 +142,22 @@ def _read_batches(
     file: TableFile, reading: Reading, names: tuple[str, ...]
 ) -> Iterator[InputBatch]:
     for some in read_rows(file, reading):
-        texts, errors = some.join_texts(reading.options.text), dict(some.problems)
-        for place, text in enumerate(texts):
-            if not text or text.isspace():
-                errors.setdefault(place, f"{some.chunk.locate(place)}: there is no text")
-        known = ["" if place in errors else text for place, text in enumerate(texts)]
-        kept = {name: some.kept.get(name, [""] * len(texts)) for name in names}
-        yield InputBatch(known, kept, errors)
+        yield _make_batch(some, reading, names)
 
 
-def _refuse_header(file: TableFile, options: ReadOptions) -> None:
+def _make_batch(some: Rows, reading: Reading, names: tuple[str, ...]) -> InputBatch:
+    texts, errors = some.join_texts(reading.options.text), dict(some.problems)
+    for place, text in enumerate(texts):
+        if not text or text.isspace():
+            errors.setdefault(place, f"{some.chunk.locate(place)}: there is no text")
+    known = ["" if place in errors else text for place, text in enumerate(texts)]
+    kept = {name: some.kept.get(name, [""] * len(texts)) for name in names}
+    return InputBatch(known, kept, errors)
+
+
+def _refuse_header(some: Rows, file: TableFile, options: ReadOptions) -> None:
     """Refuse lines of which the first has the names of the columns of the run."""
-    if file.stream is not None:
-        head = cast(BufferedReader, file.stream).peek(4096)[:4096]
-    elif file.path.is_file():
-        with file.path.open("rb") as opened:
-            head = opened.read(4096)
-    else:
-        return
-    line = head.partition(b"\n")[0].decode("utf-8-sig", "replace").strip()
+    line = some.join_texts(options.text)[0].strip()
     for kind, delimiter in DELIMITERS.items():
         names = [name.strip().strip('"') for name in line.split(delimiter)]
         for wanted in (options.text, options.other_text):

@@ -124,7 +124,7 @@ def read_folder(table: Reading, folder: Path, read: Callable[[Path], str]) -> It
     for deep in folder.glob("*/*/"):
         if deep.name[0] != "." and deep.parent.name[0] != ".":
             raise table.fail(f": {deep.relative_to(folder)} is a folder within that of a label.")
-    paths = iter(sorted(path for path in folder.glob("*/*") if _is_document(path)))
+    paths = iter(list_documents(folder))
     found = find_columns(table, ("text", "label", "path"))
     empty = True
     while files := list(islice(paths, table.rows)):
@@ -141,5 +141,10 @@ def _get_path(rows: list[tuple[str, str, str]], place: int) -> str:
     return rows[place][2]
 
 
-def _is_document(path: Path) -> bool:
-    return path.is_file() and not path.name.startswith(".") and path.parent.name[0] != "."
+def list_documents(folder: Path) -> list[Path]:
+    """Return the files in the folders of a folder, but for hidden ones."""
+    return sorted(
+        path
+        for path in folder.glob("*/*")
+        if path.is_file() and path.name[0] != "." and path.parent.name[0] != "."
+    )

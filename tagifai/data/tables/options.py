@@ -6,10 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Protocol
+from types import SimpleNamespace
+from typing import Any, Protocol, cast
 
 from tagifai.config.schema import DataConfig, TableConfig
-from tagifai.exceptions import BundleError, DataError, suggest_closest
+from tagifai.config.schema.rules import require_one_of
+from tagifai.config.schema.tables import FORMATS, check_dialect
+from tagifai.exceptions import BundleError, DataError, UserError, suggest_closest
 from tagifai.utils.labels import clean_label
 from tagifai.utils.urls import is_url
 
@@ -113,7 +116,9 @@ class ReadOptions:
 
     def to_document(self) -> dict[str, Any]:
         """Return the options as JSON, to be kept with a run."""
-        kept = {key: value for key, value in asdict(self).items() if key != "setting"}
+        # How much may be unpacked is for whoever unpacks it.
+        here = ("setting", "max_unpacked_mb")
+        kept = {key: value for key, value in asdict(self).items() if key not in here}
         return dict(json.loads(json.dumps(kept)))
 
     @classmethod
@@ -125,13 +130,29 @@ class ReadOptions:
         """
         try:
             pairs = tuple((str(code), str(name)) for code, name in content["label_names"])
+            if {"setting", "max_unpacked_mb"} & content.keys():
+                raise ValueError("limits are no part of it")
             tuples = {k: tuple(v) for k, v in content.items() if isinstance(v, list)}
             found = cls(**{**content, **tuples, "label_names": pairs})
-            if not all(isinstance(name, str) for name in (*found.text, *found.columns)):
-                raise TypeError("its columns are no names")
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            found.check()
+        except (TypeError, KeyError, ValueError, AttributeError, UserError) as error:
             raise BundleError(f"tagger.json does not say how tables are read ({error}).") from None
         return found
+
+    def check(self) -> None:
+        """Refuse options that no configuration has, for a bundle may come from anywhere."""
+        several = (*self.text, *self.other_text, *self.columns, *self.missing)
+        single = (self.label, self.id, self.split, self.records, self.sheet, self.ending)
+        texts = all(isinstance(name, str) for name in several)
+        if not (self.text and texts and all(isinstance(name, str | None) for name in single)):
+            raise TypeError("its columns are no names")
+        if self.header not in (None, True, False):
+            raise TypeError("its header is neither true nor false")
+        for known in (self.encoding, self.encoding_errors, self.quotechar):
+            if not isinstance(known, str):
+                raise TypeError(f"{known!r} is no text")
+        require_one_of("format", self.format, (None, *FORMATS, "txt"))
+        check_dialect(cast(Any, SimpleNamespace(**asdict(self))))
 
     def adapt(self, task: InputSettings, name: str) -> ReadOptions:
         """Return the options for a table that a task reads.

@@ -41,7 +41,7 @@ class TableFile:
     part: str | None = None
     records: str | None = None
     format: str | None = None
-    labels: Path | None = None
+    labels: TableFile | None = None
     stream: BinaryIO | None = None
 
 
@@ -150,8 +150,9 @@ def _read_chunks(reading: Reading, file: TableFile) -> Iterator[RawChunk]:
         if file.labels is None:
             yield from _TEXT_READERS[options.kind](reading, text)
             return
-        labels = replace(file, path=file.labels)
-        yield from lines.read_pairs(reading, text, stack.enter_context(_decode(reading, labels)))
+        beside = replace(reading, named=file.labels.named)
+        labels = stack.enter_context(_decode(beside, file.labels))
+        yield from lines.read_pairs(reading, text, labels)
 
 
 def _advise_format(reading: Reading, line: str) -> str:
@@ -189,14 +190,14 @@ def _open(reading: Reading, file: TableFile) -> AbstractContextManager[BinaryIO]
 
 
 def _decode(reading: Reading, file: TableFile) -> AbstractContextManager[IO[str]]:
-    options = reading.options
+    options, by_line = reading.options, file.labels is not None or file.format == "labels"
     return open_text(
         partial(_open, reading, file),
         options.encoding,
         options.encoding_errors,
         reading.named,
         options.setting,
-        "" if options.kind in ("csv", "tsv") and file.labels is None else "\n",
+        "" if options.kind in ("csv", "tsv") and not by_line else "\n",
     )
 
 

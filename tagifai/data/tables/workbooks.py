@@ -61,7 +61,7 @@ def read_rows(
     """
     try:
         rows = _open_sheet(path, sheet, named, setting, max_mb)
-    except DataError:
+    except (DataError, ImportError, MemoryError):
         raise
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":

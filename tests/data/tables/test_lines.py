@@ -105,7 +105,8 @@ def test_the_columns_of_lines_are_text_and_label(tmp_path: Path) -> None:
 
 
 def read_pairs(texts: Path, labels: Path, rows: int) -> list[tuple[str, str]]:
-    file = TableFile(texts, "data.text_path: FILE", labels=labels)
+    codes = TableFile(labels, "data.label_path: FILE", format="labels")
+    file = TableFile(texts, "data.text_path: FILE", labels=codes)
     reading = Reading(ReadOptions(), ("text", "label"), rows=rows)
     return [
         row

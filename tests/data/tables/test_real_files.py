@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 
 from tagifai.config.schema import TableConfig
-from tagifai.data import datasets
+from tagifai.data import blocks, datasets
 from tagifai.data.dataset_store import Dataset
 from tagifai.data.tables import delimited
+from tagifai.data.tables.chunks import Reading
+from tagifai.data.tables.options import ReadOptions
+from tagifai.data.tables.reader import TableFile, read_rows
 from tagifai.data.tables.values import read_label_names
-from tagifai.exceptions import DataError
+from tagifai.exceptions import BundleError, DataError
+from tagifai.utils.files import get_umask
 from tests.data.tables.reading import iterate_chunks, read, refuse, write
 
 ROWS = [["a;b", "x"], ['c "d"', "y"]]
@@ -172,3 +176,67 @@ def test_lines_that_are_objects_of_lists_are_rows(tmp_path: Path) -> None:
 def test_a_pipe_is_given_as_standard_input(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.csv")
     assert refuse(tmp_path / "a.csv") == " is a pipe: give - and pipe it in."
+
+
+# --- whoever wrote the file, or the bundle -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"encoding": "hex"}, {"encoding": 5}, {"delimiter": "ab"}, {"quotechar": None},
+        {"text": []}, {"missing": 5}, {"max_unpacked_mb": 10**9}, {"encoding_errors": "ignore"}, {"format": "x"},
+        {"setting": "data"}, {"header": "yes"}, {"label": 5}, {"columns": [5]},
+    ],
+)  # fmt: skip
+def test_what_a_bundle_says_of_tables_is_checked_as_a_configuration_is(
+    change: dict[str, Any],
+) -> None:
+    with pytest.raises(BundleError, match=r"^tagger\.json does not say how tables are read"):
+        ReadOptions.from_document(ReadOptions().to_document() | change)
+
+
+def test_a_wrong_byte_is_said_of_the_file_that_has_it(tmp_path: Path) -> None:
+    for texts, labels, named in ((b"a\n\xe9\n", b"x\ny\n", "t"), (b"a\nb\n", b"x\n\xe9\n", "l")):
+        paths = {"t": write(tmp_path / "t", texts), "l": write(tmp_path / "l", labels)}
+        file = TableFile(paths["t"], "t", labels=TableFile(paths["l"], "l", format="labels"))
+        with pytest.raises(DataError, match=rf"^{named} is not utf-8 in line 2 \(byte 0xe9\)"):
+            list(read_rows(file, Reading(ReadOptions(), ("text", "label"))))
+
+
+def test_a_position_keeps_a_column_as_a_name_does(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "key , text,label\n7,a,x\n")
+    for name in ("0", "key"):
+        (found,) = iterate_chunks(path, ("text",), keep=(name,))
+        assert found.kept == {name: ["7"]}
+
+
+def test_a_text_that_is_what_its_only_column_is_called_is_a_text(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "text\ngreat\ntext\nbad\n")
+    assert read(path, ("text",)) == [["great"], ["text"], ["bad"]]
+
+
+def test_two_processes_that_make_the_same_rows_leave_one_table(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", "text,label\na,x\nb,y\n")
+    first = load(tmp_path, "a.csv")
+    stamp = first.path.stat().st_ino
+    source = TableConfig(name="mine", path=[str(tmp_path / "a.csv")], chunk_rows=1)
+    again = datasets.load(source, tmp_path / "stores", force=True)
+    assert (again.path, again.path.stat().st_ino) == (first.path, stamp)
+    assert again.path.parent.stat().st_mode & 0o777 == 0o777 & ~get_umask()
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.csv", "text,label\na,x\nb,y\n")
+    write_table = blocks.write_table
+
+    def replace_first(*args: Any) -> None:
+        write_table(*args)
+        write(path, "text,label\nother,x\nb,y\n")
+
+    monkeypatch.setattr(blocks, "write_table", replace_first)
+    assert load(tmp_path, "a.csv").table["text"].tolist() == ["a", "b"]
+    monkeypatch.undo()
+    assert load(tmp_path, "a.csv").table["text"].tolist() == ["other", "b"]
