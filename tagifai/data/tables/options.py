@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
-from tagifai.config.schema import DataConfig, TableConfig
+from tagifai.config.schema import DataConfig, InputTaskConfig, TableConfig
 from tagifai.config.schema.rules import require_one_of
 from tagifai.config.schema.tables import FORMATS, check_dialect
 from tagifai.exceptions import BundleError, DataError, UserError, suggest_closest
@@ -49,14 +49,6 @@ def infer_format(name: str) -> str | None:
     while path.suffix in PACKED_SUFFIXES:
         path = path.with_suffix("")
     return FORMATS_BY_SUFFIX.get(path.suffix)
-
-
-class InputSettings(Protocol):
-    """Settings of a task that reads a table; None is as in the run."""
-
-    columns: dict[str, str]
-    format: str | None
-    header: bool | None
 
 
 @dataclass(frozen=True)
@@ -154,7 +146,7 @@ class ReadOptions:
         require_one_of("format", self.format, (None, *FORMATS, "txt"))
         check_dialect(cast(Any, SimpleNamespace(**asdict(self))))
 
-    def adapt(self, task: InputSettings, name: str) -> ReadOptions:
+    def adapt(self, task: InputTaskConfig, name: str) -> ReadOptions:
         """Return the options for a table that a task reads.
 
         Args:
