@@ -90,9 +90,7 @@ def _list_tables(source: TableConfig) -> Iterator[SourceFile]:
         files = [
             file for location in given or () for file in _expand(f"{prefix}path", location, source)
         ]
-        if len(files) > 1:
-            files = _add_parts(files)
-        for number, (location, own) in enumerate(files):
+        for number, (location, own) in enumerate(_add_parts(files)):
             key = f"{prefix}path" if len(files) == 1 else f"{prefix}path[{number}]"
             expected = source.sha256 if key == "path" else None
             yield SourceFile(key, location, expected, part=own or part, records=records)
@@ -101,7 +99,7 @@ def _list_tables(source: TableConfig) -> Iterator[SourceFile]:
 def _add_parts(files: Sequence[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
     """Return files with the parts that their names say, if those of all say one."""
     parts = [part or _get_part(PurePath(location).name) for location, part in files]
-    if None in parts:
+    if None in parts or len(parts) == 1:
         return list(files)
     return [(location, part) for (location, _), part in zip(files, parts, strict=True)]
 
@@ -187,6 +185,8 @@ def fetch_all(files: Mapping[str, SourceFile], cache: Path, *, progress: bool) -
 
 def make_tables(files: Mapping[str, SourceFile], paths: Mapping[str, Path]) -> dict[str, TableFile]:
     """Return the files that have rows, by key."""
+    rest = [file for file in files.values() if not file.is_table]
+    labels = {file.key: TableFile(paths[file.key], file.named, format="labels") for file in rest}
     return {
         key: TableFile(
             paths[key],
@@ -194,15 +194,11 @@ def make_tables(files: Mapping[str, SourceFile], paths: Mapping[str, Path]) -> d
             file.part,
             file.records,
             "folder" if paths[key].is_dir() else infer_format(file.location),
-            _make_labels(files[file.labels], paths) if file.labels else None,
+            labels[file.labels] if file.labels else None,
         )
         for key, file in files.items()
         if file.is_table
     }
-
-
-def _make_labels(file: SourceFile, paths: Mapping[str, Path]) -> TableFile:
-    return TableFile(paths[file.key], file.named, format="labels")
 
 
 def read_label_names(
@@ -241,7 +237,10 @@ def compute_checksum(file: SourceFile) -> str:
             f"data.{file.key}: there is no file {path}. Relative paths on the command line start"
             " at the working directory, those in YAML at the project's root."
         )
-    found = compute_sum(path)
+    try:
+        found = compute_sum(path)
+    except OSError as error:
+        raise DataError(f"{file.named} cannot be read: {error.strerror}.") from None
     if file.expected_sha256 is not None and found != file.expected_sha256:
         raise DataError(
             f"data.{file.key}: {path} has SHA-256 {found}, and data.{file.checksum_key} expects"
@@ -252,9 +251,9 @@ def compute_checksum(file: SourceFile) -> str:
 
 
 def compute_sum(path: Path) -> str:
-    """Return the SHA-256 of a file, or of the names and sums of all files of a folder."""
+    """Return the SHA-256 of a file, or of the names and sums of the documents of a folder."""
     if not path.is_dir():
         return compute_sha256(path)
-    inside = lines.list_documents(path)
-    sums = (f"{item.relative_to(path)} {compute_sha256(item)}\n" for item in inside)
+    documents = lines.list_documents(path)
+    sums = (f"{item.relative_to(path)} {compute_sha256(item)}\n" for item in documents)
     return sha256("".join(sums).encode("utf-8", "surrogateescape")).hexdigest()

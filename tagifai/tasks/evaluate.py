@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from tagifai.config.job import get_job
@@ -30,6 +31,7 @@ def run(config: Config) -> float:
     else:
         texts, tags = read_labeled(task.data, path, task)
         title = f"Run {run_id} on {task.data}"
+        _note_train_texts(display, path, Path(config.paths.stores), texts)
     with display.show_spinner("Predicting"):
         performance = scoring.score_texts(tagger, texts, tags)
     output = Path(task.output or get_job().output_dir / "performance.json")
@@ -38,3 +40,14 @@ def run(config: Config) -> float:
     display.show_scores(title, performance)
     display.show_copyable("Scores", output)
     return performance["overall"]["f1"]
+
+
+def _note_train_texts(display: Display, bundle: Path, stores: Path, texts: list[str]) -> None:
+    """Say how many of the texts the run was trained on, if its rows are still in the store."""
+    with suppress(DataError):
+        train = set(records.load_part(bundle, stores, "train")[0])
+        if seen := sum(text in train for text in texts):
+            display.show_note(
+                f"The run was trained on {seen} of the {len(texts)} texts: scores on them are too"
+                " good."
+            )

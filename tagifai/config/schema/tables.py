@@ -58,7 +58,7 @@ class TableConfig(DataConfig):
             looks like data.
         columns: names of the columns of a table without a header.
         missing: values that mean that there is none, besides an empty one.
-        records: path of the rows inside a JSON file, such as data.train.
+        records: path of the rows inside a JSON file, such as data.train; . is all of it.
         val_records: likewise of the validation rows; without `val_path` they are in `path`.
         test_records: likewise of the test rows.
         sheet: of a workbook; None is its only one.
@@ -246,5 +246,7 @@ def make_name(sources: Sequence[str | None]) -> str:
     first = str(sources[0]).partition("?")[0].replace("\\", "/").rstrip("/")
     if PurePosixPath(first).parent.name == PIPED:
         return "standard_input"
-    stem = PurePosixPath(first).name.split(".")[0]
+    path = PurePosixPath(first)
+    # A folder that is called "data" says nothing of what is in it.
+    stem = (path.parent.name if path.name == "data" else path.name).split(".")[0]
     return re.sub(r"\W+", "_", stem).strip("_") or "table"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
-from tagifai.data.tables.options import ReadOptions, find_delimiter
+from tagifai.data.tables.options import GRIDS, ReadOptions, find_delimiter
 from tagifai.exceptions import DataError, suggest_closest
 from tagifai.utils.labels import clean_label
 
@@ -206,9 +206,12 @@ def make_missing_error(
         )
     else:
         advice = suggest_closest(column, names).strip()
+        if options.setting == "data" and not advice:
+            key = _name_place(table, column, 0).strip("'").partition("=")[0]
+            advice = f"Name the one that is meant: {key}=NAME."
         if options.setting == "task":
             advice += f" If it is called something else: 'task.columns={{{column}: NAME}}'."
-            if not any(name in names for name in table.wanted):
+            if options.kind in GRIDS and not any(name in names for name in table.wanted):
                 place = f"'task.columns={{{column}: 0}}'"
                 advice += f" Without a header, by position: task.header=false {place}."
     wanted = ", ".join(table.wanted)

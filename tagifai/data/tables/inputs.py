@@ -96,7 +96,13 @@ def read_labeled(source: str, bundle: Path, task: InputTaskConfig) -> tuple[list
     Raises:
         DataError: likewise; or a row has no label.
     """
-    options = _load_options(bundle).adapt(task, source)
+    own = _load_options(bundle)
+    options = own.adapt(task, source)
+    if own.records is not None and options.records == own.records and task.records is None:
+        raise DataError(
+            f"task.data: {source}: the run was trained on the rows at records={own.records}. Say"
+            " which of this file are to be scored: task.records=test or the like."
+        )
     names = dict(options.label_names)
     texts: list[str] = []
     labels: list[str] = []

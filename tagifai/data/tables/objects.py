@@ -97,7 +97,7 @@ def read_json(table: Reading, file: IO[str]) -> Iterator[RawChunk]:
 def _find_rows(table: Reading, found: Any) -> Sequence[Any]:
     """Return the rows inside a JSON document."""
     path = table.options.records
-    if path is not None:
+    if path not in (None, "."):
         found = _pick(found, path)
         if found is None:
             raise table.fail(f" has nothing at {table.options.setting}.records={path}.")

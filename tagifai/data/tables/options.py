@@ -36,6 +36,9 @@ MARKS = "\t;|,^~:"
 SURE_MARKS = "\t;|,"
 """Delimiters that a header may show; the first ones do so even without a known name."""
 
+GRIDS = ("csv", "tsv", "workbook")
+"""Formats whose first row may have the names of the columns."""
+
 OF_ONE_FORMAT = (
     *("header", "columns", "records", "sheet", "encoding", "delimiter"),
     *("quoting", "quotechar", "escape"),
@@ -178,6 +181,12 @@ class ReadOptions:
         if self.header is None and same and positions and not self.columns:
             # Of the run's own table other columns were found by their names.
             given.setdefault("header", True)
+        headless = self.header is False or (self.header is None and bool(self.columns))
+        if headless and not same and kind in GRIDS and "header" not in given:
+            raise DataError(
+                f"{name}: the run's own table had no header. Say whether the first row of this one"
+                " has the names of its columns: task.header=true or task.header=false."
+            )
         given |= self._map_columns(task.columns) | {"format": kind or self.format}
         return replace(self, **(mine | given), setting="task", split=None)
 

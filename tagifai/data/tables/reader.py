@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -17,6 +18,9 @@ from tagifai.data.tables.containers import explain_foreign, open_bytes, recogniz
 from tagifai.data.tables.decoding import open_text
 from tagifai.data.tables.values import convert, convert_all
 from tagifai.exceptions import DataError
+
+HEAD_BYTES = 2**18
+"""Of a file, by which another encoding is noticed."""
 
 MAX_SHOWN_ROWS = 5
 """Most rows that an error names."""
@@ -143,6 +147,7 @@ def _read_chunks(reading: Reading, file: TableFile) -> Iterator[RawChunk]:
         place = (reading.named, options.setting, options.max_unpacked_mb)
         yield from grid.read_sheet(reading, workbooks.read_rows(file.path, options.sheet, *place))
         return
+    _note_utf8(reading, file)
     with ExitStack() as stack:
         text = stack.enter_context(_decode(reading, file))
         if options.setting == "data" and options.format in (None, "txt") and file.labels is None:
@@ -199,6 +204,21 @@ def _decode(reading: Reading, file: TableFile) -> AbstractContextManager[IO[str]
         options.setting,
         "" if options.kind in ("csv", "tsv") and not by_line else "\n",
     )
+
+
+def _note_utf8(reading: Reading, file: TableFile) -> None:
+    """Note that a file begins with letters in UTF-8 which are read in another encoding."""
+    encoding = codecs.lookup(reading.options.encoding).name
+    if encoding.startswith("utf") or file.stream is not None:
+        return
+    with _open(reading, file) as stream:
+        odd = [line for line in stream.read(HEAD_BYTES).split(b"\n")[:-1] if not line.isascii()]
+    try:
+        b"\n".join(odd).decode()
+    except UnicodeDecodeError:
+        return
+    if odd:
+        reading.notes[f"Lines that are UTF-8 and are read as {encoding}"] = len(odd)
 
 
 def _read_document(reading: Reading, file: TableFile, path: Path) -> str:

@@ -99,7 +99,9 @@ def test_a_file_of_another_format_has_a_form_of_its_own_and_the_same_columns() -
     assert (found.missing, found.label_names) == (OWN.missing, OWN.label_names)
     assert adapt(OWN, "a.txt").format == "txt"
     assert adapt(OWN, "-").format == "txt"
-    assert adapt(OWN, "-", format="tsv").format == "tsv"
+    assert adapt(OWN, "-", format="tsv", header=True).format == "tsv"
+    with pytest.raises(DataError, match=r"a\.tsv: the run's own table had no header\. Say whether"):
+        adapt(OWN, "a.tsv")
 
 
 def test_a_name_like_that_of_the_run_s_own_table_says_no_more_than_that_one() -> None:

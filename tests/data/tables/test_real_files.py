@@ -241,3 +241,40 @@ def test_a_file_that_is_replaced_while_it_is_read_is_read_again(
     assert load(tmp_path, "a.csv").table["text"].tolist() == ["a", "b"]
     monkeypatch.undo()
     assert load(tmp_path, "a.csv").table["text"].tolist() == ["other", "b"]
+
+
+def test_utf8_that_is_read_as_something_else_is_noted(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "text,label\n“win £10,x\nb,y\n")
+    notes = Counter[str]()
+    list(iterate_chunks(path, notes=notes, encoding="cp1252"))
+    assert notes == {"Lines that are UTF-8 and are read as cp1252": 1}
+    notes.clear()
+    path.write_bytes("text,label\n“win £10,x\nb,y\n".encode("cp1252"))
+    assert read(path, encoding="cp1252", notes=notes) == [["“win £10", "x"], ["b", "y"]]
+    assert not notes
+
+
+def test_a_file_that_may_not_be_read_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "a.csv", "text,label\na,x\n")
+
+    def refuse_reading(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("tagifai.data.sources.compute_sha256", refuse_reading)
+    with pytest.raises(DataError, match=r"a\.csv cannot be read: Permission denied\.$"):
+        load(tmp_path, "a.csv")
+
+
+def test_a_column_that_is_called_something_else_is_named_by_its_setting(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "text,category\na,x\n")
+    assert refuse(path) == (
+        " has no column 'label'. It has: text, category. Name the one that is meant:"
+        " data.label=NAME."
+    )
+
+
+def test_a_point_is_the_whole_document(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", '[{"text": "a", "label": "x"}]')
+    assert read(path, records=".") == [["a", "x"]]
