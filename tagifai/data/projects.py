@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
 from tagifai.data.tables.chunks import Reading
 from tagifai.data.tables.options import ReadOptions
-from tagifai.data.tables.reader import TableFile, read_rows
+from tagifai.data.tables.reader import TableFile, format_places, read_rows
 from tagifai.exceptions import DataError
 
 REQUIRED_COLUMNS = {"projects": ("id", "title", "description"), "tags": ("id", "tag")}
 """Columns that a table must have; projects may have `created_on`, and others are left out."""
-
-MAX_SHOWN_ROWS = 5
-"""Most rows that an error names."""
 
 
 def read_projects(files: Mapping[str, TableFile]) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -56,7 +53,7 @@ def _read_table(name: str, file: TableFile) -> pd.DataFrame:
             dates = pd.to_datetime(table["created_on"], errors="coerce", format="mixed", utc=True)
             broken["created_on not a date"] = dates.isna()
     rules = [
-        f"{rule} in data row {_format_rows((rows.to_numpy().nonzero()[0] + 1).tolist())}"
+        f"{rule} in data row {format_places((rows.to_numpy().nonzero()[0] + 1).tolist())}"
         for rule, rows in broken.items()
         if rows.any()
     ]
@@ -67,8 +64,3 @@ def _read_table(name: str, file: TableFile) -> pd.DataFrame:
 
 def _is_blank(column: pd.Series[str]) -> pd.Series[bool]:
     return column.str.strip() == ""
-
-
-def _format_rows(rows: Sequence[int]) -> str:
-    more = f" and {len(rows) - MAX_SHOWN_ROWS} more" if len(rows) > MAX_SHOWN_ROWS else ""
-    return ", ".join(map(str, rows[:MAX_SHOWN_ROWS])) + more

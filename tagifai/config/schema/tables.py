@@ -20,7 +20,14 @@ FORMATS = (
 PIPED = "piped"
 """Folder of what came by standard input, below that of the data sets."""
 
-DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
+SPELLED_DELIMITERS = {
+    "tab": "\t",
+    "\\t": "\t",
+    "comma": ",",
+    "semicolon": ";",
+    "pipe": "|",
+    "space": " ",
+}
 """Delimiters that are spelled out."""
 
 
@@ -193,7 +200,7 @@ def check_dialect(settings: DialectConfig) -> None:
     require_one_of("encoding_errors", settings.encoding_errors, (None, "strict", "replace"))
     require_one_of("quoting", settings.quoting, (None, "minimal", "none"))
     if settings.delimiter is not None:
-        settings.delimiter = DELIMITERS.get(settings.delimiter.lower(), settings.delimiter)
+        settings.delimiter = SPELLED_DELIMITERS.get(settings.delimiter.lower(), settings.delimiter)
     for key in ("delimiter", "quotechar", "escape"):
         value = getattr(settings, key)
         one = value is None or (len(value) == 1 and value not in "\r\n")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
-from tagifai.data.tables.options import GRIDS, ReadOptions, find_delimiter
+from tagifai.data.tables.options import GRIDS, ReadOptions, find_delimiter, guess_json_format
 from tagifai.exceptions import DataError, suggest_closest
 from tagifai.utils.labels import clean_label
 
@@ -178,6 +178,20 @@ def find_data(header: Sequence[Any], first: Sequence[Sequence[Any]]) -> str | No
     return None
 
 
+def advise_first_line(table: Reading, cells: Sequence[str]) -> str | None:
+    """Return what reads a text whose first line is that of another format or dialect, or None.
+
+    Args:
+        table: being read as CSV or TSV.
+        cells: of the first line.
+    """
+    if kind := guess_json_format(",".join(cells)):
+        return f"It looks like JSON: {table.advise(f'format={kind}')}."
+    if mark := find_delimiter(cells, table.options):
+        return f"The first line has {mark} between its fields: {table.advise('delimiter=')}{mark}."
+    return None
+
+
 def make_missing_error(
     table: Reading, column: str, names: Sequence[str], first: Sequence[Sequence[Any]]
 ) -> MissingColumnError:
@@ -186,19 +200,15 @@ def make_missing_error(
     shown = ", ".join(name or "(no name)" for name in names[:MAX_SHOWN_COLUMNS])
     more = f" and {len(names) - MAX_SHOWN_COLUMNS} more" if len(names) > MAX_SHOWN_COLUMNS else ""
     is_text = options.kind in ("csv", "tsv")
-    delimiter = find_delimiter(names, options) if is_text and options.header is not False else None
+    other = advise_first_line(table, names) if is_text and options.header is not False else None
     why = find_data(names, first) if options.header is None and first else None
     later = [
         at for at, row in enumerate(first[:20], 2) if column in map(clean_label, map(str, row))
     ]
     if later:
         advice = f"Row {later[0]} has it: take away the rows above that one."
-    elif is_text and names[0].startswith(("{", "[")):
-        kind = "jsonl" if names[-1].endswith("}") else "json"
-        advice = f"It looks like JSON: {table.advise(f'format={kind}')}."
-    elif delimiter is not None:
-        ours = table.advise("delimiter=")
-        advice = f"The first line has {delimiter} between its fields: {ours}{delimiter}."
+    elif other is not None:
+        advice = other
     elif why is not None:
         advice = (
             f"The first row looks like data ({why}). Without a header it is read with"
@@ -214,8 +224,7 @@ def make_missing_error(
             if options.kind in GRIDS and not any(name in names for name in table.wanted):
                 place = f"'task.columns={{{column}: 0}}'"
                 advice += f" Without a header, by position: task.header=false {place}."
-    wanted = ", ".join(table.wanted)
-    wants = f" The run wants: {wanted}." if options.setting == "task" else ""
+    wants = f" The run wants: {', '.join(table.wanted)}." if options.setting == "task" else ""
     said = f"{table.named} has no column '{column}'.{wants} It has: {shown}{more}."
     return MissingColumnError(f"{said} {advice.strip()}".rstrip())
 
@@ -244,8 +253,7 @@ def _guess_places(table: Reading, header: Sequence[str], first: Sequence[Sequenc
     label = min(values, key=lambda at: values[at]) if values else None
     options = table.options
     if options.setting == "data":
-        more = "" if label is None else f" data.label={label}"
-        return f"data.text={longest}{more}"
+        return f"data.text={longest}" + ("" if label is None else f" data.label={label}")
     places = f"{options.text[0]}: {longest}"
     if options.label in table.wanted and label is not None:
         places += f", {options.label}: {label}"

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from itertools import accumulate, chain, islice
 from typing import IO, Any
 
-from tagifai.data.tables.chunks import RawChunk, Reading
+from tagifai.data.tables.chunks import RawChunk, Reading, advise_first_line
 from tagifai.data.tables.grid import Row, read_grid
-from tagifai.data.tables.options import DELIMITERS, find_delimiter
+from tagifai.data.tables.options import DELIMITERS
 from tagifai.exceptions import DataError
 
 LONGEST = 100_000_000
@@ -99,13 +99,8 @@ class _Advisor:
     def advise(self) -> str:
         """Return the advice, which is by the first line and by the last one that was read."""
         options, table = self.table.options, self.table
-        if self.first.lstrip().startswith(("{", "[")):
-            kind = "jsonl" if self.first.rstrip().endswith("}") else "json"
-            return f"It looks like JSON: {table.advise(f'format={kind}')}."
-        if mark := find_delimiter(self.first.split(options.delimiter or ","), options):
-            return (
-                f"The first line has {mark} between its fields: {table.advise('delimiter=')}{mark}."
-            )
+        if other := advise_first_line(table, self.first.split(options.delimiter or ",")):
+            return other
         if options.quotechar in self.lines.last and f"\\{options.quotechar}" in self.lines.last:
             return f"If \\ takes the meaning from a quote: {table.advise('escape=')}'\\'."
         return f"If quotes are characters like others: {table.advise('quoting=none')}."

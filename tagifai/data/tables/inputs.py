@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -66,9 +67,7 @@ def read_inputs(
         # Lines are predicted as they come.
         lines = TableFile(Path(STDIN), "standard input", stream=_get_stdin())
         reading = Reading(options, options.text, (), rows, strict=False)
-        for number, some in enumerate(read_rows(lines, reading)):
-            if not number and task.format is None:
-                _refuse_header(some, lines, options)
+        for some in _read_checked(lines, reading, task):
             yield _make_batch(some, reading, ())
         return
     with _open_source(source, "task.input") as file:
@@ -76,13 +75,14 @@ def read_inputs(
         if options.format == "label_text" and task.format is None:
             _check_labels(file, options, bundle)
         names: dict[str, None] = {}
-        for number, some in enumerate(read_rows(file, reading)):
-            if not number and options.format == "txt" and task.format is None:
-                _refuse_header(some, file, options)
+        for some in _read_checked(file, reading, task):
             names |= dict.fromkeys(some.kept)
-        yield from _read_batches(file, reading, tuple(names))
+        # Of what was noted before, some rows are counted more than once.
+        reading = replace(reading, notes=Counter())
+        for some in read_rows(file, reading):
+            yield _make_batch(some, reading, tuple(names))
         for what, count in reading.notes.items():
-            log.warning("%s: %s: %d", file.named, what, count // 2)  # it was read twice
+            log.warning("%s: %s: %d", file.named, what, count)
 
 
 def read_labeled(source: str, bundle: Path, task: InputTaskConfig) -> tuple[list[str], list[str]]:
@@ -144,11 +144,14 @@ def _choose_text(file: TableFile, reading: Reading, keep: str) -> Reading:
     return reading
 
 
-def _read_batches(
-    file: TableFile, reading: Reading, names: tuple[str, ...]
-) -> Iterator[InputBatch]:
+def _read_checked(file: TableFile, reading: Reading, task: InputTaskConfig) -> Iterator[Rows]:
+    """Yield rows; lines of texts may not begin with a header, unless they are said to be texts."""
+    unsure = reading.options.format == "txt" and task.format is None
     for some in read_rows(file, reading):
-        yield _make_batch(some, reading, names)
+        if unsure:
+            _refuse_header(some, file, reading.options)
+            unsure = False
+        yield some
 
 
 def _make_batch(some: Rows, reading: Reading, names: tuple[str, ...]) -> InputBatch:

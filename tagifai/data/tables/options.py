@@ -225,3 +225,11 @@ def find_delimiter(names: Sequence[str], options: ReadOptions) -> str | None:
         if wanted & parts or (len(names) == 1 and mark in SURE_MARKS):
             return "tab" if mark == "\t" else f"'{mark}'"
     return None
+
+
+def guess_json_format(line: str) -> str | None:
+    """Return json or jsonl if a text that begins with this line looks like it, or None."""
+    shown = line.strip()
+    if not shown.startswith(("{", "[")):
+        return None
+    return "jsonl" if shown.endswith("}") else "json"

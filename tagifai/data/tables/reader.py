@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +16,7 @@ from tagifai.data.tables import arrow, delimited, grid, lines, objects
 from tagifai.data.tables.chunks import EmptyTableError, RawChunk, Reading
 from tagifai.data.tables.containers import explain_foreign, open_bytes, recognize
 from tagifai.data.tables.decoding import open_text
+from tagifai.data.tables.options import guess_json_format
 from tagifai.data.tables.values import convert, convert_all
 from tagifai.exceptions import DataError
 
@@ -80,9 +81,14 @@ class Rows:
 
     def format_places(self, places: Sequence[int]) -> str:
         """Return where the first of some rows are, and how many there are besides."""
-        shown = ", ".join(map(self.chunk.locate, places[:MAX_SHOWN_ROWS]))
-        more = len(places) - MAX_SHOWN_ROWS
-        return f"{shown} and {more} more" if more > 0 else shown
+        return format_places(places, self.chunk.locate)
+
+
+def format_places(places: Sequence[int], show: Callable[[int], str] = str) -> str:
+    """Return the first of some places, and how many there are besides."""
+    shown = ", ".join(map(show, places[:MAX_SHOWN_ROWS]))
+    more = len(places) - MAX_SHOWN_ROWS
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def read_rows(file: TableFile, reading: Reading) -> Iterator[Rows]:
@@ -165,8 +171,8 @@ def _advise_format(reading: Reading, line: str) -> str:
     shown = line.strip()
     if shown.startswith(lines.LABEL_MARK):
         kind = "fasttext"
-    elif shown.startswith(("{", "[")):
-        kind = "jsonl" if shown.endswith("}") else "json"
+    elif (of_json := guess_json_format(line)) is not None:
+        kind = of_json
     else:
         marks = {mark: line.count(mark) for mark in ("\t", ",", ";", "|")}
         best = max(marks, key=lambda mark: marks[mark])

@@ -358,3 +358,11 @@ def test_a_file_that_is_not_there_is_said(runs: Runs) -> None:
     runs.document["input"] = PLAIN.to_document()
     with pytest.raises(DataError, match=r"nowhere\.csv cannot be read: No such file or directory"):
         read_labeled(str(runs.folder / "nowhere.csv"), runs.folder, EvaluateTaskConfig())
+
+
+def test_what_is_left_out_is_said_with_how_often_it_is_there(
+    runs: Runs, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs.predict(PLAIN, "a.csv", "text,label,note,note\n\na,x,,\n\nb,y,,\n")
+    said = [record.getMessage().rpartition("a.csv: ")[2] for record in caplog.records]
+    assert sorted(said) == ["Blank lines that were left out: 2", "Columns with the name 'note': 2"]
