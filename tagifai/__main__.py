@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 
 gc.set_threshold(100_000)  # what is loaded stays: to look for garbage in it is a tenth of a start
+atexit.register(gc.freeze)  # and seconds of the end of a search
 
 import sys
 

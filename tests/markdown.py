@@ -26,12 +26,14 @@ NEED_MORE = (
     *("data=madewithml", "experiment=reference", "-m sweep=", "pip install", "-m tests."),
     *("-sc install=", "activate", "compinit", "task.apply=true", "task=rollback"),
     *("git ", "conda "),
+    # An encoder that is installed apart.
+    *("vectorizer=tfidf_embedding", "vectorizer=embedding", "experiment=best_embedding"),
 )
 
 OF_ONE_S_OWN = {
     "def mask_numbers": "first=[mask_numbers]",
     "class Doubtful": "_target_=my_steps.Doubtful",
-    "def accuracy": "val_accuracy = ",
+    "def kappa": "val_kappa = ",
     "def mentions_bert": "slice mentions_bert",
 }
 """What a block adds to an extension, and what the next block's command then shows."""

@@ -30,7 +30,7 @@ GUIDES = {
     "own-data": ("data", "elt", "preprocessing", "split"),
     "search": ("sweep", "experiment", "pruner", "sweeper"),
     "cluster": ("launcher",),
-    "compare": ("compare", "errors", "evaluate", "tracking"),
+    "compare": ("compare", "curve", "errors", "evaluate", "nested", "tracking"),
     "records": ("clean", "cache"),
     "reports": ("plots",),
     "share-and-serve": (*("predict", "promote", "rollback", "serve", "export", "import", "rerun"),),
@@ -49,8 +49,10 @@ EXAMPLES = {
     "errors": ["task=errors", "task=errors task.part=val task.limit=20 task.terms=3"],
     "compare": [
         "task=compare",
-        "task=compare task.metric=val_f1 task.baseline=tfidf_word task.output=board.md",
+        "task=compare task.metric=test_f1 task.baseline=tfidf_word task.output=board.md",
     ],
+    "nested": ["task=nested", "task=nested task.splits=10 task.sweep=text task.trials=40"],
+    "curve": ["task=curve", "task=curve task.shares=[0.25,0.5,1] task.repeats=5"],
     "promote": ["task=promote", "task=promote task.run_id=best task.metric=val_loss"],
     "rollback": ["task=rollback"],
     "serve": ["task=serve", "task=serve task.run_id=latest task.port=8080"],
@@ -74,8 +76,14 @@ MORE = {
     " look alike, junk. The profile is in `profile.json` in the output folder, too.",
     "errors": "Of linear models it also shows which terms led to a mistake, and which terms spoke"
     " for the true class.",
-    "compare": "A row has mean and deviation and, to the baseline, the paired difference with its"
-    " interval (Student's t).",
+    "nested": "Each split is begun by its own seed. An interrupted estimate goes on where it was"
+    " when it is started again. Nothing of it is tracked, and the latest run stays the latest: the"
+    " scores are in `nested.json` in the output folder, with what each search chose.",
+    "curve": "Test rows are the same in all trainings, and so are validation rows; none is refitted"
+    " to these. The scores are in `curve.json` in the output folder, with a report that shows them."
+    " Nothing of it is tracked.",
+    "compare": "Each data set is ranked by itself, and test scores are shown beside. A row has mean"
+    " and deviation and, to the baseline, the paired difference with its interval (Student's t).",
     "promote": "The two are compared on the same test rows. Trials of searches are never promoted.",
     "rerun": "The two are compared to the last bit. If they differ, a table shows how, and the exit"
     " code is 1.",
@@ -90,7 +98,7 @@ MORE = {
 DECIDES = {
     "data": "where the rows come from, and which labels are kept",
     "preprocessing": "cleaning",
-    "split": "sizes of train, validation and test",
+    "split": "which rows are for training, validation and test",
     "vectorizer": "features",
     "sampling": "balancing of the train rows; `model.class_weight=balanced` weighs them instead",
     "model": "the classifier",
@@ -280,7 +288,7 @@ def settings_page() -> list[str]:
     lines = ["# Settings without a group", ""]
     said = meanings(Config)
     defaults = {f.name: default_of(f) for f in fields(Config)}
-    for name in ("seed", "whitelist", "extensions"):
+    for name in ("seed", "metrics", "whitelist", "extensions"):
         lines += [f"- `{name}` (default {defaults[name]}): {said[name]}"]
     for name in WITHOUT_GROUP:
         schema = get_type_hints(Config)[name]
@@ -304,7 +312,7 @@ def contents(tasks: list[str], groups: list[str]) -> list[str]:
         known = [f"`{option.name}`" for option in options(place)]
         lines.append(f"| [`{place}`](groups/{name}.md) | {', '.join(known)} | {DECIDES[name]} |")
     lines.append(f"| [`hydra/sweeper`](groups/sweeper.md) | `tagifai` | {DECIDES['sweeper']} |")
-    rest = ", ".join(f"`{name}`" for name in ("seed", *WITHOUT_GROUP))
+    rest = ", ".join(f"`{name}`" for name in ("seed", "metrics", *WITHOUT_GROUP))
     return [*lines, "", f"Beside them: [settings without a group](groups/settings.md), {rest}."]
 
 

@@ -21,7 +21,10 @@ MULTIRUN = (
 SPACE = ("model.alpha=tag(log,interval(1e-6,1e-2))", "model.eta0=tag(log,interval(0.01,1.0))")
 """A space in which every trial takes no time."""
 
-SEARCH = ("-m", "hydra/sweeper=tagifai", *SMALL, *SPACE)
+STEADY = ("model=sgd_reference", "training.patience=null")
+"""A model whose steps are as long as is said, of whose epochs the last one counts."""
+
+SEARCH = ("-m", "hydra/sweeper=tagifai", *SMALL, *STEADY, *SPACE)
 SERIAL = (*SEARCH, "hydra/launcher=basic")
 SHOWN_SEARCH = (*SERIAL, "hydra.sweeper.n_trials=6", "objective.report_every=1")
 
@@ -29,9 +32,9 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
     "run": [(*SMALL, "+tracking.tags.purpose=test", "model.alpha=2e-4")],
     # A worse one, one on other rows, and a better one, which is the latest.
     "runs": [
-        ("vectorizer=tfidf_word", "training.epochs=1", "plots=none"),
-        (*SMALL, "seed=7"),
-        ("vectorizer=tfidf_word", "training.epochs=30", "plots=none"),
+        (*SMALL, *STEADY, "training.epochs=1"),
+        (*SMALL, *STEADY, "seed=7"),
+        (*SMALL, *STEADY, "training.epochs=30"),
     ],
     "multirun": [MULTIRUN],
     "search": [SHOWN_SEARCH],

@@ -178,9 +178,12 @@ def test_a_run_has_its_scores_by_part_group_and_name(run: tagifai.Run) -> None:
     assert run.scores.index.names == ["part", "group", "name"]
     assert set(run.scores.index.get_level_values("part")) == {"val", "test"}
     for part, scored in kept.items():
-        assert run.scores.loc[part, "overall"].to_dict("records") == [scored["overall"]]
-        assert run.scores.loc[part, "class"].to_dict("index") == scored["class"]
-        assert run.scores.loc[part, "slice"].to_dict("index") == scored["slices"]
+        of_all_rows = {**scored["overall"], **scored["metrics"]}
+        assert run.scores.loc[part, "overall"].to_dict("records") == [of_all_rows]
+        for group, expected in (("class", scored["class"]), ("slice", scored["slices"])):
+            # They have no metrics of all rows.
+            of_group = run.scores.loc[part, group].dropna(axis="columns", how="all")
+            assert of_group.to_dict("index") == expected
     assert len(run.scores) == sum(1 + len(p["class"]) + len(p["slices"]) for p in kept.values())
 
 
@@ -286,15 +289,15 @@ def test_functions_of_a_notebook_reach_the_processes_of_a_search(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scope: dict[str, Any] = {"__name__": "__main__"}
-    exec("def accuracy(y_true, y_pred):\n    return 0.5", scope)
-    tagifai.metric(scope["accuracy"])
+    exec("def kappa(y_true, y_pred):\n    return 0.5", scope)
+    tagifai.metric(scope["kappa"])
     tagifai.cleaning_step(len)  # type: ignore[arg-type]
     sent = bytes(dumps(functions._list_own_functions()))
     monkeypatch.setattr(metrics, "_REGISTERED", {})
     for register, given in pickle.loads(sent):
         for function in given:
             register(function)
-    assert metrics.get_registered()["accuracy"](None, None) == 0.5  # type: ignore[arg-type]
+    assert metrics.get_registered()["kappa"](None, None) == 0.5  # type: ignore[arg-type]
     assert set(slices.get_registered()) == {"nlp_cnn", "short_text"}
 
 
@@ -517,18 +520,18 @@ small = [*sys.argv[1:], "vectorizer=tfidf_word", "training.epochs=2", "plots=non
 run = tagifai.train(*small)
 
 @tagifai.metric
-def accuracy(y_true, y_pred):
+def hits(y_true, y_pred):
     return float((y_true == y_pred).mean())
 
 found = tagifai.search(
     *small, "sweep=quick", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=2",
-    "objective.metric=val_accuracy",
+    "objective.metric=val_hits",
 )
 print(json.dumps({
     "run": run.id,
     "scores": run.scores.loc["test", "overall"].iloc[0].to_dict(),
     "states": found.trials["state"].tolist(),
-    "accuracy": found.trials["val_accuracy"].between(0, 1).all().item(),
+    "hits": found.trials["val_hits"].between(0, 1).all().item(),
     "left": len(multiprocessing.active_children()),
     "handlers": len(logging.getLogger().handlers),
 }))
@@ -554,7 +557,7 @@ def test_a_script_trains_and_searches_with_workers_and_the_command_repeats_its_r
     assert (done.returncode, done.stderr) == (0, "")
     said = json.loads(done.stdout)
     assert said["states"] == ["complete"] * 3
-    assert (said["accuracy"], said["left"], said["handlers"]) == (True, 0, 0)
+    assert (said["hits"], said["left"], said["handlers"]) == (True, 0, 0)
     assert "is reproduced" in app.ok("task=rerun", f"task.run_id={said['run']}", "plots=none")
 
 

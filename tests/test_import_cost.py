@@ -13,7 +13,7 @@ from tests.app import ROOT, SMALL, TIMEOUT_SECONDS, App, environment
 
 HEAVY = {
     *("fastapi", "imblearn", "matplotlib", "mlflow", "nltk", "numpy", "optuna"),
-    *("pandas", "pooch", "pyarrow", "requests", "rich", "scipy"),
+    *("onnxruntime", "pandas", "pooch", "pyarrow", "requests", "rich", "scipy", "tokenizers"),
     *("scipy.stats", "skops", "sklearn", "snorkel", "sqlalchemy", "uvicorn"),
 }
 """What is looked for; each takes a tenth of a second or more, or brings one that does."""
@@ -30,8 +30,11 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "--cfg job": (["--cfg", "job"], set()),
     "completion": (["-sc", "query=bash"], set()),
     "elt": (["task=elt"], {*CONSOLE, *SKLEARN}),
-    "train": ([*SMALL], {*CONSOLE, *SKLEARN, "imblearn", "snorkel"}),
-    "train untracked": ([*SMALL, "tracking=none"], {*CONSOLE, *SKLEARN, "imblearn", "snorkel"}),
+    "train": ([*SMALL], {*CONSOLE, *SKLEARN, "snorkel"}),
+    "train untracked, with sampling": (
+        [*SMALL, "tracking=none", "sampling=random_over"],
+        {*CONSOLE, *SKLEARN, "imblearn", "snorkel"},
+    ),
     "evaluate": (["task=evaluate"], {*CONSOLE, *SKLEARN, "snorkel"}),
     "errors": (["task=errors"], {*CONSOLE, *SKLEARN}),
     "predict": (["task=predict", "task.text=A graph"], {*CONSOLE, *SKLEARN}),
@@ -42,7 +45,12 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
         ["task=promote", "task.force=true"],
         {*CONSOLE, *SKLEARN, *TRACKING, "snorkel"},
     ),
+    # Of the latest run, which has sampling.
     "rerun": (["task=rerun", "plots=none"], {*CONSOLE, *SKLEARN, "imblearn", "snorkel"}),
+    "curve": (
+        ["task=curve", "task.shares=[0.5,1]", "task.repeats=2", *SMALL],
+        {*CONSOLE, *SKLEARN, "snorkel"},
+    ),
     "export": (["task=export", f"task.path={MODEL}"], {*CONSOLE, *SKLEARN}),
     "import": (["task=import", f"task.path={MODEL}"], {*CONSOLE, *SKLEARN}),
     "clean": (["task=clean"], {*CONSOLE, *TRACKING}),
@@ -53,8 +61,9 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
 
 REFUSED = {"rollback"}
 
-NOT_RUN = {"serve"}
-"""It ends only when it is told to; what it loads is MLflow's server."""
+NOT_RUN = {"serve", "nested"}
+"""One ends only when it is told to, and loads MLflow's server; the work of the other is done by
+processes that are looked at as searches and trainings."""
 
 WATCHED = """
 import atexit, pathlib, runpy, sys

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tagifai.config import extensions, paths
+from tagifai.config.job import Job, use_job
 from tagifai.models import bundles
 from tagifai.models.tagger import Tagger
 from tagifai.runs import resolve
@@ -44,4 +45,5 @@ def load(
     from tagifai.api.isolation import call_hydra
 
     config = call_hydra([*named, *overrides], compose_config)
-    return bundles.load(resolve.choose_run(config)[1])
+    with use_job(Job(folder, overrides=(*named, *overrides))):
+        return bundles.load(resolve.choose_run(config)[1])

@@ -13,6 +13,9 @@ from tagifai.config.paths import explain_unwritable
 from tagifai.exceptions import UserError, suggest_closest
 from tagifai.utils.files import is_writable
 
+NO_LIST = " is not a ListConfig, TupleConfig, list"
+"""What OmegaConf says where a list should be."""
+
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -61,6 +64,10 @@ def _explain_hydra_error(error: HydraException) -> str:
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException):
         return _explain_omegaconf_error(cause)
+    inner = error.__context__  # a preset's value: the message alone says in which file
+    if isinstance(inner, OmegaConfBaseException) and NO_LIST in str(inner):
+        place = str(error).partition(": ")[0]
+        return f"{place}: {_explain_omegaconf_error(inner)}"
     return " ".join(str(error).split())
 
 
@@ -76,4 +83,6 @@ def _explain_omegaconf_error(error: OmegaConfBaseException) -> str:
         close = suggest_closest(str(error.key), known)
         takes = ", ".join(known) or "nothing"
         return f"'{key}' is not a key of the configuration.{close} It takes: {takes}."
+    if key and NO_LIST in text:
+        return f"{key} takes a list, in brackets: {key}=[...]."
     return f"{key}: {text}." if key else f"{text}."

@@ -39,7 +39,7 @@ def get_whitelist() -> tuple[str, ...]:
 ALLOWED_FUNCTIONS = (
     *("tagifai.preprocessing.counts", "tagifai.preprocessing.hashing"),
     *("tagifai.preprocessing.tfidf", "tagifai.preprocessing.union"),
-    "tagifai.models.linear_svc",
+    "tagifai.preprocessing.tfidf_embedding",
 )
 """What `_target_` may name beside classes: a function is run before its result can be judged."""
 
@@ -141,10 +141,10 @@ def _seed(made: Any, random_state: RandomState) -> None:
 
 
 def _collect_arguments(settings: Any) -> dict[str, Any]:
-    """Return the arguments of a schema, without those that it leaves to the library."""
-    unset = {field.name for field in fields(settings) if field.default is None}
+    """Return the arguments of a schema, without those that it leaves to the library or us."""
+    taken = [f for f in fields(settings) if f.metadata.get("argument", True)]
     given = asdict(settings)
-    return {k: v for k, v in given.items() if v is not None or k not in unset}
+    return {f.name: given[f.name] for f in taken if (given[f.name], f.default) != (None, None)}
 
 
 def _check_all(group: str, arguments: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -17,11 +18,14 @@ from rich.text import Text
 
 from tagifai.console import progress, rich_tables
 from tagifai.console.progress import EpochProgress, SearchProgress
+from tagifai.evaluation import summary
 from tagifai.utils.terminal import format_path, is_ansi_enabled
 
 if TYPE_CHECKING:
     # For types only: the header is shown before scikit-learn is imported.
     from tagifai.evaluation.metrics import Performance
+
+log = logging.getLogger(__name__)
 
 PLAIN_WIDTH = 100
 """Columns where the output is no terminal."""
@@ -113,7 +117,8 @@ class Display:
             self._print_line(Text(text, style=style))
 
     def show_note(self, text: str, *, result: bool = False) -> None:
-        """Show a note; if it is a result, even where only results are shown."""
+        """Show a note, and log it; if it is a result, even where only results are shown."""
+        log.info("Note: %s", text)
         if result or not self._quiet:
             self._print_line(Text(f"Note: {text}", style="yellow"), len("Note: "))
 
@@ -238,8 +243,12 @@ class Display:
             yield lambda done, last: bar.update(task, completed=done, state=last)
 
     @contextmanager
-    def show_trial_progress(self, total: int) -> Iterator[Callable[[SearchProgress], None]]:
-        """Give a function that takes the progress of a search whenever it has changed."""
+    def show_trial_progress(self, total: int | None) -> Iterator[Callable[[SearchProgress], None]]:
+        """Give a function that takes the progress of a search whenever it has changed.
+
+        Args:
+            total: trials of the search; None where time decides.
+        """
         if self._quiet:
             yield lambda state: None
         elif self._draws:
@@ -289,14 +298,28 @@ class Display:
         self._print_table(title, next((t for t in tables if self._room(t) >= 0), tables[-1]))
         return left_out
 
-    def show_scores(self, title: str, performance: Performance) -> None:
-        """Show the scores of all rows, each class and each slice as a table."""
+    def show_scores(self, title: str, performance: Performance, metrics: Sequence[str]) -> None:
+        """Show scores by class and by slice as a table, and metrics of all rows as another.
+
+        Args:
+            title: of the tables.
+            performance: the scores.
+            metrics: names of those of all rows; what the rows do not have is left out.
+        """
         room = self._room(rich_tables.make_scores(performance))
-        longest = max(map(len, [*performance["class"], "overall (weighted)"]))
+        shown = summary.find_extreme_classes(performance["class"])
+        longest = max(map(len, [*shown, "overall (weighted)"]))
         name = str if room >= 0 else partial(rich_tables.wrap_name, columns=max(8, longest + room))
         self._print_table(title, rich_tables.make_scores(performance, name))
-        for metric, value in performance.get("metrics", {}).items():
-            self.show_result(f"{metric} = {value:.4f}")
+        for note in summary.describe_scores_table(performance):
+            self.show_result(note)
+        columns, cells = summary.build_metrics_table(performance, metrics)
+        if cells:
+            by_column = dict(zip(columns, zip(*cells, strict=True), strict=True))
+            table = rich_tables.make_leaderboard({"": by_column.pop("")}, by_column)
+            self._print_table("Metrics of all rows", table)
+            for note in summary.describe_metrics_table(performance):
+                self.show_result(note)
 
     def _room(self, table: Table) -> int:
         """Return the width that a table leaves free; negative if it is too wide."""

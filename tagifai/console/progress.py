@@ -147,9 +147,9 @@ class SearchProgress:
         counts = {"running": self.running, "pruned": self.pruned, "failed": self.failed}
         return [*([self.best] if self.best else []), *(f"{n} {k}" for k, n in counts.items() if n)]
 
-    def format_time_left(self, total: int) -> list[str]:
+    def format_time_left(self, total: int | None) -> list[str]:
         """Return the remaining time as a text; nothing if it is not known."""
-        if self.seconds_per_trial is None or self.done >= total:
+        if self.seconds_per_trial is None or total is None or self.done >= total:
             return []
         seconds = round(self.seconds_per_trial * (total - self.done))
         minutes, rest = divmod(seconds, 60)
@@ -228,7 +228,7 @@ class EpochLines(EpochProgress):
 class TrialLines:
     """The progress of a search as a line for each event."""
 
-    def __init__(self, show_line: Callable[[str], None], total: int) -> None:
+    def __init__(self, show_line: Callable[[str], None], total: int | None) -> None:
         self._show_line = show_line
         self._total = total
         self._shown_events: set[str] = set()
@@ -237,7 +237,8 @@ class TrialLines:
         """Show the event, if it is new."""
         if state.event and state.event not in self._shown_events:
             self._shown_events.add(state.event)
-            counts = [f"{state.done} of {self._total} done", *state.summarize()]
+            of = "" if self._total is None else f" of {self._total}"
+            counts = [f"{state.done}{of} done", *state.summarize()]
             self._show_line(
                 f"{state.event} | {', '.join([*counts, *state.format_time_left(self._total)])}"
             )

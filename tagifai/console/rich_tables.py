@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tagifai.evaluation import summary
 from tagifai.utils.secrets import mask
 
 if TYPE_CHECKING:
@@ -125,23 +126,24 @@ def _pairs(columns: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
 
 
 def make_scores(performance: Performance, format_name: Callable[[str], str] = str) -> Table:
-    """Return a table of all rows, each class and each slice.
+    """Return a table of all rows, of each class or the worst and best ones, and of each slice.
 
     Args:
         performance: the scores.
         format_name: returns a name as it is shown, which may have several lines.
     """
     table = make_empty(["", "precision", "recall", "f1", "samples"], {0})
-    for label, found in performance["class"].items():
-        table.add_row(Text(format_name(label)), *_format_scores(found))
+    overall = performance["overall"]
+    rows = overall["num_samples"]
+    for label, found in summary.find_extreme_classes(performance["class"]).items():
+        table.add_row(Text(format_name(label)), *_format_scores(found, rows))
     table.add_section()
-    table.add_row(
-        format_name("overall (weighted)"), *_format_scores(performance["overall"]), style="bold"
-    )
+    table.add_row(format_name("overall (weighted)"), *_format_scores(overall, rows), style="bold")
     if performance["slices"]:
         table.add_section()
     for label, found in performance["slices"].items():
-        table.add_row(Text(format_name(f"slice {label}")), *_format_scores(found), style="dim")
+        name = Text(format_name(f"slice {label}"))
+        table.add_row(name, *_format_scores(found, rows), style="dim")
     return table
 
 
@@ -150,9 +152,10 @@ def wrap_name(name: str, columns: int) -> str:
     return "\n".join(textwrap.wrap(name, columns)) or name
 
 
-def _format_scores(scores: Scores) -> list[str]:
+def _format_scores(scores: Scores, rows: int) -> list[str]:
     values = [scores["precision"], scores["recall"], scores["f1"]]
-    return [*(f"{value:.4f}" for value in values), str(scores["num_samples"])]
+    shown = [summary.format_score(value, rows) for value in values]
+    return [*shown, str(scores["num_samples"])]
 
 
 def shorten_value(value: Any) -> str:

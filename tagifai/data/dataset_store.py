@@ -52,7 +52,7 @@ class Dataset:
         """The rows, all in memory.
 
         Columns id and tag, the text as `text` or as title and description, and, where the data
-        have them, created_on and split; all of texts.
+        have them, created_on, split and those of data.keep; all of texts.
         """
         return blocks.read_table(self.path)
 

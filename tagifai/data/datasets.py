@@ -137,7 +137,9 @@ def _make_chunks(
 
     if isinstance(source, TableConfig):
         drop = source.unlabeled == "drop"
-        reader = LabeledReader(files, options, drop, source.chunk_rows or CHUNK_ROWS, totals.notes)
+        rows = source.chunk_rows or CHUNK_ROWS
+        keep = tuple(source.keep)
+        reader = LabeledReader(files, options, drop, rows, totals.notes, keep)
         for chunk in reader.read():
             totals.rows_read[chunk.file] += chunk.rows_read
             left = totals.counts.get("rows without a label", 0)

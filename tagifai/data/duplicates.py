@@ -9,14 +9,15 @@ datasketch, which besides takes a second to import.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from math import inf
 from time import process_time
 
 from numpy.random import RandomState
 
-PARTS = ("train", "val", "test")
+from tagifai.data.splitting.parts import PARTS
 
 PAIRS = tuple(combinations(PARTS, 2))
 
@@ -84,35 +85,80 @@ def find_near_duplicates(
         parts: of each text.
         seconds: of CPU, after which the rest is left out.
     """
+    found = NearDuplicates(parts)
+
+    def is_news(text: int, earlier: int) -> bool:
+        return text not in found.texts or bool(found.find_leaks(text, earlier))
+
+    for text, similar in _compare(texts, is_news, seconds):
+        for earlier in similar:
+            found.add(text, earlier)
+        found.looked_at += 1
+    return found
+
+
+def group_near_duplicates(texts: Sequence[str]) -> list[int]:
+    """Return for each text the position of the first one that it is similar to, or by a chain.
+
+    Args:
+        texts: n of them, each once.
+    """
+    heads = list(range(len(texts)))
+
+    def find_head(text: int) -> int:
+        while heads[text] != text:
+            heads[text] = heads[heads[text]]
+            text = heads[text]
+        return text
+
+    def is_news(text: int, earlier: int) -> bool:
+        return find_head(text) != find_head(earlier)
+
+    for text, similar in _compare(texts, is_news, inf):
+        for earlier in similar:
+            one, other = sorted((find_head(text), find_head(earlier)))
+            heads[other] = one
+    return [*map(find_head, range(len(texts)))]
+
+
+def _compare(
+    texts: Sequence[str], is_news: Callable[[int, int], bool], seconds: float
+) -> Iterator[tuple[int, Iterator[int]]]:
+    """Yield each text with those before it that are similar, as long as that is news.
+
+    Args:
+        texts: n of them, each once.
+        is_news: whether it is worth knowing that two texts are similar.
+        seconds: of CPU, after which the rest is left out.
+    """
     from rensa import RMinHash, RMinHashLSH  # late: few commands look at data
 
     end = process_time() + seconds
-    found = NearDuplicates(parts)
     index = RMinHashLSH(LEAST_SIMILARITY, PERMUTATIONS, BANDS)
-    sizes: dict[int, int] = {}
     kept: dict[int, set[str]] = {}
+    sizes: dict[int, int] = {}
     room = MOST_KEPT_SHINGLES
+
+    def find_similar(text: int, own: set[str], candidates: Sequence[int]) -> Iterator[int]:
+        for earlier in sorted(candidates):
+            small, large = sorted((len(own), sizes[earlier]))
+            if small >= LEAST_SIMILARITY * large and is_news(text, earlier):
+                others = kept.get(earlier) or make_shingles(texts[earlier])
+                if compute_similarity(own, others) >= LEAST_SIMILARITY:
+                    yield earlier
+
     for batch in _make_batches(texts):
         sets = [make_shingles(texts[position]) for position in batch]
         sketches = RMinHash.from_token_sets(sets, num_perm=PERMUTATIONS, seed=SEED)
         for text, own, sketch in zip(batch, sets, sketches, strict=True):
             if process_time() > end:
-                return found
+                return
             sizes[text] = len(own)
-            for earlier in sorted(index.query(sketch)):
-                if text in found.texts and not found.find_leaks(text, earlier):
-                    continue
-                small, large = sorted((len(own), sizes[earlier]))
-                if small >= LEAST_SIMILARITY * large:
-                    others = kept.get(earlier) or make_shingles(texts[earlier])
-                    if compute_similarity(own, others) >= LEAST_SIMILARITY:
-                        found.add(text, earlier)
+            yield text, find_similar(text, own, index.query(sketch))
             if len(own) <= room:
                 kept[text] = own
                 room -= len(own)
             index.insert(text, sketch)
-            found.looked_at += 1
-    return found
 
 
 def _make_batches(texts: Sequence[str]) -> Iterator[list[int]]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tagifai.config.schema import STANDARD_METRICS, DataConfig, PreprocessingConfig, SplitConfig
-from tagifai.data import splits
-from tagifai.data.splits import Split
+from tagifai.data.splitting.factory import build_splitter
+from tagifai.data.splitting.parts import PARTS
+from tagifai.data.splitting.splitters import Splitter, StratifiedSplitter
+from tagifai.data.splitting.stratified import Split
 from tagifai.evaluation import metrics, slices
 from tagifai.exceptions import ConfigError, DataError, InvalidValueError, suggest_closest
 from tagifai.models.sampling import FeatureRows, RowStream, Sampler, balance
@@ -34,6 +36,7 @@ class PreparedData:
         split: row positions of the parts.
         cleaning: the cleaner's arguments.
         other: the fallback label, or None.
+        splitter: that shared the rows out, and does so again for repeats and folds.
     """
 
     rows: pd.DataFrame
@@ -42,6 +45,7 @@ class PreparedData:
     split: Split
     cleaning: dict[str, Any]
     other: str | None
+    splitter: Splitter = field(default_factory=StratifiedSplitter, kw_only=True)
 
     @property
     def is_split(self) -> bool:
@@ -57,6 +61,10 @@ class PreparedData:
         """Return the cleaned texts of "train", "val" or "test"."""
         return list(self.get_part(name)["text"])
 
+    def list_cleaned_texts(self) -> tuple[list[str], list[str]]:
+        """Return the texts that were cleaned, before and after it."""
+        return self.rows["raw"].tolist(), self.rows["text"].tolist()
+
     def get_labels(self, name: str) -> Indices:
         """Return the label indices of "train", "val" or "test"."""
         found: Indices = self.y[getattr(self.split, name)]
@@ -64,15 +72,19 @@ class PreparedData:
 
     def get_ids(self) -> dict[str, Any]:
         """Return the row ids of each part, which are recorded with the run."""
-        return {name: self.get_part(name)["id"].tolist() for name in ("train", "val", "test")}
+        return {name: self.get_part(name)["id"].tolist() for name in PARTS}
 
     def count_rows(self) -> dict[str, int]:
         """Return the rows of each part."""
-        return {name: len(self.get_part(name)) for name in ("train", "val", "test")}
+        return {name: len(self.get_part(name)) for name in PARTS}
 
     def count_labels(self) -> dict[str, int]:
         """Return rows by label, the most frequent first, equal ones by name."""
         return dict(sorted(Counter(self.rows["tag"]).items(), key=lambda item: (-item[1], item[0])))
+
+    def find_most_frequent_class(self) -> str:
+        """Return the class with most train rows; of equal ones, the first by name."""
+        return self.encoder.classes[int(np.bincount(self.get_labels("train")).argmax())]
 
     def count_streamed_rows(self) -> int | None:
         """Return how many rows an epoch streams; None where all rows are in memory."""
@@ -80,7 +92,7 @@ class PreparedData:
 
     def list_notes(self) -> list[str]:
         """Return notes on how the rows are used, a sentence each."""
-        return []
+        return self.splitter.list_notes(self.split)
 
     @contextmanager
     def open_train_rows(
@@ -118,7 +130,7 @@ class PreparedData:
             return
         val, y = self.get_part("val"), self.get_labels("val")
         scored = metrics.compute_performance(y, y, self.encoder.classes, slices.compute_masks(val))
-        known = ["val_loss", "model_bytes", *metrics.flatten(scored, "val")]
+        known = list(dict.fromkeys([*STANDARD_METRICS, *metrics.flatten(scored, "val")]))
         if metric not in known:
             raise ConfigError(
                 f"objective.metric = {metric!r}: a run on these data has no such metric."
@@ -140,7 +152,7 @@ def prepare_table(
         table: columns id and tag, text or title and description, and maybe split.
         data: which labels are kept.
         preprocessing: the cleaner's arguments.
-        split: sizes, and whether to shuffle.
+        split: sizes, whether to shuffle, and by what the rows are split.
         random_state: advanced by the shuffle and the two splits.
         cache: of cleaned texts.
 
@@ -156,13 +168,10 @@ def prepare_table(
     rows = _clean_rows(table.assign(tag=tags.reset_index(drop=True)), cleaning, cache)
     encoder = LabelEncoder.fit(rows["tag"])
     y = encoder.encode(rows["tag"])
-    sizes = (split.train_size, split.val_size, random_state)
-    parts = (
-        splits.make_predefined(table["split"].tolist(), y, encoder, *sizes)
-        if "split" in table
-        else splits.make_stratified(y, encoder, *sizes)
-    )
-    return PreparedData(rows, y, encoder, parts, cleaning, data.other)
+    splitter = build_splitter(split, table, rows)
+    given = table["split"].tolist() if "split" in table else None
+    parts = splitter.split(y, encoder, given, split, random_state)
+    return PreparedData(rows, y, encoder, parts, cleaning, data.other, splitter=splitter)
 
 
 def prepare_unsplit(table: pd.DataFrame, preprocessing: PreprocessingConfig) -> PreparedData:

@@ -12,8 +12,10 @@ import pandas as pd
 from tagifai.data import duplicates, oddities
 from tagifai.data.blocks import Blocks
 from tagifai.data.dataset_store import Dataset
-from tagifai.data.oddities import shorten
 from tagifai.data.prepare import PreparedData, get_raw_texts
+from tagifai.data.splitting.parts import PARTS
+from tagifai.preprocessing import characters, deletions
+from tagifai.utils.excerpts import shorten
 
 QUANTILES = {"min": 0.0, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95, "max": 1.0}
 
@@ -64,19 +66,23 @@ def _describe_texts(prepared: PreparedData) -> dict[str, Any]:
 
     Returns:
         `length_words` and `length_characters` by quantile; `scripts` by their share of the letters;
-        `deleted_letters`, the share that the cleaning deletes; `empty_after_cleaning`, rows; and
-        `junk`, by kind, rows and the id of one.
+        `deleted_letters`, the share that the cleaning deletes; `empty_after_cleaning`, rows;
+        `cleaning_warnings`, sentences on what it destroys; and `junk`, by kind, rows and the id of
+        one.
     """
     raw, ids = prepared.rows["raw"].tolist(), prepared.rows["id"]
-    characters = oddities.count_characters(raw)
+    counts = characters.count_characters(raw)
     # Most runs have no steps of their own before the cleaning, and their characters are the same.
     first = prepared.cleaning["first"]
-    cleaned = oddities.count_cleaned_characters(raw, prepared.cleaning) if first else characters
+    cleaned = deletions.count_cleaned_characters(raw, prepared.cleaning) if first else counts
     return {
         "length_words": _compute_quantiles([len(text.split()) for text in raw]),
         "length_characters": _compute_quantiles([len(text) for text in raw]),
-        "scripts": oddities.compute_scripts(characters),
-        "deleted_letters": oddities.compute_deleted_letters(cleaned, prepared.cleaning),
+        "scripts": characters.compute_scripts(counts),
+        "deleted_letters": deletions.compute_deleted_letters(cleaned, prepared.cleaning),
+        "cleaning_warnings": deletions.list_deletion_warnings(
+            *prepared.list_cleaned_texts(), prepared.cleaning
+        ),
         "empty_after_cleaning": int((prepared.rows["text"] == "").sum()),
         "junk": {
             kind: {"rows": len(found), "example": str(ids.iloc[found[0]])}
@@ -101,7 +107,7 @@ def _find_repetitions(prepared: PreparedData, full: bool) -> dict[str, Any]:
     """
     rows = prepared.rows
     filled = rows[rows["text"] != ""]
-    parts = {name: set(prepared.get_part(name)["text"]) - {""} for name in duplicates.PARTS}
+    parts = {name: set(prepared.get_part(name)["text"]) - {""} for name in PARTS}
     looks = full or int(rows["raw"].str.len().sum()) <= MOST_QUICK_CHARACTERS
     return {
         "duplicates": int(rows["raw"].duplicated().sum()),
@@ -179,7 +185,7 @@ def read_first_rows(dataset: Dataset, prepared: PreparedData | None) -> list[dic
     found: dict[tuple[str, str], str] = {}
     other = "not split"
     if prepared is not None and prepared.is_split:
-        for part in duplicates.PARTS:
+        for part in PARTS:
             rows = prepared.get_part(part)
             rows = rows[rows["id"].isin(table["id"])]
             found |= dict.fromkeys(zip(rows["id"], rows["raw"], strict=True), part)

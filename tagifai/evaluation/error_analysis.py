@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.calibration import CalibratedClassifierCV
 
-from tagifai.models.outputs import has_probabilities
 from tagifai.models.tagger import Tagger
 from tagifai.preprocessing.labels import Indices
 
@@ -26,7 +25,7 @@ class Mistake:
         text: as it was given.
         label: the true one.
         predicted: the predicted one.
-        probability: the model's highest, or None of a model without probabilities.
+        probability: the model's highest, or None where there are no probabilities.
         spoke_for: terms of the text that weigh more for the predicted class than for the true one,
             with the difference of their weighted values, the largest first.
         spoke_against: terms that weigh more for the true class, likewise.
@@ -59,6 +58,23 @@ def compute_confusion_matrix(
     return counts
 
 
+def find_most_confused(counts: npt.NDArray[np.int64], limit: int) -> list[int]:
+    """Return the classes of the most frequent confusions, in the order of their indices.
+
+    Args:
+        counts: the confusion matrix, shape (classes, classes).
+        limit: most classes.
+    """
+    lines, columns = np.nonzero(counts)
+    wrong = lines != columns
+    pairs = np.column_stack([lines[wrong], columns[wrong]])
+    ranked = pairs[np.argsort(-counts[pairs[:, 0], pairs[:, 1]], kind="stable")]
+    # Those with most rows, if there are fewer confusions.
+    by_rows = np.argsort(-counts.sum(axis=1), kind="stable")
+    found = dict.fromkeys([*ranked.ravel().tolist(), *by_rows.tolist()])
+    return sorted(list(found)[:limit])
+
+
 def find_most_confident(
     tagger: Tagger, texts: Sequence[str], y_true: Indices, outputs: Weights, limit: int, terms: int
 ) -> list[Mistake]:
@@ -84,7 +100,7 @@ def find_most_confident(
             text=texts[row],
             label=names([y_true[row]])[0],
             predicted=names([predicted[row]])[0],
-            probability=float(highest[row]) if has_probabilities(tagger.model) else None,
+            probability=float(highest[row]) if tagger.has_probabilities else None,
             spoke_for=explained.find_terms(place, int(predicted[row]), int(y_true[row]), terms),
             spoke_against=[
                 (term, -value)

@@ -1,22 +1,26 @@
 """Metrics of all rows, of each class and of each slice.
 
 A decorated function of label indices is computed in every run, and can be the objective
-(`objective.metric=val_accuracy`):
+(`objective.metric=val_kappa`):
 
     @metric
-    def accuracy(y_true: Indices, y_pred: Indices) -> float:
-        return float(np.mean(y_true == y_pred))
+    def kappa(y_true: Indices, y_pred: Indices) -> float:
+        return float(cohen_kappa_score(y_true, y_pred))
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import NotRequired, TypedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
 
+from tagifai.evaluation.intervals import Intervals
+from tagifai.evaluation.standard_metrics import OF_LABELS, OF_PROBABILITIES
+from tagifai.evaluation.summary import list_values
+from tagifai.models.thresholds import Probabilities
 from tagifai.preprocessing.labels import Indices, Mask
 
 
@@ -29,6 +33,13 @@ class Scores(TypedDict):
     num_samples: int
 
 
+class Baseline(TypedDict):
+    """The scores of saying for every row the most frequent class of the train rows, `label`."""
+
+    label: str
+    metrics: dict[str, float]
+
+
 Performance = TypedDict(
     "Performance",
     {
@@ -36,16 +47,19 @@ Performance = TypedDict(
         "class": dict[str, Scores],
         "slices": dict[str, Scores],
         "metrics": NotRequired[dict[str, float]],
+        "intervals": NotRequired[Intervals],
+        "baseline": NotRequired[Baseline],
     },
 )
-"""Scores of rows; `metrics` are those that `metric` has registered, if there are any."""
+"""Scores of rows. `metrics` are of all rows: the standard ones, then those that `metric` has
+registered; runs of earlier versions may have none."""
 
 Metric = Callable[[Indices, Indices], float]
 """From label indices and predicted indices, both of shape (n,), to a number."""
 
 _REGISTERED: dict[str, Metric] = {}
 
-RESERVED_NAMES = ("f1", "loss", "precision", "recall")
+RESERVED_NAMES = ("loss", "f1", "precision", "recall", *OF_LABELS, *OF_PROBABILITIES)
 """Names of the metrics that every run has."""
 
 
@@ -57,10 +71,14 @@ def metric(function: Metric) -> Metric:
             lower-case letter.
     """
     name = function.__name__
-    if name in RESERVED_NAMES or not re.fullmatch(r"[a-z]\w*", name):
+    if name in RESERVED_NAMES:
         raise ValueError(
-            f"{name!r} cannot be the name of a metric: it begins with a lower-case"
-            f" letter, and is none of {', '.join(RESERVED_NAMES)}."
+            f"{name!r} cannot be the name of a metric of your own: every run has a metric of this"
+            " name. Leave yours out, or rename it."
+        )
+    if not re.fullmatch(r"[a-z]\w*", name):
+        raise ValueError(
+            f"{name!r} cannot be the name of a metric: it begins with a lower-case letter."
         )
     _REGISTERED[name] = function
     return function
@@ -76,6 +94,7 @@ def compute_performance(
     y_pred: Indices,
     classes: tuple[str, ...],
     slices: Mapping[str, Mask] | None = None,
+    y_prob: Probabilities | None = None,
 ) -> Performance:
     """Score predictions as a whole (weighted by support), by class and by slice (micro average).
 
@@ -86,26 +105,63 @@ def compute_performance(
         y_pred: predicted indices, shape (n,).
         classes: label names by index.
         slices: row masks of shape (n,) by slice name.
+        y_prob: class probabilities, shape (n, classes); None of a model without them, whose rows
+            have no log loss and no calibration error.
     """
-    labels = np.arange(len(classes))
-    by_class = precision_recall_fscore_support(y_true, y_pred, labels=labels, zero_division=0)
-    scored: Performance = {
+    return {
         "overall": _average(y_true, y_pred, "weighted"),
-        "class": {
-            name: _scores(*(float(column[i]) for column in by_class[:3]), n=int(by_class[3][i]))
-            for i, name in enumerate(classes)
-        },
+        "class": _score_classes(y_true, y_pred, classes),
         "slices": {
             name: _average(y_true[mask], y_pred[mask], "micro")
             for name, mask in (slices or {}).items()
             if mask.any()
         },
+        "metrics": {
+            **compute_label_metrics(y_true, y_pred),
+            **({} if y_prob is None else _apply(OF_PROBABILITIES, y_true, y_prob)),
+            **_apply(_REGISTERED, y_true, y_pred),
+        },
     }
-    if _REGISTERED:
-        scored["metrics"] = {
-            name: float(function(y_true, y_pred)) for name, function in _REGISTERED.items()
-        }
-    return scored
+
+
+def compute_label_metrics(y_true: Indices, y_pred: Indices) -> dict[str, float]:
+    """Return the standard metrics that need no probabilities.
+
+    Args:
+        y_true: label indices, shape (n,).
+        y_pred: predicted indices, shape (n,).
+    """
+    return _apply(OF_LABELS, y_true, y_pred)
+
+
+def _apply(
+    functions: Mapping[str, Callable[[Indices, Any], float]], y_true: Indices, found: Any
+) -> dict[str, float]:
+    return {name: float(function(y_true, found)) for name, function in functions.items()}
+
+
+def compute_baseline(label: str, y_true: Indices, classes: tuple[str, ...]) -> Baseline:
+    """Return the scores of saying the same class for every row.
+
+    Args:
+        label: the class, the most frequent one of the train rows.
+        y_true: label indices of the scored rows, shape (n,).
+        classes: label names by index.
+    """
+    y_pred = np.full(len(y_true), classes.index(label))
+    overall = _average(y_true, y_pred, "weighted")
+    of_labels = compute_label_metrics(y_true, y_pred)
+    scored: Performance = {"overall": overall, "class": {}, "slices": {}, "metrics": of_labels}
+    return {"label": label, "metrics": list_values(scored)}
+
+
+def _score_classes(y_true: Indices, y_pred: Indices, classes: Sequence[str]) -> dict[str, Scores]:
+    labels = np.arange(len(classes))
+    columns = precision_recall_fscore_support(y_true, y_pred, labels=labels, zero_division=0)
+    return {
+        name: _scores(float(p), float(r), float(f1), n=int(n))
+        for name, p, r, f1, n in zip(classes, *columns, strict=True)
+    }
 
 
 def _average(y_true: Indices, y_pred: Indices, average: str) -> Scores:
@@ -123,6 +179,7 @@ def compute_score(
     y_pred: Indices,
     classes: tuple[str, ...],
     slices: Mapping[str, Mask],
+    y_prob: Probabilities | None = None,
 ) -> float:
     """Return one of the scores of `compute_performance`, without computing the others.
 
@@ -132,17 +189,20 @@ def compute_score(
         y_pred: predicted indices, shape (n,).
         classes: label names by index.
         slices: row masks of shape (n,) by slice name.
+        y_prob: class probabilities, shape (n, classes), or None of a model without them.
     """
-    if name in _REGISTERED:
-        return float(_REGISTERED[name](y_true, y_pred))
+    of_labels = OF_LABELS | _REGISTERED
+    if name in of_labels:
+        return float(of_labels[name](y_true, y_pred))
+    if y_prob is not None and name in OF_PROBABILITIES:
+        return float(OF_PROBABILITIES[name](y_true, y_prob))
     kind, _, rest = name.partition("/")
     label, _, score = rest.rpartition("/")
     if kind == "slice":
         mask = slices[label]
         scores = _average(y_true[mask], y_pred[mask], "micro")
     elif kind == "class":
-        of_class = compute_performance(y_true, y_pred, classes)["class"]
-        scores = of_class[label]
+        scores = _score_classes(y_true, y_pred, classes)[label]
     else:
         score = name
         scores = _average(y_true, y_pred, "weighted")
@@ -158,6 +218,12 @@ def flatten(scored: Performance, prefix: str) -> dict[str, float]:
     """
     flat = _prefix_scores(scored["overall"], f"{prefix}_")
     flat |= {f"{prefix}_{name}": value for name, value in scored.get("metrics", {}).items()}
+    if "intervals" in scored:
+        for name, (low, high) in scored["intervals"]["bounds"].items():
+            flat |= {
+                f"{prefix}_interval/{name}/low": low,
+                f"{prefix}_interval/{name}/high": high,
+            }
     for name, scores in scored["class"].items():
         flat |= _prefix_scores(scores, f"{prefix}_class/{name}/")
     for name, scores in scored["slices"].items():

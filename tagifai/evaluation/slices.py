@@ -54,12 +54,15 @@ def compute_masks(rows: pd.DataFrame) -> dict[str, Mask]:
     """
     if not _REGISTERED:
         return {}
-    # Late: most tasks do without it.
-    from snorkel.labeling import LabelingFunction, PandasLFApplier
+    # Late: most tasks do without them.
+    import numpy as np
+    from snorkel.labeling import LabelingFunction
 
     functions = [LabelingFunction(name, _vote(f)) for name, f in _REGISTERED.items()]
-    votes = PandasLFApplier(functions).apply(rows, progress_bar=False)
-    return {f.name: votes[:, column] == 1 for column, f in enumerate(functions)}
+    # No applier of Snorkel's: that of data frames makes a Series of each row, ten times as slow,
+    # and the bar of the others has a semaphore that a worker which is interrupted leaves behind.
+    points = list(rows.itertuples())
+    return {f.name: np.array([f(point) == 1 for point in points], bool) for f in functions}
 
 
 def _vote(function: Callable[[Any], bool]) -> Callable[[Any], int]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from tagifai._lazy import make_getattr
 
 if TYPE_CHECKING:
-    from tagifai.models.factories import linear_svc
     from tagifai.models.thresholds import (
         AutoThreshold,
         FixedThreshold,
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
         TunedThreshold,
     )
 
-__all__ = ["AutoThreshold", "FixedThreshold", "QuantileThreshold", "TunedThreshold", "linear_svc"]
+__all__ = ["AutoThreshold", "FixedThreshold", "QuantileThreshold", "TunedThreshold"]
 
 __getattr__ = make_getattr(
     __name__,
@@ -24,6 +23,5 @@ __getattr__ = make_getattr(
         "FixedThreshold": "tagifai.models.thresholds",
         "QuantileThreshold": "tagifai.models.thresholds",
         "TunedThreshold": "tagifai.models.thresholds",
-        "linear_svc": "tagifai.models.factories",
     },
 )

@@ -1,7 +1,7 @@
 """Bundles: a tagger saved in parts that anyone may read and that nothing has to unpickle.
 
 manifest.json               format, versions, and for each part the sums of its file and content
-tagger.json                 cleaning, classes, threshold, fallback label; outputs of a few texts
+tagger.json                 cleaning, classes, threshold, temperature; outputs of a few texts
 vectorizer.json             the estimator without its large parts
 vectorizer.vocabulary_.json its terms, by column
 model.json, model.coef_.npy, ...
@@ -132,6 +132,7 @@ def _build_tagger(path: Path, manifest: dict[str, Any]) -> Tagger:
             threshold=settings["threshold"],
             other=settings["other"],
             input=settings["input"],
+            temperature=settings.get("temperature"),
         )
         # Parts that do not fit together are refused now and not in the middle of a file.
         tagger.predict(["model"])
@@ -259,6 +260,8 @@ def _describe_tagger(tagger: Tagger, needed: Collection[str]) -> dict[str, Any]:
         "threshold": tagger.threshold,
         "other": tagger.other,
         "input": tagger.input,
+        # Only where there is one, so that all others are as they were before there was any.
+        **({} if tagger.temperature is None else {"temperature": tagger.temperature}),
         "needs": {module: None if file is None else file.name for module, file in files.items()},
         "probe": verification.record_outputs(tagger),
     }

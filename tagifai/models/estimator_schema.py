@@ -7,6 +7,7 @@ skops instead.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -80,6 +81,14 @@ def _is_size(value: Any) -> bool:
 
 def _is_range(value: Any) -> bool:
     return _list_of(WHOLE)(value) and len(value) == 2 and 1 <= value[0] <= value[1]
+
+
+def _is_encoder(value: Any) -> bool:
+    return type(value) is str and re.fullmatch(r"\w[\w.-]{0,99}", value) is not None
+
+
+def _is_digest(value: Any) -> bool:
+    return type(value) is str and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def _dict_of(key: Rule, rule: Rule) -> Rule:
@@ -156,6 +165,11 @@ ESTIMATOR_SCHEMAS: dict[str, EstimatorSchema] = {
         {}, {}, {},
         ("_stop_words_id",),
     ),
+    "EmbeddingVectorizer": EstimatorSchema(
+        # The name of an encoder is looked up where this machine's user keeps them: it is no path.
+        "tagifai.preprocessing.embeddings", {"encoder": _is_encoder},
+        {"digest_": _is_digest, "n_features_out_": _is_size}, {}, {},
+    ),
     "FeatureUnion": EstimatorSchema(
         "sklearn.pipeline",
         {
@@ -230,5 +244,7 @@ ESTIMATOR_SCHEMAS: dict[str, EstimatorSchema] = {
 }  # fmt: skip
 """Schemas by the name of the class."""
 
-UNION_MEMBERS = ("CountVectorizer", "HashingVectorizer", "TfidfVectorizer")
+UNION_MEMBERS = (
+    *("CountVectorizer", "EmbeddingVectorizer", "HashingVectorizer", "TfidfVectorizer"),
+)
 """Classes that a union may consist of."""

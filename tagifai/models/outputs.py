@@ -11,10 +11,23 @@ import numpy as np
 
 from tagifai.models.thresholds import Probabilities
 
+COPIED_BYTES = 32 * 2**20
+"""Most bytes of weights that are copied at a time."""
+
 
 def has_probabilities(model: Any) -> bool:
     """Return whether a model, fitted or not, has class probabilities."""
     return hasattr(model, "predict_proba")
+
+
+def gives_probabilities(model: Any) -> bool:
+    """Return whether a tagger with this model has probabilities: its own, or by temperature."""
+    return has_probabilities(model) or hasattr(model, "decision_function")
+
+
+def has_decision_values(model: Any) -> bool:
+    """Return whether a model, fitted or not, has decision values and no class probabilities."""
+    return not has_probabilities(model) and hasattr(model, "decision_function")
 
 
 def compute_outputs(model: Any, X: Any) -> Probabilities:
@@ -62,7 +75,7 @@ def predict_proba(model: Any, X: Any) -> Probabilities:
 
     if type(model) is not SGDClassifier or not issparse(X):
         return _call_model(model, X)
-    scores = X @ model.coef_.T + model.intercept_
+    scores = _multiply(X, model.coef_) + model.intercept_
     y_prob: Probabilities = expit(scores, out=scores)
     if y_prob.shape[1] == 1:
         return np.hstack([1 - y_prob, y_prob])
@@ -72,6 +85,24 @@ def predict_proba(model: Any, X: Any) -> Probabilities:
         return _call_model(model, X)
     y_prob /= total
     return y_prob
+
+
+def _multiply(X: Any, weights: Probabilities) -> Probabilities:
+    """Return the product of sparse rows and the weights of each class, shape (n, classes).
+
+    SciPy copies what it multiplies by, which of many features and classes may be more than
+    everything else, so that it is handed a few classes at a time.
+
+    Args:
+        X: sparse features, shape (n, features).
+        weights: shape (classes, features).
+    """
+    classes = max(1, COPIED_BYTES // max(1, weights.itemsize * weights.shape[1]))
+    if classes >= len(weights):
+        product: Probabilities = X @ weights.T
+        return product
+    parts = [X @ weights[first : first + classes].T for first in range(0, len(weights), classes)]
+    return np.hstack(parts)
 
 
 def _call_model(model: Any, X: Any) -> Probabilities:

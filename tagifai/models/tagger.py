@@ -10,6 +10,7 @@ import numpy as np
 
 from tagifai.exceptions import DataError, UserError
 from tagifai.models.outputs import compute_outputs, has_probabilities
+from tagifai.models.temperature import calibrate
 from tagifai.models.thresholds import Probabilities, decide
 from tagifai.preprocessing.cleaning import Cleaner
 from tagifai.preprocessing.inputs import join_values, list_columns, list_texts
@@ -63,6 +64,8 @@ class Tagger:
         threshold: the highest probability must be above it; None accepts any.
         other: the fallback label, for texts that are not above the threshold, or None.
         input: how the tables were read that it was trained on, by the names of settings.
+        temperature: what decision values are divided by to become probabilities; None of a model
+            that has probabilities of its own, or no decision values.
     """
 
     cleaning: dict[str, Any]
@@ -72,6 +75,7 @@ class Tagger:
     threshold: float | None
     other: str | None
     input: dict[str, Any] = field(default_factory=dict)
+    temperature: float | None = None
 
     def clean(self, texts: Sequence[str]) -> list[str]:
         """Return the texts as the vectorizer sees them."""
@@ -87,12 +91,25 @@ class Tagger:
         return char_ngrams.transform(self.vectorizer, texts)
 
     def compute_outputs(self, texts: Sequence[str]) -> Probabilities:
-        """Return class probabilities or, of a model without them, decision values; as above."""
-        return compute_outputs(self.model, self.vectorize(texts))
+        """Return class probabilities or, where there are none, the model's outputs."""
+        return self.calibrate(compute_outputs(self.model, self.vectorize(texts)))
 
     def compute_clean_outputs(self, texts: Sequence[str]) -> Probabilities:
         """Return the same of texts that are clean already, as those of prepared rows are."""
-        return compute_outputs(self.model, self._vectorize_clean(texts))
+        return self.calibrate(compute_outputs(self.model, self._vectorize_clean(texts)))
+
+    def calibrate(self, outputs: Probabilities) -> Probabilities:
+        """Return the probabilities of a model's outputs; where it has none, the outputs.
+
+        Args:
+            outputs: of `tagifai.models.outputs.compute_outputs`, shape (n, classes).
+        """
+        return outputs if self.temperature is None else calibrate(outputs, self.temperature)
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether outputs are class probabilities, the model's own or calibrated ones."""
+        return self.temperature is not None or has_probabilities(self.model)
 
     def decide(self, y_prob: Probabilities) -> Indices:
         """Return label indices, shape (n,), with the threshold applied."""
@@ -170,7 +187,7 @@ class Tagger:
         found = self.compute_outputs(texts) if texts else np.empty((0, len(self.labels)))
         tags = self.encoder.decode(self.decide(found))
         finite = np.isfinite(found).all(axis=1)
-        known: Any = finite if has_probabilities(self.model) else np.zeros(len(texts), dtype=bool)
+        known: Any = finite if self.has_probabilities else np.zeros(len(texts), dtype=bool)
         highest = [
             float(value) if there else None
             for value, there in zip(found.max(axis=1), known, strict=True)
@@ -185,12 +202,12 @@ class Tagger:
         return PredictedColumns(tags, highest, ranked, found if matrix else None, failed)
 
     def require_probabilities(self) -> None:
-        """Refuse a model that has decision values only.
+        """Refuse a model whose outputs are no probabilities.
 
         Raises:
             UserError: the model has no probabilities.
         """
-        if not has_probabilities(self.model):
+        if not self.has_probabilities:
             raise UserError(
                 f"{type(self.model).__name__} has no probabilities. Train a model that has some,"
                 " such as model=logistic_regression."

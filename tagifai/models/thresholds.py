@@ -29,10 +29,20 @@ def decide(y_prob: Probabilities, threshold: float | None, other: int) -> Indice
         Label indices, shape (n,).
     """
     best: Indices = y_prob.argmax(axis=1)
-    if threshold is None:
-        return best
+    return best if threshold is None else fall_back(best, y_prob.max(axis=1), threshold, other)
+
+
+def fall_back(best: Indices, highest: Probabilities, threshold: float, other: int) -> Indices:
+    """Return the most probable classes, or `other` where their probability is too low.
+
+    Args:
+        best: the most probable class of each row, shape (n,).
+        highest: its probability, shape (n,).
+        threshold: the probability must be above it.
+        other: index of the class to fall back to.
+    """
     # "not above" and not "at or below", so that a NaN falls back too.
-    return np.where(y_prob.max(axis=1) > threshold, best, other)
+    return np.where(highest > threshold, best, other)
 
 
 class Threshold(Protocol):
@@ -89,7 +99,7 @@ class QuantileThreshold:
 
 @dataclass(frozen=True)
 class AutoThreshold(QuantileThreshold):
-    """A quantile where there is a fallback label and the model has probabilities, else none."""
+    """A quantile where there is a fallback label and the model has probabilities of its own."""
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 from sklearn.pipeline import FeatureUnion
+
+AUTO = "auto"
+"""Stands for an analyzer of characters that is chosen by the texts."""
+
+UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Tibetan, Burmese, Khmer
+    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"  # Japanese and Chinese
+    "\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+"""Letters of scripts that put no spaces between words."""
+
+LETTERS = re.compile(r"[^\W\d_]")
+
+UNSPACED_WORD = r"(?u)[a-z0-9]+|\w"
+"""A word of texts without spaces: a Latin word or number, or any other single letter."""
+
+LEAST_UNSPACED = 0.3
+"""Share of all letters that are of such scripts, for texts to count as texts without spaces."""
 
 
 def tfidf(ngram_min: int, ngram_max: int, **arguments: Any) -> TfidfVectorizer:
@@ -49,12 +69,45 @@ def union(
         word_ngram_max: most words of a term.
         char_ngram_min: shortest n-gram of characters.
         char_ngram_max: longest n-gram of characters.
-        char_analyzer: char, or char_wb for n-grams within words.
+        char_analyzer: char, or char_wb for n-grams within words; auto is replaced by
+            `adapt_to_texts` with one of them.
         char_weight: factor of the characters' columns; those of the words have 1.
-        arguments: anything else that both TfidfVectorizers take.
+        arguments: `token_pattern`, the regular expression of a word, and anything else that both
+            TfidfVectorizers take.
     """
+    pattern = {key: arguments.pop(key) for key in ("token_pattern",) if key in arguments}
     parts = [
-        ("word", tfidf(word_ngram_min, word_ngram_max, analyzer="word", **arguments)),
+        ("word", tfidf(word_ngram_min, word_ngram_max, analyzer="word", **pattern, **arguments)),
         ("char", tfidf(char_ngram_min, char_ngram_max, analyzer=char_analyzer, **arguments)),
     ]
     return FeatureUnion(parts, transformer_weights={"word": 1.0, "char": char_weight})
+
+
+def adapt_to_texts(vectorizer: Any, texts: Iterable[str]) -> bool:
+    """Choose what `union` left to the texts, and return whether they have no spaces.
+
+    Args:
+        vectorizer: unfitted; nothing is done to one that leaves nothing open.
+        texts: that it will be fitted to, cleaned.
+    """
+    parts = dict(getattr(vectorizer, "transformer_list", ()))
+    open_parts = [p for p in parts.values() if getattr(p, "analyzer", None) == AUTO]
+    if not open_parts:
+        return False
+    unspaced = has_no_spaces(texts)
+    for part in open_parts:
+        part.set_params(analyzer="char" if unspaced else "char_wb")
+    word = parts.get("word")
+    if unspaced and word is not None and word.token_pattern == TfidfVectorizer().token_pattern:
+        word.set_params(token_pattern=UNSPACED_WORD)
+    return unspaced
+
+
+def has_no_spaces(texts: Iterable[str]) -> bool:
+    """Return whether texts are in a script that puts no spaces between words, such as Chinese."""
+    letters = unspaced = 0
+    for text in texts:
+        found = len(UNSPACED.findall(text))
+        unspaced += found
+        letters += len(text) if found else len(LETTERS.findall(text))
+    return unspaced > LEAST_UNSPACED * letters

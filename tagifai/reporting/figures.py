@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tagifai.data.prepare import PreparedData
-from tagifai.evaluation import error_analysis
+from tagifai.data.splitting.parts import PARTS
+from tagifai.evaluation import error_analysis, summary
 from tagifai.models.losses import get_loss_name
-from tagifai.models.outputs import has_probabilities
 from tagifai.reporting.render import FigureMakers
 from tagifai.training.fitting import FitResult, compute_part_outputs
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 TERMS_PER_CLASS = 8
 """Terms that are shown for each class."""
 
-MAX_CLASSES = 40
-"""Most classes whose terms are shown; those with most rows."""
+MAX_TERM_CLASSES = 10
+"""Most classes whose terms are shown."""
 
 
 def build_for_data(prepared: PreparedData) -> FigureMakers:
     """Return functions that make the figures of a data set, by name."""
     from tagifai.reporting.plots import data
 
-    parts = {name: Counter(prepared.get_part(name)["tag"]) for name in ("train", "val", "test")}
+    parts = {name: Counter(prepared.get_part(name)["tag"]) for name in PARTS}
     rows = {tag: {part: n[tag] for part, n in parts.items()} for tag in prepared.count_labels()}
     words = [len(text.split()) for text in prepared.rows["raw"]]
     return {
@@ -67,36 +67,38 @@ def build_for_result(prepared: PreparedData, result: FitResult) -> FigureMakers:
         "confusion": confusion,
         "classes": partial(classes.plot_scores, test["class"], test["overall"], "test rows"),
         "precision_recall": lambda: probabilities.plot_precision_recall(
-            *scored("test"), names, "test rows"
+            *scored("test"), names, "test rows", summary.find_extreme_classes(test["class"])
         ),
     }
-    if has_probabilities(tagger.model):
+    if tagger.has_probabilities:
         makers["reliability"] = lambda: probabilities.plot_reliability(*scored("test"), "test rows")
         if tagger.other in names:
             makers["threshold"] = lambda: probabilities.plot_threshold(
                 *scored("val"), names.index(str(tagger.other)), tagger.threshold, "validation rows"
             )
-    weighing = find_heaviest_terms(tagger, prepared.count_labels())
+    shown = list(prepared.count_labels())
+    if len(shown) > MAX_TERM_CLASSES:
+        shown = list(summary.find_extreme_classes(test["class"], MAX_TERM_CLASSES))
+    weighing = find_heaviest_terms(tagger, shown)
     if weighing:
-        makers["terms"] = partial(classes.plot_terms, weighing)
+        note = summary.describe_extreme_classes(test["class"], MAX_TERM_CLASSES)
+        makers["terms"] = partial(classes.plot_terms, weighing, note)
     return makers
 
 
-def find_heaviest_terms(
-    tagger: Any, counts: Mapping[str, int]
-) -> dict[str, list[tuple[str, float]]]:
+def find_heaviest_terms(tagger: Any, classes: Sequence[str]) -> dict[str, list[tuple[str, float]]]:
     """Return the terms with the largest weights by class; empty for a model without such weights.
 
     Args:
         tagger: fitted.
-        counts: rows by class, the most frequent first.
+        classes: whose terms are wanted.
     """
     weights = error_analysis.get_weights(tagger.model)
     if weights is None or not hasattr(tagger.vectorizer, "get_feature_names_out"):
         return {}
     terms = tagger.vectorizer.get_feature_names_out()
     found = {}
-    for name in list(counts)[:MAX_CLASSES]:
+    for name in classes:
         of_class = weights[tagger.encoder.classes.index(name)]
         largest = np.argsort(-of_class, kind="stable")[:TERMS_PER_CLASS]
         found[name] = [(str(terms[column]), float(of_class[column])) for column in largest]

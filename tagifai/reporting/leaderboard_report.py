@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,8 +24,18 @@ MAX_DRAWN_ROWS = 40
 """Most rows that are drawn; the table has all."""
 
 
-def build_figures(board: Leaderboard, metric: str) -> dict[str, Callable[[], Figure]]:
-    """Return functions that make the figures of a leaderboard, by name."""
+def build_figures(
+    boards: Mapping[str, Leaderboard], metric: str
+) -> dict[str, Callable[[], Figure]]:
+    """Return functions that make the figures of leaderboards, by name."""
+    return {
+        f"{name}{number or ''}": make
+        for number, board in enumerate(boards.values())
+        for name, make in _build_board_figures(board, metric).items()
+    }
+
+
+def _build_board_figures(board: Leaderboard, metric: str) -> dict[str, Callable[[], Figure]]:
     from tagifai.reporting.plots import leaderboard
 
     rows = board.rows.head(MAX_DRAWN_ROWS)
@@ -60,41 +70,63 @@ def _name_rows(board: Leaderboard) -> list[str]:
 
 
 def build(
-    board: Leaderboard, title: str, description: str, folder: Path, command: str
+    boards: Mapping[str, Leaderboard], title: str, description: str, folder: Path, command: str
 ) -> HtmlReport:
-    """Return the report of a leaderboard.
+    """Return the report of leaderboards.
 
     Args:
-        board: the rows.
+        boards: by the name of their data set.
         title: of the report.
         description: which runs are compared.
         folder: of figures.
         command: the command that made the comparison.
     """
-    columns = text_tables.format_columns(board)
-    texts = {
-        name: [str(cell) for cell in board.rows[name]] for name in board.setting_columns
-    } | columns
-    best = board.rows.iloc[0]
-    table = ReportTable(
-        "All rows, the best first",
-        list(texts),
-        list(zip(*texts.values(), strict=True)),
-        numbers=range(len(board.setting_columns), len(texts)),
-        strong=[0],
-    )
-    notes = [] if board.baseline is None else [f"Differences to {board.baseline}: {board.interval}"]
+    first = next(iter(boards.values()))
+    best = first.rows.iloc[0]
+    more = [f"{len(boards)} data sets: one board each"] if len(boards) > 1 else []
+    more += [
+        f"Differences to {board.baseline}: {board.interval}"
+        for board in boards.values()
+        if board.baseline is not None
+    ]
     return HtmlReport(
         title=title,
         subtitle=f"{time.strftime('%Y-%m-%d %H:%M')}. {description}",
         summary=[
-            ("best", _name_rows(board)[0]),
+            ("best", _name_rows(first)[0]),
             ("mean of the best", text_tables.format_number(float(best["mean"]))),
             ("runs of the best", str(best["n"])),
-            ("configurations", str(len(board.rows))),
+            ("configurations", str(sum(len(board.rows) for board in boards.values()))),
         ],
-        notes=notes,
-        pictures=render.load_figures(folder, ALT_TEXTS),
-        tables=[table],
+        notes=more,
+        pictures=render.load_figures(folder, name_figures(boards)),
+        tables=[_make_table(name, board) for name, board in boards.items()],
         command=command,
+    )
+
+
+def name_figures(boards: Mapping[str, Leaderboard]) -> dict[str, str]:
+    """Return the alternative texts of figures by their names; those of later boards are numbered.
+
+    Args:
+        boards: by the name of their data set.
+    """
+    return {
+        f"{name}{number or ''}": f"{text} ({data})"
+        for number, data in enumerate(boards)
+        for name, text in ALT_TEXTS.items()
+    }
+
+
+def _make_table(data: str, board: Leaderboard) -> ReportTable:
+    columns = text_tables.format_columns(board)
+    texts = {
+        name: [str(cell) for cell in board.rows[name]] for name in board.setting_columns
+    } | columns
+    return ReportTable(
+        f"{data}: all rows, the best first",
+        list(texts),
+        list(zip(*texts.values(), strict=True)),
+        numbers=range(len(board.setting_columns), len(texts)),
+        strong=[0],
     )

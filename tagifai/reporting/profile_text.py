@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tagifai.data import oddities
-from tagifai.data.oddities import shorten
+from tagifai.utils.excerpts import shorten
 
 Facts = list[tuple[str, str]]
 """Names and texts; an empty name continues the line above."""
@@ -23,10 +22,8 @@ SHOWN_NAME = 40
 def list_warnings(profile: Mapping[str, Any]) -> list[str]:
     """Return warnings about the rows that make scores misleading, a sentence each."""
     lines = _list_leaks(profile)
-    share, groups = profile["deleted_letters"], profile["similar_labels"]
-    # More than that is an error, which says the same.
-    if oddities.MUCH_DELETED < share <= oddities.MOST_DELETED:
-        lines.append(f"The cleaning deletes {share:.1%} of the letters. {oddities.WAY_OUT}")
+    groups = profile["similar_labels"]
+    lines += profile["cleaning_warnings"]
     if number := profile["empty_after_cleaning"]:
         lines.append(f"{_count(number, 'text')} {_choose(number, 'is')} empty after cleaning.")
     if number := profile["labelled_differently"]:

@@ -64,14 +64,14 @@ def write_for_run(
     )
 
 
-def write_for_leaderboard(
-    config: Config, board: Leaderboard, description: str, display: Display
+def write_for_leaderboards(
+    config: Config, boards: Mapping[str, Leaderboard], description: str, display: Display
 ) -> Path | None:
-    """Draw the figures of a leaderboard and write its report; return the report, or None.
+    """Draw the figures of leaderboards and write their report; return the report, or None.
 
     Args:
         config: of the comparison.
-        board: the rows.
+        boards: by the name of their data set.
         description: which runs are compared.
         display: shows the progress of drawing.
     """
@@ -79,13 +79,13 @@ def write_for_leaderboard(
     metric = f"{config.task.metric} ({config.task.direction})"
     if config.plots.enabled:
         log_figures(
-            nowhere, lambda: leaderboard_report.build_figures(board, metric), output, display
+            nowhere, lambda: leaderboard_report.build_figures(boards, metric), output, display
         )
     command = program.get_command()
     title = f"Comparison by {metric}"
     return write(
         nowhere,
-        lambda: leaderboard_report.build(board, title, description, output / FIGURES, command),
+        lambda: leaderboard_report.build(boards, title, description, output / FIGURES, command),
         output,
     )
 

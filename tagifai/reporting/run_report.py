@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 from tagifai.config.composition import compose_defaults
 from tagifai.config.schema import flatten_config
+from tagifai.evaluation import summary
 from tagifai.evaluation.metrics import Performance, Scores
 from tagifai.reporting import html_pages, profile_text, render
+from tagifai.reporting.fit_notes import list_fit_notes
 from tagifai.reporting.html_pages import HtmlReport, ReportTable
 from tagifai.training.fitting import FitResult
 from tagifai.training.open_run import OpenRun
@@ -50,15 +52,18 @@ def build(
         profile: of the data.
         figures: folder of figures; it may be missing.
     """
-    invocation, overall = run.invocation, result.performance["test"]["overall"]
+    invocation = run.invocation
     defaults, now = compose_defaults(), time.strftime("%Y-%m-%d %H:%M")
     return HtmlReport(
-        title=f"{invocation.name}: F1 {overall['f1']:.4f} on test rows",
+        title=_build_title(run, result),
         subtitle=f"tagifai run {run.tracked.id}, {now}, {run.output_dir}",
         summary=_summarize(run, result, objective, profile["rows"]),
-        notes=profile_text.list_warnings(profile),
+        notes=[*profile_text.list_warnings(profile), *list_fit_notes(result)],
         pictures=render.load_figures(figures, ALT_TEXTS),
-        tables=[_build_scores_table(part, result.performance[part]) for part in ("test", "val")],
+        tables=[
+            _build_metrics_table(result),
+            *(_build_scores_table(part, result.performance[part]) for part in ("test", "val")),
+        ],
         settings=html_pages.list_settings(
             flatten_config(run.config, HIDDEN_GROUPS), flatten_config(defaults, HIDDEN_GROUPS)
         ),
@@ -73,13 +78,11 @@ def build(
 def _summarize(
     run: OpenRun, result: FitResult, objective: Mapping[str, float], rows: int
 ) -> list[tuple[str, str]]:
-    overall = result.performance["test"]["overall"]
     threshold = result.tagger.threshold
+    chosen = summary.count_choosing_rows(result.performance["val"], run.config.objective.repeats)
     return [
-        ("F1 on test rows", f"{overall['f1']:.4f}"),
-        ("precision", f"{overall['precision']:.4f}"),
-        ("recall", f"{overall['recall']:.4f}"),
-        *((name, f"{value:.6g}") for name, value in objective.items()),
+        *_list_shown_metrics(run, result),
+        *((name, summary.format_metric(name, value, chosen)) for name, value in objective.items()),
         ("threshold", "none" if threshold is None else f"{threshold:.4f}"),
         ("epoch", f"{result.epoch} of {run.config.training.epochs}"),
         ("features", f"{result.features:,}"),
@@ -90,15 +93,52 @@ def _summarize(
     ]
 
 
+def _build_title(run: OpenRun, result: FitResult) -> str:
+    test = result.performance["test"]
+    values, rows = summary.list_values(test), test["overall"]["num_samples"]
+    name = next((name for name in run.config.metrics if name in values), "f1")
+    return f"{run.invocation.name}: {name} {summary.format_score(values[name], rows)} on test rows"
+
+
+def _list_shown_metrics(run: OpenRun, result: FitResult) -> list[tuple[str, str]]:
+    """Return the chosen metrics of the test rows, and those of the baseline."""
+    _, cells = summary.build_metrics_table(result.performance["test"], run.config.metrics)
+    return [
+        *((f"{name} on test rows", f"{value} ({bounds})") for name, value, bounds, _ in cells),
+        *((f"{name} of the baseline", constant) for name, *_, constant in cells if constant != "-"),
+    ]
+
+
+def _build_metrics_table(result: FitResult) -> ReportTable:
+    """Return all metrics of the test rows, beside those of the validation rows."""
+    test, val = result.performance["test"], result.performance["val"]
+    names = list(summary.list_values(test))
+    columns, cells = summary.build_metrics_table(test, names)
+    validated = summary.build_metrics_table(val, names)[1]
+    rows = [[*row, other[1]] for row, other in zip(cells, validated, strict=True)]
+    notes = " ".join(summary.describe_metrics_table(test))
+    return ReportTable(
+        f"Metrics of the test rows. {notes}",
+        [*columns, "validation rows"],
+        rows,
+        numbers=range(1, len(columns) + 1),
+    )
+
+
 def _build_scores_table(part: str, performance: Performance) -> ReportTable:
-    slices = {f"slice {name}": scores for name, scores in performance["slices"].items()}
+    slices = {_name_slice(name, scores): scores for name, scores in performance["slices"].items()}
+    carried = performance["overall"]["num_samples"]
     found: dict[str, Scores] = {
         **performance["class"],
         "overall (weighted)": performance["overall"],
         **slices,
     }
     rows = [
-        [name, *(f"{s[score]:.4f}" for score in SCORES), str(s["num_samples"])]
+        [
+            name,
+            *(summary.format_score(s[score], carried) for score in SCORES),
+            str(s["num_samples"]),
+        ]
         for name, s in found.items()
     ]
     columns = ["", "precision", "recall", "F1", "samples"]
@@ -106,6 +146,11 @@ def _build_scores_table(part: str, performance: Performance) -> ReportTable:
     return ReportTable(
         named, columns, rows, numbers=range(1, 5), strong=[len(performance["class"])]
     )
+
+
+def _name_slice(name: str, scores: Scores) -> str:
+    few = summary.describe_small_slice(scores)
+    return f"slice {name} ({few})" if few else f"slice {name}"
 
 
 def _list_environment(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:

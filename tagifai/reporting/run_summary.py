@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from tagifai.config.schema import EXPERIMENT_GROUPS, Config, SGDConfig
 from tagifai.console.display import Display
+from tagifai.evaluation import summary
+from tagifai.reporting.fit_notes import list_fit_notes
 from tagifai.reporting.profile_text import format_counts
 from tagifai.tracking.provenance import Invocation
 from tagifai.utils import program
@@ -39,7 +41,6 @@ def show_header(display: Display, config: Config, invocation: Invocation) -> Non
     chosen = {item.partition("=")[0].lstrip("+") for item in invocation.overrides}
     display.show_header(f"tagifai {title}", groups, chosen)
     for key, reason in _find_ignored_parameters(config, invocation).items():
-        log.info("Note: model.%s has no effect %s.", key, reason)
         display.show_note(f"model.{key} has no effect {reason}.")
 
 
@@ -55,11 +56,12 @@ def _find_ignored_parameters(config: Config, invocation: Invocation) -> dict[str
     if not isinstance(config.model, SGDConfig):
         return {}
     given = [item.partition("=")[0] for item in invocation.overrides]
-    # Of these parameters, only eta0 has a default.
+    # Of these parameters, eta0 and C have defaults.
     return {
         key: reason
         for key, reason in config.model.find_ignored().items()
-        if f"model.{key}" in given or (key != "eta0" and getattr(config.model, key) is not None)
+        if f"model.{key}" in given
+        or (key not in ("eta0", "C") and getattr(config.model, key) is not None)
     }
 
 
@@ -74,7 +76,6 @@ def show_data(display: Display, prepared: PreparedData, warnings: list[str]) -> 
     display.show_fact("Data", f"{rows} ({format_counts(counts)})")
     display.show_fact("Parts", parts)
     for note in [*prepared.list_notes(), *warnings]:
-        log.info("Note: %s", note)
         display.show_note(note)
 
 
@@ -97,19 +98,34 @@ def show_result(
     config = run.config
     threshold = result.tagger.threshold
     at = "" if threshold is None else f" at threshold {threshold:.4f}"
-    at += ", refitted to train and validation rows" if config.training.refit else ""
-    display.show_scores(f"Run {run.tracked.id}: test{at}", result.performance["test"])
+    at += _describe_refit(run, result) if config.training.refit else ""
+    display.show_scores(
+        f"Run {run.tracked.id}: test{at}", result.performance["test"], config.metrics
+    )
+    for note in list_fit_notes(result):
+        display.show_note(note)
     repeats = config.objective.repeats
+    chosen = summary.count_choosing_rows(result.performance["val"], repeats)
     over = "" if repeats == 1 else f", mean over {repeats} {config.objective.by}"
     for name, value in objective.items():
         rows = "" if name == "model_bytes" else " (validation rows" + over + ")"
-        digits = 0 if name == "model_bytes" else 4
-        display.show_fact("Objective", f"{name} = {value:.{digits}f}{rows}", style="green")
+        shown = summary.format_metric(name, value, chosen)
+        display.show_fact("Objective", f"{name} = {shown}{rows}", style="green")
     display.show_fact("Time", f"{time.monotonic() - run.invocation.started:.1f} s")
     display.show_copyable("Files", run.output_dir)
     display.show_report(report)
     for name, command in _list_next_commands(config, run.invocation).items():
         display.show_copyable(name, command)
+
+
+def _describe_refit(run: OpenRun, result: FitResult) -> str:
+    """Return that the model was fitted once more, and for how many epochs if it has epochs."""
+    from tagifai.training.model_fitting import is_trained_by_epochs  # late: scikit-learn
+
+    by_epochs = is_trained_by_epochs(run.components.model)
+    epochs = result.epoch + 1
+    passes = f" for {epochs} epoch{'s' if epochs > 1 else ''}" if by_epochs else ""
+    return f", refitted to train and validation rows{passes}"
 
 
 def _list_next_commands(config: Config, invocation: Invocation) -> dict[str, str]:

@@ -18,6 +18,9 @@ from tagifai.tracking import store
 from tagifai.tracking.registry import ModelRegistry
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from tagifai.models.tagger import Tagger
 
 
@@ -76,6 +79,12 @@ class Contender:
         texts, labels = records.load_part(bundle, stores)
         digest = compute_rows_digest(splits["test"], labels)
         return cls(run_id, tagger, splits["data"]["digest"], digest, texts, labels)
+
+    def compute_right(self) -> npt.NDArray[np.bool_]:
+        """Return which of its test rows it has right, shape (n,)."""
+        predicted = self.tagger.decide(self.tagger.compute_outputs(self.texts))
+        right: npt.NDArray[np.bool_] = predicted == self.tagger.encoder.encode(self.labels)
+        return right
 
     def compute_f1(self) -> float:
         """Return the weighted F1 on its test rows, scored now."""

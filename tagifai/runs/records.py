@@ -30,6 +30,14 @@ CHUNK_ROWS = 20_000
 LOCAL_GROUPS = ("tracking", "console", "cache", "plots", "paths")
 """Groups that describe where a run is made, and not the run itself."""
 
+LATER_SETTINGS = frozenset(
+    {
+        *("data.keep", "split.near_duplicates", "training.max_rows"),
+        *("model.C", "vectorizer.token_pattern"),
+    }
+)
+"""Settings that there were none of at first; their defaults are what was done without them."""
+
 
 def load_part(bundle: Path, stores: Path, part: str = "test") -> tuple[list[str], list[str]]:
     """Return texts, not cleaned, and labels of a part of a run's rows, in the run's order.
@@ -120,8 +128,8 @@ def load_config(bundle: Path, present: Config) -> Config:
     """Return the configuration of a run, checked as if it had been composed just now.
 
     What the run is made of comes from its record. The place where it is made, and what is shown
-    and allowed there, are the present ones: folders, tracking, console, whitelist, extensions. Data
-    files below the project's root are looked for below the present one.
+    and allowed there, are the present ones: folders, tracking, console, metrics, whitelist and
+    extensions. Data files below the project's root are looked for below the present one.
 
     Args:
         bundle: of the run.
@@ -136,6 +144,7 @@ def load_config(bundle: Path, present: Config) -> Config:
         content = _read_groups(bundle, present.paths.root) | {
             "task": {"name": "train"},
             **{group: asdict(getattr(present, group)) for group in LOCAL_GROUPS},
+            "metrics": present.metrics,
             "whitelist": present.whitelist,
             "extensions": present.extensions,
         }
@@ -160,16 +169,16 @@ def _read_groups(bundle: Path, root: str) -> dict[str, Any]:
     data, place = record.get("data"), record.get("paths")
     if isinstance(data, dict) and isinstance(place, dict):
         record["data"] = _move_paths(data, str(place.get("root")), root)
-    others = (*LOCAL_GROUPS, "whitelist", "extensions", "task", "sweep")
+    others = (*LOCAL_GROUPS, "metrics", "whitelist", "extensions", "task", "sweep")
     _refuse_missing("", {field.name for field in fields(Config)} - {*others}, record)
     return {str(group): settings for group, settings in record.items() if group not in others}
 
 
 def _refuse_missing(prefix: str, known: Collection[str], record: Mapping[Any, Any]) -> None:
     """Refuse a record of before there was a setting: nobody knows what it would have been."""
-    missing = sorted(set(known) - set(record))
+    missing = {f"{prefix}{name}" for name in set(known) - set(record)} - LATER_SETTINGS
     if missing:
-        named = ", ".join(f"{prefix}{name}" for name in missing)
+        named = ", ".join(sorted(missing))
         raise ConfigError(f"it says nothing of {named}; train it anew, without task=rerun.")
 
 
@@ -199,5 +208,9 @@ def _make_node(group: str, settings: Any, name: str | None) -> Any:
     schema = SCHEMA_CLASSES[name] if name is not None else get_type_hints(Config).get(group)
     if not is_dataclass(schema) or not isinstance(settings, dict):
         return escape(settings)
-    _refuse_missing(f"{group}.", {field.name for field in fields(schema)}, settings)
+    known = {field.name for field in fields(schema)}
+    _refuse_missing(f"{group}.", known, settings)
+    gone = ", ".join(f"{group}.{key}" for key in settings if key not in known)
+    if gone:
+        raise ConfigError(f"it sets {gone}, which is no more; train it anew, without task=rerun.")
     return OmegaConf.merge(OmegaConf.structured(schema), escape(settings))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tagifai.config.job import get_job
 from tagifai.console.display import Display
@@ -14,6 +14,7 @@ from tagifai.runs import logger
 from tagifai.training import objectives
 from tagifai.training.callbacks import ProgressCallback, PruningCallback
 from tagifai.training.components import Components, build_components
+from tagifai.training.estimates import FitEstimator
 from tagifai.training.fitting import FitResult, TaggerTrainer
 from tagifai.training.loop import History, TrainingPruned
 from tagifai.training.model_fitting import is_trained_by_epochs
@@ -108,17 +109,21 @@ class RepeatTrainer:
         listener = self._make_pruning_callback(values)
         epochs = config.training.epochs if is_trained_by_epochs(components.model) else 1
         reported = (objective.metrics[0], objective.report_every or 1)
-        trainer = TaggerTrainer(prepared, components, config.training, run.cache)
+        estimator = self._make_estimator()
+        trainer = TaggerTrainer(prepared, components, config.training, run.cache, estimator)
         rows = prepared.count_streamed_rows()
         with (
             logger.log_epochs_on_error(run.tracked, prefix) as keep,
             self._display.show_epoch_progress(epochs, rows) as show,
         ):
+            on_progress: Callable[[int], None] = show.update_rows
+            if estimator is not None and rows is not None:
+                on_progress = estimator.watch(components.model, rows, on_progress)
             result = trainer.fit(
                 (keep, ProgressCallback(show), ProgressCallback(_log_epoch), listener),
                 test=test,
                 scored=reported if self._is_reported() else None,
-                on_progress=show.update_rows,
+                on_progress=on_progress,
             )
         if get_job().trial is not None:
             logger.log_epochs(run.tracked, result.history, prefix)
@@ -126,6 +131,11 @@ class RepeatTrainer:
             # Recorded later, so that the model is saved even if the store fails.
             self.histories[prefix] = result.history
         return result
+
+    def _make_estimator(self) -> FitEstimator | None:
+        # Said once, of all repeats; a search has its own display.
+        first = get_job().trial is None and not self.histories
+        return FitEstimator(self._run.config, self._display.show_note) if first else None
 
     def _make_pruning_callback(self, values: Sequence[Sequence[float]]) -> PruningCallback:
         return PruningCallback(

@@ -7,13 +7,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tagifai.config.schema import SCORE_NAMES
 from tagifai.evaluation import metrics
 from tagifai.exceptions import BundleError, UserError
 from tagifai.models import bundles
 from tagifai.runs import records
 
-IGNORED_PARTS = ("config.yaml", "provenance.json")
-"""Parts of a bundle that are no result of the training: they name folders and commands."""
+IGNORED_PARTS = ("config.yaml", "performance.json", "provenance.json")
+"""Parts of a bundle that are not compared as files: scores are compared one by one, and the others
+are no result of the training, but name folders and commands."""
 
 MISSING = "missing"
 
@@ -136,12 +138,22 @@ def compare_runs(before: RunFingerprint, now: RunFingerprint) -> RerunComparison
         before: fingerprint of the first run.
         now: fingerprint of the rerun.
     """
-    results = _differences(before.collect_results(), now.collect_results())
+    recorded, found = before.collect_results(), now.collect_results()
+    # Earlier versions did not have them.
+    for name in [name for name in found if _is_standard(name) and name not in recorded]:
+        del found[name]
+    results = _differences(recorded, found)
     circumstances = _differences(before.circumstances, now.circumstances)
     if results and before.circumstances.get(DIRTY) == now.circumstances.get(DIRTY) == "true":
         # The uncommitted changes may differ, and may be the reason.
         circumstances.append(Difference(DIRTY, "true", "true"))
-    return RerunComparison(results, circumstances, len(now.metrics), len(now.parts))
+    compared = len(now.metrics.keys() & found.keys())
+    return RerunComparison(results, circumstances, compared, len(now.parts))
+
+
+def _is_standard(name: str) -> bool:
+    part, _, rest = name.partition("_")
+    return part in ("val", "test") and (rest in SCORE_NAMES or rest.startswith("interval/"))
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:

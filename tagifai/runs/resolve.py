@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tagifai.config.job import get_job
 from tagifai.config.schema import Config
 from tagifai.exceptions import BundleError, ConfigError
 from tagifai.models import bundles
@@ -16,8 +18,13 @@ from tagifai.tracking.registry import CHAMPION, ModelRegistry
 from tagifai.utils import program
 from tagifai.utils.files import replace_atomically, write_json
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 LATEST, BEST = "latest", "best"
 """Names that stand for the id of a run, as the alias of the champion does."""
+
+log = logging.getLogger(__name__)
 
 
 def get_latest(stores: Path) -> str | None:
@@ -94,9 +101,11 @@ def choose_run(config: Config, default: str = LATEST) -> tuple[str, Path]:
 def find_best(uri: str, config: Config) -> str:
     """Return the id of the best finished training run by the objective's validation rows.
 
+    Only runs on one data set are ranked, see `select_configured_data`.
+
     Args:
         uri: of the tracking store.
-        config: has the objective and the tracking experiment.
+        config: has the objective, the data and the tracking experiment.
 
     Raises:
         ConfigError, DataError: there is no such run, experiment or metric.
@@ -106,7 +115,51 @@ def find_best(uri: str, config: Config) -> str:
 
     runs = query.load_runs(uri, config.tracking.experiment)
     maximize = config.objective.directions[0] == "maximize"
-    return selection.find_best(runs, config.objective.metrics[0], maximize=maximize)
+    chosen = select_configured_data(runs, config)
+    return selection.find_best(chosen, config.objective.metrics[0], maximize=maximize)
+
+
+def select_configured_data(
+    runs: pd.DataFrame, config: Config, champion: str | None = None
+) -> pd.DataFrame:
+    """Return the runs on the data set that is meant; if there are several, say which it is.
+
+    It is the one that the command names, or else that of the champion, or of the latest run.
+
+    Args:
+        runs: all runs of the experiment, or those that a filter has found.
+        config: of the command.
+        champion: digest of the champion's data, or None.
+
+    Raises:
+        DataError: there is no run on these data, or it is not known which data are meant.
+    """
+    from tagifai.tracking import selection
+
+    stores = Path(config.paths.stores)
+    if any(key in ("data", "experiment") or key[:5] == "data." for key in get_job().chosen_keys):
+        from tagifai.data import datasets  # late: a prediction reads no data set
+
+        champion, why = datasets.load(config.data, stores).digest, "the data that are named"
+    elif champion is not None:
+        why = "the data of the champion"
+    else:
+        champion, why = _find_latest_digest(stores), "the data of the latest run"
+    chosen = selection.select_data(runs, champion)
+    there = selection.name_data(runs[selection.is_training(runs)]).nunique()
+    if there > 1 and len(chosen):
+        name = selection.name_data(chosen[selection.is_training(chosen)]).iloc[0]
+        log.warning("Of runs on %d data sets those on %s count, %s", there, name, why)
+    return chosen
+
+
+def _find_latest_digest(stores: Path) -> str | None:
+    """Return the digest of the data of the latest run, or None if that is not known here."""
+    latest = get_latest(stores)
+    path = bundles.get_path(stores, latest) if latest else None
+    if path is None or not path.is_dir():
+        return None
+    return str(bundles.read_document(path, "splits.json")["data"]["digest"])
 
 
 def find_champion(uri: str, model: str) -> str:

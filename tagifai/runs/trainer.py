@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -14,25 +15,22 @@ from numpy.random import RandomState
 from tagifai.config.job import SearchTrial, get_job
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
-from tagifai.data import datasets, oddities, prepare, profiles
+from tagifai.data import profiles
 from tagifai.data.dataset_store import Dataset
-from tagifai.data.prepare import PreparedData
 from tagifai.evaluation.metrics import Performance
 from tagifai.exceptions import StaleTrialError
 from tagifai.preprocessing.cache import FeatureCache
-from tagifai.preprocessing.feature_cache import ArrayCache
 from tagifai.reporting import profile_text, reports, run_summary
-from tagifai.runs import logger, resolve
+from tagifai.runs import logger, preparation, resolve
 from tagifai.runs.repeats import RepeatTrainer
 from tagifai.tracking import multirun, session
 from tagifai.tracking.provenance import Invocation
 from tagifai.tracking.store import Experiment
-from tagifai.training import objectives, streaming
 from tagifai.training.components import build_components
 from tagifai.training.loop import History, TrainingPruned
+from tagifai.training.model_fitting import fit_classes_together
 from tagifai.training.open_run import OpenRun
-from tagifai.training.trial import PRUNED, STALE, NullTrial, TrialHandle
-from tagifai.utils import process_pool
+from tagifai.training.trial import PRUNED, RESULT, SECONDS, STALE, NullTrial, TrialHandle
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +71,13 @@ def train(
     with _open_run(config, invocation, display, dataset) as run:
         profile = profiles.compute(run.prepared, run.dataset)
         logger.log_profile(run.tracked, run.output_dir, profile)
-        notes = [*run.dataset.notes, *profile_text.list_warnings(profile)]
+        decided = run.components.list_notes(run.prepared)
+        notes = [*run.dataset.notes, *decided, *profile_text.list_warnings(profile)]
         run_summary.show_data(display, run.prepared, notes)
         repeats = RepeatTrainer(run, display)
-        result = repeats.fit(run.prepared, run.components, test=True)
-        objective = repeats.compute_objective(result)
+        with fit_classes_together(run.components.model):
+            result = repeats.fit(run.prepared, run.components, test=True)
+            objective = repeats.compute_objective(result)
         logger.save_model(run, result, objective, repeats.histories)
         report = reports.write_for_run(run, result, objective, profile, display)
     resolve.set_latest(run.stores, run.tracked.id, result.performance)
@@ -112,17 +112,11 @@ def _open_run(
     stores, search_trial = Path(config.paths.stores), get_job().trial
     random_state = RandomState(config.seed)
     components = build_components(config, random_state)
-    # Errors in these are raised before data are read.
-    prepare.get_cleaner_arguments(config.preprocessing)
-    objectives.check_metrics(config.objective)
-    streaming.check_supported(config, components)
+    preparation.check_settings(config, components)
     if search_trial is None:
         session.close_abandoned_runs(stores)
     if dataset is None:
-        with display.show_row_progress("Reading") as on_progress:
-            dataset = datasets.load(
-                config.data, stores, progress=display.live, on_progress=on_progress
-            )
+        dataset = preparation.load_dataset(config, display)
     opened = session.start_run(
         Experiment.from_config(config) if config.tracking.enabled else None,
         config.tracking.run_name or invocation.name,
@@ -141,30 +135,12 @@ def _open_run(
         provenance = invocation.make_record(config)
         logger.log_inputs(tracked, config, dataset, invocation, provenance)
         cache = FeatureCache(stores / "cache" / "features", config.cache.max_gb * 1e9)
-        prepared = _prepare(config, dataset, random_state, cache, display)
+        prepared = preparation.prepare_rows(
+            config, dataset, components, random_state, cache, display
+        )
         yield OpenRun(
             config, invocation, provenance, tracked, trial, dataset, prepared, components, cache
         )
-
-
-def _prepare(
-    config: Config,
-    dataset: Dataset,
-    random_state: RandomState,
-    cache: ArrayCache,
-    display: Display,
-) -> PreparedData:
-    """Return the rows of a run, after a check that they have the metrics of the objective."""
-    # The trials of a search run in parallel already.
-    processes = process_pool.count_processors() if get_job().trial is None else 1
-    with display.show_row_progress("Scanning") as on_progress:
-        prepared = streaming.prepare_dataset(
-            dataset, config, random_state, cache, on_progress, processes
-        )
-    oddities.check_cleaning(prepared.rows["raw"].tolist(), prepared.cleaning)
-    for metric in config.objective.metrics:
-        prepared.check_objective(metric)
-    return prepared
 
 
 def _open_trial(trial: SearchTrial | None) -> AbstractContextManager[TrialHandle]:
@@ -195,14 +171,16 @@ def _make_tags(config: Config, invocation: Invocation, trial: SearchTrial | None
 def _train_repeats(run: OpenRun, repeats: RepeatTrainer) -> Any:
     try:
         with logger.log_trial_state(run.tracked):
+            began = time.monotonic()
             with run.tracked.batch_logging():
                 objective = repeats.compute_objective()
+                seconds = time.monotonic() - began
                 logger.log_result(run.tracked, repeats.last_result, objective)
             # Kept with the trial, in case the search's process is gone and another goes on.
-            run.trial.note(result=list(objective.values()))
+            run.trial.note(**{RESULT: list(objective.values()), SECONDS: seconds})
             return _to_return_value(objective)
     except TrainingPruned:
-        run.trial.note(result=PRUNED)
+        run.trial.note(**{RESULT: PRUNED})
         return PRUNED
     except StaleTrialError:
         return STALE

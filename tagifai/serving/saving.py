@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from tagifai.preprocessing.encoders.files import PACKAGED
 from tagifai.preprocessing.inputs import list_columns
 from tagifai.serving import pyfunc
 
@@ -19,6 +20,9 @@ LIBRARIES = (
     *("imbalanced-learn", "nltk"),
 )
 """Requirements of a prediction."""
+
+ENCODER_LIBRARIES = ("onnxruntime", "tokenizers")
+"""Further requirements of one that embeds."""
 
 MODULES = (
     *("_lazy", "exceptions", "utils.environment", "utils.files", "utils.own_modules"),
@@ -31,11 +35,15 @@ MODULES = (
         "models.safety",
         "models.serialization",
         "models.tagger",
+        "models.temperature",
         "models.thresholds",
     ),
     *("models.verification", "serving.pyfunc"),
+    *("preprocessing.embeddings", "preprocessing.vectorizers", "preprocessing.encoders.files"),
+    *("preprocessing.encoders.encoder", "utils.process_pool"),
     # What an extension may have beside the steps and classes that a model needs.
-    *("evaluation.metrics", "evaluation.slices"),
+    *("evaluation.metrics", "evaluation.slices", "evaluation.intervals", "evaluation.summary"),
+    *("evaluation.standard_metrics", "models.losses"),
 )
 """Modules that a prediction needs; the whole package would be a hundred files a model."""
 
@@ -75,7 +83,7 @@ def save(path: Path, model_id: str, *, bundle: Path, run_id: str) -> None:
         loader_module=pyfunc.__name__,
         data="data/bundle",
         code="code",
-        env=_write_environment(path),
+        env=_write_environment(path, _list_requirements(bundle)),
         python_version=platform.python_version(),
         streamable=False,
     )
@@ -118,9 +126,31 @@ def _write_example(path: Path, columns: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _write_environment(path: Path) -> dict[str, str]:
+def _list_requirements(bundle: Path) -> list[str]:
+    """Return what has to be installed for a bundle's predictions, each with its version."""
+    pinned = [f"{name}=={version(name)}" for name in LIBRARIES]
+    encoder = _find_encoder_name(bundle)
+    if encoder is not None:
+        pinned += [f"{name}=={version(name)}" for name in ENCODER_LIBRARIES]
+        pinned += PACKAGED[encoder].requirements if encoder in PACKAGED else []
+    return pinned
+
+
+def _find_encoder_name(bundle: Path) -> str | None:
+    """Return the name of the encoder that a bundle's texts are embedded by, if they are."""
+    from tagifai.models import bundles
+
+    if not (bundle / "vectorizer.json").exists():
+        return None
+    whole = bundles.read_document(bundle, "vectorizer.json")
+    parts = [whole, *(part for _, part in whole["parameters"].get("transformer_list", ()))]
+    found = [part["parameters"].get("encoder") for part in parts]
+    return next((name for name in found if name is not None), None)
+
+
+def _write_environment(path: Path, pinned: list[str]) -> dict[str, str]:
     """Write the requirements in the three formats that MLflow's installers read."""
-    pinned, python = [f"{name}=={version(name)}" for name in LIBRARIES], platform.python_version()
+    python = platform.python_version()
     (path / "requirements.txt").write_text("\n".join(pinned), encoding="utf-8")
     conda = {
         "name": "tagifai",

@@ -33,12 +33,14 @@ def check_objective(config: Config, settings: SearchSettings, pruner: BasePruner
         ConfigError: with the reason.
     """
     objective = config.objective
-    if settings.directions != objective.directions:
+    if settings.directions is not None and settings.directions != objective.directions:
         raise ConfigError(
             f"hydra.sweeper.direction = {', '.join(settings.directions)}, and objective.direction ="
             f" {', '.join(objective.directions)}. Set objective.direction alone; the sweeper"
             " follows it."
         )
+    if config.sweep.budget is not None:
+        _check_budget(config)
     if isinstance(pruner, NopPruner):
         return
     name = type(pruner).__name__
@@ -57,6 +59,20 @@ def check_objective(config: Config, settings: SearchSettings, pruner: BasePruner
             f"{name} needs a storage that jobs can reach, and hydra.sweeper.storage ="
             f" {settings.storage or 'null'} is in the memory of this process. Leave storage out, or"
             " use hydra/sweeper/pruner=none."
+        )
+
+
+def _check_budget(config: Config) -> None:
+    if not config.sweep.start:
+        raise ConfigError(
+            f"sweep.budget = {config.sweep.budget:g} needs configurations to begin with, in"
+            " sweep.start. Use sweep=auto, which has some; hydra.sweeper.timeout is a limit for any"
+            " search."
+        )
+    if len(config.objective.metrics) > 1:
+        raise ConfigError(
+            f"sweep.budget chooses one winner, and objective.metric has"
+            f" {len(config.objective.metrics)} metrics. Name one."
         )
 
 
@@ -204,11 +220,12 @@ def _explain_changes(name: str, stored: Mapping[str, Any], now: Mapping[str, Any
         f"  {key}: {_short(before.get(key))} in the study, {_short(after.get(key))} now"
         for key in changed
     ]
+    other_data = " If these are other data, give them a name of their own: data.name=NAME."
     return (
         f"The study {name!r} belongs to a search with other settings:\n"
         + "\n".join(shown)
         + "\nTo go on with it, undo these changes. To keep it and begin a new one, add"
-        " sweep.restart=true."
+        f" sweep.restart=true.{other_data if 'data digest' in changed else ''}"
     )
 
 

@@ -29,10 +29,11 @@ from tagifai.exceptions import StaleTrialError, UserError
 from tagifai.sweeping import composition, launchers, report, results
 from tagifai.sweeping._hydra import get_return_value
 from tagifai.sweeping._optuna import get_trial_id
+from tagifai.sweeping.auto import winner
 from tagifai.sweeping.plan import SearchPlan, prepare_search
 from tagifai.sweeping.settings import SweeperPlugin
 from tagifai.sweeping.studies import Study, has_died
-from tagifai.training.trial import PRUNED, STALE
+from tagifai.training.trial import PRUNED, RESULT, STALE
 from tagifai.utils.signals import block_interrupt
 
 IDLE_POLL_SECONDS = 1.0
@@ -99,19 +100,23 @@ class SearchLoop:
         """Run trials until the study is full, time is up, or too many trials have failed."""
         with (
             self._study.heartbeat,
-            self._plan.display.show_trial_progress(self._plan.n_trials) as self._show,
+            self._plan.display.show_trial_progress(self._count_shown()) as self._show,
         ):
             self._show_state("")
             try:
                 self._work_all()
             except KeyboardInterrupt:
-                self._interrupt_jobs()
+                self._interrupt_jobs("Interrupted with its search.")
                 raise
             finally:
                 self._stop.set()
         if self._error is not None:
             self._study.abandon_own_trials("Its search ended with an error.")
             raise self._error
+
+    def _count_shown(self) -> int | None:
+        """Return how many trials there will be; None where time decides."""
+        return self._plan.n_trials if self._plan.budget is None else None
 
     def check_failures(self) -> None:
         """Raise an error if more trials have failed than allowed."""
@@ -140,6 +145,8 @@ class SearchLoop:
             # A join without a timeout would not be interrupted by a signal.
             for thread in threads:
                 thread.join(timeout=0.2)
+            if not self._stop.is_set() and self._plan.is_overdue():
+                self._interrupt_jobs("There was no time left for it.")
 
     def _work(self) -> None:
         try:
@@ -162,10 +169,13 @@ class SearchLoop:
                 tally = self._study.count_trials()
                 if tally.finished >= self._plan.n_trials or self._too_many_failed():
                     return None
-                if tally.finished + tally.running < self._plan.n_trials:
+                more = tally.finished + tally.running < self._plan.n_trials
+                if more and self._plan.choose_trial():
                     trial = self._study.ask(self._plan.n_trials)
                     if trial is not None:
                         return trial
+                elif more and not tally.running:
+                    return None
                 self._changed.wait(IDLE_POLL_SECONDS)
         return None
 
@@ -240,7 +250,10 @@ class SearchLoop:
                     )
             elif outcome.state is not None:
                 self._deaths_in_a_row = 0
-                self._study.tell(trial, outcome.state, outcome.values, outcome.reason)
+                state, values = outcome.state, outcome.values
+                if state is TrialState.COMPLETE and self._plan.is_on_sample(trial):
+                    state, values = TrialState.PRUNED, None
+                self._study.tell(trial, state, values, outcome.reason)
                 self._ended_here += 1
             if outcome.reason and outcome.state is TrialState.FAIL:
                 self._plan.record_failure(trial.number, outcome.reason)
@@ -251,6 +264,9 @@ class SearchLoop:
         record = self._study.list_trials()[trial.number]
         if has_died(record):
             return f"Trial {trial.number} died"
+        told = record.user_attrs.get(RESULT)
+        if self._plan.is_on_sample(record) and isinstance(told, list):
+            return f"Trial {trial.number} on a sample {', '.join(self._plan.format_values(told))}"
         values = ", ".join(self._plan.format_values(record.values or []))
         shown = f" {values}" if record.state is TrialState.COMPLETE else ""
         state = {TrialState.FAIL: "failed"}.get(record.state, record.state.name.lower())
@@ -274,12 +290,12 @@ class SearchLoop:
 
     # --- an interrupt --------------------------------------------------------------------------
 
-    def _interrupt_jobs(self) -> None:
+    def _interrupt_jobs(self, reason: str) -> None:
         """Interrupt the jobs so that they close their runs, and record their trials as dead."""
         self._stop.set()
         with self._changed:  # not while a worker asks, because its trial would not be abandoned
             # All jobs see it at their next heartbeat; those on this machine get a signal, too.
-            self._study.abandon_own_trials("Interrupted with its search.")
+            self._study.abandon_own_trials(reason)
             self._changed.notify_all()
         for child in self._list_workers():
             child.terminate()
@@ -359,16 +375,25 @@ def run_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> SearchPlan:
         UserError: the search cannot begin, or failed.
     """
     with prepare_search(sweeper, arguments) as plan:
+        budget = plan.budget
         context = replace(sweeper.context, config_loader=composition.make_loader(sweeper))
         launcher = launchers.make(plan.cfg, context, sweeper.function)
         loop = SearchLoop(plan, launcher)
         try:
             loop.run()
+        except KeyboardInterrupt:
+            if budget is not None:
+                winner.mention_best(plan)
+            raise
         finally:
             launchers.end_jobs(launcher, 0.0)
             launchers.end_workers(launcher)
             plan.close_dead_runs()
             results.write(plan)
-        results.show(plan, report.write(plan))
-        loop.check_failures()
+        if budget is None:
+            results.show(plan, report.write(plan))
+            loop.check_failures()
+        else:
+            loop.check_failures()
+            winner.end_search(plan, sweeper, budget)
     return plan

@@ -16,14 +16,18 @@ from filelock import FileLock
 from omegaconf import DictConfig
 from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import GridSampler
-from optuna.trial import Trial
+from optuna.trial import BaseTrial, FrozenTrial, Trial
 
 from tagifai.config import extensions, paths
 from tagifai.config.schema import Config, check
 from tagifai.console.display import Display
 from tagifai.data import datasets
+from tagifai.data.dataset_store import Dataset
 from tagifai.exceptions import ConfigError, TrackingError
 from tagifai.sweeping import checks, composition, grammar, results, samplers, studies
+from tagifai.sweeping.auto.fidelity import choose_fidelity
+from tagifai.sweeping.auto.points import PointSpace
+from tagifai.sweeping.auto.search import ROWS, BudgetSearch
 from tagifai.sweeping.settings import SearchSettings, SweeperPlugin
 from tagifai.sweeping.space import SearchSpace
 from tagifai.sweeping.studies import Study
@@ -59,6 +63,7 @@ class SearchPlan:
         compose: composes the configuration and the options of a trial.
         compose_alone: composes the configuration of a single run.
         parent: the search's run.
+        budget: chooses the trials of a search with a time budget; None leaves it to the sampler.
     """
 
     config: Config
@@ -74,6 +79,7 @@ class SearchPlan:
     compose: composition.Compose
     compose_alone: Callable[[Sequence[str]], Config]
     parent: session.TrackedRun
+    budget: BudgetSearch | None = None
 
     @property
     def metrics(self) -> list[str]:
@@ -95,7 +101,20 @@ class SearchPlan:
         self.space.suggest_overrides(trial)
         if self.extend is not None:
             self.extend(self.cfg, trial)
-        return self.space.make_overrides(trial.params)
+        more = [] if self.budget is None else self.budget.list_overrides(trial)
+        return [*self.space.make_overrides(trial.params), *more]
+
+    def choose_trial(self) -> bool:
+        """Return whether there is another trial to ask for; with a budget, choose it."""
+        return self.budget is None or self.budget.add_next(self.study)
+
+    def is_on_sample(self, trial: BaseTrial | FrozenTrial) -> bool:
+        """Return whether a trial is on a sample of the rows, and its value no result."""
+        return self.budget is not None and trial.user_attrs.get(ROWS) is not None
+
+    def is_overdue(self) -> bool:
+        """Return whether there is a budget, and no time left for the trials under way."""
+        return self.budget is not None and self.budget.is_overdue(self.study)
 
     def format_values(self, values: Sequence[float]) -> list[str]:
         """Return values with the names of their metrics."""
@@ -195,7 +214,7 @@ def prepare_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> Iterator
     ):
         # One process at a time, or two that start together would each create the study's run.
         with FileLock(stores / ".search.lock"):
-            study, searched = _open_study(sweeper, config, settings, space, pruner)
+            study, searched, budget = _open_study(sweeper, config, settings, space, pruner)
             parent = until_the_end.enter_context(
                 session.start_run(
                     Experiment.from_config(config) if config.tracking.enabled else None,
@@ -226,6 +245,7 @@ def prepare_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> Iterator
             compose=composition.make_composer(sweeper),
             compose_alone=composition.make_run_composer(sweeper),
             parent=parent,
+            budget=budget,
         )
         plan.folder.mkdir(parents=True, exist_ok=True)
         _show_header(plan, pruner)
@@ -239,23 +259,40 @@ def _open_study(
     settings: SearchSettings,
     space: SearchSpace,
     pruner: BasePruner,
-) -> tuple[Study, dict[str, Any]]:
-    """Return the study to go on with, or a new one, and the description of the search."""
+) -> tuple[Study, dict[str, Any], BudgetSearch | None]:
+    """Return the study to go on with, or a new one, the search's description and its budget."""
     sampler = samplers.make_sampler(settings.sampler, config.seed, space.make_grid)
     storage = studies.connect(settings.storage)
     stores = Path(config.paths.stores)
     session.close_abandoned_runs(stores)
     dataset = datasets.load(config.data, stores, progress=Display.from_config(config.console).live)
     checks.check_metrics(config, dataset)
+    budget = _make_budget(sweeper, config, settings, space, dataset)
     searched = checks.describe_search(config, space, dataset.digest)
     preset = sweeper.master.hydra.runtime.choices.get("sweep") or "search"
     name = settings.study_name or f"{preset}-{config.data.name}".replace("/", "-")
     name = checks.choose_study(storage, name, searched, restart=config.sweep.restart)
-    if not studies.has_study(storage, name):
+    # Composing what lies at the space's edges takes seconds, which are a budget's trials.
+    if config.sweep.budget is None and not studies.has_study(storage, name):
         checks.check_space(space, composition.make_composer(sweeper))
     study = studies.open_study(storage, name, config.objective.directions, sampler, pruner)
     study.set_attribute(checks.SEARCH_DESCRIPTION, searched)
-    return study, searched
+    return study, searched, budget
+
+
+def _make_budget(
+    sweeper: SweeperPlugin,
+    config: Config,
+    settings: SearchSettings,
+    space: SearchSpace,
+    dataset: Dataset,
+) -> BudgetSearch | None:
+    seconds = config.sweep.budget
+    if seconds is None:
+        return None
+    points = PointSpace(space, config.sweep.start)
+    n_workers = 1 if composition.is_serial(sweeper.master) else settings.n_jobs
+    return BudgetSearch(seconds, points, choose_fidelity(config, dataset), n_workers)
 
 
 def _count_trials(settings: SearchSettings, study: Study, space: SearchSpace) -> int:
@@ -292,6 +329,15 @@ def _log_search(plan: SearchPlan, searched: Mapping[str, Any]) -> None:
     )
 
 
+def _describe_trials(plan: SearchPlan, sampler: str, pruner: str) -> tuple[str, dict[str, Any]]:
+    if plan.budget is None:
+        return str(plan.n_trials), {"sampler": sampler, "pruner": pruner}
+    found = plan.budget.fidelity
+    rows = {"sample": found.sample_rows, "rows": found.train_rows, "folds": found.folds}
+    told = {name: value for name, value in rows.items() if value is not None}
+    return f"as many as fit into {plan.budget.budget:g} s", told
+
+
 def _show_header(plan: SearchPlan, pruner: BasePruner) -> None:
     objective, tally = plan.config.objective, plan.study.count_trials()
     hydra = plan.cfg.hydra
@@ -304,7 +350,7 @@ def _show_header(plan: SearchPlan, pruner: BasePruner) -> None:
             {"storage": mask(plan.settings.storage or "in memory")},
         ),
         "objective": (", ".join(goal), {}),
-        "trials": (str(plan.n_trials), {"sampler": sampler_name, "pruner": type(pruner).__name__}),
+        "trials": _describe_trials(plan, sampler_name, type(pruner).__name__),
         "launcher": (launcher, {}),
     }
     groups |= {name: (text, {}) for name, text in plan.space.describe().items()}

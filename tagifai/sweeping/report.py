@@ -31,7 +31,8 @@ def write(plan: SearchPlan) -> Path | None:
     Args:
         plan: of the search, which has ended.
     """
-    if plan.config.plots.enabled:
+    # The time of a budget belongs to its trials.
+    if plan.config.plots.enabled and plan.budget is None:
         from tagifai.reporting.plots import search  # late: matplotlib
 
         reports.log_figures(

@@ -21,6 +21,7 @@ from tagifai.exceptions import ConfigError
 from tagifai.sweeping import composition
 from tagifai.sweeping.space import SearchSpace
 from tagifai.sweeping.studies import ERROR, Study, TrialCounts, has_died
+from tagifai.training.trial import RESULT
 from tagifai.utils import program
 from tagifai.utils.files import replace_atomically
 
@@ -39,11 +40,13 @@ def write(plan: SearchPlan) -> None:
     path = plan.folder / "optimization_results.yaml"
     write_results(path, found, plan.space, plan.folder, command)
     for trial in found.best:
-        _write_preset(plan, found, trial)
+        write_preset_of(plan, trial)
     _log_results(plan, found, path)
 
 
-def _write_preset(plan: SearchPlan, result: SearchResult, trial: FrozenTrial) -> None:
+def write_preset_of(plan: SearchPlan, trial: FrozenTrial) -> None:
+    """Write the preset of a trial, in place of an earlier one."""
+    result = summarize_study(plan.study, plan.metrics)
     config, choices = plan.compose(plan.space.make_overrides(trial.params))
     try:
         alone = plan.compose_alone([f"{group}={option}" for group, option in choices.items()])
@@ -54,12 +57,17 @@ def _write_preset(plan: SearchPlan, result: SearchResult, trial: FrozenTrial) ->
     name = _make_preset_name(result, trial.number)
     head = (
         f"Trial {trial.number} of the search {result.study!r}, the best of"
-        f" {result.counts.finished}: {', '.join(plan.format_values(trial.values))}.\n"
+        f" {result.counts.finished}: {', '.join(plan.format_values(_get_values(trial)))}.\n"
         "Written by the search. Its values win over options that are chosen on the\ncommand"
         f" line. Train it with: {program.get_name()} experiment={name}"
     )
     path = Path(plan.config.paths.stores) / "presets" / "experiment" / f"{name}.yaml"
     write_preset(path, head, choices, compute_difference(config, alone))
+
+
+def _get_values(trial: FrozenTrial) -> list[float]:
+    """Return the values of a trial, also of one that has them of a sample alone."""
+    return list(trial.values or trial.user_attrs.get(RESULT) or ())
 
 
 def _log_results(plan: SearchPlan, result: SearchResult, path: Path) -> None:

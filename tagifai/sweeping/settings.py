@@ -29,7 +29,7 @@ class SearchSettings:
     Args:
         sampler: configuration of the sampler.
         pruner: configuration of the pruner, or None.
-        directions: of each objective.
+        directions: of each objective; None are those that the metrics have by themselves.
         storage: URL of the database of studies; None keeps the study in memory.
         study_name: None is the default name.
         n_trials: of the study as a whole.
@@ -43,7 +43,7 @@ class SearchSettings:
 
     sampler: dict[str, Any]
     pruner: dict[str, Any] | None
-    directions: list[str]
+    directions: list[str] | None
     storage: str | None
     study_name: str | None
     n_trials: int
@@ -70,7 +70,7 @@ class SearchSettings:
         direction = plain.pop("direction")
         several = isinstance(direction, list)
         named = [getattr(d, "name", d) for d in (direction if several else [direction])]
-        return cls(directions=named, **plain)
+        return cls(directions=None if direction is None else named, **plain)
 
     def __post_init__(self) -> None:
         rules = {

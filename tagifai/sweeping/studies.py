@@ -26,6 +26,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tagifai.exceptions import UserError
 from tagifai.sweeping._optuna import get_trial_id, list_stale_trials
+from tagifai.training.trial import PRUNED, RESULT
 from tagifai.utils import sqlite
 from tagifai.utils.secrets import mask
 from tagifai.utils.urls import get_sqlite_path
@@ -39,11 +40,6 @@ LOCK_SECONDS = 60
 
 DIED = "died"
 """Attribute of a trial that died with its process and is replaced: the reason."""
-
-RESULT = "result"
-"""Attribute of a trial whose job is done: its values, or `PRUNED`."""
-
-PRUNED = "pruned"
 
 ERROR = "error"
 """Attribute of a trial that failed: the reason."""

@@ -10,10 +10,11 @@ from numpy.random import RandomState
 from tagifai.config.job import get_job
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
-from tagifai.data import datasets, oddities, prepare, profiles
+from tagifai.data import datasets, prepare, profiles
 from tagifai.data.dataset_store import Dataset
 from tagifai.data.prepare import PreparedData
 from tagifai.exceptions import DataError
+from tagifai.preprocessing import deletions
 from tagifai.reporting import profile_text
 from tagifai.tracking import session
 from tagifai.training import streaming
@@ -37,7 +38,7 @@ def run(config: Config) -> None:
         )
     _show_facts(display, summarize(dataset))
     for note in dataset.notes:
-        _show_note(display, note)
+        display.show_note(note, result=True)
     display.show_copyable("Table", dataset.path, result=True)
     prepared, problem = _prepare(dataset, config, display)
     if prepared is None:
@@ -47,7 +48,7 @@ def run(config: Config) -> None:
     if problem is not None:
         # The data set is stored, and may be trained on with other settings.
         said = f"No run can be trained on this data set as it is configured. {problem}"
-        _show_note(display, said)
+        display.show_note(said, result=True)
 
 
 def _prepare(
@@ -73,20 +74,15 @@ def _profile(prepared: PreparedData, dataset: Dataset, display: Display) -> None
     _show_facts(display, profile_text.format_facts(profile))
     display.show_copyable("Profile", path, result=True)
     for warning in profile_text.list_warnings(profile):
-        _show_note(display, warning)
+        display.show_note(warning, result=True)
     # Last, so that the profile is there to see why.
-    oddities.check_cleaning(prepared.rows["raw"].tolist(), prepared.cleaning)
+    deletions.check_cleaning(*prepared.list_cleaned_texts(), prepared.cleaning)
 
 
 def _show_facts(display: Display, facts: profile_text.Facts) -> None:
     for name, text in facts:
         log.info("%s: %s", name, text)
         display.show_fact(name, text, result=True)
-
-
-def _show_note(display: Display, note: str) -> None:
-    log.info("Note: %s", note)
-    display.show_note(note, result=True)
 
 
 def summarize(dataset: Dataset) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from tagifai.evaluation import scoring
 from tagifai.exceptions import DataError
 from tagifai.models import bundles
 from tagifai.runs import records, resolve
+from tagifai.training import objectives
 from tagifai.utils import files
 
 
@@ -23,6 +24,7 @@ def run(config: Config) -> float:
     if task.output is not None and Path(task.output).suffix.lower() != ".json":
         raise DataError(f"task.output = {task.output!r}: the scores are JSON; give a .json file.")
     files.check_output(task.output, task.data)
+    objectives.check_shown_metrics(config.metrics)
     run_id, path = resolve.choose_run(config)
     tagger = bundles.load(path)
     if task.data is None:
@@ -33,11 +35,12 @@ def run(config: Config) -> float:
         title = f"Run {run_id} on {task.data}"
         _note_train_texts(display, path, Path(config.paths.stores), texts)
     with display.show_spinner("Predicting"):
-        performance = scoring.score_texts(tagger, texts, tags)
+        recorded = bundles.read_document(path, "performance.json")["test"].get("baseline", {})
+        performance = scoring.score_texts(tagger, texts, tags, recorded.get("label"))
     output = Path(task.output or get_job().output_dir / "performance.json")
     with files.open_output(output) as file:
         file.write(files.format_json(performance))
-    display.show_scores(title, performance)
+    display.show_scores(title, performance, config.metrics)
     display.show_copyable("Scores", output)
     return performance["overall"]["f1"]
 

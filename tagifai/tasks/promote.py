@@ -26,8 +26,8 @@ def run(config: Config) -> float:
 def _promote(config: Config, models: ModelRegistry, uri: str) -> float:
     display, stores = Display.from_config(config.console), Path(config.paths.stores)
     with display.show_spinner("Loading runs"):
-        config.task.run_id = _choose_challenger(config, models, uri)
         present = models.get_champion()
+        config.task.run_id = _choose_challenger(config, models, present, uri)
         run_id, bundle = resolve.choose_run(config)
     if present is not None and present.run_id == run_id:
         display.show_result(f"Run {run_id} is the champion already, version {present.number}.")
@@ -45,8 +45,13 @@ def _promote(config: Config, models: ModelRegistry, uri: str) -> float:
     return decision.f1
 
 
-def _choose_challenger(config: Config, models: ModelRegistry, uri: str) -> str:
-    """Return the id of the run that `task.run_id` names, or of the best one not rolled back."""
+def _choose_challenger(
+    config: Config, models: ModelRegistry, present: ModelVersion | None, uri: str
+) -> str:
+    """Return the id of the run that `task.run_id` names, or of the best one not rolled back.
+
+    Without a name, only runs on the champion's data are ranked.
+    """
     task = config.task
     if task.run_id not in (None, resolve.BEST):
         return str(task.run_id)
@@ -54,9 +59,11 @@ def _choose_challenger(config: Config, models: ModelRegistry, uri: str) -> str:
         version.run_id for version in models.list_versions() if ROLLED_BACK_TAG in version.tags
     ]
     runs = query.load_runs(uri, task.experiment or config.tracking.experiment, filter=task.filter)
-    maximize = (task.direction or config.objective.directions[0]) == "maximize"
+    champion = None if present is None else present.tags.get("data")
+    runs = resolve.select_configured_data(runs, config, champion)
     metric = task.metric or config.objective.metrics[0]
-    return selection.find_best(runs, metric, maximize=maximize, without=without)
+    direction = task.direction or config.objective.get_direction(metric)
+    return selection.find_best(runs, metric, maximize=direction == "maximize", without=without)
 
 
 def _open_finished_run(run_id: str, uri: str) -> session.TrackedRun:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tagifai.exceptions import ConfigError
 from tagifai.tracking.selection import get_column
+
+MAX_SHOWN_ROWS = 20
+"""Most rows that an error names."""
 
 
 def describe_interval(confidence: float) -> str:
@@ -43,7 +48,7 @@ def compute_differences(
     others = [name for name in by_row.unique() if name != baseline]
     gains = {name: pairs.loc[pairs["row"] == name, "gain"].to_numpy() for name in others}
     found = pd.DataFrame(
-        [compute_paired_t(gains[name], confidence) for name in others],
+        [compute_t_interval(gains[name], confidence) for name in others],
         index=pd.Index(others, dtype=object),
         columns=["difference", "low", "high"],
         dtype=float,
@@ -74,25 +79,58 @@ def _pair_runs(
     return pairs
 
 
-def compute_paired_t(
-    gains: npt.NDArray[np.float64], confidence: float
+def compute_t_interval(
+    values: npt.NDArray[np.float64], confidence: float
 ) -> tuple[float, float, float]:
-    """Return the mean of paired differences and the bounds of Student's t interval of it.
+    """Return the mean of values, such as paired differences, and its interval by Student's t.
 
     Args:
-        gains: differences, shape (pairs,).
+        values: shape (n,).
         confidence: of the interval, as a share.
 
     Returns:
-        Mean, lower and upper bound: mean -+ t * s / sqrt(pairs), with the quantile t of pairs - 1
-        degrees of freedom. NaN for fewer than two pairs.
+        Mean, lower and upper bound: mean -+ t * s / sqrt(n), with the quantile t of n - 1
+        degrees of freedom. NaN for fewer than two values.
     """
-    if len(gains) < 2:
+    if len(values) < 2:
         return math.nan, math.nan, math.nan
     # The quantile of scipy.stats.t, without its import, which takes a third of a second.
     from scipy.special import stdtrit
 
-    mean = float(gains.mean())
-    half = float(stdtrit(len(gains) - 1, (1 + confidence) / 2) * gains.std(ddof=1))
-    half /= math.sqrt(len(gains))
+    mean = float(values.mean())
+    half = float(stdtrit(len(values) - 1, (1 + confidence) / 2) * values.std(ddof=1))
+    half /= math.sqrt(len(values))
     return mean, mean - half, mean + half
+
+
+def find_baseline(baseline: str, rows: pd.DataFrame, by_run: Mapping[str, str]) -> str:
+    """Return the label of the row that a baseline means.
+
+    Args:
+        baseline: a label, a part or parts of one such as "model=sgd" or "sgd", or a run's id.
+        rows: the settings of each row, by label.
+        by_run: label by run id.
+
+    Raises:
+        ConfigError: no row matches, or more than one; with the labels of all rows.
+    """
+    if baseline in by_run:
+        return by_run[baseline]
+    if baseline in rows.index:
+        return baseline
+    wanted = {part.strip() for part in baseline.split(",")}
+    matches = [
+        str(name)
+        for name, values in rows.iterrows()
+        if wanted <= {*values, *(f"{key}={value}" for key, value in values.items())}
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    among = matches or [str(name) for name in rows.index]
+    listed = "; ".join(among[:MAX_SHOWN_ROWS])
+    more = f"; and {len(among) - MAX_SHOWN_ROWS} more" if len(among) > MAX_SHOWN_ROWS else ""
+    what = f"{len(matches)} rows are" if matches else "no row is"
+    raise ConfigError(
+        f"task.baseline = {baseline!r}: {what} named so. Give one of these, or the id of one of its"
+        f" runs: {listed}{more}."
+    )

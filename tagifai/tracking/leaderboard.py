@@ -10,18 +10,21 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
+from tagifai.config.schema import name_test_metric
 from tagifai.exceptions import ConfigError
-from tagifai.tracking.differences import compute_differences, describe_interval
+from tagifai.tracking import selection
+from tagifai.tracking.differences import compute_differences, describe_interval, find_baseline
 from tagifai.tracking.selection import get_column
 
 IGNORED_PARAMETERS = re.compile(
-    r"seed|whitelist|extensions"
+    r"seed|metrics|whitelist|extensions"
     r"|(task|tracking|console|cache|plots|paths|sweep)\..*"
     # Where the data are; the digest identifies them.
     r"|data\.(projects|tags|path|val_path|test_path|(\w+_)?sha256)"
@@ -36,7 +39,6 @@ SIZE_COLUMNS = ("metrics.model_bytes", "metrics.objective/model_bytes")
 
 MISSING = "-"
 MAX_VALUE_LENGTH = 40
-MAX_SHOWN_ROWS = 20
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,17 @@ class Leaderboard:
     """A ranking of rows, the best first.
 
     Args:
-        rows: by label; the columns of `setting_columns`, then n, mean, std (NaN for one run), with
-            a baseline difference, low, high, pairs and interval (name of the bounds), then seconds
-            a run and, where it is known, model_bytes. The baseline's own row has no pairs.
+        rows: by label; the columns of `setting_columns`, then n, mean, std (NaN for one run), the
+            bounds of its test score where it is of one run, test_low and test_high, if any has it,
+            with a baseline difference, low, high, pairs and interval (name of the bounds), then
+            the means of `shown`, seconds a run and, where it is known, model_bytes. The baseline's
+            own row has no pairs.
         setting_columns: the columns by which rows differ.
         baseline: label of the row that the others are compared with, or None.
         interval: name of the differences' interval, such as "paired t, 95 %".
         duplicates: runs that do not count, because a later one has the same configuration and seed.
+        shown: further metrics.
+        run_ids: of the runs that count, by row and seed.
     """
 
     rows: pd.DataFrame
@@ -58,16 +64,15 @@ class Leaderboard:
     baseline: str | None
     interval: str
     duplicates: int
-
-
-# --- rows --------------------------------------------------------------------------------------
+    shown: tuple[str, ...] = ()
+    run_ids: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def find_varying_settings(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return the settings that runs differ in beside their seed: options, then parameters.
 
     A parameter that has one value with each option of its group follows from the option and is
-    left out. Data with different contents differ in "data.digest".
+    left out.
 
     Args:
         runs: shape (n, columns).
@@ -80,7 +85,6 @@ def find_varying_settings(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     options = {group: of_runs for group, of_runs in options.items() if of_runs.nunique() > 1}
     # A run whose option has no such parameter counts as one without a value for it.
     parameters = _extract_columns(runs, "params.", none=MISSING)
-    parameters["data.digest"] = _fill_missing(get_column(runs, "digest").astype(object).str[:8])
     shown = {
         key: values
         for key, values in sorted(parameters.items())
@@ -115,12 +119,9 @@ def _shorten(value: str) -> str:
     return f"{value[:24]}…{hashlib.sha256(value.encode()).hexdigest()[:8]}"
 
 
-def format_row_name(values: Mapping[str, str]) -> str:
+def format_row_name(values: Mapping[Any, str]) -> str:
     """Return the name of a row, such as "model=sgd, model.alpha=0.1"."""
     return ", ".join(f"{key}={value}" for key, value in values.items()) or "all"
-
-
-# --- figures -----------------------------------------------------------------------------------
 
 
 def build(
@@ -130,6 +131,7 @@ def build(
     maximize: bool = True,
     baseline: str | None = None,
     confidence: float = 0.95,
+    shown: Sequence[str] = (),
 ) -> Leaderboard:
     """Return the leaderboard of runs.
 
@@ -139,42 +141,113 @@ def build(
         maximize: whether a higher mean comes first.
         baseline: a row's name or a part of it, or the id of one of its runs; None for none.
         confidence: of the intervals of differences to the baseline, as a share.
+        shown: further metrics, whose means are shown; one that no run has is left out.
 
     Raises:
         ConfigError: the baseline is no row, or more than one.
     """
     named = find_varying_settings(runs, metric)
-    labels = pd.Series(
-        [format_row_name(dict(row)) for _, row in named.iterrows()], runs.index, dtype=object
-    )
+    labels = pd.Series([*map(format_row_name, named.to_dict("records"))], runs.index, dtype=object)
     rows = named.set_axis(labels)[~labels.duplicated().to_numpy()].sort_index()
-    latest = _select_latest(runs, labels)
-    by_row = labels[latest.index]
-    parts = [rows, _compute_spread(latest[f"metrics.{metric}"], by_row)]
+    latest, by_row = _select_latest(runs, labels)
+    bounds = _collect_bounds(latest, name_test_metric(metric), by_row)
+    parts = [rows, _compute_spread(latest[f"metrics.{metric}"], by_row), bounds]
     against = None
     if baseline is not None:
         against = find_baseline(baseline, rows, dict(zip(runs["run_id"], labels, strict=True)))
         parts.append(compute_differences(latest, metric, by_row, against, confidence))
-    parts.append(_compute_costs(latest, by_row))
-    table = pd.concat([part.loc[rows.index] for part in parts], axis="columns")
-    table = table.sort_values("mean", ascending=not maximize, kind="stable")
-    repeats = len(runs) - len(latest)
+    further = tuple(name for name in shown if f"metrics.{name}" in latest and name != metric)
+    parts += [_compute_means(latest, further, by_row), _compute_costs(latest, by_row)]
     return Leaderboard(
-        table, tuple(map(str, named)), against, describe_interval(confidence), repeats
+        pd.concat([part.loc[rows.index] for part in parts], axis="columns").sort_values(
+            "mean", ascending=not maximize, kind="stable"
+        ),
+        tuple(map(str, named)),
+        against,
+        describe_interval(confidence),
+        len(runs) - len(latest),
+        further,
+        _list_run_ids(latest, by_row),
     )
 
 
-def _select_latest(runs: pd.DataFrame, labels: pd.Series[Any]) -> pd.DataFrame:
-    """Return the latest run of each row and seed; earlier ones are duplicates."""
+def _list_run_ids(runs: pd.DataFrame, by_row: pd.Series[Any]) -> dict[str, dict[str, str]]:
+    """Return the ids of runs by row and seed."""
+    found: dict[str, dict[str, str]] = {}
+    seeds = get_column(runs, "params.seed")
+    for row, seed, run_id in zip(by_row, seeds, runs["run_id"], strict=True):
+        found.setdefault(row, {})[str(seed)] = run_id
+    return found
+
+
+def build_by_data(
+    runs: pd.DataFrame,
+    metric: str,
+    *,
+    maximize: bool = True,
+    baseline: str | None = None,
+    confidence: float = 0.95,
+    shown: Sequence[str] = (),
+) -> dict[str, Leaderboard]:
+    """Return a leaderboard for each data set, by its name; that of the latest run comes first.
+
+    Scores on other rows cannot be ranked. Arguments and errors are as of `build`; a baseline need
+    be in one of the leaderboards only.
+    """
+    order = runs.sort_values("start", ascending=False, kind="stable")
+    names = selection.name_data(order)
+    found: dict[str, Leaderboard] = {}
+    missing: list[ConfigError] = []
+    for name in dict.fromkeys(names):
+        of_data = runs.loc[names.index[names == name].sort_values()]
+        make = partial(
+            build, of_data, metric, maximize=maximize, confidence=confidence, shown=shown
+        )
+        try:
+            found[name] = make(baseline=baseline)
+        except ConfigError as error:
+            missing.append(error)
+            found[name] = make()
+    if len(missing) == len(found):
+        raise missing[0]
+    return found
+
+
+def _select_latest(
+    runs: pd.DataFrame, labels: pd.Series[Any]
+) -> tuple[pd.DataFrame, pd.Series[Any]]:
+    """Return the latest run of each row and seed, and its row; earlier ones are duplicates."""
     ordered = runs.sort_values("start", kind="stable")
     seeds = get_column(ordered, "params.seed")
     again = pd.DataFrame({"row": labels, "seed": seeds}).loc[ordered.index].duplicated(keep="last")
-    return ordered[~again | seeds.isna()]
+    latest = ordered[~again | seeds.isna()]
+    return latest, labels[latest.index]
 
 
 def _compute_spread(values: pd.Series[float], by_row: pd.Series[Any]) -> pd.DataFrame:
     found = values.astype(float).groupby(by_row).agg(["size", "mean", "std"])
     return found.rename(columns={"size": "n"})
+
+
+def _collect_bounds(runs: pd.DataFrame, metric: str, by_row: pd.Series[Any]) -> pd.DataFrame:
+    """Return the interval of the metric on its rows for each leaderboard row of one run, if known.
+
+    Runs of several seeds are of several splits, whose spread says more than an interval of one.
+    """
+    part, _, name = metric.partition("_")
+    columns = [f"metrics.{part}_interval/{name}/{bound}" for bound in ("low", "high")]
+    if not set(columns) <= set(runs.columns):
+        return pd.DataFrame(index=by_row.unique())
+    bounds = runs[columns].astype(float).set_axis(["test_low", "test_high"], axis="columns")
+    single = by_row.groupby(by_row).transform("size") == 1
+    return bounds.where(single).groupby(by_row).mean()
+
+
+def _compute_means(
+    runs: pd.DataFrame, names: Sequence[str], by_row: pd.Series[Any]
+) -> pd.DataFrame:
+    columns = {name: runs[f"metrics.{name}"].astype(float) for name in names}
+    return pd.DataFrame(columns, index=runs.index).groupby(by_row).mean()
 
 
 def _compute_costs(runs: pd.DataFrame, by_row: pd.Series[Any]) -> pd.DataFrame:
@@ -185,36 +258,3 @@ def _compute_costs(runs: pd.DataFrame, by_row: pd.Series[Any]) -> pd.DataFrame:
     costs = pd.DataFrame({"seconds": runs["seconds"].astype(float), "model_bytes": sizes})
     means = costs.groupby(by_row).mean()
     return means if sizes.notna().any() else means[["seconds"]]
-
-
-def find_baseline(baseline: str, rows: pd.DataFrame, by_run: Mapping[str, str]) -> str:
-    """Return the label of the row that a baseline means.
-
-    Args:
-        baseline: a label, a part or parts of one such as "model=sgd" or "sgd", or a run's id.
-        rows: the settings of each row, by label.
-        by_run: label by run id.
-
-    Raises:
-        ConfigError: no row matches, or more than one; with the labels of all rows.
-    """
-    if baseline in by_run:
-        return by_run[baseline]
-    if baseline in rows.index:
-        return baseline
-    wanted = {part.strip() for part in baseline.split(",")}
-    matches = [
-        str(name)
-        for name, values in rows.iterrows()
-        if wanted <= {*values, *(f"{key}={value}" for key, value in values.items())}
-    ]
-    if len(matches) == 1:
-        return matches[0]
-    among = matches or [str(name) for name in rows.index]
-    listed = "; ".join(among[:MAX_SHOWN_ROWS])
-    more = f"; and {len(among) - MAX_SHOWN_ROWS} more" if len(among) > MAX_SHOWN_ROWS else ""
-    what = f"{len(matches)} rows are" if matches else "no row is"
-    raise ConfigError(
-        f"task.baseline = {baseline!r}: {what} named so. Give one of these, or the id of one of its"
-        f" runs: {listed}{more}."
-    )

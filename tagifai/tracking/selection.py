@@ -14,6 +14,12 @@ import pandas as pd
 from tagifai.exceptions import DataError, suggest_closest
 from tagifai.utils import program
 
+SHOWN_DIGITS = 8
+"""Of the digest of a data set, in its name."""
+
+MAX_DIGITS = 36
+"""Of the digest of a data set, that the tracking store keeps."""
+
 
 @dataclass(frozen=True)
 class RunSelection:
@@ -125,6 +131,45 @@ def _select_eligible(chosen: pd.DataFrame, metric: str, description: str) -> Run
     }
     counts = {reason: int(those.sum()) for reason, those in left_out.items() if those.any()}
     return RunSelection(chosen[of_training & ended & valued], description, counts)
+
+
+def name_data(runs: pd.DataFrame) -> pd.Series[str]:
+    """Return the name of each run's data set, with the first digits of the digest of its rows."""
+    digests = get_column(runs, "digest").astype(object)
+    names = get_column(runs, "params.data.name").astype(object)
+    # The same rows may have had several names.
+    names = names.groupby(digests, dropna=False).transform("first").fillna("data")
+    return (names + " (" + digests.str[:SHOWN_DIGITS] + ")").fillna("unknown data")
+
+
+def select_data(runs: pd.DataFrame, digest: str | None) -> pd.DataFrame:
+    """Return the runs on one data set.
+
+    Args:
+        runs: all runs of the experiment, or those that a filter has found.
+        digest: of the rows, or as much of it as is known; None takes the only data set there is.
+
+    Raises:
+        DataError: there are none, or more data sets than one; with those that there are.
+    """
+    trainings = runs[is_training(runs) & get_column(runs, "digest").notna()]
+    known = trainings["digest"].unique().tolist() if len(trainings) else []
+    if not known or (digest is None and len(known) < 2):
+        return runs
+    same = [one for one in known if digest is not None and one[:MAX_DIGITS] == digest[:MAX_DIGITS]]
+    if not same:
+        there = ", ".join(dict.fromkeys(name_data(trainings)))
+        what = (
+            f"there is no run on these data (digest {digest[:SHOWN_DIGITS]})"
+            if digest is not None
+            else "runs on different data cannot be ranked"
+        )
+        raise DataError(
+            f"{what[0].upper()}{what[1:]}. There are runs on: {there}. Name the data that"
+            " are meant, such as data=table data.path=... (with split.by, where it kept a column),"
+            " or a run by its id."
+        )
+    return runs[get_column(runs, "digest").isin(same)]
 
 
 def is_training(runs: pd.DataFrame) -> pd.Series[bool]:

@@ -35,6 +35,7 @@ class StreamedData(PreparedData):
         label_counts: rows by label.
         random_state: of the order of the train rows.
         processes: how many prepare chunks; the result is the same for any number.
+        left_out: sampled train rows that do not train, because held-out rows have their texts.
     """
 
     source: ChunkSource
@@ -42,6 +43,13 @@ class StreamedData(PreparedData):
     label_counts: Mapping[str, int]
     random_state: RandomState
     processes: int
+    left_out: pd.DataFrame
+
+    def list_cleaned_texts(self) -> tuple[list[str], list[str]]:
+        """Return the texts of the sample before and after cleaning, with those left out."""
+        # Texts that the cleaning has made equal are among them.
+        both = pd.concat([self.rows, self.left_out])
+        return both["raw"].tolist(), both["text"].tolist()
 
     def get_ids(self) -> dict[str, Any]:
         """Return the row ids of the parts that are in memory; all other rows are train rows."""
@@ -54,6 +62,10 @@ class StreamedData(PreparedData):
     def count_labels(self) -> dict[str, int]:
         """Return rows by label, the most frequent first, equal ones by name."""
         return dict(sorted(self.label_counts.items(), key=lambda item: (-item[1], item[0])))
+
+    def find_most_frequent_class(self) -> str:
+        """Return the class with most train rows; of equal ones, the first by name."""
+        return self.encoder.classes[self.train_counts.index(max(self.train_counts))]
 
     def count_streamed_rows(self) -> int | None:
         """Return how many rows an epoch streams."""
@@ -80,12 +92,13 @@ class StreamedData(PreparedData):
     ) -> Iterator[RowStream]:
         """Give the train rows as a stream of chunks, which other processes may prepare."""
         source = self.source
-        processes = min(self.processes, MAX_PROCESSES, source.blocks.rows // source.rows // 2)
+        # One processor fits the model; a process more would only take memory.
+        spare = min(self.processes - 1, MAX_PROCESSES, source.blocks.rows // source.rows // 2)
         work = partial(source.read_chunk, vectorizer)
-        if processes < 2:
+        if spare < 1:
             yield ChunkStream(self, partial(map, work), on_progress)
             return
-        with ProcessPool(work, processes, ahead=1, advice="lower data.chunk_rows") as crew:
+        with ProcessPool(work, spare, ahead=1, advice="lower data.chunk_rows") as crew:
             yield ChunkStream(self, crew.map, on_progress)
 
 

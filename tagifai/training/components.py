@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +11,14 @@ from numpy.random import RandomState
 from sklearn.utils import get_tags
 
 from tagifai.config import instantiate
-from tagifai.config.schema import Config
+from tagifai.config.schema import Config, SGDConfig
 from tagifai.data.prepare import PreparedData
 from tagifai.exceptions import ConfigError, DataError
-from tagifai.models.outputs import has_probabilities
+from tagifai.models.outputs import gives_probabilities, has_probabilities
 from tagifai.models.thresholds import AutoThreshold, Threshold
+from tagifai.preprocessing.embeddings import find_embedding
+from tagifai.preprocessing.encoders.encoder import open_encoder
+from tagifai.preprocessing.vectorizers import adapt_to_texts
 
 
 @dataclass(frozen=True)
@@ -25,12 +30,38 @@ class Components:
         sampler: balances the train rows, or None.
         model: a classifier.
         threshold: finds the threshold, or None.
+        C: inverse of the penalty's strength, of a model whose own depends on the rows; or None.
     """
 
     vectorizer: Any
     sampler: Any
     model: Any
     threshold: Threshold | None
+    C: float | None = None
+
+    def set_penalty(self, counts: Mapping[int, int]) -> None:
+        """Set the strength of the model's penalty by the rows that it will be fitted to.
+
+        Args:
+            counts: of these rows by class, after sampling.
+        """
+        if self.C is not None:
+            self.model.set_params(alpha=1 / (self.C * sum(counts.values())))
+
+    def list_notes(self, prepared: PreparedData) -> list[str]:
+        """Return what the rows decide of the components, a sentence each.
+
+        Args:
+            prepared: the rows that the components will be fitted to.
+        """
+        vectorizer = copy.deepcopy(self.vectorizer)
+        if not adapt_to_texts(vectorizer, prepared.get_texts("train")):
+            return []
+        note = (
+            "The texts have no spaces between words, so that single characters are the words, and"
+            " n-grams of characters cross them (vectorizer.char_analyzer=auto)."
+        )
+        return [note]
 
     def check(self) -> None:
         """Refuse components that cannot work together, before any data are read.
@@ -39,11 +70,11 @@ class Components:
             ConfigError: with the reason and the way out.
         """
         wanted = self.threshold is not None and not isinstance(self.threshold, AutoThreshold)
-        if wanted and not has_probabilities(self.model):
+        if wanted and not gives_probabilities(self.model):
             raise ConfigError(
-                f"threshold: {type(self.model).__name__} has no probabilities with these arguments,"
-                " so there is nothing to compare with a threshold. Use threshold=none, or a model"
-                " with probabilities."
+                f"threshold: {type(self.model).__name__} has neither probabilities nor decision"
+                " values with these arguments, so there is nothing to compare with a threshold. Use"
+                " threshold=none, or a model that has one of them."
             )
         positive_only = get_tags(self.model).input_tags.positive_only
         if positive_only and getattr(self.vectorizer, "alternate_sign", False):
@@ -51,6 +82,14 @@ class Components:
                 f"model: {type(self.model).__name__} takes no negative features, and the"
                 " vectorizer makes some. Set vectorizer.alternate_sign=false, or use another model."
             )
+        embedding = find_embedding(self.vectorizer)
+        if embedding is not None and positive_only:
+            raise ConfigError(
+                f"model: {type(self.model).__name__} takes no negative features, and embeddings"
+                " have some. Use vectorizer=tfidf_union, or another model, such as model=sgd."
+            )
+        if embedding is not None:
+            open_encoder(embedding.encoder)
 
     def resolve_threshold(self, prepared: PreparedData) -> Threshold | None:
         """Return the threshold policy; None for an automatic one that cannot be applied.
@@ -95,10 +134,11 @@ def build_components(config: Config, random_state: RandomState) -> Components:
     Raises:
         ConfigError: one of them cannot be made, or they cannot work together.
     """
-    made = [
+    vectorizer, sampler, model, threshold = (
         instantiate.build(group, getattr(config, group), random_state)
         for group in ("vectorizer", "sampling", "model", "threshold")
-    ]
-    components = Components(*made)
+    )
+    C = config.model.C if isinstance(config.model, SGDConfig) else None
+    components = Components(vectorizer, sampler, model, threshold, C)
     components.check()
     return components

@@ -15,16 +15,21 @@ from threadpoolctl import threadpool_limits
 
 from tagifai.config.schema import TrainingConfig
 from tagifai.data.prepare import PreparedData, balance_rows
+from tagifai.data.splitting.stratified import shorten_train
 from tagifai.evaluation import metrics, scoring
 from tagifai.evaluation.metrics import Performance
+from tagifai.evaluation.threshold_effects import ThresholdEffect, compute_threshold_effect
 from tagifai.exceptions import DataError
-from tagifai.models.outputs import compute_outputs
+from tagifai.models.outputs import compute_outputs, has_decision_values
 from tagifai.models.sampling import FeatureRows
 from tagifai.models.size import count_bytes
 from tagifai.models.tagger import Tagger
+from tagifai.models.temperature import fit_temperature
 from tagifai.models.thresholds import Probabilities, Threshold
 from tagifai.preprocessing.feature_cache import ArrayCache, CachedVectorizer, skip_cache
+from tagifai.preprocessing.vectorizers import adapt_to_texts
 from tagifai.training.components import Components
+from tagifai.training.estimates import FitEstimator
 from tagifai.training.loop import Callback, EpochLoop, History, TrainedModel
 from tagifai.training.model_fitting import refit_model
 from tagifai.training.scorers import make_scorer
@@ -41,6 +46,7 @@ class FitResult:
         epoch: the epoch whose weights the model has.
         features: columns of the feature matrix.
         performance: scores by part: "val", and "test" if the test rows were scored.
+        threshold_effect: what the threshold does to the validation rows, or None without one.
     """
 
     make_tagger: Callable[[], Tagger]
@@ -49,6 +55,7 @@ class FitResult:
     epoch: int
     features: int
     performance: dict[str, Performance]
+    threshold_effect: ThresholdEffect | None = None
 
     @cached_property
     def tagger(self) -> Tagger:
@@ -76,11 +83,7 @@ class FitResult:
 
 @contextmanager
 def _limit_to_one_thread() -> Iterator[None]:
-    """Limit linear algebra to one thread, so that sums of floats have the same order everywhere.
-
-    A worker of a launcher may use fewer processors than the same run alone, and then the last
-    digits of a fitted model would differ.
-    """
+    """Keep the order of sums, so that a worker with fewer processors gets the same last digits."""
     with threadpool_limits(1):
         yield
 
@@ -93,6 +96,7 @@ class TaggerTrainer:
         components: unfitted objects; they are fitted in place.
         training: epochs, patience and whether to refit.
         cache: of features.
+        estimator: says how long it will take, where the rows are in memory.
     """
 
     def __init__(
@@ -101,11 +105,14 @@ class TaggerTrainer:
         components: Components,
         training: TrainingConfig,
         cache: ArrayCache = skip_cache,
+        estimator: FitEstimator | None = None,
     ) -> None:
-        self._prepared = prepared
+        split = shorten_train(prepared.split, prepared.y, training.max_rows)
+        self._prepared = prepared if split is prepared.split else prepared.replace_split(split)
         self._components = components
         self._training = training
         self._cache = cache
+        self._estimator = estimator
 
     @_limit_to_one_thread()
     def fit(
@@ -129,6 +136,7 @@ class TaggerTrainer:
         """
         prepared, components = self._prepared, self._components
         policy = components.resolve_threshold(prepared)
+        adapt_to_texts(components.vectorizer, prepared.get_texts("train"))
         unfitted = copy.deepcopy(components) if self._training.refit and test else None
         features = CachedVectorizer(components.vectorizer, self._cache)
         train_rows = _fit_features(prepared, features)
@@ -136,14 +144,12 @@ class TaggerTrainer:
         scorer = scored and make_scorer(prepared, components.model, policy, *scored)
         loop = EpochLoop(self._training.epochs, self._training.patience, callbacks, scorer)
         trained = self._train(loop, train_rows, val_rows, on_progress)
-        y_prob = compute_outputs(trained.model, val_rows.X)
-        tagger = self._build_tagger(trained.model, policy, y_prob)
+        tagger, y_prob = self._build_tagger(trained.model, policy, val_rows)
         performance = {"val": _score_outputs(prepared, "val", tagger, y_prob)}
         if unfitted is not None:
             tagger, features, train_rows = self._refit(unfitted, tagger, trained.epoch + 1)
         if test:
-            y_prob = compute_outputs(tagger.model, _transform_part(prepared, features, "test").X)
-            performance["test"] = _score_outputs(prepared, "test", tagger, y_prob)
+            performance["test"] = self._score_test(tagger, features)
         return FitResult(
             lambda: replace(tagger, vectorizer=features.get_fitted()),
             tagger.threshold,
@@ -151,7 +157,13 @@ class TaggerTrainer:
             trained.epoch,
             int(train_rows.X.shape[1]),
             performance,
+            compute_threshold_effect(tagger, val_rows.y, y_prob),
         )
+
+    def _score_test(self, tagger: Tagger, features: CachedVectorizer) -> Performance:
+        rows = _transform_part(self._prepared, features, "test")
+        y_prob = tagger.calibrate(compute_outputs(tagger.model, rows.X))
+        return _score_outputs(self._prepared, "test", tagger, y_prob)
 
     def _train(
         self,
@@ -164,28 +176,41 @@ class TaggerTrainer:
         with self._prepared.open_train_rows(
             vectorizer, sampler, train_rows, on_progress
         ) as balanced:
+            self._components.set_penalty(balanced.count_by_class())
+            if self._estimator is not None and isinstance(balanced, FeatureRows):
+                scored = len(train_rows.y) + len(val_rows.y)
+                self._estimator.estimate(self._components.model, balanced, scored)
             return loop.train(self._components.model, balanced, train_rows, val_rows)
 
-    def _build_tagger(self, model: Any, policy: Threshold | None, y_prob: Probabilities) -> Tagger:
-        """Return the tagger with its threshold, found from the validation rows.
+    def _build_tagger(
+        self, model: Any, policy: Threshold | None, val_rows: FeatureRows
+    ) -> tuple[Tagger, Probabilities]:
+        """Return the tagger with its temperature and threshold, and the validation rows' outputs.
+
+        Both are found on these rows before a refit, which keeps them: a refitted model has seen
+        the rows.
 
         Args:
             model: fitted.
             policy: finds the threshold.
-            y_prob: of the validation rows.
+            val_rows: that the model has not seen.
         """
-        prepared, threshold = self._prepared, None
-        if policy is not None:
-            other = prepared.encoder.index(str(prepared.other))
-            threshold = policy.fit(y_prob, prepared.get_labels("val"), other)
-        return Tagger(
+        prepared, y_true = self._prepared, val_rows.y
+        outputs = compute_outputs(model, val_rows.X)
+        plain = Tagger(
             prepared.cleaning,
             self._components.vectorizer,
             model,
             prepared.encoder,
-            threshold,
+            None,
             prepared.other,
+            temperature=fit_temperature(outputs, y_true) if has_decision_values(model) else None,
         )
+        y_prob = plain.calibrate(outputs)
+        if policy is None:
+            return plain, y_prob
+        other = prepared.encoder.index(str(prepared.other))
+        return replace(plain, threshold=policy.fit(y_prob, y_true, other)), y_prob
 
     def _refit(
         self, components: Components, tagger: Tagger, epochs: int
@@ -193,9 +218,12 @@ class TaggerTrainer:
         """Return a tagger fitted to the train and validation rows, its features, these rows."""
         split = self._prepared.split
         both = replace(split, train=np.concatenate([split.train, split.val]))
+        both = shorten_train(both, self._prepared.y, self._training.max_rows)
         features = CachedVectorizer(components.vectorizer, self._cache)
         rows = _fit_features(self._prepared.replace_split(both), features)
-        refit_model(components.model, balance_rows(components.sampler, rows), epochs)
+        balanced = balance_rows(components.sampler, rows)
+        components.set_penalty(balanced.count_by_class())
+        refit_model(components.model, balanced, epochs)
         fitted = replace(tagger, vectorizer=components.vectorizer, model=components.model)
         return fitted, features, rows
 
@@ -223,5 +251,10 @@ def compute_part_outputs(prepared: PreparedData, tagger: Tagger, part: str) -> P
 
 
 def _score_outputs(prepared: PreparedData, part: str, tagger: Tagger, y_prob: Any) -> Performance:
-    rows = prepared.get_part(part)
-    return scoring.score_rows(rows["text"].tolist(), prepared.get_labels(part), tagger, y_prob)
+    texts, y_true = prepared.get_texts(part), prepared.get_labels(part)
+    scored = scoring.score_rows(texts, y_true, tagger, y_prob)
+    if part != "test":
+        return scored
+    label, classes = prepared.find_most_frequent_class(), prepared.encoder.classes
+    scored["baseline"] = metrics.compute_baseline(label, y_true, classes)
+    return scoring.add_intervals(scored, y_true, tagger, y_prob)

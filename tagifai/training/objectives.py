@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from tagifai.config.schema import STANDARD_METRICS, ObjectiveConfig
-from tagifai.data import splits
+from tagifai.config.schema import (
+    PROBABILITY_METRICS,
+    SCORE_NAMES,
+    STANDARD_METRICS,
+    ObjectiveConfig,
+)
 from tagifai.data.prepare import PreparedData
 from tagifai.evaluation import metrics
 from tagifai.exceptions import ConfigError, suggest_closest
+from tagifai.models.outputs import gives_probabilities
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,43 @@ def check_metrics(objective: ObjectiveConfig) -> None:
             )
 
 
+def check_shown_metrics(names: Sequence[str]) -> None:
+    """Refuse metrics to show that no run has.
+
+    Args:
+        names: without the part's prefix, such as "macro_f1".
+
+    Raises:
+        ConfigError: there is no such metric; with the known ones.
+    """
+    known = [*SCORE_NAMES, *metrics.get_registered()]
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                f"metrics has {name!r}, and there is no such metric.{suggest_closest(name, known)}"
+                f" There are: {', '.join(known)}."
+            )
+
+
+def check_model(objective: ObjectiveConfig, model: Any) -> None:
+    """Refuse an objective of probabilities where the model has none.
+
+    Args:
+        objective: of the configuration.
+        model: fitted or not.
+
+    Raises:
+        ConfigError: with the metrics that the model has.
+    """
+    for name in objective.metrics:
+        if name.removeprefix("val_") in PROBABILITY_METRICS and not gives_probabilities(model):
+            raise ConfigError(
+                f"objective.metric = {name!r}: {type(model).__name__} has no class probabilities,"
+                " which this metric is of. Choose another model, such as model=sgd, or a metric of"
+                " labels, such as val_macro_f1."
+            )
+
+
 def make_repeats(prepared: PreparedData, objective: ObjectiveConfig, seed: int) -> list[Repeat]:
     """Return the repeats of an objective; with one repeat, the run itself.
 
@@ -61,13 +104,13 @@ def make_repeats(prepared: PreparedData, objective: ObjectiveConfig, seed: int) 
         DataError: the rows cannot be split for the repeats.
     """
     states = [np.random.RandomState((seed + r) % 2**32) for r in range(objective.repeats)]
-    y, encoder, split = prepared.y, prepared.encoder, prepared.split
+    rows, splitter = (prepared.y, prepared.encoder, prepared.split), prepared.splitter
     if objective.by == "folds":
         cutter = np.random.RandomState(seed)
-        cuts = splits.make_folds(y, encoder, split, objective.repeats, cutter)
+        cuts = splitter.make_folds(*rows, objective.repeats, cutter)
         return [Repeat(prepared.replace_split(c), s) for c, s in zip(cuts, states, strict=True)]
     again = [
-        Repeat(prepared.replace_split(splits.resplit_train_val(y, encoder, split, state)), state)
+        Repeat(prepared.replace_split(splitter.resplit_train_val(*rows, state)), state)
         for state in states[1:]
     ]
     return [Repeat(prepared, None), *again]

@@ -7,6 +7,8 @@ from typing import Any
 from tagifai.data.prepare import PreparedData
 from tagifai.evaluation import metrics, slices
 from tagifai.models.losses import get_loss_function
+from tagifai.models.outputs import gives_probabilities, has_decision_values
+from tagifai.models.temperature import calibrate, fit_temperature
 from tagifai.models.thresholds import Probabilities, Threshold, decide
 from tagifai.training.loop import ValidationScorer
 
@@ -30,8 +32,11 @@ def make_scorer(
     masks = slices.compute_masks(prepared.get_part("val")) if name.startswith("slice/") else {}
 
     def score(y_prob: Probabilities) -> float:
+        if has_decision_values(model):
+            y_prob = calibrate(y_prob, fit_temperature(y_prob, y_true))
         at = None if threshold is None else threshold.fit(y_prob, y_true, other)
         y_pred = decide(y_prob, at, other)
-        return metrics.compute_score(name, y_true, y_pred, prepared.encoder.classes, masks)
+        known = y_prob if gives_probabilities(model) else None
+        return metrics.compute_score(name, y_true, y_pred, prepared.encoder.classes, masks, known)
 
     return ValidationScorer(score, every)

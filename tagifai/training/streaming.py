@@ -10,15 +10,16 @@ import pandas as pd
 from numpy.random import RandomState
 from sklearn.utils import get_tags
 
-from tagifai.config.schema import Config, TableConfig
+from tagifai.config.schema import Config, SplitByConfig, TableConfig
 from tagifai.data.blocks import Blocks
 from tagifai.data.dataset_store import Dataset
-from tagifai.data.holdout import Group, Holdout, choose_holdout
-from tagifai.data.oddities import check_cleaning
 from tagifai.data.prepare import PreparedData, get_cleaner_arguments, get_raw_texts, prepare_table
-from tagifai.data.splits import Split
+from tagifai.data.splitting.holdout import Group, Holdout, choose_holdout
+from tagifai.data.splitting.parts import PARTS
+from tagifai.data.splitting.stratified import Split
 from tagifai.exceptions import ConfigError, DataError
 from tagifai.preprocessing.cleaning import Cleaner
+from tagifai.preprocessing.deletions import check_cleaning
 from tagifai.preprocessing.feature_cache import ArrayCache, skip_cache
 from tagifai.preprocessing.labels import LabelEncoder, build_label_map
 from tagifai.training.chunks import ChunkSource, StreamedData, encode_tags
@@ -59,6 +60,12 @@ def check_supported(config: Config, components: Components) -> None:
         ),
         "training.refit=true fits to all rows at once. Use training.refit=false": (
             config.training.refit
+        ),
+        "this split looks at all rows. Use split=stratified, and split.near_duplicates=apart": (
+            isinstance(config.split, SplitByConfig) or config.split.near_duplicates == "together"
+        ),
+        "training.max_rows draws from all rows. Use training.max_rows=null": (
+            config.training.max_rows is not None
         ),
         "objective.repeats splits all rows again. Use objective.repeats=1": (
             config.objective.repeats > 1
@@ -110,11 +117,9 @@ def prepare_dataset(
     cleaning = get_cleaner_arguments(config.preprocessing)
     found["text"] = [*map(Cleaner(**cleaning), found["raw"])]
     found["tag"] = encoder.decode(found["y"])
-    outside = found["role"] == "train"
-    texts = frozenset(found.loc[~outside, "text"])
+    texts = frozenset(found.loc[found["role"] != "train", "text"])
     source = ChunkSource(blocks, rows, indices, cleaning, texts, config.split.shuffle)
-    kept = found[~(outside & found["text"].isin(list(texts)))].reset_index(drop=True)
-    return _build_streamed(kept, source, holdout, data.other, random_state, processes)
+    return _build_streamed(found, source, holdout, data.other, random_state, processes)
 
 
 def _encode_labels(
@@ -135,17 +140,19 @@ def _encode_labels(
 
 
 def _build_streamed(
-    rows: pd.DataFrame,
+    found: pd.DataFrame,
     source: ChunkSource,
     holdout: Holdout,
     other: str | None,
     random_state: RandomState,
     processes: int,
 ) -> StreamedData:
-    split = Split(*(np.flatnonzero(rows["role"] == name) for name in ("train", "val", "test")))
+    left_out = (found["role"] == "train") & found["text"].isin(list(source.held_out_texts))
+    rows = found[~left_out].reset_index(drop=True)
+    split = Split(*(np.flatnonzero(rows["role"] == name) for name in PARTS))
     if not split.train.size:
         # Texts of which the cleaning leaves nothing are all the same.
-        check_cleaning(rows["raw"].tolist(), source.cleaning)
+        check_cleaning(found["raw"].tolist(), found["text"].tolist(), source.cleaning)
         raise DataError(
             "The texts of all sampled rows are also texts of validation or test rows. Leave"
             " duplicate rows out of the data, or raise data.sample_rows."
@@ -162,6 +169,7 @@ def _build_streamed(
         label_counts=dict(zip(holdout.encoder.classes, holdout.total_counts, strict=True)),
         random_state=RandomState(random_state.randint(2**31)),
         processes=processes,
+        left_out=found.loc[left_out, ["raw", "text"]],
     )
 
 

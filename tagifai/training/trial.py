@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+RESULT = "result"
+"""Attribute of a trial whose job is done: its values, or `PRUNED`."""
+
+SECONDS = "seconds"
+"""Attribute of a trial: what its fits and scores took, without what is around them."""
+
 PRUNED, STALE = "pruned", "stale"
 """Values that a trial returns instead of its objective."""
 

@@ -6,7 +6,9 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tagifai.utils.terminal import format_path
@@ -21,12 +23,22 @@ CONFIG_DIR_VARIABLE = "TAGIFAI_CONFIG_DIR"
 """Variable by which it tells them the folder that `--config-dir` named."""
 
 
+_started = [time.monotonic()]
+"""When the present command began, in seconds on the monotonic clock."""
+
+
+def get_start_time() -> float:
+    """Return when the present command began, in seconds on the monotonic clock."""
+    return _started[-1]
+
+
 def export_command(argv: Sequence[str]) -> None:
     """Keep how this process was called, for all that has to name its command from then on.
 
     Args:
         argv: the path of what was called, and the arguments as they were typed.
     """
+    _started[:] = [time.monotonic()]
     os.environ[PROGRAM_VARIABLE] = shlex.join(_name(Path(argv[0])))
     os.environ[COMMAND_VARIABLE] = " ".join([get_name(), *map(shlex.quote, argv[1:])])
 
@@ -67,6 +79,23 @@ def get_command(otherwise: Sequence[str] = ()) -> str:
     return os.environ.get(COMMAND_VARIABLE) or format_command(*otherwise)
 
 
+@contextmanager
+def use_command(*arguments: str) -> Iterator[None]:
+    """Let a command be the one that was typed for a block, which does what it would do.
+
+    Args:
+        arguments: as of `format_command`.
+    """
+    before = os.environ.get(COMMAND_VARIABLE)
+    os.environ[COMMAND_VARIABLE] = format_command(*arguments)
+    try:
+        yield
+    finally:
+        os.environ.pop(COMMAND_VARIABLE)
+        if before is not None:
+            os.environ[COMMAND_VARIABLE] = before
+
+
 def format_call(*arguments: str) -> str:
     """Return a command of this program as it is typed here: with what runs it, where it is.
 
@@ -81,6 +110,18 @@ def format_call(*arguments: str) -> str:
     elif is_script:
         words = ["python", *words]
     return shlex.join([*words, *_list_config_dir(), *arguments])
+
+
+def list_words(*arguments: str) -> list[str]:
+    """Return a command of this program as the words that begin a process of it.
+
+    Args:
+        arguments: as of `format_command`.
+    """
+    script = Path(sys.argv[0])
+    is_script = script.suffix == ".py" and script.name != "__main__.py"
+    begin = [str(script)] if is_script else ["-m", "tagifai"]
+    return [sys.executable, *begin, *_list_config_dir(), *arguments]
 
 
 def name_in_help(page: str) -> str:

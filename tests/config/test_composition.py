@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from tagifai.config.schema import SCHEMA_CLASSES, Config, check
+from tagifai.config.schema.experiment import DisabledConfig
 from tagifai.exceptions import ConfigError
+from tagifai.preprocessing.cleaning import Cleaner
 from tests.conftest import CONF, Compose
 
 SCHEMAS: dict[str, dict[str, str]] = {
@@ -21,14 +24,17 @@ SCHEMAS: dict[str, dict[str, str]] = {
         for name in (
             *("elt", "train", "evaluate", "errors", "predict", "compare", "info"),
             *("promote", "rollback", "rerun", "export", "import", "serve", "clean"),
+            *("nested", "curve"),
         )
     },
     "data": {
         **dict.fromkeys(("sample", "madewithml"), "data/two_tables"),
         **dict.fromkeys(("table", "streamed"), "data/table"),
     },
-    "preprocessing": dict.fromkeys(("default", "none", "stem", "unicode"), "preprocessing/steps"),
-    "split": {"stratified": "split/stratified"},
+    "preprocessing": dict.fromkeys(
+        ("default", "none", "reference", "stem", "unicode"), "preprocessing/steps"
+    ),
+    "split": {name: f"split/{name}" for name in ("stratified", "grouped", "time")},
     "vectorizer": {
         **dict.fromkeys(
             ("tfidf_char", "tfidf_char_wb", "tfidf_word", "tfidf_word12"), "vectorizer/tfidf"
@@ -36,6 +42,8 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "tfidf_union": "vectorizer/union",
         "counts": "vectorizer/counts",
         "hashing": "vectorizer/hashing",
+        "embedding": "vectorizer/embedding",
+        "tfidf_embedding": "vectorizer/embedding_union",
     },
     "sampling": {
         "none": "nothing",
@@ -44,7 +52,10 @@ SCHEMAS: dict[str, dict[str, str]] = {
     },
     "model": {
         **dict.fromkeys(
-            ("sgd", "sgd_averaged", "sgd_elasticnet", "sgd_huber", "passive_aggressive"),
+            (
+                *("sgd", "sgd_averaged", "sgd_elasticnet", "sgd_huber", "sgd_reference"),
+                "passive_aggressive",
+            ),
             "model/sgd",
         ),
         "complement_nb": "model/complement_nb",
@@ -67,6 +78,8 @@ NEEDED = {
     ("data", "table"): ["data.path=a.csv"],
     ("data", "streamed"): ["data.path=a.csv"],
     ("experiment", "streamed"): ["data.path=a.csv"],
+    ("split", "grouped"): ["split.by=author"],
+    ("split", "time"): ["split.by=created_on"],
     ("task", "export"): ["task.path=a.zip"],
     ("task", "import"): ["task.path=a.zip"],
 }
@@ -123,11 +136,13 @@ def test_every_preset_is_accepted(composed: Compose, preset: str) -> None:
 def test_the_default_is_the_first_option_of_each_line(composed: Compose, tmp_path: Path) -> None:
     config = configured(composed)
     assert (config.seed, config.task.name, config.data.name) == (42, "train", "sample")
-    assert (config.vectorizer.analyzer, config.vectorizer.ngram_min) == ("char", 2)
-    assert (config.vectorizer.ngram_max, config.threshold.q) == (7, 0.25)
+    assert (config.vectorizer.word_ngram_max, config.vectorizer.char_ngram_max) == (2, 5)
+    assert (config.vectorizer.char_analyzer, config.vectorizer.sublinear_tf) == ("auto", True)
+    assert {type(config.sampling), type(config.threshold)} == {DisabledConfig}
     assert (config.split.train_size, config.split.val_size) == (0.7, 0.15)
-    assert (config.model.loss, config.model.alpha, config.model.eta0) == ("log_loss", 1e-4, 0.1)
-    assert (config.training.epochs, config.training.patience) == (100, None)
+    assert (config.model.loss, config.model.learning_rate) == ("log_loss", "optimal")
+    assert (config.model.C, config.model.alpha, config.model.eta0) == (10.0, None, None)
+    assert values(config.training) == {"epochs": 10, "patience": 3, "refit": True, "max_rows": None}
     assert (config.objective.metric, config.objective.direction) == ("val_f1", "maximize")
     assert config.paths.root == str(tmp_path)
     assert config.paths.stores == f"{tmp_path}/stores"
@@ -137,13 +152,20 @@ def test_the_default_is_the_first_option_of_each_line(composed: Compose, tmp_pat
 @pytest.mark.parametrize(
     ("option", "base", "changed"),
     [
-        ("model=sgd_huber", "model=sgd", {"loss": "modified_huber", "eta0": 0.01}),
+        ("model=sgd_huber", "model=sgd", {"loss": "modified_huber"}),
+        ("model=sgd_elasticnet", "model=sgd", {"penalty": "elasticnet", "l1_ratio": 0.15}),
         (
-            "model=sgd_elasticnet",
+            "model=sgd_reference",
             "model=sgd",
-            {"penalty": "elasticnet", "l1_ratio": 0.15, "alpha": 1e-5},
+            {"C": None, "alpha": 1e-4, "learning_rate": "constant", "eta0": 0.1},
         ),
-        ("preprocessing=stem", "preprocessing=default", {"stem": True}),
+        ("preprocessing=stem", "preprocessing=reference", {"stem": True}),
+        (
+            "preprocessing=unicode",
+            "preprocessing=default",
+            {"keep": r"\w\p{M}", "remove_links": True},
+        ),
+        ("preprocessing=none", "preprocessing=default", {"lower": False}),
         ("vectorizer=tfidf_char_wb", "vectorizer=tfidf_char", {"analyzer": "char_wb"}),
         (
             "vectorizer=tfidf_word",
@@ -173,8 +195,15 @@ def test_options_that_switch_something_off_do(composed: Compose) -> None:
     }  # fmt: skip
 
 
-def test_the_default_stop_words_are_the_published_list(composed: Compose) -> None:
-    words = configured(composed, "preprocessing=default").preprocessing.stopwords
+def test_the_default_deletes_nothing(composed: Compose) -> None:
+    cleaning = values(configured(composed).preprocessing)
+    del cleaning["language"]
+    text = "Don't miss it: 5 % off, only at https://x.org/a?b=1 — naïve 模型!"
+    assert Cleaner(**cleaning)(text) == text.lower()
+
+
+def test_the_stop_words_of_the_reference_are_the_published_list(composed: Compose) -> None:
+    words = configured(composed, "preprocessing=reference").preprocessing.stopwords
     assert len(words) == 179
     digest = "2faef318155a30d7e91c39de3f51fde2eb44a3fe24e0adb0c504fd35c7add888"
     assert sha256("\n".join(words).encode()).hexdigest() == digest
@@ -188,6 +217,100 @@ def test_the_published_run_is_a_preset(composed: Compose) -> None:
     config = configured(composed, "experiment=reference")
     assert (config.data.name, config.threshold.value) == ("madewithml", 0.6)
     assert (config.vectorizer.analyzer, config.model.loss) == ("char", "log_loss")
+
+
+CLEANING = {
+    "first": [], "lower": True, "stopwords": 179, "language": None, "separate_punctuation": True,
+    "keep": "A-Za-z0-9", "remove_links": True, "stem": False, "last": [],
+}  # fmt: skip
+SPLIT = {"shuffle": True, "train_size": 0.7, "val_size": 0.15, "near_duplicates": "apart"}
+CHARACTERS = {
+    "_target_": "tagifai.preprocessing.tfidf", "analyzer": "char", "ngram_min": 2, "ngram_max": 7,
+    "lowercase": True, "strip_accents": None, "token_pattern": None, "binary": False, "min_df": 1,
+    "max_df": 1.0, "max_features": None, "norm": "l2", "use_idf": True, "smooth_idf": True,
+    "sublinear_tf": False,
+}  # fmt: skip
+UNION = {
+    "_target_": "tagifai.preprocessing.union", "word_ngram_min": 1, "word_ngram_max": 2,
+    "char_ngram_min": 2, "char_ngram_max": 5, "char_analyzer": "char_wb", "token_pattern": None,
+    "char_weight": 1.0, "lowercase": True, "strip_accents": None, "min_df": 1, "max_df": 1.0,
+    "max_features": None, "binary": False, "norm": "l2", "use_idf": True, "smooth_idf": True,
+    "sublinear_tf": True,
+}  # fmt: skip
+OVERSAMPLING = {
+    "_target_": "imblearn.over_sampling.RandomOverSampler", "sampling_strategy": "all",
+}  # fmt: skip
+CONSTANT_SGD = {
+    "_target_": "sklearn.linear_model.SGDClassifier", "loss": "log_loss", "penalty": "l2",
+    "C": None, "alpha": 1e-4, "l1_ratio": None, "fit_intercept": True,
+    "learning_rate": "constant", "eta0": 0.1, "power_t": None, "class_weight": None,
+    "average": False, "shuffle": True,
+}  # fmt: skip
+OBJECTIVE = {
+    "metric": "val_f1", "direction": "maximize", "report_every": None, "repeats": 1, "by": "seeds",
+}  # fmt: skip
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "experiment=reference": {
+        "preprocessing": CLEANING,
+        "vectorizer": CHARACTERS,
+        "threshold": {"_target_": "tagifai.models.FixedThreshold", "value": 0.6},
+        "training": {"epochs": 100, "patience": None, "refit": False, "max_rows": None},
+        "model": CONSTANT_SGD,
+        "objective": OBJECTIVE,
+    },
+    "experiment=best": {
+        "preprocessing": {**CLEANING, "stem": True},
+        "vectorizer": {
+            **UNION,
+            "word_ngram_max": 1,
+            "char_analyzer": "char_wb",
+            "char_weight": 1.4755999307064833,
+        },
+        "threshold": {},
+        "training": {"epochs": 30, "patience": None, "refit": True, "max_rows": None},
+        "model": {**CONSTANT_SGD, "alpha": 0.00018107783713050836, "eta0": 1.3195192974237784},
+        "objective": OBJECTIVE,
+    },
+    "sweep=reference": {
+        "preprocessing": CLEANING,
+        "vectorizer": CHARACTERS,
+        "threshold": {"_target_": "tagifai.models.AutoThreshold", "q": 0.25},
+        "training": {"epochs": 100, "patience": None, "refit": False, "max_rows": None},
+        "model": CONSTANT_SGD,
+        "objective": {**OBJECTIVE, "report_every": 5},
+    },
+    "sweep=best": {
+        "preprocessing": CLEANING,
+        "vectorizer": UNION,
+        "threshold": {},
+        "training": {"epochs": 30, "patience": None, "refit": True, "max_rows": None},
+        "model": CONSTANT_SGD,
+        "objective": {**OBJECTIVE, "report_every": 5, "repeats": 5},
+    },
+}
+"""What the published figures were made with, whatever the defaults have become."""
+
+
+@pytest.mark.parametrize("preset", PUBLISHED)
+def test_what_is_published_has_its_values_whatever_the_default_is(
+    composed: Compose, preset: str
+) -> None:
+    config = configured(composed, preset, "data=madewithml")
+    expected = {"split": SPLIT, "sampling": OVERSAMPLING, **PUBLISHED[preset]}
+    found = {group: values(getattr(config, group)) for group in expected}
+    found["preprocessing"]["stopwords"] = len(config.preprocessing.stopwords)
+    assert found == expected
+    assert config.seed == 42
+    assert (config.data.min_freq, config.data.other) == (75, "other")
+
+
+@pytest.mark.parametrize("preset", PUBLISHED)
+def test_what_is_published_names_its_options_and_settings_itself(preset: str) -> None:
+    group, _, name = preset.partition("=")
+    chosen = OmegaConf.load(CONF / group / f"{name}.yaml")
+    named = {key.removeprefix("override /") for line in chosen.defaults for key in line}
+    assert {"preprocessing", "vectorizer", "sampling", "model", "threshold"} <= named
+    assert set(chosen.training) == {"epochs", "patience", "refit"}
 
 
 def test_an_option_of_the_command_line_wins_over_a_preset(composed: Compose) -> None:
@@ -207,18 +330,20 @@ def test_every_preset_of_a_search_is_accepted_and_reports_to_its_pruner(
     composed: Compose, name: str
 ) -> None:
     config = configured(composed, f"sweep={name}")
-    assert config.objective.report_every == 5
+    every = {"best": 5, "reference": 5, "auto": None}  # which halves by rows instead
+    assert config.objective.report_every == every.get(name, 2)
     repeats = 5 if name == "best" else 1
     assert (config.objective.metric, config.objective.repeats) == ("val_f1", repeats)
     assert config.sweep.restart is False
 
 
-def test_a_preset_holds_choices_and_no_values_unless_it_is_the_winner_of_a_search() -> None:
+def test_a_preset_holds_choices_and_no_values_of_a_group_unless_it_is_a_winner() -> None:
     for preset in on_disk("experiment"):
         path = CONF / "experiment" / f"{preset}.yaml"
         winner = "As a search writes its winners, it\n# holds values" in path.read_text()
         assert winner == (preset == "best")
-        assert winner or list(OmegaConf.load(path)) == ["defaults"]
+        # The settings of training are no group, and have no options to choose.
+        assert winner or list(OmegaConf.load(path)) == ["defaults", "training"]
 
 
 # --- schemas are not options -------------------------------------------------------------------
@@ -357,6 +482,24 @@ def test_a_value_that_breaks_a_rule_is_refused_with_its_key(
     with pytest.raises(ConfigError) as caught:
         configured(composed, override)
     assert str(caught.value).startswith(message)
+
+
+def test_both_forms_of_the_penalty_are_refused_with_a_way_out_that_works(
+    composed: Compose,
+) -> None:
+    both = ("model.alpha=1e-4", "model.C=3")
+    with pytest.raises(ConfigError) as caught:
+        configured(composed, *both)
+    message = str(caught.value)
+    assert message.startswith("model.C = 3.0 is not allowed: null if alpha is set (")
+    ways = re.findall(r"model\.\w+=null", message)
+    assert ways == ["model.C=null", "model.alpha=null"]
+    assert configured(composed, *both, ways[0]).model.alpha == 1e-4
+    assert configured(composed, *both, ways[1]).model.C == 3
+    # An option that has the one keeps the other out, too.
+    with pytest.raises(ConfigError, match=r"model\.alpha=null"):
+        configured(composed, "model=sgd_reference", "model.C=3")
+    assert configured(composed, "model=sgd_reference", "model.C=3", ways[1]).model.C == 3
 
 
 @pytest.mark.parametrize("key", ["run_id", "text", "input", "output"])

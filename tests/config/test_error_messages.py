@@ -24,6 +24,8 @@ from tests.conftest import Compose
                            "Did you mean 'alpha'?", "l1_ratio"]),
         ("sed=1", ["'sed' is not a key of the configuration.", "Did you mean 'seed'?", "model"]),
         ("seed=abc", ["seed: Value 'abc' of type 'str' could not be converted to Integer."]),
+        ("metrics=accuracy", ["metrics takes a list, in brackets: metrics=[...]."]),
+        ("preprocessing.last=a", ["preprocessing.last takes a list, in brackets: preproc"]),
         ("seed=null", ["seed: field 'seed' is not Optional."]),
         (
             "tracking.tags={team: x}",
@@ -31,9 +33,9 @@ from tests.conftest import Compose
         ),
         ("~nope", ["Could not delete from config. 'nope' does not exist."]),
         ("sweep=quik", ["sweep=quik: there is no such option. Did you mean 'quick'?",
-                        "sweep takes: best, quick, reference, sgd, text."]),
+                        "sweep takes: auto, best, quick, reference, sgd, text."]),
         ("experiment=refrence", ["Did you mean 'reference'?",
-                                "experiment takes: best, reference, streamed."]),
+                                "experiment takes: best, best_embedding, reference, streamed."]),
         ("model@other=sgd", ["Could not override 'model@other'. Did you mean to override model?"]),
     ],
 )  # fmt: skip
@@ -47,6 +49,18 @@ def test_what_hydra_refuses_is_one_line_with_the_key_and_what_may_stand_there(
     assert "\n" not in message
     for part in parts:
         assert part in message
+
+
+def test_a_preset_with_a_value_where_a_list_should_be_is_told_with_file_key_and_brackets(
+    tmp_path: Path, composed: Compose
+) -> None:
+    folder = tmp_path / "stores" / "presets" / "experiment"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text("# @package _global_\nmetrics: accuracy\n")
+    with pytest.raises(HydraException) as caught:
+        composed("experiment=mine")
+    message = "In 'experiment/mine': metrics takes a list, in brackets: metrics=[...]."
+    assert explain(caught.value) == (message, 2)
 
 
 @pytest.mark.parametrize("value", ["null", "1", "true"])

@@ -225,7 +225,7 @@ def test_a_preset_in_the_stores_is_an_option_beside_those_of_the_project(
     message, _ = explain(caught.value)
     assert message == (
         "experiment=quick-sampel: there is no such option. Did you mean 'quick-sample'? experiment"
-        " takes: best, quick-sample, reference, streamed."
+        " takes: best, best_embedding, quick-sample, reference, streamed."
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from tagifai.console.display import Display
 from tagifai.console.progress import SearchProgress
+from tagifai.evaluation.intervals import METHOD
 from tagifai.evaluation.metrics import Performance, Scores
 from tests import terminals
 
@@ -28,7 +29,7 @@ with shown.show_epoch_progress(10) as show:
     for epoch in range(1, 10):
         show(epoch, 1.0, 2.0)
 names = ("precision", "recall", "f1", "num_samples")
-shown.show_scores("Test", {"overall": dict.fromkeys(names, 1), "class": {}, "slices": {}})
+shown.show_scores("Test", {"overall": dict.fromkeys(names, 1), "class": {}, "slices": {}}, [])
 shown.show_result("x" * 100_000)
 sys.stdout.flush()
 sys.stderr.write("trained")
@@ -88,7 +89,7 @@ def show_all(shown: Display) -> None:
     with shown.show_epoch_progress(2) as show:
         show(0, 1.0, 2.0)
         show(1, 0.5, 1.5)
-    shown.show_scores("Test", performance())
+    shown.show_scores("Test", performance(), ["f1"])
     shown.show_result("a result")
 
 
@@ -135,7 +136,7 @@ def test_quiet_leaves_out_all_but_results(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out == ""
     shown.show_result("a result")
     assert capsys.readouterr().out == "a result\n"
-    shown.show_scores("Test", performance())
+    shown.show_scores("Test", performance(), ["f1"])
     assert "overall (weighted)" in capsys.readouterr().out
 
 
@@ -296,27 +297,80 @@ def test_what_looks_like_markup_is_shown_as_it_is(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == "[bold]x[/bold] [1, 2] :smile:\n"
     scored = performance()
     scored["class"] = {"[red]": scores(0.5, 1)}
-    display().show_scores("Test", scored)
+    display().show_scores("Test", scored, ["f1"])
     assert "[red]" in capsys.readouterr().out
 
 
 def test_the_table_has_a_row_a_class_then_the_whole_then_a_row_a_slice(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    display().show_scores("Test, threshold 0.5", performance(short_text=scores(0.125, 3)))
+    display().show_scores(
+        "Test, threshold 0.5", performance(short_text=scores(0.125, 3)), ["accuracy"]
+    )
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip(" ─━")]
     assert lines == [
         ["Test,", "threshold", "0.5"],
         ["precision", "recall", "f1", "samples"],
-        ["cv", "0.2500", "0.2500", "0.2500", "4"],
-        ["nlp", "1.0000", "1.0000", "1.0000", "2"],
-        ["overall", "(weighted)", "0.5000", "0.5000", "0.5000", "6"],
-        ["slice", "short_text", "0.1250", "0.1250", "0.1250", "3"],
+        ["cv", "0.25", "0.25", "0.25", "4"],
+        ["nlp", "1.00", "1.00", "1.00", "2"],
+        ["overall", "(weighted)", "0.50", "0.50", "0.50", "6"],
+        ["slice", "short_text", "0.12", "0.12", "0.12", "3"],
+        ["Slice", "short_text:", "3", "rows:", "too", "few", "to", "tell."],
     ]
 
 
+def test_metrics_have_their_interval_and_a_baseline_and_the_digits_that_the_rows_carry(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scored = performance()
+    scored["overall"] = scores(0.87654, 10_000)
+    scored["metrics"] = {"accuracy": 0.5, "log_loss": 0.123456}
+    bounds = {"accuracy": (0.49, 0.51), "f1": (0.87, 0.88)}
+    scored["intervals"] = {"method": METHOD, "resamples": 1000, "bounds": bounds}
+    scored["baseline"] = {"label": "cv", "metrics": {"accuracy": 0.3, "f1": 0.25}}
+    display().show_scores("Test", scored, ["accuracy", "log_loss", "ece", "f1"])
+    out = capsys.readouterr().out
+    lines = [line.split() for line in out[out.index("Metrics") :].splitlines()]
+    assert [line for line in lines if line and "─" not in line[0]] == [
+        ["Metrics", "of", "all", "rows"],
+        ["value", "95", "%", "interval", "baseline"],
+        ["accuracy", "0.5000", "0.4900", "to", "0.5100", "0.3000"],
+        ["log_loss", "0.1235", "-", "-"],
+        ["f1", "0.8765", "0.8700", "to", "0.8800", "0.2500"],
+        ["Interval:", "bootstrap", "over", "rows,", "95", "%."],
+        [
+            "Baseline:",
+            "always",
+            "cv,",
+            "the",
+            "most",
+            "frequent",
+            "class",
+            "of",
+            "the",
+            "train",
+            "rows.",
+        ],
+    ]
+
+
+def test_of_many_classes_the_table_has_the_lowest_and_the_highest_and_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scored = performance()
+    scored["class"] = {f"class-{number}": scores(number / 200, 9) for number in range(151)}
+    display().show_scores("Test", scored, [])
+    out = capsys.readouterr().out
+    shown = [int(number) for number in re.findall("^class-([0-9]+) ", out, re.M)]
+    assert shown == [*range(10), *range(141, 151)]
+    assert (
+        "Classes: the 20 classes of 151 that have the lowest and the highest F1; performance.json"
+        " has all." in out
+    )
+
+
 def test_without_slices_the_table_ends_with_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    display().show_scores("Test", performance())
+    display().show_scores("Test", performance(), ["f1"])
     assert "slice" not in capsys.readouterr().out
 
 
@@ -547,8 +601,15 @@ def show_everything(shown: Display) -> None:
         show(0, 1.0, 2.0)
     scored = performance(short_text=scores(0.125, 3))
     scored["class"]["natural-language-processing"] = scores(0.5, 6)
+    known = {"accuracy": 0.5, "balanced_accuracy": 0.25}
+    bounds = {"accuracy": (0.25, 0.75), "f1": (0.5, 1.0)}
+    scored["metrics"] = known
+    scored["intervals"] = {"method": METHOD, "resamples": 1000, "bounds": bounds}
+    scored["baseline"] = {"label": "natural-language-processing", "metrics": known}
     shown.show_scores(
-        "Run 5e044bce476b4541b43b707f6b3eb4bf: test at threshold 0.5084, refitted", scored
+        "Run 5e044bce476b4541b43b707f6b3eb4bf: test at threshold 0.5084, refitted",
+        scored,
+        ["accuracy", "balanced_accuracy", "f1"],
     )
     shown.show_table(
         "Best", ["trial", "val_f1", "parameters"], [["1", "0.5", "model.alpha=1, " * 10]]
@@ -576,7 +637,15 @@ def test_no_word_and_no_figure_is_broken(
     monkeypatch.setenv("COLUMNS", str(columns))
     show_everything(display())
     text = "\n".join(seen(terminal, columns))
-    for whole in ("computer", "classes", "0.1250", "0.5000", "samples", "model.alpha=1,"):
+    for whole in (
+        "computer",
+        "classes",
+        "0.12",
+        "0.5000",
+        "0.25 to 0.75",
+        "samples",
+        "model.alpha=1,",
+    ):
         assert whole in text.replace("nlp", "computer"), whole
 
 

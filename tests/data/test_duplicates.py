@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tagifai.data import duplicates
 from tagifai.data.duplicates import NearDuplicates, compute_similarity, find_near_duplicates
+from tagifai.data.splitting.parts import PARTS
 
 
 def is_similar(one: str, other: str) -> bool:
@@ -29,7 +30,7 @@ def tables(draw: st.DrawFn) -> tuple[list[str], list[set[str]]]:
         place = draw(st.integers(0, len(text)))
         texts.append(text[:place] + draw(st.text("abx", max_size=3)) + text[place:])
     distinct = list(dict.fromkeys(texts))
-    part = st.sets(st.sampled_from(duplicates.PARTS), min_size=1, max_size=2)
+    part = st.sets(st.sampled_from(PARTS), min_size=1, max_size=2)
     return distinct, draw(st.lists(part, min_size=len(distinct), max_size=len(distinct)))
 
 
@@ -49,7 +50,7 @@ def test_near_duplicates_are_those_of_a_comparison_of_every_pair(
 
     assert found.looked_at == len(texts)
     assert found.texts == {max(pair, key=order.index) for pair in near}
-    for first, second in combinations(duplicates.PARTS, 2):
+    for first, second in combinations(PARTS, 2):
         assert found.leaks[first, second] == {
             text
             for pair in near

@@ -60,7 +60,7 @@ def test_a_table_trains_evaluates_and_predicts(app: App) -> None:
     assert "threshold" not in output.partition(": test")[2].splitlines()[0]
     found = scores(app)
     assert found["f1"] > 0.9
-    assert f"{found['f1']:.4f}" in app.ok("task=evaluate")
+    assert f"{found['f1']:.2f}" in app.ok("task=evaluate")
     (answer,) = json.loads(app.ok("task=predict", "task.text=Das Gerät ist wunderbar, so schön!"))
     assert answer["predicted_tag"] == "5"
 
@@ -136,12 +136,22 @@ def test_files_of_parts_are_kept_apart(app: App) -> None:
 
 def test_a_label_of_the_rest_brings_the_threshold_back(app: App) -> None:
     reviews().to_csv(app.cwd / "reviews.csv", index=False)
-    rest = ("data.other=sonst", "data.accepted_tags=['1','5']")
+    rest = ("data.other=sonst", "data.accepted_tags=['1','5']", "threshold=auto")
 
     output = app.ok(*COLUMNS, "data.path=reviews.csv", *rest, *SMALL)
 
     assert "(1 30, 5 30, sonst 30)" in output
     assert ": test at threshold 0." in output
+
+
+def test_a_run_on_texts_without_spaces_says_what_its_words_are(app: App) -> None:
+    texts = {"好": "这家餐厅的菜非常好吃", "差": "服务态度太差了手机坏了"}
+    rows = [(f"{texts[tag]}第{n}号", tag) for n in range(30) for tag in texts]
+    pd.DataFrame(rows, columns=["text", "label"]).to_csv(app.cwd / "own.csv", index=False)
+    told = ("data=table", "data.path=own.csv", "plots=none", "tracking=none")
+    note = "Note: The texts have no spaces between words, so that single characters are the words"
+    assert app.ok(*told).count(note) == 1
+    assert note not in app.ok(*told, "vectorizer.char_analyzer=char_wb")
 
 
 def test_without_a_label_of_the_rest_rare_classes_are_left_out(app: App) -> None:
@@ -190,7 +200,6 @@ REFUSED = [
     ([*COLUMNS, "data.path=reviews.csv", "data.min_freq=99"], "at least two classes"),
     ([*COLUMNS, "data.path=reviews.csv", "threshold=fixed"], "A threshold gives unsure texts"),
     ([*COLUMNS, "data.path=reviews.csv", "preprocessing.language=xx"], "no stop words for it"),
-    (["model=passive_aggressive", "threshold=fixed"], "has no probabilities"),
     (["model=complement_nb", "vectorizer=custom", f"vectorizer._target_={TEXT}.HashingVectorizer"],
      "takes no negative features"),
     (["model=custom", "model._target_=sklearn.naive_bayes.ComplementNB", "+model.aplha=1"],

@@ -15,7 +15,7 @@ from tagifai.config.schema import PreprocessingConfig
 from tagifai.data import blocks, profiles
 from tagifai.data.dataset_store import Dataset
 from tagifai.data.prepare import PreparedData, prepare_unsplit
-from tagifai.data.splits import Split
+from tagifai.data.splitting.stratified import Split
 
 GOOD = "a very good film that I have seen twice already"
 BAD = "the worst book of all that were written this year"

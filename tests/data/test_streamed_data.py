@@ -50,7 +50,7 @@ def test_a_streamed_run_is_a_run_like_any_other(app: App) -> None:
     assert set(profile["leaks"].values()) == {0}
     f1 = scores(app)["test"]["overall"]["f1"]
     assert f1 > 0.9
-    assert f"{f1:.4f}" in app.ok("task=evaluate")
+    assert f"{f1:.2f}" in app.ok("task=evaluate")
     assert "of 21 rows are misclassified" in app.ok("task=errors")
     (answer,) = json.loads(app.ok("task=predict", "task.text=so good and nice"))
     assert answer["predicted_tag"] == "5"

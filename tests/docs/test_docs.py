@@ -212,6 +212,9 @@ def test_every_benchmark_is_on_its_page_and_in_its_list() -> None:
         assert [name for name in names if f"-m tests.benchmarks.{name}" not in text] == [], page
 
 
+SGD_OPTIONS = [f"model=sgd_{name}" for name in ("averaged", "elasticnet", "huber", "reference")]
+
+
 @pytest.mark.e2e
 @pytest.mark.parametrize("command", ["tagifai", "python run.py"])
 def test_bash_completes_options_by_the_documented_line(command: str) -> None:
@@ -226,7 +229,7 @@ def test_bash_completes_options_by_the_documented_line(command: str) -> None:
         ["bash", "-c", script], cwd=ROOT, env=environment(), capture_output=True, text=True,
         timeout=60, check=True,
     )  # fmt: skip
-    assert done.stdout.split() == ["model=sgd_averaged", "model=sgd_elasticnet", "model=sgd_huber"]
+    assert done.stdout.split() == SGD_OPTIONS
 
 
 @pytest.mark.e2e
@@ -246,6 +249,6 @@ def test_fish_is_told_the_command_and_hears_its_options(command: list[str]) -> N
         "-sc", "install=fish"
     )
     found = said("-sc", "query=fish", COMP_LINE=f"{' '.join(command)} model=sgd_")
-    assert found.split() == ["model=sgd_averaged", "model=sgd_elasticnet", "model=sgd_huber"]
+    assert found.split() == SGD_OPTIONS
     # In the place of `python run.py` it looks into the file whether there is anything to complete.
     assert "@hydra.main" in (ROOT / "run.py").read_text(encoding="utf-8")

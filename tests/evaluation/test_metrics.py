@@ -9,8 +9,12 @@ import sklearn.metrics
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tagifai.config.schema import PROBABILITY_METRICS, SCORE_NAMES
 from tagifai.evaluation import metrics as module
+from tagifai.evaluation import standard_metrics
+from tagifai.evaluation.intervals import compute_intervals
 from tagifai.evaluation.metrics import (
+    compute_baseline,
     compute_performance,
     compute_score,
     flatten,
@@ -20,6 +24,8 @@ from tagifai.evaluation.metrics import (
 from tagifai.models.losses import log_loss
 from tagifai.models.thresholds import Probabilities
 from tagifai.preprocessing.labels import Indices
+
+OF_LABELS = ["accuracy", "macro_f1", "micro_f1", "balanced_accuracy", "matthews"]
 
 quick = settings(max_examples=60)
 
@@ -136,34 +142,68 @@ def test_weighted_recall_and_every_micro_score_are_the_share_of_right_prediction
 
 
 @pytest.fixture
-def accuracy() -> None:
+def hits() -> None:
     @metric
-    def accuracy(y_true: Indices, y_pred: Indices) -> float:
+    def hits(y_true: Indices, y_pred: Indices) -> float:
         return float(np.mean(y_true == y_pred))
 
 
-@pytest.mark.usefixtures("accuracy")
+@pytest.mark.usefixtures("hits")
 def test_a_registered_metric_is_scored_on_all_rows_with_the_others() -> None:
     scored = compute_performance(Y_TRUE, Y_PRED, CLASSES)
-    assert scored["metrics"] == {"accuracy": 0.75}
-    assert flatten(scored, "test")["test_accuracy"] == 0.75
-    assert compute_score("accuracy", Y_TRUE, Y_PRED, CLASSES, {}) == 0.75
-    assert [*get_registered()] == ["accuracy"]
+    assert scored["metrics"]["hits"] == 0.75
+    assert flatten(scored, "test")["test_hits"] == 0.75
+    assert compute_score("hits", Y_TRUE, Y_PRED, CLASSES, {}) == 0.75
+    assert [*get_registered()] == ["hits"]
 
 
-def test_without_registered_metrics_the_scores_are_as_they_were_published() -> None:
-    assert list(compute_performance(Y_TRUE, Y_PRED, CLASSES)) == ["overall", "class", "slices"]
+def test_beside_what_was_published_there_are_the_metrics_of_all_rows() -> None:
+    scored = compute_performance(Y_TRUE, Y_PRED, CLASSES)
+    assert list(scored) == ["overall", "class", "slices", "metrics"]
+    assert list(scored["metrics"]) == OF_LABELS
+    y_prob = np.full((4, 3), 1 / 3)
+    with_them = compute_performance(Y_TRUE, Y_PRED, CLASSES, None, y_prob)
+    assert list(with_them["metrics"]) == [*OF_LABELS, "log_loss", "ece"]
 
 
-@pytest.mark.parametrize("name", ["f1", "loss", "Accuracy", "_private", "<lambda>"])
-def test_a_metric_needs_a_name_that_is_free_and_can_be_an_objective(name: str) -> None:
+@pytest.mark.parametrize("name", ["Accuracy", "_private", "<lambda>"])
+def test_a_metric_needs_a_name_that_can_be_an_objective(name: str) -> None:
+    refuse(name, "cannot be the name of a metric: it begins with a lower-case letter")
+
+
+def test_the_names_that_settings_know_are_those_of_the_functions() -> None:
+    of_labels, of_probabilities = standard_metrics.OF_LABELS, standard_metrics.OF_PROBABILITIES
+    assert ("f1", "precision", "recall", *of_labels, *of_probabilities) == SCORE_NAMES
+    assert tuple(of_probabilities) == PROBABILITY_METRICS
+
+
+@pytest.mark.parametrize("name", ["loss", *SCORE_NAMES])
+def test_a_metric_that_every_run_has_cannot_be_made_anew(name: str) -> None:
+    refuse(name, f"'{name}' cannot be the name of a metric of your own: every run has .* rename it")
+
+
+def refuse(name: str, said: str) -> None:
     def function(y_true: Indices, y_pred: Indices) -> float:
         return 0.0
 
     function.__name__ = name
-    with pytest.raises(ValueError, match="cannot be the name of a metric"):
+    with pytest.raises(ValueError, match=said):
         metric(function)
     assert get_registered() == {}
+
+
+# Always the same class
+
+
+def test_the_baseline_has_the_scores_of_saying_the_same_class_always() -> None:
+    found = compute_baseline("nlp", np.array([1, 1, 1, 0]), CLASSES)
+    assert found["label"] == "nlp"
+    assert set(found["metrics"]) == {"f1", "precision", "recall", *OF_LABELS}
+    assert found["metrics"]["accuracy"] == 0.75
+    # F1 is 6/7 of nlp and 0 of cv; nobody speaks of the third class.
+    assert found["metrics"]["macro_f1"] == pytest.approx(3 / 7)
+    assert found["metrics"]["f1"] == pytest.approx(0.75 * 6 / 7)
+    assert found["metrics"]["matthews"] == 0.0
 
 
 # Flat names
@@ -176,7 +216,15 @@ def test_flat_names_say_the_part_the_class_and_the_slice() -> None:
         f"val_{of}{score}"
         for of in ("", "class/cv/", "class/nlp/", "slice/short_text/")
         for score in ("precision", "recall", "f1")
-    }
+    } | {f"val_{name}" for name in OF_LABELS}
+
+
+def test_flat_names_of_intervals_have_their_bounds() -> None:
+    scored = compute_performance(Y_TRUE, Y_PRED, CLASSES)
+    scored["intervals"] = compute_intervals(Y_TRUE, Y_PRED, len(CLASSES))
+    flat = flatten(scored, "test")
+    low, high = scored["intervals"]["bounds"]["macro_f1"]
+    assert (flat["test_interval/macro_f1/low"], flat["test_interval/macro_f1/high"]) == (low, high)
 
 
 def test_flat_metrics_have_the_scores_of_their_names() -> None:
@@ -210,10 +258,12 @@ def test_one_score_is_the_one_of_its_flat_name_to_the_last_bit(
     rows: tuple[Indices, Indices, tuple[str, ...], dict[str, npt.NDArray[np.bool_]]],
 ) -> None:
     y_true, y_pred, classes, masks = rows
-    flat = flatten(compute_performance(y_true, y_pred, classes, masks), "val")
-    assert len(flat) == 3 * (1 + len(classes) + len(masks))
-    for name, value in flat.items():
-        assert compute_score(name.removeprefix("val_"), y_true, y_pred, classes, masks) == value
+    y_prob = np.random.RandomState(0).dirichlet(np.ones(len(classes)), len(y_true))
+    flat = flatten(compute_performance(y_true, y_pred, classes, masks, y_prob), "val")
+    assert len(flat) == 3 * (1 + len(classes) + len(masks)) + len(OF_LABELS) + 2
+    for flat_name, value in flat.items():
+        name = flat_name.removeprefix("val_")
+        assert compute_score(name, y_true, y_pred, classes, masks, y_prob) == value
 
 
 @pytest.mark.parametrize(
@@ -238,8 +288,8 @@ def test_one_score_is_of_the_whole_a_class_or_a_slice(name: str, expected: float
 
 @pytest.mark.parametrize(
     "name",
-    ["", "loss", "num_samples", "model_bytes", "class/cv/num_samples", "class/none/f1", "class/cv",
-     "slice/none/f1", "slice/short_text/loss", "cv/f1"],
+    ["", "loss", "log_loss", "ece", "num_samples", "model_bytes", "class/cv/num_samples",
+     "class/none/f1", "class/cv", "slice/none/f1", "slice/short_text/loss", "cv/f1"],
 )  # fmt: skip
 def test_a_score_that_is_none_is_not_found(name: str) -> None:
     with pytest.raises(KeyError):

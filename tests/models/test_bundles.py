@@ -22,6 +22,7 @@ import scipy
 import skops.io
 from numpy.random import RandomState
 from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.svm import LinearSVC
 
 from tagifai.exceptions import BundleError
 from tagifai.models import bundles, estimator_state
@@ -146,6 +147,24 @@ def test_saving_leaves_the_tagger_as_it_was(tmp_path: Path, tagger: Tagger) -> N
     bundles.save(tmp_path / "bundle", tagger, DOCUMENTS)
     assert tagger.predict(ANY_TEXTS) == before
     assert isinstance(tagger.model.random_state, RandomState)
+
+
+def test_a_temperature_is_kept_and_only_where_there_is_one(tmp_path: Path, tagger: Tagger) -> None:
+    model = LinearSVC(random_state=0)
+    model.fit(tagger.vectorize(["image", "text", "x"]), [0, 1, 2])
+    calibrated = replace(tagger, model=model, threshold=None, temperature=0.25)
+    for made in (tagger, calibrated):
+        bundles.save(tmp_path / "b", made, DOCUMENTS)
+        kept = json.loads((tmp_path / "b" / "tagger.json").read_text())
+        assert ("temperature" in kept) == (made is calibrated)
+        found = bundles.load(tmp_path / "b")
+        assert found.temperature == made.temperature
+        assert found.predict(["image", ""]) == made.predict(["image", ""])
+        for wrong in ("a", 0.5, -0.25):
+            settings = {**kept, "temperature": wrong}
+            replace_part(tmp_path / "b", "tagger.json", json.dumps(settings).encode())
+            with pytest.raises(BundleError):
+                bundles.load(tmp_path / "b")
 
 
 def test_a_tagger_without_a_threshold_stays_without(tmp_path: Path, tagger: Tagger) -> None:

@@ -10,6 +10,7 @@ from scipy.sparse import csr_array, csr_matrix
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.naive_bayes import MultinomialNB
 
+from tagifai.models import outputs
 from tagifai.models.outputs import predict_proba
 
 quick = settings(max_examples=30)
@@ -91,3 +92,13 @@ def test_a_class_that_derives_from_it_is_asked_itself() -> None:
 
 def test_no_rows_have_no_probabilities() -> None:
     assert predict_proba(sgd(3), csr_matrix((0, 3))).shape == (0, 3)
+
+
+@pytest.mark.parametrize("copied_bytes", [1, 24, 48, 72, 10**9])
+def test_weights_that_are_multiplied_a_few_classes_at_a_time_give_the_same_bits(
+    copied_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, X = sgd(5), csr_matrix(np.random.RandomState(1).rand(7, 3) * 100)
+    monkeypatch.setattr(outputs, "COPIED_BYTES", copied_bytes)
+
+    assert np.array_equal(predict_proba(model, X), model.predict_proba(X))

@@ -102,7 +102,7 @@ FITTED = {
 }
 
 
-@pytest.mark.parametrize("name", ESTIMATOR_SCHEMAS)
+@pytest.mark.parametrize("name", sorted(ESTIMATOR_SCHEMAS.keys() - {"EmbeddingVectorizer"}))
 def test_a_fitted_estimator_has_the_attributes_of_its_schema(name: str) -> None:
     schema, estimator = ESTIMATOR_SCHEMAS[name], FITTED[name]()
     if name.endswith("Vectorizer"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -285,3 +286,23 @@ def test_a_probability_is_finite_or_none(value: float) -> None:
 def test_decision_values_are_no_probabilities() -> None:
     found = Tagger({}, Passing(), Deciding(), CLASSES, None, None).predict_columns(["image"])
     assert (found.tags, found.probabilities, found.failed) == (["cv"], [None], [])
+
+
+# --- calibration -------------------------------------------------------------------------------
+
+
+def test_a_temperature_makes_probabilities_of_decision_values() -> None:
+    plain = Tagger({}, Passing(), Deciding(), CLASSES, None, "other")
+    made = replace(plain, temperature=0.5)
+    values = np.array([KNOWN["image"]])
+    expected = np.exp(values / 0.5) / np.exp(values / 0.5).sum()
+    np.testing.assert_allclose(made.predict_proba(["image"]), expected)
+    assert made.predict("image")["probability"] == pytest.approx(expected.max())
+    assert made.predict("image")["predicted_tag"] == plain.predict("image")["predicted_tag"]
+    assert plain.predict("image")["probability"] is None
+    assert (plain.has_probabilities, made.has_probabilities) == (False, True)
+    made.require_probabilities()
+    # A threshold is compared with the probability, not with the decision value.
+    sure = replace(made, threshold=float(expected.max()) - 0.01)
+    unsure = replace(made, threshold=float(expected.max()) + 0.01)
+    assert [t.predict("image")["predicted_tag"] for t in (sure, unsure)] == ["cv", "other"]

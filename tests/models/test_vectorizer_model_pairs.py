@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,12 +24,15 @@ from tagifai.preprocessing.cache import FeatureCache
 from tagifai.training import fitting
 from tagifai.training.components import Components
 from tests.conftest import CONF, DOCUMENTS, Compose
+from tests.encoders import make_encoder, require_extra
 
 SMALL = {
     "tfidf_char": ("vectorizer.ngram_max=3", "vectorizer.max_features=2000"),
     "tfidf_char_wb": ("vectorizer.ngram_max=3", "vectorizer.max_features=2000"),
     "tfidf_union": ("vectorizer.char_ngram_max=3", "vectorizer.max_features=2000"),
     "hashing": ("vectorizer.n_features=4096",),
+    "embedding": ("vectorizer.encoder=tiny",),
+    "tfidf_embedding": ("vectorizer.encoder=tiny", "vectorizer.max_features=2000"),
 }
 GROUPS = ("vectorizer", "sampling", "model", "threshold")
 VECTORIZERS = sorted(path.stem for path in (CONF / "vectorizer").glob("*.yaml"))
@@ -81,6 +85,7 @@ def trying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trying]:
     with pytest.MonkeyPatch.context() as patch, initialize_config_dir(str(CONF)):
         patch.setenv("TAGIFAI_ROOT", str(folder))
         patch.delenv("TAGIFAI_STORES", raising=False)
+        patch.setenv("TAGIFAI_ENCODERS", str(folder))
 
         def composed(*overrides: str) -> DictConfig:
             return compose("config", overrides=list(overrides))
@@ -104,22 +109,33 @@ def trying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trying]:
 def test_every_vectorizer_works_with_every_model(
     trying: Trying, tmp_path: Path, vectorizer: str
 ) -> None:
+    if "embedding" in vectorizer:
+        require_extra()
+        folder = Path(os.environ["TAGIFAI_ENCODERS"], "tiny")
+        if not folder.exists():
+            make_encoder(folder)
     for model in MODELS:
+        if "embedding" in vectorizer and model == "complement_nb":
+            continue  # It takes no negative features, and says so.
         result = trying.fit(3, vectorizer=vectorizer, model=model)
-        check_result(result, model)
+        # Random vectors of a few words say less than words do.
+        check_result(result, model, 0.2 if vectorizer == "embedding" else 0.3)
         # A vectorizer and a model are saved one beside the other: each once is enough.
         if vectorizer == "tfidf_word" or model == "sgd":
             check_bundle(result, tmp_path / model, model)
 
 
-def check_result(result: fitting.FitResult, model: str) -> None:
-    # Better than the most frequent class alone, whose weighted F1 is 0.22.
-    assert result.performance["val"]["overall"]["f1"] > 0.3, model
+def check_result(result: fitting.FitResult, model: str, least: float) -> None:
+    # The most frequent class alone has a weighted F1 of 0.22.
+    assert result.performance["val"]["overall"]["f1"] > least, model
     epochs = 3 if isinstance(result.tagger.model, SGDClassifier) else 1
     assert len(result.history.val_loss) == epochs, model
     assert np.isfinite(result.history.val_loss).all(), model
     has_probabilities = losses.get_loss_name(result.tagger.model) == "log_loss"
     assert (result.tagger.threshold is not None) == has_probabilities, model
+    # The others get some by temperature.
+    assert (result.tagger.temperature is None) == has_probabilities, model
+    assert result.tagger.has_probabilities, model
 
 
 def check_bundle(result: fitting.FitResult, folder: Path, model: str) -> None:

@@ -19,6 +19,7 @@ PROFILE: dict[str, Any] = {
     "length_characters": {"min": 3.0, "max": 3000.0},
     "scripts": {"Latin": 0.9995, "Han": 0.0005},
     "deleted_letters": 0.0005,
+    "cleaning_warnings": [],
     "empty_after_cleaning": 0,
     "junk": {},
     "duplicates": 1,
@@ -111,20 +112,9 @@ def test_texts_in_two_parts_are_one_warning() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("share", "warned"), [(0.1, False), (0.11, True), (0.5, True), (0.6, False)]
-)
-def test_a_cleaning_that_deletes_more_than_a_tenth_is_a_warning(share: float, warned: bool) -> None:
-    lines = profile_text.list_warnings(PROFILE | {"deleted_letters": share})
-    assert lines == (
-        [f"The cleaning deletes {share:.1%} of the letters. {WAY_OUT}"] if warned else []
-    )
-
-
-WAY_OUT = (
-    "Use preprocessing=unicode, which keeps the letters of every script, or preprocessing=none,"
-    " which keeps all."
-)
+def test_what_the_cleaning_destroys_is_a_warning() -> None:
+    said = ["The cleaning empties 3 of 20 texts (15.0%).", "The cleaning makes 3 equal."]
+    assert profile_text.list_warnings(PROFILE | {"cleaning_warnings": said}) == said
 
 
 def test_labels_that_look_alike_are_one_warning() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from tagifai.evaluation.summary import format_score
 from tests.app import App
 from tests.reporting.test_html_pages import Reader
 from tests.showcase import Showcase
@@ -51,20 +53,28 @@ def test_a_run_leaves_its_report_and_its_figures_in_its_folder_and_in_its_record
 def test_a_report_has_the_scores_what_was_chosen_and_the_command_again(app: App) -> None:
     other, first = (path.read_text() for path in reports(app, "train"))
     assert "model=linear_svc" in Reader(other).text
+    assert "Probabilities are calibrated on the validation rows" in Reader(other).text
     assert 'class="changed"><td><code>model._target_' in other
     assert 'class="changed"><td><code>seed' not in other
-    assert 'class="changed"><td><code>training.epochs</code></td><td>3</td><td>100' in first
+    assert 'class="changed"><td><code>training.epochs</code></td><td>3</td><td>10<' in first
     assert first.count("<img") == 9
     performance = (reports(app, "train")[-1].parent / "performance.json").read_text()
-    overall = re.search(r'"f1": ([0-9.]+)', performance)
-    assert overall is not None
-    assert f"{float(overall[1]):.4f}" in Reader(first).text
+    test = json.loads(performance)["test"]
+    rows = test["overall"]["num_samples"]
+    low, high = (format_score(bound, rows) for bound in test["intervals"]["bounds"]["macro_f1"])
+    shown = " ".join(Reader(first).text.split())
+    for value in (test["overall"]["f1"], test["metrics"]["macro_f1"], test["metrics"]["ece"]):
+        assert format_score(value, rows) in shown
+    assert f"({low} to {high})" in shown
+    constant = format_score(test["baseline"]["metrics"]["accuracy"], rows)
+    assert re.search(rf"accuracy of the baseline ?{re.escape(constant)}", shown)
+    assert "Interval: bootstrap over rows, 95 %. Baseline: always" in shown
 
 
 def test_a_comparison_has_a_report_of_all_rows(app: App) -> None:
     (report,) = reports(app, "compare")
     read = Reader(report.read_text())
-    assert "test_f1 (maximize)" in read.text
+    assert "val_f1 (maximize)" in read.text
     assert "linear_svc" in read.text
     assert read.tags.count("img") == 1
 

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from tagifai.config.schema import Config, check
 from tagifai.data.dataset_store import Dataset
 from tagifai.data.prepare import PreparedData
-from tagifai.data.splits import Split
+from tagifai.data.splitting.stratified import Split
 from tagifai.evaluation.metrics import Performance, Scores
 from tagifai.exceptions import DataError, StaleTrialError, TrackingError
 from tagifai.models import bundles
@@ -318,8 +318,8 @@ def test_all_that_a_run_is_made_from_is_recorded_but_where_it_was_made(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     spy = inputs(config, invocation(tmp_path, overrides=["model=sgd", "seed=1 "]))
-    assert spy.params["model.alpha"] == 1e-4
-    assert spy.params["training.epochs"] == 100
+    assert (spy.params["model.C"], spy.params["model.alpha"]) == (10.0, None)
+    assert spy.params["training.epochs"] == 10
     assert spy.params["seed"] == 42
     assert not [name for name in spy.params if name.startswith(("paths", "sweep"))]
     assert (spy.params["objective.metric"], spy.params["objective.repeats"]) == ("val_f1", 1)
@@ -335,7 +335,7 @@ def test_all_that_a_run_is_made_from_is_recorded_but_where_it_was_made(
     counts = {"rows": 3, "tags": {"a": 2, "b": 1}}
     assert spy.data == [("sample", "0123" * 16, "https://host/p.csv", counts)]
     assert spy.files == ["config.yaml", "overrides.yaml"]
-    assert OmegaConf.load(tmp_path / "config.yaml").model.alpha == 1e-4
+    assert OmegaConf.load(tmp_path / "config.yaml").model.C == 10.0
 
 
 # --- the model ---------------------------------------------------------------------------------

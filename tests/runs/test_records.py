@@ -39,6 +39,8 @@ NEEDED = {
     ("data", "table"): ["data.path=a.csv", "data.text=[title,body]"],
     ("data", "streamed"): ["data.path=a.csv"],
     ("experiment", "streamed"): ["data.path=a.csv"],
+    ("split", "grouped"): ["split.by=author"],
+    ("split", "time"): ["split.by=created_on"],
 }
 PRESETS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 
@@ -173,6 +175,37 @@ def test_a_run_from_before_there_was_a_setting_is_refused_with_its_name_and_the_
     )
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [["experiment=reference"], ["experiment=best", "data=table", "data.path=a.csv"]],
+)
+def test_a_record_from_before_a_setting_whose_default_changes_nothing_is_read(
+    composed: Compose, save: Save, overrides: list[str]
+) -> None:
+    config = check(composed(*overrides))
+    record = asdict(config)
+    for key in (
+        *("data.keep", "split.near_duplicates", "training.max_rows"),
+        *("model.C", "vectorizer.token_pattern"),
+    ):
+        group, _, name = key.partition(".")
+        record[group].pop(name, None)
+    assert_rebuilt(save(record, schemas(config)), config)
+
+
+def test_a_record_with_a_setting_that_is_no_more_is_refused_with_its_name_and_the_way_out(
+    composed: Compose, save: Save
+) -> None:
+    config = check(composed("model=linear_svc"))
+    bundle = save(changed(config, "model", folds=5, ensemble=False), schemas(config))
+    with pytest.raises(ConfigError) as caught:
+        records.load_config(bundle, present(config))
+    assert str(caught.value) == (
+        f"{bundle}/config.yaml does not fit this version: it sets model.folds, model.ensemble,"
+        " which is no more; train it anew, without task=rerun."
+    )
+
+
 def test_what_belongs_to_the_place_need_not_be_recorded(composed: Compose, save: Save) -> None:
     config = check(composed())
     record = asdict(config)
@@ -199,7 +232,7 @@ def test_a_record_is_checked_as_a_command_line_is(composed: Compose, save: Save)
     config = check(composed())
     without = {key: value for key, value in asdict(config).items() if key != "split"}
     for record, reason in (
-        (changed(config, "model", alpha=-1.0), "model.alpha = -1.0 is not allowed"),
+        (changed(config, "model", C=None, alpha=-1.0), "model.alpha = -1.0 is not allowed"),
         (changed(config, "model", alpha="much"), "much"),
         (changed(config, "training", speed=9), "speed"),
         (asdict(config) | {"magic": {"x": 1}}, "magic"),

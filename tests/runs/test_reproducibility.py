@@ -44,16 +44,24 @@ def test_other_data_are_the_first_line_and_metrics_differ_from_the_last_bit_on()
     ]
 
 
+def test_standard_metrics_that_an_earlier_version_did_not_record_are_no_difference() -> None:
+    more = {"val_accuracy": 1.0, "test_log_loss": 0.5, "test_interval/f1/low": 0.25}
+    now = replace(RECORD, metrics={**RECORD.metrics, **more})
+    assert reproducibility.compare_runs(RECORD, now).equal
+    assert reproducibility.compare_runs(RECORD, now).metrics == len(RECORD.metrics)
+    assert not reproducibility.compare_runs(now, RECORD).equal
+
+
 def test_parts_that_differ_and_those_that_only_one_has_are_told() -> None:
     now = replace(
         RECORD,
         parts={"model.skops": "e" * 64, "model.coef_.npy": "f" * 64},
-        metrics={**RECORD.metrics, "val_accuracy": 1.0},
+        metrics={**RECORD.metrics, "val_kappa": 1.0},
     )
     assert reproducibility.compare_runs(RECORD, now).results == [
         Difference("content of model.skops", "b" * 64, "e" * 64),
         Difference("content of tagger.json", "c" * 64, "missing"),
-        Difference("val_accuracy", "missing", "1.0"),
+        Difference("val_kappa", "missing", "1.0"),
         Difference("content of model.coef_.npy", "missing", "f" * 64),
     ]
 
@@ -115,7 +123,9 @@ def test_the_evidence_of_a_bundle_is_what_came_out_and_how(tmp_path: Path, tagge
     assert found.digest == "a" * 64
     assert (found.metrics["val_f1"], found.metrics["val_class/a/recall"]) == (0.75, 0.5)
     assert found.parts["model.json"] == sums["model.json"]
-    assert sums.keys() - found.parts.keys() == {"config.yaml", "provenance.json"}
+    assert sums.keys() - found.parts.keys() == {
+        *("config.yaml", "performance.json", "provenance.json")
+    }
     assert found.circumstances == {
         "python": "3.12.0",
         "pandas": "3.0.0",

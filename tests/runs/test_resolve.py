@@ -7,16 +7,22 @@ import threading
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import tagifai
-from tagifai.exceptions import BundleError, TrackingError
+from tagifai.config.job import Job, use_job
+from tagifai.config.schema import Config, check
+from tagifai.data import datasets
+from tagifai.data.dataset_store import Dataset
+from tagifai.exceptions import BundleError, DataError, TrackingError
 from tagifai.models import bundles
 from tagifai.models.tagger import Tagger
 from tagifai.runs import resolve
 from tagifai.tracking import session
 from tagifai.tracking.store import Experiment
-from tests.conftest import DOCUMENTS
+from tests.conftest import DOCUMENTS, Compose
+from tests.frames import a_run, frame
 
 TEXT = ["Images with convolutions"]
 
@@ -187,3 +193,58 @@ def test_a_tracking_store_that_does_not_answer_is_told_at_once(tmp_path: Path, n
         resolve.find(tmp_path, "abc", nobody)
     assert time.monotonic() - begun < 3
     assert list(tmp_path.iterdir()) == []
+
+
+# --- the data that are meant -------------------------------------------------------------------
+
+GERMAN, NEWS = "a" * 64, "b" * 64
+
+
+def two_data_sets() -> pd.DataFrame:
+    """Return two runs on other data each; MLflow keeps the first digits of a digest."""
+    return frame(
+        a_run("german", 0.9, digest=GERMAN[:36], params__data__name="german"),
+        a_run("news", 0.8, digest=NEWS[:36], params__data__name="news"),
+    )
+
+
+def choose(config: Config, champion: str | None = None) -> list[str]:
+    with use_job(Job(Path(config.paths.outputs))):
+        found = resolve.select_configured_data(two_data_sets(), config, champion)
+    return list(found["run_id"])
+
+
+def test_the_best_run_is_one_on_the_data_of_the_latest_run_which_are_named(
+    tmp_path: Path, composed: Compose, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = check(composed(f"paths.stores={tmp_path}"))
+    bundle = bundles.get_path(tmp_path, "news")
+    bundle.mkdir(parents=True)
+    (bundle / "splits.json").write_text(json.dumps({"data": {"name": "news", "digest": NEWS}}))
+    resolve.set_latest(tmp_path, "news", {})
+    assert choose(config) == ["news"]
+    assert caplog.messages == [
+        "Of runs on 2 data sets those on news (bbbbbbbb) count, the data of the latest run"
+    ]
+
+
+def test_a_challenger_is_one_on_the_data_of_the_champion(tmp_path: Path, composed: Compose) -> None:
+    config = check(composed(f"paths.stores={tmp_path}"))
+    assert choose(config, champion=GERMAN) == ["german"]
+
+
+def test_without_a_latest_run_the_data_have_to_be_named(tmp_path: Path, composed: Compose) -> None:
+    config = check(composed(f"paths.stores={tmp_path}"))
+    with pytest.raises(DataError, match="There are runs on: german"):
+        choose(config)
+
+
+def test_data_that_the_command_names_come_first(
+    tmp_path: Path, composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = check(composed(f"paths.stores={tmp_path}"))
+    dataset = Dataset({"digest": GERMAN}, tmp_path, fresh=False)
+    monkeypatch.setattr(datasets, "load", lambda data, stores: dataset)
+    with use_job(Job(tmp_path, overrides=("data=table", "task=predict"))):
+        found = resolve.select_configured_data(two_data_sets(), config, champion=NEWS)
+    assert list(found["run_id"]) == ["german"]

@@ -14,15 +14,17 @@ import pytest
 import yaml
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
+from sklearn.linear_model import SGDClassifier
 from sklearn.svm import LinearSVC
 
 from tagifai.config import paths
 from tagifai.models import bundles
 from tagifai.models.tagger import Tagger
-from tagifai.preprocessing import cleaning
+from tagifai.preprocessing import EmbeddingVectorizer, cleaning
 from tagifai.serving import pyfunc, saving
 from tagifai.utils import own_modules
 from tests.conftest import DOCUMENTS, TAGS, TEXTS
+from tests.encoders import make_encoder, require_extra
 
 ANY_TEXTS = [*TEXTS[:3], "", "unseen: Ünïcode", "x" * 1000]
 
@@ -85,6 +87,30 @@ def test_a_saved_model_predicts_the_same_by_itself_with_its_own_code(
     predictions, where = json.loads(done.stdout)
     assert predictions == tagger.predict(ANY_TEXTS)
     assert where == str(saved / "code" / "tagifai" / "__init__.py")
+
+
+@pytest.mark.e2e
+def test_a_saved_model_that_embeds_needs_its_encoder_and_predicts_by_itself(
+    tagger: Tagger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_extra()
+    monkeypatch.setenv("TAGIFAI_ENCODERS", str(tmp_path))
+    make_encoder(tmp_path / "tiny")
+    vectorizer = EmbeddingVectorizer("tiny")
+    model = SGDClassifier(loss="log_loss", random_state=0)
+    model.fit(vectorizer.fit_transform(TEXTS), tagger.encoder.encode(pd.Series(TAGS)))
+    embedding = replace(tagger, vectorizer=vectorizer, model=model)
+    bundles.save(tmp_path / "bundle", embedding, DOCUMENTS)
+    saving.save(tmp_path / "model", "m-1", bundle=tmp_path / "bundle", run_id="abc")
+
+    required = (tmp_path / "model" / "requirements.txt").read_text().split()
+    names = [line.split("==")[0] for line in required]
+    assert names == [*saving.LIBRARIES, "onnxruntime", "tokenizers"]
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, str(tmp_path / "model"), json.dumps(ANY_TEXTS)],
+        cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    assert json.loads(done.stdout)[0] == embedding.predict(ANY_TEXTS)
 
 
 EXTENSION = """

@@ -253,7 +253,10 @@ def test_a_branch_inside_a_branch_is_probed_beside_both(searching: Searching) ->
 
 
 def test_parameters_that_are_allowed_together_are_allowed(searching: Searching) -> None:
-    params = {"vectorizer.ngram_min": "range(8,10)", "vectorizer.ngram_max": "range(10,12)"}
+    params = {
+        "vectorizer.char_ngram_min": "range(6,8)",
+        "vectorizer.char_ngram_max": "range(8,10)",
+    }
     checks.check_space(parse_space(params, None, []), composition.make_composer(searching()))
 
 
@@ -296,7 +299,7 @@ def test_it_is_parameters_data_and_settings(config: Config) -> None:
     assert found["data digest"] == "d1"
     assert found["settings"]["seed"] == 42
     assert found["settings"]["objective.metric"] == "val_f1"
-    assert found["settings"]["vectorizer.ngram_max"] == 7
+    assert found["settings"]["vectorizer.char_ngram_max"] == 5
 
 
 def test_it_is_the_same_after_a_time_in_a_database(config: Config) -> None:
@@ -499,3 +502,9 @@ def test_the_newest_study_is_what_it_is_compared_with() -> None:
     message = refusal(storage, FOUND)
     assert message.startswith("The study 's-2' belongs")
     assert "seed: 2 in the study, 42 now" in message
+
+
+def test_other_data_of_the_same_name_are_told_to_take_a_name_of_their_own() -> None:
+    said = refusal(stored({"s": FOUND}), {**FOUND, "data digest": "another"})
+    assert said.endswith(" If these are other data, give them a name of their own: data.name=NAME.")
+    assert "data.name" not in refusal(stored({"s": FOUND}), changed(seed=7))

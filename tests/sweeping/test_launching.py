@@ -38,7 +38,8 @@ LONG, SLOW, FLAT, REFUSED = 1e-4, 0.03, 1.0, -1.0
 slowly for the pruner below, with the third patience ends it, and the last is out of range."""
 
 SEARCH = (
-    "-m", "sweep=quick", "vectorizer=tfidf_word", "model.eta0=0.005", "training.epochs=20000",
+    "-m", "sweep=quick", "preprocessing=reference", "vectorizer=tfidf_word",
+    "sampling=random_over", "model=sgd_reference", "model.eta0=0.005", "training.epochs=20000",
     "training.patience=3", "objective.metric=val_loss", "objective.direction=minimize",
     "objective.report_every=50", "hydra.sweeper.n_trials=4", "hydra.sweeper.params=null",
     "hydra/sweeper/sampler=grid", f"model.alpha=choice({LONG},{SLOW},{FLAT},{REFUSED})",

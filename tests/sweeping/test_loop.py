@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.pruners import NopPruner
 from optuna.samplers import RandomSampler
 from optuna.storages import InMemoryStorage
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tagifai.console.progress import SearchProgress
 from tagifai.exceptions import ConfigError, StaleTrialError
@@ -31,7 +31,7 @@ from tagifai.sweeping import studies
 from tagifai.sweeping.loop import SearchFailedError, SearchLoop, _judge
 from tagifai.sweeping.plan import SearchPlan
 from tagifai.sweeping.studies import DIED, ERROR, Study, StudyError, TrialCounts
-from tagifai.training.trial import PRUNED, STALE
+from tagifai.training.trial import PRUNED, RESULT, STALE
 from tests.databases import make_studies
 
 LONG_SECONDS = 20.0
@@ -56,6 +56,19 @@ class FakePlan:
     failures: dict[int, str] = field(default_factory=dict)
     told: list[SearchProgress] = field(default_factory=list)
     closed: bool = False
+    budget: object = None
+    chosen: Callable[[], bool] = lambda: True
+    overdue: Callable[[], bool] = lambda: False
+    samples: Sequence[int] = ()
+
+    def choose_trial(self) -> bool:
+        return self.chosen()
+
+    def is_overdue(self) -> bool:
+        return self.overdue()
+
+    def is_on_sample(self, trial: Trial | FrozenTrial) -> bool:
+        return trial.number in self.samples
 
     @property
     def cfg(self) -> DictConfig:
@@ -67,8 +80,8 @@ class FakePlan:
         return self
 
     @contextmanager
-    def show_trial_progress(self, total: int) -> Iterator[Callable[[SearchProgress], None]]:
-        assert total == self.n_trials
+    def show_trial_progress(self, total: int | None) -> Iterator[Callable[[SearchProgress], None]]:
+        assert total == (self.n_trials if self.budget is None else None)
         yield self.told.append
         self.closed = True
 
@@ -883,6 +896,57 @@ def test_an_interrupt_leaves_no_trial_that_looks_as_if_it_went_on(machine: Machi
 
     again = FakePlan(3, plan.study)
     assert run(again, lambda n: 0.5).launched == [2, 3, 4]
+
+
+def test_with_a_budget_the_search_ends_when_nothing_fits_any_more() -> None:
+    plan = FakePlan(9, budget=60)
+    plan.chosen = lambda: plan.study.count_trials().finished < 2
+    assert run(plan, lambda n: 0.5).launched == [0, 1]
+    assert plan.events[-1].startswith("Trial 1 complete")
+
+
+def test_a_worker_for_which_nothing_fits_waits_for_what_the_others_find_out() -> None:
+    plan = FakePlan(9, n_workers=2, budget=60)
+    plan.chosen = lambda: (
+        (plan.study.count_trials().running == 0 or plan.study.count_trials().complete > 0)
+        and len(plan.study.list_trials()) < 3
+    )
+    assert run(plan, slow(0.1)).launched == [0, 1, 2]
+
+
+def test_the_value_of_a_sample_is_shown_and_is_no_result() -> None:
+    plan = FakePlan(2, budget=60, samples=[0])
+
+    def job(number: int) -> float:
+        trial = plan.study.list_trials()[number]
+        plan.study._storage.set_trial_user_attr(trial._trial_id, RESULT, [0.25])
+        return 0.25
+
+    run(plan, job)
+    assert states(plan) == ["PRUNED", "COMPLETE"]
+    assert plan.events == ["Trial 0 on a sample val_f1 0.25", "Trial 1 complete val_f1 0.25"]
+
+
+def test_jobs_that_take_longer_than_the_budget_are_ended_and_the_search_goes_on_to_its_end(
+    machine: Machine,
+) -> None:
+    plan = FakePlan(9, n_workers=2, budget=60)
+    plan.overdue = lambda: plan.study.count_trials().running == 2
+    plan.chosen = lambda: len(plan.study.list_trials()) < 2
+
+    def job(number: int) -> Any:
+        while plan.study.list_trials()[number].state is TrialState.RUNNING:
+            time.sleep(0.01)
+        machine.children.clear()
+        return STALE
+
+    loop, _ = made(plan, job)
+    machine.begin(7)
+    loop.run()
+    assert [t.user_attrs for t in plan.study.list_trials()] == [
+        {DIED: "There was no time left for it."}
+    ] * 2
+    assert machine.calls == [(7, "terminate")]
 
 
 @pytest.mark.usefixtures("interruptible", "machine")

@@ -23,6 +23,7 @@ from optuna.trial import Trial, TrialState, create_trial
 
 from tagifai.config import paths
 from tagifai.config.schema import Config, check
+from tagifai.config.schema.experiment import RandomOverSamplerConfig
 from tagifai.sweeping import composition, results, studies
 from tagifai.sweeping.grammar import parse_space
 from tagifai.sweeping.plan import SearchPlan
@@ -177,11 +178,11 @@ def test_the_preset_says_what_it_is_and_holds_the_differences_only(
             {"override /preprocessing": "default"},
             {"override /split": "stratified"},
             {"override /vectorizer": "tfidf_word"},
-            {"override /sampling": "random_over"},
+            {"override /sampling": "none"},
             {"override /model": "sgd"},
-            {"override /threshold": "auto"},
+            {"override /threshold": "none"},
         ],
-        "model": {"alpha": 0.25},
+        "model": {"C": None, "alpha": 0.25},
     }
 
 
@@ -194,7 +195,7 @@ def test_a_later_winner_takes_the_place_of_an_earlier_one(
     tried(plan, {"model.alpha": 0.75}, 0.6)
     results.write(plan)
     preset = OmegaConf.load(tmp_path / "stores/presets/experiment/s.yaml")
-    assert (presets(tmp_path), preset.model) == (["s"], {"alpha": 0.75})
+    assert (presets(tmp_path), preset.model) == (["s"], {"C": None, "alpha": 0.75})
 
 
 def test_with_several_objectives_each_trial_of_the_front_has_a_preset(
@@ -207,7 +208,7 @@ def test_with_several_objectives_each_trial_of_the_front_has_a_preset(
     assert presets(tmp_path) == ["s-trial0", "s-trial2"]
     preset = tmp_path / "stores/presets/experiment/s-trial2.yaml"
     assert "val_f1 0.9000, model_bytes 90." in preset.read_text(encoding="utf-8")
-    assert OmegaConf.load(preset).model == {"alpha": 0.3}
+    assert OmegaConf.load(preset).model == {"C": None, "alpha": 0.3}
 
 
 def extend(cfg: DictConfig, trial: Trial) -> None:
@@ -649,26 +650,27 @@ def test_a_configuration_differs_by_its_values_under_their_keys(config: Config) 
     wanted = copy.deepcopy(config)
     wanted.seed = 7
     wanted.model.alpha = 0.5
-    wanted.training.patience = 3
+    wanted.training.patience = 7
     wanted.data.accepted_tags = ["a"]
     assert compute_difference(wanted, config) == {
         "seed": 7,
         "data": {"accepted_tags": ["a"]},
-        "training": {"patience": 3},
+        "training": {"patience": 7},
         "model": {"alpha": 0.5},
     }
 
 
 def test_a_value_that_is_back_at_null_is_a_difference(config: Config) -> None:
-    given = copy.deepcopy(config)
-    given.training.patience = 3
-    assert compute_difference(config, given) == {"training": {"patience": None}}
+    wanted = copy.deepcopy(config)
+    wanted.training.patience = None
+    assert compute_difference(wanted, config) == {"training": {"patience": None}}
 
 
 def test_a_group_that_is_off_on_one_side_differs_as_a_whole(config: Config) -> None:
+    on = replace(copy.deepcopy(config), sampling=RandomOverSamplerConfig())
     off = replace(copy.deepcopy(config), sampling=None)
-    assert compute_difference(off, config) == {"sampling": None}
-    assert compute_difference(config, off)["sampling"]["_target_"].startswith("imblearn.")
+    assert compute_difference(off, on) == {"sampling": None}
+    assert compute_difference(on, off)["sampling"]["_target_"].startswith("imblearn.")
 
 
 def test_arguments_of_an_open_option_are_differences(config: Config) -> None:

@@ -383,6 +383,7 @@ def pruner(*overrides: str) -> BasePruner:
 OPTIONS: dict[str, type[BasePruner]] = {
     "hyperband": HyperbandPruner,
     "median": MedianPruner,
+    "median_early": MedianPruner,
     "none": NopPruner,
     "percentile": PercentilePruner,
     "successive_halving": SuccessiveHalvingPruner,

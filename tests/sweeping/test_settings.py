@@ -112,7 +112,7 @@ def test_without_a_preset_the_settings_are_those_of_the_plugin(searching: Search
     assert found.sampler["_target_"] == "optuna.samplers.TPESampler"
     assert found.pruner is not None
     assert found.pruner["_target_"] == "optuna.pruners.MedianPruner"
-    assert found.directions == ["maximize"]
+    assert found.directions is None  # the objective's
     assert (found.n_trials, found.n_jobs, found.max_failure_rate) == (20, 2, 1.0)
     assert (found.study_name, found.timeout, found.params, found.when) == (None,) * 4
     assert found.storage is not None

@@ -27,6 +27,7 @@ from tagifai.sweeping.studies import (
     TrialCounts,
     TrialHeartbeat,
 )
+from tagifai.training.trial import PRUNED, RESULT
 from tests.databases import make_studies
 
 Open = Callable[..., Study]
@@ -267,14 +268,14 @@ def test_a_process_gives_it_no_second_beat(opened: Open, database: Path) -> None
 
 @pytest.mark.parametrize(
     ("result", "state", "values"),
-    [([0.5], TrialState.COMPLETE, [0.5]), (studies.PRUNED, TrialState.PRUNED, [0.25])],
+    [([0.5], TrialState.COMPLETE, [0.5]), (PRUNED, TrialState.PRUNED, [0.25])],
 )
 def test_a_silent_trial_whose_job_has_left_its_result_is_not_dead(
     result: Any, state: TrialState, values: list[float], opened: Open, database: Path
 ) -> None:
     trial, other = asked(opened()), opened()
     trial.report(0.25, 5)
-    trial.set_user_attr(studies.RESULT, result)
+    trial.set_user_attr(RESULT, result)
     age(database, trial, studies.GRACE_SECONDS + 1)
     other.end_stale_trials()
     (found,) = other.list_trials()
@@ -286,7 +287,7 @@ def test_neither_is_the_last_one_of_a_grid(opened: Open, database: Path) -> None
     grid = {"a": [1]}
     trial, other = asked(opened(sampler=GridSampler(grid))), opened(sampler=GridSampler(grid))
     trial.suggest_int("a", 1, 1)
-    trial.set_user_attr(studies.RESULT, [0.5])
+    trial.set_user_attr(RESULT, [0.5])
     age(database, trial, studies.GRACE_SECONDS + 1)
     other.end_stale_trials()
     assert states(other) == ["COMPLETE"]

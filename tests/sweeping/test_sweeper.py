@@ -60,7 +60,7 @@ def test_without_more_said_they_are_tpe_and_the_median_in_a_database_of_the_stor
     assert settings.sampler._target_ == "optuna.samplers.TPESampler"
     assert settings.pruner._target_ == "optuna.pruners.MedianPruner"
     assert settings.storage == f"sqlite:///{tmp_path}/stores/studies.db"
-    assert settings.direction == "maximize"
+    assert settings.direction is None  # the objective's
     assert (settings.n_trials, settings.n_jobs, settings.max_failure_rate) == (20, 2, 1.0)
     assert (settings.study_name, settings.timeout, settings.params, settings.when) == (None,) * 4
 
@@ -91,7 +91,8 @@ def test_a_preset_of_the_project_chooses_it_with_workers_of_joblib(preset: str) 
         cfg = compose("config", [f"sweep={preset}"], return_hydra_config=True)
     assert cfg.hydra.sweeper._target_ == SEARCH_TARGET
     assert cfg.hydra.runtime.choices["hydra/launcher"] == "joblib"
-    assert cfg.objective.report_every == 5
+    every = {"best": 5, "reference": 5, "auto": None}  # which halves by rows instead
+    assert cfg.objective.report_every == every.get(preset, 2)
 
 
 @pytest.mark.parametrize("option", ["optuna", "basic"])

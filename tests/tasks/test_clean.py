@@ -178,10 +178,11 @@ def test_a_value_that_makes_no_sense_is_refused(app: App) -> None:
 
 def test_all_caches_go_when_that_is_asked_for_and_are_made_again(app: App) -> None:
     kept = list((app.stores / "cache" / "features").glob("*.npz"))
-    assert len(kept) == 4  # texts, and features of the three parts
+    # Texts, and features of the three parts, and of train and validation rows together.
+    assert len(kept) == 5
     assert "caches" not in app.ok("task=clean")
     shown = app.ok("task=clean", "task.cache=true")
-    assert re.search(r"caches +4 ", shown)
+    assert re.search(r"caches +5 ", shown)
     assert all(path.exists() for path in kept)
     assert "task.cache=true task.apply=true" in re.sub(r"paths\.\S+ ?", "", shown)
     app.ok("task=clean", "task.cache=true", "task.apply=true")

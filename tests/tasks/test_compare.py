@@ -42,6 +42,7 @@ def a_training(
     seed: int,
     value: float,
     status: str = "FINISHED",
+    digest: str = "abc",
 ) -> None:
     tags = {"option.model": model, "purpose": model}
     run_id = client.create_run(
@@ -49,8 +50,9 @@ def a_training(
     ).info.run_id
     for key, text in {"task.name": "train", "seed": seed, "model.loss": f"of {model}"}.items():
         client.log_param(run_id, key, text)
-    client.log_metric(run_id, "test_f1", value)
-    client.log_inputs(run_id, [DatasetInput(Dataset("s", "abc", "local", "{}"), [])])
+    client.log_metric(run_id, "val_f1", value)
+    client.log_metric(run_id, "test_f1", value / 2)
+    client.log_inputs(run_id, [DatasetInput(Dataset("s", digest, "local", "{}"), [])])
     client.set_terminated(run_id, status)
 
 
@@ -74,11 +76,11 @@ def test_the_children_of_the_latest_sweep_are_ranked_and_named_by_what_differs(
     assert re.fullmatch(r"Compared: 4 runs, children of sweep \(\w{32}\)", " ".join(said))
     assert left_out == ["Left", "out:", "1", "not", "finished"]
     assert report[0] == "Report:"
-    assert title == ["test_f1", "(maximize)"]
-    assert header == ["model", "n", "mean", "std", "seconds"]
-    assert [row[:4] for row in rows] == [
-        ["huber", "2", "0.7500", "0.2121"],
-        ["sgd", "2", "0.6000", "0.1414"],
+    assert title == ["val_f1", "(maximize)"]
+    assert header == ["model", "n", "mean", "std", "test_f1", "seconds"]
+    assert [row[:5] for row in rows] == [
+        ["huber", "2", "0.7500", "0.2121", "0.3750"],
+        ["sgd", "2", "0.6000", "0.1414", "0.3000"],
     ]
 
 
@@ -104,8 +106,8 @@ def test_differences_are_paired_and_the_same_in_every_file(compared: App) -> Non
 
 
 def test_runs_are_found_by_filter_and_by_tags(compared: App) -> None:
-    by_filter = compared.ok("task=compare", "plots=none", "task.filter=metrics.test_f1 > 0.65")
-    assert "Compared:      2 runs, those where metrics.test_f1 > 0.65" in by_filter
+    by_filter = compared.ok("task=compare", "plots=none", "task.filter=metrics.val_f1 > 0.65")
+    assert "Compared:      2 runs, those where metrics.val_f1 > 0.65" in by_filter
     by_tags = compared.ok("task=compare", "plots=none", "+task.tags.purpose=alone")
     assert "Compared:      1 runs, those with purpose=alone" in by_tags
 
@@ -126,7 +128,7 @@ def test_a_baseline_that_is_no_row_is_refused_with_the_rows(compared: App) -> No
 def test_what_cannot_be_compared_is_one_message(compared: App) -> None:
     for argument, said in (
         ("task.experiment=tagfai", "Did you mean 'tagifai'?"),
-        ("task.metric=test_f2", "There are: test_f1."),
+        ("task.metric=test_f2", "There are: test_f1, val_f1."),
         ("task.filter=metrics.test_f1 >", "Invalid clause"),
         ("task.parent=nobody", "children of nobody"),
         ("tracking=none", "tracking=none has none"),
@@ -145,12 +147,36 @@ def test_a_multirun_is_compared_right_after_it(tmp_path: Path, showcase: Showcas
     output = app.ok("task=compare", "task.baseline=sgd", "task.output=board.json", "plots=none")
     assert re.search(r"Compared:      4 runs, children of \S+-multirun \(\w{32}\)\n", output)
 
+    # Their models are there, and those of one seed have the same test rows.
+    assert re.search(r"Best two: .* on the same \d+ test rows: .*McNemar's p = .*, seed 1", output)
+
     content = json.loads((app.cwd / "board.json").read_text())
     assert {row["model"] for row in content["rows"]} == {"sgd", "sgd_huber"}
     runs = [json.loads(p.read_text()) for p in sorted(app.outputs.glob("*/*/*/performance.json"))]
-    scores = [run["test"]["overall"]["f1"] for run in runs]  # sgd 1, sgd 2, sgd_huber 1, 2
+    scores = [run["val"]["overall"]["f1"] for run in runs]  # sgd 1, sgd 2, sgd_huber 1, 2
     by_model = {row["model"]: row for row in content["rows"]}
     assert by_model["sgd"]["mean"] == pytest.approx(sum(scores[:2]) / 2)
     gain = (scores[2] - scores[0] + scores[3] - scores[1]) / 2
     assert by_model["sgd_huber"]["difference"] == pytest.approx(gain)
     assert (by_model["sgd_huber"]["pairs"], by_model["sgd"]["pairs"]) == (2, None)
+
+
+def test_runs_on_two_data_sets_are_two_boards_and_it_is_said(
+    tmp_path: Path, ready: Callable[[Path], App]
+) -> None:
+    app = ready(tmp_path)
+    client = MlflowClient(f"sqlite:///{app.stores}/mlflow.db")
+    experiment = client.create_experiment(
+        "tagifai", artifact_location=str(app.stores / "artifacts")
+    )
+    a_training(client, experiment, None, "sgd", 1, 0.9, digest="german")
+    a_training(client, experiment, None, "sgd", 1, 0.1, digest="news")
+    output = app.ok("task=compare", "plots=none", "task.output=boards.csv")
+    assert "Data:          2 data sets: one board each" in output
+    titles = re.findall(r"^data \((\w+)\): val_f1 \(maximize\)$", output, re.MULTILINE)
+    assert sorted(titles) == ["german", "news"]
+    rows = [*csv.DictReader((app.cwd / "boards.csv").read_text().splitlines())]
+    assert {row["data"]: row["mean"] for row in rows} == {
+        "data (german)": "0.9",
+        "data (news)": "0.1",
+    }

@@ -26,6 +26,8 @@ def test_a_multirun_runs_every_combination_below_outputs(
     assert len(list(app.stores.glob("artifacts/*/artifacts/bundle"))) == 4
 
 
+STEEP = ("model=sgd_huber", "model.learning_rate=constant")
+ENDLESS = ("training.epochs=100000", "training.patience=null")
 SWEEP = ("-m", "vectorizer=tfidf_word", "model.alpha=1e-4,1e-5", "plots=none")
 
 
@@ -74,7 +76,7 @@ def check_parent_and_children(app: App, arguments: tuple[str, ...]) -> None:
 
 
 def test_a_multirun_of_which_a_job_fails_has_a_failed_parent_that_says_why(app: App) -> None:
-    done = app.run("-m", *SMALL, "model=sgd_huber", "model.eta0=0.01,1e308")
+    done = app.run("-m", *SMALL, *STEEP, "model.eta0=0.01,1e308")
 
     assert done.returncode == 2
     assert "diverged in epoch 0" in done.stderr
@@ -90,7 +92,7 @@ def test_a_multirun_of_which_a_job_fails_has_a_failed_parent_that_says_why(app: 
 def long_multirun(app: App, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
     """A multirun in the middle of its first job, by the named launcher; ended with its workers."""
     process = subprocess.Popen(
-        app.command(*SWEEP, "training.epochs=100000", f"hydra/launcher={request.param}"),
+        app.command(*SWEEP, *ENDLESS, f"hydra/launcher={request.param}"),
         cwd=app.cwd,
         env=environment(),
         stdin=subprocess.DEVNULL,

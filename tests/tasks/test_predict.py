@@ -18,7 +18,7 @@ from tagifai.models import tagger as tagger_module
 from tagifai.models.tagger import Tagger
 from tagifai.models.thresholds import Probabilities
 from tagifai.tasks.predict import FailedRows
-from tests.app import App, children, wait_until
+from tests.app import SMALL, App, children, wait_until
 from tests.showcase import Showcase
 
 WORDS = ("graph", "images", "words", "language", "nodes", "vision", "servers", "models", "rows")
@@ -63,9 +63,10 @@ def test_a_text_is_taken_literally(trained: App) -> None:
         assert made == tagger.predict([text])[0], text
 
 
-def test_prediction_cleans_as_training_did(trained: App) -> None:
+def test_prediction_cleans_as_training_did(app: App) -> None:
+    app.ok(*SMALL, "preprocessing=reference", "tracking=none")
     plain, shouted = json.loads(
-        trained.ok(
+        app.ok(
             "task=predict",
             "task.input=-",
             stdin="transfer learning transformers\nTRANSFER, the Learning (with) Transformers!\n",

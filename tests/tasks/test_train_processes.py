@@ -18,6 +18,9 @@ from tests.showcase import Showcase
 
 pytestmark = pytest.mark.e2e
 
+PATIENT = ("vectorizer=tfidf_word", "training.patience=null")
+"""A training that takes as many epochs as it is told."""
+
 TEXT = "Transfer learning with transformers for text"
 
 
@@ -54,7 +57,7 @@ def test_an_interrupted_run_is_closed_and_the_latest_run_stays(
     app = showcase.copy("run", tmp_path)
     finished = app.run_id()
     latest = {name: (app.stores / name).read_bytes() for name in ("run_id.txt", "performance.json")}
-    process = app.start("vectorizer=tfidf_word", "training.epochs=100000")
+    process = app.start(*PATIENT, "training.epochs=100000")
     try:
         app.wait_for("Epoch 20")
         helpers = children(process.pid) if number == signal.SIGKILL else []
@@ -117,9 +120,7 @@ def test_a_server_that_dies_in_the_middle_does_not_take_the_model_with_it(
     app: App, server: tuple[str, subprocess.Popen[bytes]]
 ) -> None:
     uri, process = server
-    training = app.start(
-        "vectorizer=tfidf_word", "training.epochs=1500", env={"MLFLOW_TRACKING_URI": uri}
-    )
+    training = app.start(*PATIENT, "training.epochs=1500", env={"MLFLOW_TRACKING_URI": uri})
     try:
         app.wait_for("Epoch 20 ")
         end_group(process)

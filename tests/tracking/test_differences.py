@@ -12,7 +12,7 @@ from tests.frames import a_run, frame
 
 def test_the_interval_of_three_pairs_is_as_computed_by_hand() -> None:
     # Mean 2, deviation 1; t for 2 degrees of freedom is 4.302653: 4.302653 / sqrt(3) = 2.484138.
-    mean, low, high = differences.compute_paired_t(np.array([1.0, 2.0, 3.0]), 0.95)
+    mean, low, high = differences.compute_t_interval(np.array([1.0, 2.0, 3.0]), 0.95)
     assert mean == 2
     assert low == pytest.approx(-0.484138, abs=1e-6)
     assert high == pytest.approx(4.484138, abs=1e-6)
@@ -20,16 +20,18 @@ def test_the_interval_of_three_pairs_is_as_computed_by_hand() -> None:
 
 def test_a_lower_confidence_gives_a_narrower_interval() -> None:
     # Mean 0.5, deviation sqrt(0.5); t for 1 degree of freedom at 50 % is tan(pi / 4) = 1.
-    assert differences.compute_paired_t(np.array([0.0, 1.0]), 0.5) == pytest.approx((0.5, 0.0, 1.0))
+    assert differences.compute_t_interval(np.array([0.0, 1.0]), 0.5) == pytest.approx(
+        (0.5, 0.0, 1.0)
+    )
 
 
 @pytest.mark.parametrize("gains", [[], [1.0]])
 def test_fewer_than_two_pairs_have_no_interval(gains: list[float]) -> None:
-    assert all(map(math.isnan, differences.compute_paired_t(np.array(gains), 0.95)))
+    assert all(map(math.isnan, differences.compute_t_interval(np.array(gains), 0.95)))
 
 
 def test_pairs_that_gain_the_same_have_an_interval_without_width() -> None:
-    assert differences.compute_paired_t(np.array([0.5, 0.5]), 0.95) == (0.5, 0.5, 0.5)
+    assert differences.compute_t_interval(np.array([0.5, 0.5]), 0.95) == (0.5, 0.5, 0.5)
 
 
 def ranked(*more: dict[str, Any], confidence: float = 0.95) -> leaderboard.Leaderboard:

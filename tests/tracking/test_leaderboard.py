@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tagifai.exceptions import ConfigError
-from tagifai.tracking import leaderboard
+from tagifai.tracking import differences, leaderboard
 from tests.frames import a_run, frame
 
 
@@ -54,8 +54,42 @@ def test_a_missing_parameter_is_a_dash_and_no_option_is_the_option_none() -> Non
     assert names(*runs) == {}
 
 
-def test_other_data_of_the_same_name_are_another_row() -> None:
-    assert names(a_run("a"), a_run("b", digest="0123456789")) == {"data.digest": ["d", "01234567"]}
+def test_other_data_of_the_same_name_are_another_board_the_latest_first() -> None:
+    runs = frame(a_run("a", 0.9), a_run("b", 0.1, digest="0123456789", start=9))
+    boards = leaderboard.build_by_data(runs, "f1")
+    assert list(boards) == ["data (01234567)", "data (d)"]
+    assert [board.rows["mean"].tolist() for board in boards.values()] == [[0.1], [0.9]]
+
+
+def test_rows_of_one_digest_are_one_board_whatever_they_were_called() -> None:
+    runs = frame(a_run("a", 0.1, params__data__name="x"), a_run("b", 0.2, params__data__name="y"))
+    assert len(leaderboard.build_by_data(runs, "f1")) == 1
+
+
+def test_a_baseline_need_be_in_one_board_only() -> None:
+    runs = frame(
+        a_run("a", 0.1, option="sgd", start=1),
+        a_run("b", 0.1, option="nb"),
+        a_run("c", 0.1, option="nb", digest="e"),
+        a_run("d", 0.1, option="svc", digest="e"),
+    )
+    boards = leaderboard.build_by_data(runs, "f1", baseline="sgd")
+    assert {name: board.baseline for name, board in boards.items()} == {
+        "data (d)": "model=sgd",
+        "data (e)": None,
+    }
+    with pytest.raises(ConfigError, match="no row is named so"):
+        leaderboard.build_by_data(runs, "f1", baseline="forest")
+
+
+def test_beside_a_metric_of_validation_rows_is_that_of_test_rows() -> None:
+    runs = frame(
+        a_run("a", metrics__val_f1=0.5, metrics__test_f1=0.4),
+        a_run("b", metrics__val_f1=0.7, metrics__test_f1=0.6, params__seed="2"),
+    )
+    board = leaderboard.build(runs, "val_f1", shown=["test_f1", "test_accuracy"])
+    assert (board.shown, board.rows["test_f1"].tolist()) == (("test_f1",), [0.5])
+    assert leaderboard.build(runs, "test_f1", shown=["test_f1"]).shown == ()
 
 
 def test_parameters_of_the_objective_matter_to_the_objective_only() -> None:
@@ -94,6 +128,23 @@ def test_runs_that_differ_in_their_seed_are_one_row_with_mean_and_deviation() ->
     # Deviations from 0.6 are 0.1 and 0.1: the square root of 0.02 / (2 - 1).
     assert other["std"] == pytest.approx(math.sqrt(0.02))
     assert (other["n"], other["mean"], other["seconds"]) == (2, pytest.approx(0.6), 3.0)
+
+
+def test_further_metrics_have_their_means_and_one_that_no_run_has_is_left_out() -> None:
+    runs = frame(*TWO_ROWS).assign(**{"metrics.test_accuracy": [0.25, 0.75, 1.0]})
+    wanted = ("test_accuracy", "f1", "test_ece")
+    board = leaderboard.build(runs, "f1", shown=wanted)
+    assert board.shown == ("test_accuracy",)
+    assert board.rows["test_accuracy"].to_dict() == {"model=b": 1.0, "model=a": 0.5}
+
+
+def test_a_row_of_one_run_has_the_interval_of_its_test_rows_and_one_of_several_has_none() -> None:
+    bounds = {"low": [0.3, 0.4, 0.8], "high": [0.7, 0.9, 0.95]}
+    runs = frame(*TWO_ROWS).rename(columns={"metrics.f1": "metrics.test_f1"})
+    runs = runs.assign(**{f"metrics.test_interval/f1/{name}": bounds[name] for name in bounds})
+    rows = leaderboard.build(runs, "test_f1").rows
+    assert (rows.loc["model=b", "test_low"], rows.loc["model=b", "test_high"]) == (0.8, 0.95)
+    assert rows[["test_low", "test_high"]].isna().all(axis="columns").to_dict()["model=a"]
 
 
 def test_the_lowest_mean_is_first_where_less_is_better_and_equal_ones_go_by_name() -> None:
@@ -148,12 +199,12 @@ ROWS = pd.DataFrame(
 )
 def test_a_baseline_is_a_label_a_part_of_one_or_a_run(baseline: str, row: int) -> None:
     by_run = {"id": str(ROWS.index[0])}
-    assert leaderboard.find_baseline(baseline, ROWS, by_run) == ROWS.index[row]
+    assert differences.find_baseline(baseline, ROWS, by_run) == ROWS.index[row]
 
 
 def test_a_baseline_that_is_no_row_is_refused_with_the_labels_of_all() -> None:
     with pytest.raises(ConfigError) as error:
-        leaderboard.find_baseline("sg", ROWS, {})
+        differences.find_baseline("sg", ROWS, {})
     assert str(error.value) == (
         "task.baseline = 'sg': no row is named so. Give one of these, or the id of one of its runs:"
         " model=sgd, model.alpha=1; model=sgd, model.alpha=2; model=nb, model.alpha=-."
@@ -162,7 +213,7 @@ def test_a_baseline_that_is_no_row_is_refused_with_the_labels_of_all() -> None:
 
 def test_a_baseline_of_several_rows_is_refused_with_these() -> None:
     with pytest.raises(ConfigError, match="2 rows are named so") as error:
-        leaderboard.find_baseline("model=sgd", ROWS, {})
+        differences.find_baseline("model=sgd", ROWS, {})
     assert "model.alpha=2" in str(error.value)
     assert "nb" not in str(error.value)
 
@@ -170,4 +221,4 @@ def test_a_baseline_of_several_rows_is_refused_with_these() -> None:
 def test_a_long_list_of_labels_ends_after_twenty() -> None:
     rows = pd.DataFrame({"a": map(str, range(25))}, index=[f"a={n}" for n in range(25)])
     with pytest.raises(ConfigError, match=r"; a=19; and 5 more\.$"):
-        leaderboard.find_baseline("b", rows, {})
+        differences.find_baseline("b", rows, {})

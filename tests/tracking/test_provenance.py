@@ -130,7 +130,7 @@ def test_the_document_says_how_a_run_came_about_and_is_the_same_each_time(
     document = COMMAND.make_record(config)
     assert (document["options"], document["overrides"]) == ({"data": "sample"}, ["a=1"])
     assert list(document["schemas"]) == list(EXPERIMENT_GROUPS)
-    assert document["schemas"]["vectorizer"] == "vectorizer/tfidf"
+    assert document["schemas"]["vectorizer"] == "vectorizer/union"
     assert (document["schemas"]["model"], document["schemas"]["sampling"]) == (None, "nothing")
     assert document["versions"] == environment.get_versions(environment.ALL_LIBRARIES)
     assert document["git"] == {"commit": "c0ffee", "dirty": "false"}

@@ -113,3 +113,28 @@ def test_trials_unfinished_runs_and_those_left_out_are_never_the_best() -> None:
     assert selection.find_best(runs, "f1", maximize=True, without=["left out"]) == "a"
     with pytest.raises(DataError, match="not counting trials of searches"):
         selection.find_best(runs.head(1), "f1", maximize=True)
+
+
+# --- data --------------------------------------------------------------------------------------
+
+
+def test_only_runs_on_the_data_that_are_meant_are_kept() -> None:
+    runs = frame(a_run("a", digest="d" * 36), a_run("b", digest="e" * 36))
+    # A store keeps less than the whole digest.
+    assert selection.select_data(runs, "e" * 64)["run_id"].tolist() == ["b"]
+
+
+def test_the_only_data_set_need_not_be_named() -> None:
+    runs = frame(a_run("a"), a_run("b"))
+    assert selection.select_data(runs, None)["run_id"].tolist() == ["a", "b"]
+
+
+def test_of_several_data_sets_none_is_taken_in_silence() -> None:
+    runs = frame(
+        a_run("a", params__data__name="german"), a_run("b", digest="ee", params__data__name="news")
+    )
+    for digest, said in ((None, "Runs on different data cannot be ranked"), ("f", "no run on")):
+        with pytest.raises(DataError) as caught:
+            selection.select_data(runs, digest)
+        assert said in str(caught.value)
+        assert "german (d), news (ee)" in str(caught.value)

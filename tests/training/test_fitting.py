@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,26 +14,42 @@ from hypothesis import strategies as st
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
+from sklearn.metrics import f1_score, log_loss
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
+from sklearn.semi_supervised import SelfTrainingClassifier
+from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_info
 
-from tagifai.config.schema import PreprocessingConfig, SplitConfig, TrainingConfig, TwoTablesConfig
+from tagifai.config.schema import (
+    ObjectiveConfig,
+    PreprocessingConfig,
+    SplitConfig,
+    TrainingConfig,
+    TwoTablesConfig,
+    check,
+)
 from tagifai.data.prepare import PreparedData, clean_texts, prepare_table
-from tagifai.data.splits import Split as SplitRows
-from tagifai.evaluation.metrics import Performance
-from tagifai.evaluation.scoring import score_rows
+from tagifai.data.splitting.stratified import Split as SplitRows
+from tagifai.evaluation.metrics import Performance, compute_baseline
+from tagifai.evaluation.scoring import add_intervals, score_rows
 from tagifai.exceptions import ConfigError, DataError
+from tagifai.models import bundles
+from tagifai.models.outputs import compute_outputs
 from tagifai.models.size import count_bytes
 from tagifai.models.tagger import Tagger
+from tagifai.models.temperature import fit_temperature
 from tagifai.models.thresholds import FixedThreshold, QuantileThreshold, Threshold
 from tagifai.preprocessing import cleaning as preprocessing_cleaning
 from tagifai.preprocessing.cleaning import Cleaner
 from tagifai.preprocessing.feature_cache import ArrayCache, skip_cache
 from tagifai.preprocessing.labels import Indices, LabelEncoder
-from tagifai.training.components import Components
+from tagifai.preprocessing.vectorizers import UNSPACED_WORD
+from tagifai.training.components import Components, build_components
 from tagifai.training.fitting import FitResult, TaggerTrainer, compute_part_outputs
 from tagifai.training.loop import History, TrainingPruned
 from tagifai.training.model_fitting import FitError
+from tagifai.training.objectives import make_repeats
+from tests.conftest import DOCUMENTS, Compose
 from tests.preprocessing.test_feature_cache import Remembered
 
 quick = settings(max_examples=10)
@@ -43,7 +60,12 @@ WORDS = {"cv": "image pixel", "nlp": "word grammar", "rl": "agent reward"}
 def score(ready: PreparedData, tagger: Tagger, part: str) -> Performance:
     """Score a tagger on the rows of one part."""
     texts, outputs = ready.get_texts(part), compute_part_outputs(ready, tagger, part)
-    return score_rows(texts, ready.get_labels(part), tagger, outputs)
+    y_true = ready.get_labels(part)
+    scored = score_rows(texts, y_true, tagger, outputs)
+    if part != "test":
+        return scored
+    scored["baseline"] = compute_baseline("cv", y_true, tagger.encoder.classes)
+    return add_intervals(scored, y_true, tagger, outputs)
 
 
 def make_table(cv: int = 20, nlp: int = 14, rl: int = 6) -> pd.DataFrame:
@@ -119,16 +141,21 @@ def parts(
     )
 
 
+def training(epochs: int, patience: int | None = None, *, refit: bool = False) -> TrainingConfig:
+    """Return settings by which all epochs are trained, once, unless something else is said."""
+    return TrainingConfig(epochs, patience, refit)
+
+
 def run(seed: int = 0, *, test: bool = True, patience: int | None = None) -> FitResult:
     made = parts(threshold=QuantileThreshold(0.25), seed=seed)
-    return TaggerTrainer(prepared(seed=seed), made, TrainingConfig(5, patience)).fit(test=test)
+    return TaggerTrainer(prepared(seed=seed), made, training(5, patience)).fit(test=test)
 
 
 # Preparing
 
 
 def test_the_raw_text_is_title_space_description_and_the_text_is_it_cleaned() -> None:
-    rows = prepared(shuffle=False, stopwords=["the"]).rows
+    rows = prepared(shuffle=False, stopwords=["the"], keep="A-Za-z0-9").rows
     assert rows.columns.tolist() == ["id", "raw", "text", "tag"]
     first = rows.iloc[0]
     assert first.tolist() == ["id0", "The image pixel Row0!", "image pixel row0", "cv"]
@@ -191,16 +218,25 @@ def test_the_table_handed_in_stays_as_it_is() -> None:
 
 
 def test_the_cleaners_arguments_are_kept_for_prediction() -> None:
-    assert prepared(stopwords=["the"], stem=True).cleaning == {
+    nothing = {
         "first": [],
         "lower": True,
+        "stopwords": [],
+        "separate_punctuation": False,
+        "keep": None,
+        "remove_links": False,
+        "stem": False,
+        "last": [],
+    }
+    changed: dict[str, Any] = {
         "stopwords": ["the"],
         "separate_punctuation": True,
         "keep": "A-Za-z0-9",
         "remove_links": True,
         "stem": True,
-        "last": [],
     }
+    assert prepared().cleaning == nothing
+    assert prepared(**changed).cleaning == {**nothing, **changed}
 
 
 def test_a_cleaning_step_that_nobody_has_registered_is_refused_with_the_group() -> None:
@@ -231,7 +267,7 @@ def test_the_same_seed_prepares_the_same_rows(seed: int) -> None:
 
 def test_without_the_test_score_no_test_row_is_vectorized() -> None:
     ready, spy = prepared(), Spy()
-    result = TaggerTrainer(ready, parts(vectorizer=spy), TrainingConfig(2)).fit(test=False)
+    result = TaggerTrainer(ready, parts(vectorizer=spy), training(2)).fit(test=False)
     assert spy.fitted == ready.get_part("train")["text"].tolist()
     assert spy.seen == ready.get_part("val")["text"].tolist()
     assert not set(ready.get_part("test")["text"]) & {*spy.fitted, *spy.seen}
@@ -241,7 +277,7 @@ def test_without_the_test_score_no_test_row_is_vectorized() -> None:
 
 def test_with_the_test_score_test_rows_are_vectorized_last_and_never_fitted_on() -> None:
     ready, spy = prepared(), Spy()
-    result = TaggerTrainer(ready, parts(vectorizer=spy), TrainingConfig(2)).fit(test=True)
+    result = TaggerTrainer(ready, parts(vectorizer=spy), training(2)).fit(test=True)
     assert spy.fitted == ready.get_part("train")["text"].tolist()
     assert spy.seen == [*ready.get_part("val")["text"], *ready.get_part("test")["text"]]
     assert list(result.performance) == ["val", "test"]
@@ -266,7 +302,7 @@ def test_only_train_rows_are_balanced_and_the_train_loss_is_of_unbalanced_rows()
     balanced_counts: list[list[int]] = []
     ready = prepared()
     sampler = Watched(random_state=np.random.RandomState(0))
-    result = TaggerTrainer(ready, parts(sampler=sampler), TrainingConfig(3)).fit()
+    result = TaggerTrainer(ready, parts(sampler=sampler), training(3)).fit()
     assert given_rows == [28]
     assert balanced_counts == [[14, 14, 14]]
     texts = ready.get_part("train")["raw"].tolist()
@@ -276,16 +312,14 @@ def test_only_train_rows_are_balanced_and_the_train_loss_is_of_unbalanced_rows()
 
 def test_the_threshold_is_found_on_validation_rows() -> None:
     ready = prepared()
-    result = TaggerTrainer(ready, parts(threshold=QuantileThreshold(0.25)), TrainingConfig(3)).fit()
+    result = TaggerTrainer(ready, parts(threshold=QuantileThreshold(0.25)), training(3)).fit()
     y_prob = result.tagger.compute_outputs(ready.get_part("val")["raw"].tolist())
     assert result.tagger.threshold == np.quantile(y_prob.max(axis=1), 0.25)
     assert result.get_metrics()["threshold"] == result.tagger.threshold
 
 
 def test_a_threshold_that_no_prediction_reaches_gives_all_rows_the_rest_label() -> None:
-    result = TaggerTrainer(
-        prepared(), parts(threshold=FixedThreshold(0.999)), TrainingConfig(1)
-    ).fit()
+    result = TaggerTrainer(prepared(), parts(threshold=FixedThreshold(0.999)), training(1)).fit()
     scored = result.performance["test"]
     assert scored["class"]["cv"]["recall"] == 0
     assert scored["class"]["nlp"]["recall"] == 0
@@ -293,13 +327,13 @@ def test_a_threshold_that_no_prediction_reaches_gives_all_rows_the_rest_label() 
 
 
 def test_without_a_threshold_none_is_reported() -> None:
-    result = TaggerTrainer(prepared(), parts(), TrainingConfig(1)).fit()
+    result = TaggerTrainer(prepared(), parts(), training(1)).fit()
     assert result.tagger.threshold is None
     assert "threshold" not in result.get_metrics()
 
 
 def test_without_a_threshold_no_row_needs_the_rest_label() -> None:
-    result = TaggerTrainer(prepared(accepted=[]), parts(), TrainingConfig(30)).fit()
+    result = TaggerTrainer(prepared(accepted=[]), parts(), training(30)).fit()
     assert result.tagger.encoder.classes == ("cv", "nlp", "rl")
     assert result.performance["val"]["overall"]["f1"] == 1.0
 
@@ -307,7 +341,7 @@ def test_without_a_threshold_no_row_needs_the_rest_label() -> None:
 def test_features_are_the_columns_of_the_matrix() -> None:
     ready = prepared(shuffle=False)
     result = TaggerTrainer(
-        ready, parts(vectorizer=CountVectorizer(analyzer="char")), TrainingConfig(1)
+        ready, parts(vectorizer=CountVectorizer(analyzer="char")), training(1)
     ).fit()
     assert result.features == len(set("".join(ready.get_part("train")["text"])))
 
@@ -332,7 +366,7 @@ def test_sums_are_added_up_in_one_thread_while_a_model_is_fitted() -> None:
             seen.extend(pool["num_threads"] for pool in threadpool_info())
 
     before = threadpool_info()
-    TaggerTrainer(prepared(), parts(), TrainingConfig(epochs=1)).fit([Threads()])
+    TaggerTrainer(prepared(), parts(), training(epochs=1)).fit([Threads()])
     assert set(seen) == {1}
     assert threadpool_info() == before
 
@@ -343,7 +377,7 @@ def test_another_seed_gives_another_result() -> None:
 
 def test_the_tagger_that_comes_out_predicts_and_scores_like_the_run() -> None:
     ready = prepared()
-    result = TaggerTrainer(ready, parts(), TrainingConfig(20)).fit()
+    result = TaggerTrainer(ready, parts(), training(20)).fit()
     predicted = result.tagger.predict(["A WORD of grammar", "image: pixel"])
     assert [p["predicted_tag"] for p in predicted] == ["nlp", "cv"]
     assert score(ready, result.tagger, "test") == result.performance["test"]
@@ -365,7 +399,7 @@ def test_the_losses_reported_are_those_of_the_epoch_that_is_kept() -> None:
     worsening = PreparedData(
         ready.rows, swapped, ready.encoder, ready.split, ready.cleaning, ready.other
     )
-    result = TaggerTrainer(worsening, parts(), TrainingConfig(20, patience=2)).fit()
+    result = TaggerTrainer(worsening, parts(), training(20, patience=2)).fit()
     assert result.epoch == result.history.best_epoch < result.history.epoch
     assert result.get_metrics()["val_loss"] == min(result.history.val_loss)
     assert result.get_metrics()["train_loss"] == result.history.train_loss[result.epoch]
@@ -392,7 +426,7 @@ def test_the_bytes_of_a_model_are_equal_for_equal_seeds_and_fewer_for_fewer_feat
     assert run(3).get_metric("model_bytes") == run(3).get_metric("model_bytes")
     small, large = (
         TaggerTrainer(
-            prepared(), parts(vectorizer=TfidfVectorizer(max_features=n)), TrainingConfig(1)
+            prepared(), parts(vectorizer=TfidfVectorizer(max_features=n)), training(1)
         ).fit()
         for n in (2, 6)
     )
@@ -459,7 +493,7 @@ def test_callbacks_hear_of_every_epoch_and_can_prune() -> None:
     epochs: list[int] = []
     spy = Spy()
     with pytest.raises(TrainingPruned):
-        TaggerTrainer(prepared(), parts(vectorizer=spy), TrainingConfig(5)).fit([PruneSecond()])
+        TaggerTrainer(prepared(), parts(vectorizer=spy), training(5)).fit([PruneSecond()])
     assert epochs == [0, 1]
     assert not set(prepared().get_part("test")["text"]) & set(spy.seen)
 
@@ -473,8 +507,8 @@ THRESHOLDS = [None, FixedThreshold(0.5), QuantileThreshold(0.25)]
 def scored(
     metric: str, every: int = 1, *, threshold: Threshold | None = None, **changed: Any
 ) -> FitResult:
-    training = TrainingConfig(5, changed.pop("patience", None))
-    return TaggerTrainer(prepared(**changed), parts(threshold=threshold), training).fit(
+    patient = training(5, changed.pop("patience", None))
+    return TaggerTrainer(prepared(**changed), parts(threshold=threshold), patient).fit(
         scored=(metric, every)
     )
 
@@ -500,7 +534,7 @@ def test_the_score_of_an_epoch_is_the_metric_of_a_run_that_ends_there(
 ) -> None:
     def ended(epochs: int) -> FitResult:
         made = parts(threshold=QuantileThreshold(0.25), seed=seed)
-        return TaggerTrainer(prepared(), made, TrainingConfig(epochs)).fit(scored=(metric, 2))
+        return TaggerTrainer(prepared(), made, training(epochs)).fit(scored=(metric, 2))
 
     scores = ended(5).history.scores
     assert scores == {epoch: ended(epoch + 1).get_metric(metric) for epoch in (0, 2, 4)}
@@ -523,9 +557,9 @@ def test_without_a_metric_to_score_there_are_no_scores() -> None:
 
 def test_scoring_on_the_way_changes_nothing_else() -> None:
     def made(metric: tuple[str, int] | None) -> FitResult:
-        return TaggerTrainer(
-            prepared(), parts(threshold=QuantileThreshold(0.25)), TrainingConfig(5)
-        ).fit(scored=metric)
+        return TaggerTrainer(prepared(), parts(threshold=QuantileThreshold(0.25)), training(5)).fit(
+            scored=metric
+        )
 
     watched, plain = made(("val_f1", 1)), made(None)
     assert watched.get_metrics() == plain.get_metrics()
@@ -547,14 +581,14 @@ def test_refitting_trains_on_train_and_validation_rows_and_keeps_the_validation_
     result = TaggerTrainer(
         ready,
         parts(vectorizer=spy, threshold=QuantileThreshold(0.25)),
-        TrainingConfig(5, refit=True),
+        training(5, refit=True),
     ).fit()
     both = [*ready.get_part("train")["text"], *ready.get_part("val")["text"]]
     assert result.tagger.vectorizer.fitted == both
     assert result.features == len(result.tagger.vectorizer.vocabulary_)
     assert spy.fitted == [*ready.get_part("train")["text"]]
     refitted = TaggerTrainer(
-        ready, parts(threshold=QuantileThreshold(0.25)), TrainingConfig(5, refit=True)
+        ready, parts(threshold=QuantileThreshold(0.25)), training(5, refit=True)
     ).fit()
     assert refitted.performance["val"] == first.performance["val"]
     assert refitted.history == first.history
@@ -565,21 +599,232 @@ def test_refitting_trains_on_train_and_validation_rows_and_keeps_the_validation_
 
 def test_refitting_takes_as_many_epochs_as_were_chosen_and_the_same_randomness() -> None:
     ready = prepared()
-    result = TaggerTrainer(ready, parts(seed=3), TrainingConfig(40, patience=2, refit=True)).fit()
+    result = TaggerTrainer(ready, parts(seed=3), training(40, patience=2, refit=True)).fit()
     split = ready.split
     both = ready.replace_split(
         SplitRows(np.concatenate([split.train, split.val]), split.val, split.test)
     )
-    alone = TaggerTrainer(both, parts(seed=3), TrainingConfig(result.epoch + 1)).fit()
+    alone = TaggerTrainer(both, parts(seed=3), training(result.epoch + 1)).fit()
     assert np.array_equal(result.tagger.model.coef_, alone.tagger.model.coef_)
+
+
+def test_with_max_rows_both_fits_are_to_so_many_rows_of_each_label_its_share() -> None:
+    ready, spy = prepared(), Spy()
+    settings = TrainingConfig(3, None, refit=True, max_rows=10)
+    result = TaggerTrainer(ready, parts(vectorizer=spy), settings).fit()
+    assert len(ready.get_part("train")) > 12
+    for fitted in (spy.fitted, result.tagger.vectorizer.fitted):
+        assert 8 <= len(fitted) <= 10
+        assert {"cv", "nlp"} <= {tag for tag, words in WORDS.items() if words in " ".join(fitted)}
+    assert result.performance["val"]["overall"]["num_samples"] == len(ready.get_part("val"))
+
+
+def svc_parts(threshold: Threshold | None = None) -> Components:
+    source = np.random.RandomState(0)
+    return Components(TfidfVectorizer(), None, LinearSVC(random_state=source), threshold)
+
+
+def make_noisy() -> PreparedData:
+    """Return rows of which an eighth have the words of another label."""
+    table = make_table(240, 120, 120)
+    wrong = np.random.RandomState(0).random(len(table)) < 0.125
+    table.loc[wrong, "tag"] = np.roll(table["tag"].to_numpy(), 130)[wrong]
+    return prepared(table, keep="A-Za-z0-9", separate_punctuation=True)
+
+
+def compute_test_loss(ready: PreparedData, tagger: Tagger) -> float:
+    return float(log_loss(ready.get_labels("test"), compute_part_outputs(ready, tagger, "test")))
+
+
+def test_a_temperature_is_learned_before_a_refit_and_carried_over() -> None:
+    ready = make_noisy()
+    first = TaggerTrainer(ready, svc_parts(), TrainingConfig(refit=False)).fit()
+    refitted = TaggerTrainer(ready, svc_parts(), TrainingConfig(refit=True)).fit()
+
+    assert first.tagger.temperature is not None
+    assert refitted.tagger.temperature == first.tagger.temperature
+    assert refitted.tagger.model.coef_.shape[1] > first.tagger.model.coef_.shape[1]
+    plain = LinearSVC(random_state=np.random.RandomState(0))
+    plain.fit(TfidfVectorizer().fit_transform(ready.get_texts("train")), ready.get_labels("train"))
+    assert np.array_equal(first.tagger.model.coef_, plain.coef_)
+    expected = fit_temperature(
+        compute_outputs(
+            first.tagger.model, first.tagger.vectorize(ready.get_part("val")["raw"].tolist())
+        ),
+        ready.get_labels("val"),
+    )
+    assert first.tagger.temperature == expected
+    # As good as the first model's; learned on rows that were refitted to, nothing is uncertain.
+    assert compute_test_loss(ready, refitted.tagger) < compute_test_loss(ready, first.tagger) + 0.1
+    values = compute_outputs(
+        refitted.tagger.model, refitted.tagger.vectorize(ready.get_part("val")["raw"].tolist())
+    )
+    late = fit_temperature(values, ready.get_labels("val"))
+    worse = replace(refitted.tagger, temperature=late)
+    assert compute_test_loss(ready, worse) > compute_test_loss(ready, refitted.tagger) + 0.1
+
+
+def test_calibration_changes_no_score_and_no_loss_by_epoch() -> None:
+    ready = make_noisy()
+    result = TaggerTrainer(ready, svc_parts(), TrainingConfig(refit=False)).fit()
+    plain = replace(result.tagger, temperature=None)
+    for part in ("val", "test"):
+        found, without = result.performance[part], score(ready, plain, part)
+        assert (found["overall"], found["class"]) == (without["overall"], without["class"])
+        assert found["slices"] == without["slices"]
+    values = compute_part_outputs(ready, plain, "val")
+    signs = np.where(np.arange(3) == ready.get_labels("val")[:, None], 1, -1)
+    own = (np.maximum(0, 1 - signs * values) ** 2).sum(axis=1).mean()
+    assert result.history.val_loss == [pytest.approx(own)]
+
+
+def test_a_threshold_is_compared_with_calibrated_probabilities() -> None:
+    ready = make_noisy()
+    components = svc_parts(QuantileThreshold(0.25))
+    components.check()
+    result = TaggerTrainer(ready, components, TrainingConfig(refit=False)).fit()
+    highest = compute_part_outputs(ready, result.tagger, "val").max(axis=1)
+    assert result.threshold is not None
+    assert result.threshold == pytest.approx(np.quantile(highest, 0.25))
+    assert 1 / 3 < result.threshold < 1
+
+
+def test_a_threshold_is_refused_where_there_is_nothing_to_compare_with_it() -> None:
+    neither = Components(TfidfVectorizer(), None, SelfTrainingClassifier(), FixedThreshold(0.5))
+    with pytest.raises(ConfigError) as refused:
+        neither.check()
+    assert str(refused.value) == (
+        "threshold: SelfTrainingClassifier has neither probabilities nor decision values with these"
+        " arguments, so there is nothing to compare with a threshold. Use threshold=none, or a"
+        " model that has one of them."
+    )
+
+
+def test_a_model_with_probabilities_has_no_temperature() -> None:
+    assert run().tagger.temperature is None
+
+
+# What a threshold costs
+
+
+def test_a_threshold_says_what_it_does_to_the_validation_rows() -> None:
+    ready = make_noisy()
+    result = TaggerTrainer(
+        ready, svc_parts(QuantileThreshold(0.25)), TrainingConfig(refit=True)
+    ).fit()
+    first = TaggerTrainer(ready, svc_parts(), TrainingConfig(refit=False)).fit()
+    effect, y = result.threshold_effect, ready.get_labels("val")
+    assert effect is not None
+    y_prob = compute_part_outputs(ready, first.tagger, "val")
+    unsure, other = y_prob.max(axis=1) <= effect.threshold, ready.encoder.index("other")
+    assert (effect.rows, effect.sent, effect.other) == (len(y), unsure.sum(), "other")
+    assert effect.right == (y[unsure] == other).sum()
+    assert effect.coverage == pytest.approx((~unsure).mean())
+    best = y_prob.argmax(axis=1)
+    without = f1_score(y, best, average="weighted")
+    with_it = f1_score(y, np.where(unsure, other, best), average="weighted")
+    assert (effect.f1_with, effect.f1_without) == (with_it, without)
+    assert result.performance["val"]["overall"]["f1"] == with_it
+    assert first.threshold_effect is None
 
 
 def test_what_is_not_to_be_tested_is_not_refitted() -> None:
     spy = Spy()
-    result = TaggerTrainer(prepared(), parts(vectorizer=spy), TrainingConfig(2, refit=True)).fit(
+    result = TaggerTrainer(prepared(), parts(vectorizer=spy), training(2, refit=True)).fit(
         test=False
     )
     assert result.tagger.vectorizer is spy
+
+
+# The penalty
+
+
+@pytest.fixture
+def penalties(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
+    """Strength and rows of each pass of SGD over its rows."""
+
+    def watched(self: SGDClassifier, X: Any, y: Indices, **more: Any) -> Any:
+        found.append((self.alpha, X.shape[0]))
+        return passed(self, X, y, **more)
+
+    found: list[tuple[float, int]] = []
+    passed = SGDClassifier.partial_fit
+    monkeypatch.setattr(SGDClassifier, "partial_fit", watched)
+    return found
+
+
+def with_c(C: float | None, sampler: Any = None, **model: Any) -> Components:
+    return replace(parts(sampler=sampler, learning_rate="optimal", eta0=0.01, **model), C=C)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "rows"),
+    [(None, (28, 34)), (RandomOverSampler(random_state=0), (42, 51))],
+    ids=["as they are", "sampled"],
+)
+def test_the_penalty_goes_by_the_rows_that_are_fitted_once_and_again(
+    penalties: list[tuple[float, int]], sampler: Any, rows: tuple[int, int]
+) -> None:
+    result = TaggerTrainer(prepared(), with_c(4.0, sampler), training(2, refit=True)).fit()
+    first, both = rows
+    passes = [(1 / (4 * first), first)] * 2 + [(1 / (4 * both), both)] * (result.epoch + 1)
+    assert penalties == passes
+    assert result.tagger.model.alpha == 1 / (4 * both)
+    assert type(result.tagger.model.alpha) is float
+
+
+def test_without_c_the_penalty_is_what_was_said_whatever_the_rows(
+    penalties: list[tuple[float, int]],
+) -> None:
+    TaggerTrainer(prepared(), with_c(None, alpha=0.03), training(1, refit=True)).fit()
+    assert penalties == [(0.03, 28), (0.03, 34)]
+
+
+def test_each_fold_has_the_penalty_of_its_own_rows(penalties: list[tuple[float, int]]) -> None:
+    ready = prepared(make_table(21, 14, 6))
+    folds = make_repeats(ready, ObjectiveConfig(repeats=3, by="folds"), seed=0)
+    for fold in folds:
+        TaggerTrainer(fold.prepared, with_c(4.0), training(1)).fit(test=False)
+    sizes = [len(fold.prepared.split.train) for fold in folds]
+    assert len({*sizes}) > 1
+    assert penalties == [(1 / (4 * size), size) for size in sizes]
+
+
+# Texts without spaces
+
+
+CHINESE = {"cv": "图像识别和检测", "nlp": "语言和文字处理", "rl": "智能体获得奖励"}
+
+
+def test_texts_without_spaces_are_seen_as_such_in_every_fit_and_where_the_model_is_kept(
+    composed: Compose, tmp_path: Path
+) -> None:
+    table = make_table()
+    table["title"] = [CHINESE[tag] for tag in table["tag"]]
+    table["description"] = [f"第{number}行" for number in range(len(table))]
+    ready, config = prepared(table), check(composed())
+
+    def fitted(rows: PreparedData, *, test: bool) -> Tagger:
+        components = build_components(config, np.random.RandomState(0))
+        return TaggerTrainer(rows, components, config.training).fit(test=test).tagger
+
+    def analyzers(tagger: Tagger) -> list[tuple[str, str]]:
+        return [(p.analyzer, p.token_pattern) for _, p in tagger.vectorizer.transformer_list]
+
+    whole = fitted(ready, test=True)
+    folds = make_repeats(ready, ObjectiveConfig(repeats=3, by="folds"), seed=0)
+    usual = TfidfVectorizer().token_pattern
+    for tagger in (whole, *(fitted(fold.prepared, test=False) for fold in folds)):
+        assert analyzers(tagger) == [("word", UNSPACED_WORD), ("char", usual)]
+    assert analyzers(fitted(prepared(), test=True)) == [("word", usual), ("char_wb", usual)]
+
+    bundles.save(tmp_path / "bundle", whole, DOCUMENTS)
+    loaded = bundles.load(tmp_path / "bundle")
+    assert analyzers(loaded) == analyzers(whole)
+    texts = ["这是图像检测", "文字处理", "获得奖励"]
+    assert loaded.predict(texts) == whole.predict(texts)
+    # The words are single letters, so that one that stands elsewhere is known.
+    assert "处" in dict(loaded.vectorizer.transformer_list)["word"].vocabulary_
 
 
 # Other parts
@@ -621,7 +866,7 @@ def test_a_threshold_without_the_rest_label_is_refused_before_anything_is_fitted
         TaggerTrainer(
             prepared(accepted=[]),
             parts(vectorizer=spy, threshold=FixedThreshold(0.5)),
-            TrainingConfig(1),
+            training(1),
         ).fit()
     message = str(error.value)
     assert "labels: cv, nlp, rl" in message
@@ -636,7 +881,7 @@ def test_cleaning_that_empties_all_texts_is_an_error_with_the_way_out(vectorizer
     ready = prepared(keep="é")
     assert Counter(ready.rows["text"]) == {"": 40}
     with pytest.raises(DataError, match=r"^The vectorizer cannot be fitted to the train") as error:
-        TaggerTrainer(ready, parts(vectorizer=vectorizer), TrainingConfig(1)).fit()
+        TaggerTrainer(ready, parts(vectorizer=vectorizer), training(1)).fit()
     message = str(error.value)
     assert "empty vocabulary" in message
     assert "analyzer" in message
@@ -646,14 +891,12 @@ def test_cleaning_that_empties_all_texts_is_an_error_with_the_way_out(vectorizer
 def test_pruning_all_terms_is_the_vectorizers_error_too() -> None:
     vectorizer = TfidfVectorizer(min_df=29)
     with pytest.raises(DataError, match="min_df"):
-        TaggerTrainer(prepared(), parts(vectorizer=vectorizer), TrainingConfig(1)).fit()
+        TaggerTrainer(prepared(), parts(vectorizer=vectorizer), training(1)).fit()
 
 
 def test_a_class_that_is_not_among_the_train_rows_is_an_error() -> None:
     with pytest.raises(DataError):
-        TaggerTrainer(
-            prepared(make_table(10, 7, 2), sizes=(0.3, 0.3)), parts(), TrainingConfig(1)
-        ).fit()
+        TaggerTrainer(prepared(make_table(10, 7, 2), sizes=(0.3, 0.3)), parts(), training(1)).fit()
 
 
 @pytest.mark.parametrize(
@@ -669,7 +912,7 @@ def test_whatever_the_vectorizer_refuses_is_one_error_with_its_reason(
     vectorizer: Any, reason: str
 ) -> None:
     with pytest.raises(DataError) as caught:
-        TaggerTrainer(prepared(), parts(vectorizer=vectorizer), TrainingConfig(1)).fit()
+        TaggerTrainer(prepared(), parts(vectorizer=vectorizer), training(1)).fit()
     message = str(caught.value)
     assert message.startswith("The vectorizer cannot be fitted to the train texts: ")
     assert reason in message
@@ -682,11 +925,9 @@ def test_a_sampler_that_a_class_is_too_small_for_is_one_error_with_its_reason() 
     assert np.bincount(ready.get_labels("train")).tolist() == [14, 10, 4]
     sampler = SMOTE(k_neighbors=4, random_state=0)
     with pytest.raises(DataError, match=r"^The sampler cannot balance the train rows: ") as caught:
-        TaggerTrainer(ready, parts(sampler=sampler), TrainingConfig(1)).fit()
+        TaggerTrainer(ready, parts(sampler=sampler), training(1)).fit()
     assert "n_neighbors = 5" in str(caught.value)
-    TaggerTrainer(
-        ready, parts(sampler=SMOTE(k_neighbors=3, random_state=0)), TrainingConfig(1)
-    ).fit()
+    TaggerTrainer(ready, parts(sampler=SMOTE(k_neighbors=3, random_state=0)), training(1)).fit()
 
 
 @pytest.mark.parametrize(
@@ -700,14 +941,12 @@ def test_a_model_that_refuses_the_features_is_one_error_with_its_reason(
     vectorizer: Any, model: Any, reason: str
 ) -> None:
     with pytest.raises(FitError, match=reason):
-        TaggerTrainer(
-            prepared(), Components(vectorizer, None, model, None), TrainingConfig(1)
-        ).fit()
+        TaggerTrainer(prepared(), Components(vectorizer, None, model, None), training(1)).fit()
 
 
 def test_a_model_that_would_stop_by_itself_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"model\.early_stopping"):
-        TaggerTrainer(prepared(), parts(early_stopping=True), TrainingConfig(1)).fit()
+        TaggerTrainer(prepared(), parts(early_stopping=True), training(1)).fit()
 
 
 # Memory
@@ -726,7 +965,7 @@ def test_with_a_memory_cold_or_warm_results_are_the_same_to_the_last_bit(
         rows = prepare_table(
             make_table(), data, PreprocessingConfig(), SplitConfig(), source, memory
         )
-        return TaggerTrainer(rows, made, TrainingConfig(5, refit=refit), memory).fit(), source
+        return TaggerTrainer(rows, made, training(5, refit=refit), memory).fit(), source
 
     memory = Remembered()
     if repeated:
@@ -746,7 +985,7 @@ def test_a_trial_has_its_vectorizer_when_it_is_asked_for() -> None:
     memory = Remembered()
     for _ in range(2):
         made = parts()
-        result = TaggerTrainer(prepared(), made, TrainingConfig(2), memory).fit(test=False)
+        result = TaggerTrainer(prepared(), made, training(2), memory).fit(test=False)
     assert not hasattr(made.vectorizer, "vocabulary_")
     assert result.get_metric("model_bytes") > 0
     assert result.tagger.vectorizer is made.vectorizer

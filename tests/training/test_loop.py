@@ -446,6 +446,15 @@ def test_weights_out_of_range_are_a_divergence_with_epoch_cause_and_way_out() ->
     message = str(diverged.value)
     assert "under-/overflow" in message
     assert "Lower model.eta0 or raise model.alpha" in message
+
+
+def test_where_the_penalty_makes_the_steps_the_way_out_is_the_penalty() -> None:
+    model = sgd(learning_rate="optimal", alpha=1e-4)
+    with pytest.raises(
+        DivergenceError, match=r"Lower model\.C or raise model\.alpha\."
+    ) as diverged:
+        EpochLoop(epochs=3).train(model, FeatureRows(X * 1e200, Y), ROWS, VAL)
+    assert "eta0" not in str(diverged.value)
     assert isinstance(diverged.value, UserError)
     assert diverged.value.exit_code == 2
 

@@ -7,13 +7,23 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.linear_model import Perceptron
+from sklearn.naive_bayes import ComplementNB
+from sklearn.semi_supervised import SelfTrainingClassifier
 
-from tagifai.config.schema import STANDARD_METRICS, ObjectiveConfig
+from tagifai.config.schema import SCORE_NAMES, STANDARD_METRICS, ObjectiveConfig
 from tagifai.data.prepare import PreparedData
-from tagifai.data.splits import Split, resplit_train_val
+from tagifai.data.splitting.stratified import Split, resplit_train_val
 from tagifai.exceptions import ConfigError, DataError
 from tagifai.preprocessing.labels import LabelEncoder
-from tagifai.training.objectives import Repeat, check_metrics, compute_means, make_repeats
+from tagifai.training.objectives import (
+    Repeat,
+    check_metrics,
+    check_model,
+    check_shown_metrics,
+    compute_means,
+    make_repeats,
+)
 
 quick = settings(max_examples=25)
 
@@ -193,11 +203,7 @@ def test_rounds_of_other_lengths_have_no_mean() -> None:
 
 
 def test_metrics_that_every_run_has_are_accepted_and_those_of_the_data_left_to_them() -> None:
-    check_metrics(
-        ObjectiveConfig(
-            metric=[*STANDARD_METRICS, "val_class/nobody/f1"], direction=["maximize"] * 6
-        )
-    )
+    check_metrics(ObjectiveConfig(metric=[*STANDARD_METRICS, "val_class/nobody/f1"]))
 
 
 def test_a_metric_that_no_run_has_is_refused_with_the_nearest() -> None:
@@ -207,8 +213,28 @@ def test_a_metric_that_no_run_has_is_refused_with_the_nearest() -> None:
 
 def test_a_registered_metric_may_be_an_objective(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "tagifai.evaluation.metrics._REGISTERED", {"accuracy": lambda y_true, y_pred: 1.0}
+        "tagifai.evaluation.metrics._REGISTERED", {"kappa": lambda y_true, y_pred: 1.0}
     )
-    check_metrics(ObjectiveConfig(metric="val_accuracy"))
-    with pytest.raises(ConfigError, match="model_bytes, val_accuracy, and"):
-        check_metrics(ObjectiveConfig(metric="val_accurac"))
+    check_metrics(ObjectiveConfig(metric="val_kappa"))
+    with pytest.raises(ConfigError, match="model_bytes, val_kappa, and"):
+        check_metrics(ObjectiveConfig(metric="val_kapp"))
+
+
+def test_metrics_to_show_are_those_that_a_run_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "tagifai.evaluation.metrics._REGISTERED", {"kappa": lambda y_true, y_pred: 1.0}
+    )
+    check_shown_metrics([*SCORE_NAMES, "kappa"])
+    said = r"metrics has 'macrof1', .* mean 'macro_f1'\? There are: f1, precision, .*, ece, kappa\."
+    with pytest.raises(ConfigError, match=said):
+        check_shown_metrics(["accuracy", "macrof1"])
+
+
+@pytest.mark.parametrize("metric", ["val_log_loss", "val_ece"])
+def test_an_objective_of_probabilities_needs_a_model_that_has_them(metric: str) -> None:
+    check_model(ObjectiveConfig(metric=metric), ComplementNB())
+    check_model(ObjectiveConfig(metric="val_macro_f1"), Perceptron())
+    check_model(ObjectiveConfig(metric=metric), Perceptron())  # by temperature
+    neither = SelfTrainingClassifier()  # has what the classifier inside it has, and there is none
+    with pytest.raises(ConfigError, match=f"'{metric}': SelfTrainingClassifier has no class prob"):
+        check_model(ObjectiveConfig(metric=metric), neither)

@@ -41,3 +41,20 @@ def test_slices_are_looked_for_only_where_one_is_scored(monkeypatch: pytest.Monk
         patched.setattr("tagifai.training.scorers.slices.compute_masks", None)
         assert make_scorer(ready, MODEL, None, "val_class/cv/f1", 1).score(y_prob) == 1.0
     assert make_scorer(ready, MODEL, None, "val_slice/short_text/f1", 1).score(y_prob) == 1.0
+
+
+def test_metrics_of_labels_and_of_probabilities_are_scored_after_an_epoch() -> None:
+    ready = prepared()
+    y = ready.get_labels("val")
+    y_prob = np.full((len(y), 3), 0.1)
+    y_prob[:, 0] = 0.8
+    found = {
+        name: make_scorer(ready, MODEL, None, f"val_{name}", 1).score(y_prob)
+        for name in ("macro_f1", "balanced_accuracy", "log_loss", "ece")
+    }
+    share = float(np.mean(y == 0))
+    assert found["macro_f1"] == pytest.approx(2 * share / (1 + share) / 3)
+    assert found["balanced_accuracy"] == pytest.approx(1 / 3)
+    expected = -(share * np.log(0.8) + (1 - share) * np.log(0.1))
+    assert found["log_loss"] == pytest.approx(expected)
+    assert found["ece"] == pytest.approx(abs(0.8 - share))

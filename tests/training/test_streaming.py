@@ -17,6 +17,7 @@ from tagifai.config.schema import Config, check
 from tagifai.data import datasets
 from tagifai.exceptions import ConfigError, DataError
 from tagifai.models.sampling import FeatureRows
+from tagifai.preprocessing.deletions import list_deletion_warnings
 from tagifai.training import streaming
 from tagifai.training.chunks import StreamedData
 from tagifai.training.components import Components, build_components
@@ -84,6 +85,22 @@ def texts_of(chunks: Sequence[FeatureRows]) -> list[str]:
     return [text for chunk in chunks for text in chunk.X[:, 0]]
 
 
+# --- what the cleaning destroys ----------------------------------------------------------------
+
+
+def test_what_the_cleaning_makes_equal_is_seen_though_it_does_not_train(data: Data) -> None:
+    table = reviews()
+    # Of 120 texts 24 differ in their stop words alone: their train rows have held-out texts.
+    table.loc[:23, "text"] = [f"{chr(97 + n)} of it" for n in range(24)]
+    words = "preprocessing.stopwords=[" + ",".join([*map(chr, range(97, 121)), "of"]) + "]"
+    found = data.prepared(table, words)
+    raw, cleaned = found.list_cleaned_texts()
+    assert sorted(raw) == sorted(table["text"])
+    assert len(found.rows) < len(raw)
+    (said,) = list_deletion_warnings(raw, cleaned, found.cleaning)
+    assert said.startswith("The cleaning makes 24 of 120 different texts equal to another one")
+
+
 # --- which rows train --------------------------------------------------------------------------
 
 
@@ -112,7 +129,7 @@ def test_a_row_with_the_text_of_a_held_out_row_does_not_train(data: Data) -> Non
     table = reviews(60)
     # Only after cleaning are they equal.
     again = table.assign(text=table["text"].str.upper() + " ")
-    found = data.prepared(pd.concat([table, again]), "preprocessing=default")
+    found = data.prepared(pd.concat([table, again]), "preprocessing=reference")
     held = {*found.get_part("val")["text"], *found.get_part("test")["text"]}
     trained = texts_of(passed(found)[0])
     assert held & set(trained) == set()
@@ -214,6 +231,23 @@ def test_what_is_learned_is_good_and_the_same_for_the_same_seed(data: Data) -> N
     assert np.array_equal(first.tagger.model.coef_, again.tagger.model.coef_)
     assert first.history == again.history
     assert len(first.history.val_loss) == 5
+
+
+def test_the_penalty_goes_by_all_train_rows_and_not_by_those_of_a_chunk(
+    data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def watched(self: SGDClassifier, X: Any, y: Any, **more: Any) -> Any:
+        chunks.append((self.alpha, X.shape[0]))
+        return passed(self, X, y, **more)
+
+    chunks: list[tuple[float, int]] = []
+    passed = SGDClassifier.partial_fit
+    monkeypatch.setattr(SGDClassifier, "partial_fit", watched)
+    result = trained(data, "model.C=4", "training.epochs=1")
+    assert len(chunks) > 1
+    assert sum(rows for _, rows in chunks) == 84
+    assert {alpha for alpha, _ in chunks} == {1 / (4 * 84)}
+    assert result.tagger.model.alpha == 1 / (4 * 84)
 
 
 def test_naive_bayes_takes_every_row_once(data: Data) -> None:

@@ -5,7 +5,14 @@ these dataclasses, which check the ranges.
 """
 
 from tagifai.config.schema.data import DataConfig, TwoTablesConfig
-from tagifai.config.schema.experiment import PreprocessingConfig, SplitConfig, TrainingConfig
+from tagifai.config.schema.experiment import (
+    GroupedSplitConfig,
+    PreprocessingConfig,
+    SplitByConfig,
+    SplitConfig,
+    TimeSplitConfig,
+    TrainingConfig,
+)
 from tagifai.config.schema.models import SGDConfig
 from tagifai.config.schema.root import (
     CUSTOM_OPTIONS,
@@ -17,7 +24,13 @@ from tagifai.config.schema.root import (
     find_schema_name,
     flatten_config,
 )
-from tagifai.config.schema.settings import STANDARD_METRICS, ObjectiveConfig
+from tagifai.config.schema.settings import (
+    PROBABILITY_METRICS,
+    SCORE_NAMES,
+    STANDARD_METRICS,
+    ObjectiveConfig,
+    name_test_metric,
+)
 from tagifai.config.schema.tables import PIPED, TableConfig
 from tagifai.config.schema.tasks import EvaluateTaskConfig, InputTaskConfig, PredictTaskConfig
 
@@ -26,21 +39,27 @@ __all__ = [
     "EXPERIMENT_GROUPS",
     "OPTIONAL_GROUPS",
     "PIPED",
+    "PROBABILITY_METRICS",
     "SCHEMA_CLASSES",
+    "SCORE_NAMES",
     "STANDARD_METRICS",
     "Config",
     "DataConfig",
     "EvaluateTaskConfig",
+    "GroupedSplitConfig",
     "InputTaskConfig",
     "ObjectiveConfig",
     "PredictTaskConfig",
     "PreprocessingConfig",
     "SGDConfig",
+    "SplitByConfig",
     "SplitConfig",
     "TableConfig",
+    "TimeSplitConfig",
     "TrainingConfig",
     "TwoTablesConfig",
     "check",
     "find_schema_name",
     "flatten_config",
+    "name_test_metric",
 ]

@@ -6,7 +6,15 @@ import re
 import warnings
 from dataclasses import dataclass, field
 
-from tagifai.config.schema.rules import require, require_at_least, require_fraction, require_one_of
+from omegaconf import MISSING
+
+from tagifai.config.schema.rules import (
+    require,
+    require_at_least,
+    require_fraction,
+    require_not_blank,
+    require_one_of,
+)
 from tagifai.exceptions import InvalidValueError
 
 SEVERAL = re.compile(r"\s*,\s*")
@@ -35,9 +43,9 @@ class PreprocessingConfig:
     lower: bool = True
     stopwords: list[str] = field(default_factory=list)
     language: str | None = None
-    separate_punctuation: bool = True
-    keep: str | None = "A-Za-z0-9"
-    remove_links: bool = True
+    separate_punctuation: bool = False
+    keep: str | None = None
+    remove_links: bool = False
     stem: bool = False
     last: list[str] = field(default_factory=list)
 
@@ -65,17 +73,46 @@ class SplitConfig:
         shuffle: shuffle the table before it is split.
         train_size: share for training.
         val_size: share for validation.
+        near_duplicates: "together" keeps rows on one side whose texts are the same or almost so;
+            "apart" does not look for them.
     """
 
     shuffle: bool = True
     train_size: float = 0.7
     val_size: float = 0.15
+    near_duplicates: str = "apart"
 
     def __post_init__(self) -> None:
         require_fraction("train_size", self.train_size)
         require_fraction("val_size", self.val_size)
         left = f"less than 1 - train_size = {1 - self.train_size:g}, so that test rows remain"
         require(self.train_size + self.val_size < 1, "val_size", self.val_size, left)
+        require_one_of("near_duplicates", self.near_duplicates, ("apart", "together"))
+
+
+@dataclass
+class SplitByConfig(SplitConfig):
+    """Shares of rows that a column says more of.
+
+    Args:
+        by: the column; a data set of your own keeps it with its rows (data.keep).
+    """
+
+    by: str = MISSING
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_not_blank("by", self.by)
+
+
+@dataclass
+class GroupedSplitConfig(SplitByConfig):
+    """No group of rows is in two parts, such as the texts of one author."""
+
+
+@dataclass
+class TimeSplitConfig(SplitByConfig):
+    """The oldest rows train, newer ones are for validation, and the newest for the test."""
 
 
 @dataclass
@@ -128,14 +165,18 @@ class TrainingConfig:
         refit: at the end, fit vectorizer and model once more, to the train and validation rows
             together, for as many epochs; the test rows are scored by that model. Validation
             scores, threshold and objective are of the first one, which had not seen these rows.
+        max_rows: fit to so many of these rows at most, of each label its share; None fits to all.
     """
 
-    epochs: int = 100
-    patience: int | None = None
-    refit: bool = False
+    epochs: int = 10
+    patience: int | None = 3
+    refit: bool = True
+    max_rows: int | None = None
 
     def __post_init__(self) -> None:
         require_at_least("epochs", self.epochs, 1)
+        if self.max_rows is not None:
+            require_at_least("max_rows", self.max_rows, 2)
         if self.patience is not None:
             require_at_least("patience", self.patience, 1)
 
@@ -157,7 +198,7 @@ class QuantileThresholdConfig:
 
 @dataclass
 class AutoThresholdConfig(QuantileThresholdConfig):
-    """A quantile where there is a fallback label and the model has probabilities, else none."""
+    """A quantile where there is a fallback label and the model has probabilities of its own."""
 
     _target_: str = "tagifai.models.AutoThreshold"
 

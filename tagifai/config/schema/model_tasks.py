@@ -16,7 +16,8 @@ class PromoteTaskConfig:
     Args:
         run_id: the run; None is the best finished training run by the metric.
         metric: of validation rows, by which the run is chosen; None is `objective.metric`.
-        direction: "maximize" or "minimize"; None is `objective.direction`.
+        direction: "maximize" or "minimize"; None is `objective.direction` if the metric is the
+            objective's, else the metric's own.
         experiment: name of the MLflow experiment; None is `tracking.experiment`.
         filter: of runs, in MLflow's language, such as "params.split.shuffle = 'True'".
         force: make it the champion whatever the comparison says, even if none is possible.

@@ -9,25 +9,23 @@ from typing import Any
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from tagifai.config.schema import evaluation_tasks, model_tasks, tasks
 from tagifai.config.schema.data import DataConfig, TwoTablesConfig
+from tagifai.config.schema.encoders import EmbeddingConfig, EmbeddingUnionConfig
 from tagifai.config.schema.experiment import (
     AutoThresholdConfig,
     DisabledConfig,
     FixedThresholdConfig,
+    GroupedSplitConfig,
     PreprocessingConfig,
     QuantileThresholdConfig,
     RandomOverSamplerConfig,
     RandomUnderSamplerConfig,
+    SplitByConfig,
     SplitConfig,
+    TimeSplitConfig,
     TrainingConfig,
     TunedThresholdConfig,
-)
-from tagifai.config.schema.model_tasks import (
-    ExportTaskConfig,
-    ImportTaskConfig,
-    PromoteTaskConfig,
-    RollbackTaskConfig,
-    ServeTaskConfig,
 )
 from tagifai.config.schema.models import (
     ComplementNBConfig,
@@ -46,17 +44,6 @@ from tagifai.config.schema.settings import (
     TrackingConfig,
 )
 from tagifai.config.schema.tables import TableConfig
-from tagifai.config.schema.tasks import (
-    CleanTaskConfig,
-    CompareTaskConfig,
-    EltTaskConfig,
-    ErrorsTaskConfig,
-    EvaluateTaskConfig,
-    InfoTaskConfig,
-    PredictTaskConfig,
-    RerunTaskConfig,
-    TrainTaskConfig,
-)
 from tagifai.config.schema.vectorizers import (
     CountVectorizerConfig,
     FeatureUnionConfig,
@@ -72,6 +59,7 @@ class Config:
 
     Args:
         seed: of all randomness.
+        metrics: what the terminal, the report and the leaderboard show; all are computed.
         whitelist: packages of your own whose classes may be named, such as mypackage.*; read from
             the text of config.yaml alone, the project's and that of --config-dir.
         extensions: files of your own that add metrics, slices, cleaning steps and classes, such as
@@ -95,21 +83,18 @@ class Config:
     cache: CacheConfig = field(default_factory=CacheConfig)
     plots: PlotsConfig = field(default_factory=PlotsConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
+    metrics: list[str] = field(default_factory=lambda: ["accuracy", "macro_f1", "f1"])
     whitelist: list[str] = field(default_factory=list)
     extensions: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 2**32 - 1")
+        if isinstance(self.split, SplitByConfig) and isinstance(self.data, TableConfig):
+            self.data.keep = list(dict.fromkeys([*self.data.keep, self.split.by]))
 
 
 EXPERIMENT_GROUPS = (
-    "data",
-    "preprocessing",
-    "split",
-    "vectorizer",
-    "sampling",
-    "model",
-    "threshold",
+    *("data", "preprocessing", "split", "vectorizer", "sampling", "model", "threshold"),
 )
 """The groups that decide the result of a run."""
 
@@ -118,25 +103,31 @@ OPTIONAL_GROUPS = frozenset({"sampling", "threshold"})
 
 SCHEMA_CLASSES: dict[str, type] = {
     "config": Config,
-    "task/elt": EltTaskConfig,
-    "task/train": TrainTaskConfig,
-    "task/evaluate": EvaluateTaskConfig,
-    "task/errors": ErrorsTaskConfig,
-    "task/predict": PredictTaskConfig,
-    "task/compare": CompareTaskConfig,
-    "task/promote": PromoteTaskConfig,
-    "task/rollback": RollbackTaskConfig,
-    "task/rerun": RerunTaskConfig,
-    "task/export": ExportTaskConfig,
-    "task/import": ImportTaskConfig,
-    "task/serve": ServeTaskConfig,
-    "task/clean": CleanTaskConfig,
-    "task/info": InfoTaskConfig,
+    "task/elt": tasks.EltTaskConfig,
+    "task/train": tasks.TrainTaskConfig,
+    "task/evaluate": tasks.EvaluateTaskConfig,
+    "task/errors": tasks.ErrorsTaskConfig,
+    "task/predict": tasks.PredictTaskConfig,
+    "task/compare": evaluation_tasks.CompareTaskConfig,
+    "task/nested": evaluation_tasks.NestedTaskConfig,
+    "task/curve": evaluation_tasks.CurveTaskConfig,
+    "task/promote": model_tasks.PromoteTaskConfig,
+    "task/rollback": model_tasks.RollbackTaskConfig,
+    "task/rerun": tasks.RerunTaskConfig,
+    "task/export": model_tasks.ExportTaskConfig,
+    "task/import": model_tasks.ImportTaskConfig,
+    "task/serve": model_tasks.ServeTaskConfig,
+    "task/clean": tasks.CleanTaskConfig,
+    "task/info": tasks.InfoTaskConfig,
     "data/table": TableConfig,
     "data/two_tables": TwoTablesConfig,
     "preprocessing/steps": PreprocessingConfig,
     "split/stratified": SplitConfig,
+    "split/grouped": GroupedSplitConfig,
+    "split/time": TimeSplitConfig,
     "vectorizer/counts": CountVectorizerConfig,
+    "vectorizer/embedding": EmbeddingConfig,
+    "vectorizer/embedding_union": EmbeddingUnionConfig,
     "vectorizer/hashing": HashingVectorizerConfig,
     "vectorizer/tfidf": TfidfVectorizerConfig,
     "vectorizer/union": FeatureUnionConfig,
@@ -156,7 +147,6 @@ SCHEMA_CLASSES: dict[str, type] = {
     "plots/plots": PlotsConfig,
     "nothing": DisabledConfig,
 }
-
 
 CUSTOM_OPTIONS: dict[str, dict[str, Any]] = {
     "model/custom": {"_target_": "???"},
@@ -203,8 +193,7 @@ def check(cfg: DictConfig) -> Config:
         ConfigError: a value is missing, of a wrong type, out of range or unknown.
     """
     checked: dict[str, Any] = {}
-    for key in cfg:
-        name = str(key)
+    for name in map(str, cfg):
         _refuse_additions(cfg, name)
         checked[name] = _convert(cfg, name)
     for name in ("task", *EXPERIMENT_GROUPS, "tracking", "console"):

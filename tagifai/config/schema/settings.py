@@ -14,6 +14,7 @@ from tagifai.config.schema.rules import (
     require_non_negative,
     require_not_blank,
     require_one_of,
+    require_positive,
 )
 
 METRIC_PATTERN = re.compile(
@@ -21,8 +22,39 @@ METRIC_PATTERN = re.compile(
 )
 """Pattern of metrics that an objective may have; whether a run has the metric is checked later."""
 
-STANDARD_METRICS = ("val_loss", "val_f1", "val_precision", "val_recall", "model_bytes")
-"""Metrics that every run has."""
+PROBABILITY_METRICS = ("log_loss", "ece")
+"""Standard metrics that need class probabilities: log loss, and expected calibration error."""
+
+SCORE_NAMES = (
+    *("f1", "precision", "recall", "accuracy", "macro_f1", "micro_f1", "balanced_accuracy"),
+    *("matthews", *PROBABILITY_METRICS),
+)
+"""Names of the metrics of validation and of test rows that every run has."""
+
+STANDARD_METRICS = ("val_loss", *(f"val_{name}" for name in SCORE_NAMES), "model_bytes")
+"""Metrics that every run has, and that may be the objective."""
+
+COSTS = ("loss", *PROBABILITY_METRICS, "model_bytes")
+"""Metrics of which less is better."""
+
+
+def choose_direction(metric: str) -> str:
+    """Return the direction of a metric: "minimize" if less of it is better, else "maximize".
+
+    Args:
+        metric: such as "val_loss", "test_accuracy" or "model_bytes".
+    """
+    name = metric if metric in COSTS else metric.partition("_")[2]
+    return "minimize" if name in COSTS else "maximize"
+
+
+def name_test_metric(metric: str) -> str:
+    """Return the metric of test rows that is the same as one of validation rows.
+
+    Args:
+        metric: such as "val_f1".
+    """
+    return re.sub("^val_", "test_", metric)
 
 
 @dataclass
@@ -107,11 +139,13 @@ class ObjectiveConfig:
     """What a run returns, and what a search optimizes.
 
     Args:
-        metric: a validation metric of the run: val_loss, val_f1, val_precision, val_recall, one of
-            your own (see `tagifai.evaluation.metrics.metric`), or one of a class or slice, such as
+        metric: a validation metric of the run: val_loss, one of the standard ones such as val_f1
+            (weighted), val_macro_f1 or val_accuracy, one of your own (see
+            `tagifai.evaluation.metrics.metric`), or one of a class or slice, such as
             val_class/mlops/f1; or model_bytes. A list of them, for a search with several
             objectives.
-        direction: "maximize" or "minimize"; a list of as many as there are metrics.
+        direction: "maximize" or "minimize"; a list of as many as there are metrics. None minimizes
+            losses, the calibration error and model_bytes, and maximizes all else.
         report_every: epochs between two reports to a search's pruner; None never reports.
         repeats: trainings whose mean is the objective. The test rows are the same in all of them.
         by: "seeds" splits the other rows again into train and validation, with one seed after the
@@ -120,14 +154,14 @@ class ObjectiveConfig:
     """
 
     metric: Any = "val_f1"
-    direction: Any = "maximize"
+    direction: Any = None
     report_every: int | None = None
     repeats: int = 1
     by: str = "seeds"
 
     def __post_init__(self) -> None:
         allowed = (
-            "a validation metric: val_loss, val_f1, val_precision, val_recall,"
+            f"a validation metric: {', '.join(STANDARD_METRICS[:-1])},"
             " val_class/<name>/f1 or val_slice/<name>/f1 (test metrics are not for choosing);"
             " or model_bytes"
         )
@@ -137,11 +171,18 @@ class ObjectiveConfig:
             require(known, "metric", metric, allowed)
         once = len(set(self.metrics)) == len(self.metrics)
         require(once, "metric", self.metric, "metrics that differ")
+        if self.direction is None:
+            chosen = [choose_direction(metric) for metric in self.metrics]
+            self.direction = chosen if isinstance(self.metric, list) else chosen[0]
         for direction in self.directions:
             require_one_of("direction", direction, ("maximize", "minimize"))
         as_many = len(self.directions) == len(self.metrics)
         expected = f"one direction for each of {', '.join(self.metrics)}"
         require(as_many, "direction", self.direction, expected)
+        for metric, direction in zip(self.metrics, self.directions, strict=True):
+            of_probabilities = metric.removeprefix("val_") in PROBABILITY_METRICS
+            worst = direction == "maximize" and of_probabilities
+            require(not worst, "direction", direction, f"less {metric} is better; minimize it")
         if self.report_every is not None:
             require_at_least("report_every", self.report_every, 1)
         require_at_least("repeats", self.repeats, 1)
@@ -160,6 +201,16 @@ class ObjectiveConfig:
         several = isinstance(self.direction, list)
         return list(self.direction) if several else [self.direction]
 
+    def get_direction(self, metric: str) -> str:
+        """Return the direction of any metric: as it is set for the objective's, else its own.
+
+        Args:
+            metric: such as "val_loss" or "test_accuracy"; those of test rows have the direction
+                of the same ones of validation rows.
+        """
+        known = dict(zip(map(name_test_metric, self.metrics), self.directions, strict=True))
+        return known.get(name_test_metric(metric)) or choose_direction(metric)
+
 
 @dataclass
 class SweepConfig:
@@ -167,9 +218,19 @@ class SweepConfig:
 
     Args:
         restart: begin a new study, and keep the existing one.
+        budget: seconds of wall clock for everything, from the start of the command to the trained
+            winner and its board; None has no such limit, and trains no winner. It needs `start`.
+        start: configurations that a search with a budget tries first, each a mapping from
+            parameter to value; what one leaves out is as in the first that has it.
     """
 
     restart: bool = False
+    budget: float | None = None
+    start: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.budget is not None:
+            require_positive("budget", self.budget)
 
 
 @dataclass

@@ -61,6 +61,7 @@ class TableConfig(DataConfig):
         id: column of ids, each once in the file of a part; None counts the rows from 1.
         split: column that says train, val or test (also validation, valid, dev); None splits by
             the `split` group.
+        keep: further columns that are stored with the rows; that of split.by is one of them.
         header: whether the first row has the names of the columns; None refuses a first row that
             looks like data.
         columns: names of the columns of a table without a header.
@@ -101,6 +102,7 @@ class TableConfig(DataConfig):
     label_names: Any = None
     id: str | None = None
     split: str | None = None
+    keep: list[str] = field(default_factory=list)
     header: bool | None = None
     columns: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -136,6 +138,7 @@ class TableConfig(DataConfig):
         right = bool(columns) and all(isinstance(c, str | int) and str(c).strip() for c in columns)
         require(right, "text", self.text, "a column's name, or a list of them")
         self.text = [str(column) for column in columns]
+        require(all(map(str.strip, self.keep)), "keep", self.keep, "names of columns")
         require_one_of("format", self.format, (None, *FORMATS))
         self._check_piped()
         require_one_of("unlabeled", self.unlabeled, ("error", "drop"))
@@ -240,10 +243,8 @@ def _check_label_names(value: Any) -> Any:
         right = all(isinstance(name, str | int) and str(name).strip() for name in value)
         require(right, "label_names", value, "a list of names")
         return [str(name) for name in value]
-    require(
-        value is None or isinstance(value, str),
-        *("label_names", value, "a mapping, a list, a file, or null"),
-    )
+    known = value is None or isinstance(value, str)
+    require(known, "label_names", value, "a mapping, a list, a file, or null")
     require_source("label_names", value)
     return value
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from tagifai.config.schema.rules import (
-    require,
     require_at_least,
-    require_fraction,
     require_non_negative,
     require_not_blank,
     require_one_of,
@@ -173,48 +170,6 @@ class ErrorsTaskConfig:
 
 
 @dataclass
-class CompareTaskConfig:
-    """Rank the runs of an experiment; runs that differ only in their seed are one row.
-
-    Args:
-        experiment: name of the MLflow experiment; None is `tracking.experiment`.
-        parent: id of a parent run, whose children are compared.
-        filter: of runs, in MLflow's language, such as "params.split.shuffle = 'True'".
-        tags: values that tags of the runs must have.
-        metric: of the runs; rows are sorted by its mean.
-        direction: "maximize" or "minimize"; the best row comes first.
-        baseline: a row's name, or the id of one of its runs; None shows no differences.
-        confidence: of the intervals of differences, as a share.
-        output: a .csv, .json or .md file for all rows; None writes none.
-        limit: most rows that are shown.
-    """
-
-    name: str = "compare"
-    experiment: str | None = None
-    parent: str | None = None
-    filter: str | None = None
-    tags: dict[str, str] | None = field(default_factory=dict)
-    metric: str = "test_f1"
-    direction: str = "maximize"
-    baseline: str | None = None
-    confidence: float = 0.95
-    output: str | None = None
-    limit: int = 20
-
-    def __post_init__(self) -> None:
-        for key in ("experiment", "filter", "metric", "baseline"):
-            require_not_blank(key, getattr(self, key))
-        is_id = self.parent is None or re.fullmatch(r"[\w-]+", self.parent) is not None
-        require(is_id, "parent", self.parent, "the id of a run, or null")
-        require_one_of("direction", self.direction, ("maximize", "minimize"))
-        require_fraction("confidence", self.confidence)
-        kinds = (".csv", ".json", ".md")
-        is_kind = self.output is None or self.output.lower().endswith(kinds)
-        require(is_kind, "output", self.output, "a .csv, .json or .md file, or null")
-        require_at_least("limit", self.limit, 1)
-
-
-@dataclass
 class RerunTaskConfig:
     """Train a run again from its own record, and compare the two.
 
@@ -236,8 +191,7 @@ class CleanTaskConfig:
     Args:
         apply: remove them; otherwise they are only shown.
         days: output folders and caches are old after so many days.
-        max_gb: of all output folders together, in 10**9 bytes; above it the oldest are removed
-            too. None sets no limit.
+        max_gb: of all output folders, in 10**9 bytes; above it the oldest go too. None: no limit.
         cache: remove all caches, old or not.
     """
 

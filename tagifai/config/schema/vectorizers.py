@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from omegaconf import MISSING
 
 from tagifai.config.schema.rules import require, require_at_least, require_one_of, require_positive
+from tagifai.exceptions import InvalidValueError
 
 NORMS = (None, "l1", "l2")
 
@@ -40,6 +42,7 @@ class TermVectorizerConfig:
         require_at_least("ngram_min", self.ngram_min, 1)
         _require_range("ngram", self.ngram_min, self.ngram_max)
         require_one_of("strip_accents", self.strip_accents, (None, "ascii", "unicode"))
+        _check_pattern(self.token_pattern)
 
 
 @dataclass
@@ -112,7 +115,9 @@ class FeatureUnionConfig:
         word_ngram_max: words of the longest.
         char_ngram_min: characters of the shortest n-grams.
         char_ngram_max: characters of the longest.
-        char_analyzer: char, or char_wb within words.
+        char_analyzer: char, or char_wb within words; auto is char_wb, and char where texts have no
+            spaces between words, as in Chinese, whose words are then single characters too.
+        token_pattern: regular expression of a word; None takes two letters or digits and more.
         char_weight: of the characters' columns, beside 1 for those of words.
         lowercase: lower-case texts first.
         strip_accents: remove accents, by ascii or unicode; None leaves them.
@@ -132,6 +137,7 @@ class FeatureUnionConfig:
     char_ngram_min: int = 2
     char_ngram_max: int = 5
     char_analyzer: str = "char_wb"
+    token_pattern: str | None = None
     char_weight: float = 1.0
     lowercase: bool = True
     strip_accents: str | None = None
@@ -149,11 +155,23 @@ class FeatureUnionConfig:
             least = getattr(self, f"{kind}_ngram_min")
             require_at_least(f"{kind}_ngram_min", least, 1)
             _require_range(f"{kind}_ngram", least, getattr(self, f"{kind}_ngram_max"))
-        require_one_of("char_analyzer", self.char_analyzer, ("char", "char_wb"))
+        require_one_of("char_analyzer", self.char_analyzer, ("auto", "char", "char_wb"))
+        _check_pattern(self.token_pattern)
         require_positive("char_weight", self.char_weight)
         require_one_of("strip_accents", self.strip_accents, (None, "ascii", "unicode"))
         require_one_of("norm", self.norm, NORMS)
         _check_frequencies(self.min_df, self.max_df, self.max_features)
+
+
+def _check_pattern(pattern: str | None) -> None:
+    if pattern is None:
+        return
+    allowed = r"a regular expression with one group at most, such as '(?u)\w+|[^\w\s]'"
+    try:
+        right = re.compile(pattern).groups <= 1
+    except re.error as error:
+        raise InvalidValueError("token_pattern", pattern, f"{allowed} ({error})") from None
+    require(right, "token_pattern", pattern, allowed)
 
 
 def _require_range(name: str, least: int, most: int) -> None:

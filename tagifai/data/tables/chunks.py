@@ -234,9 +234,9 @@ def _name_place(table: Reading, column: str, place: int) -> str:
     options = table.options
     if options.setting == "task":
         return f"'task.columns={{{column}: {place}}}'"
-    names = {options.label: "label", options.id: "id", options.split: "split"}
-    if column in names:
-        return f"data.{names[column]}={place}"
+    columns = {options.label: "data.label", options.id: "data.id", options.split: "data.split"}
+    if column not in options.text:
+        return f"{columns.get(column, 'split.by')}={place}"
     places = [str(place) if name == column else name for name in options.text]
     return f"data.text={places[0]}" if len(places) == 1 else f"'data.text=[{','.join(places)}]'"
 

@@ -29,7 +29,8 @@ class LabeledChunk:
     """Some labelled rows.
 
     Args:
-        columns: id, text, tag and, if the data have parts, split (train, val or test).
+        columns: id, text, tag, if the data have parts, split (train, val or test), and those that
+            are carried along, see `name_kept`.
         file: key of the file that they are from.
         rows_read: rows that they were made from.
     """
@@ -49,6 +50,7 @@ class LabeledReader:
         drop_unlabeled: leave rows without a label out, where they would be refused.
         rows: most rows at a time.
         notes: what is to be said of the files, with how often it was seen.
+        keep: further columns, which are carried along.
     """
 
     files: Mapping[str, TableFile]
@@ -56,6 +58,7 @@ class LabeledReader:
     drop_unlabeled: bool = False
     rows: int = CHUNK_ROWS
     notes: Counter[str] = field(default_factory=Counter)
+    keep: tuple[str, ...] = ()
 
     def read(self) -> Iterator[LabeledChunk]:
         """Yield the labelled rows of all files, in their order.
@@ -103,7 +106,7 @@ class LabeledReader:
 
     def _wanted(self) -> tuple[str, ...]:
         options = self.options
-        found = [*options.text, options.label, options.id, options.split]
+        found = [*options.text, options.label, options.id, options.split, *self.keep]
         return tuple(dict.fromkeys(column for column in found if column))
 
     def _make_rows(
@@ -123,7 +126,7 @@ class LabeledReader:
             made["split"] = self._parse_parts(columns[options.split], rows, file)
         elif file.part is not None:
             made["split"] = [file.part] * len(tags)
-        return made
+        return made | {name_kept(name): list(columns[name]) for name in self.keep}
 
     def _parse_parts(self, column: list[str], rows: Rows, file: TableFile) -> list[str]:
         spelled = {value: PART_SPELLINGS.get(value.strip().lower(), "") for value in set(column)}
@@ -196,6 +199,11 @@ class LabeledReader:
                 f"{shown}: the id {name!r} is there {len(places)} times ({len(doubled)} ids are not"
                 " unique). Ids tell rows apart; leave data.id out to number the rows."
             )
+
+
+def name_kept(column: str) -> str:
+    """Return the name that a column of the user's has among the stored ones."""
+    return f"data.{column}"
 
 
 def _hash_ids(ids: Sequence[str]) -> npt.NDArray[np.uint64]:

@@ -8,11 +8,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from tagifai.evaluation.summary import MAX_SHOWN_CLASSES
 from tagifai.reporting.plots.style import (
     BLUE,
     COLOURS,
     RED,
     add_legend,
+    add_note,
     apply_style,
     distinguish_names,
     make_axes,
@@ -23,11 +25,18 @@ from tagifai.reporting.plots.style import (
 def plot_class_balance(rows: Mapping[str, Mapping[str, int]]) -> Figure:
     """Show how many rows each class has, by part.
 
+    Of many classes, the most and the least frequent ones are shown.
+
     Args:
         rows: by class, the most frequent first, rows by part.
     """
     total = sum(sum(parts.values()) for parts in rows.values())
     title = f"Rows by class: {total} rows, {len(rows)} classes"
+    if len(rows) > MAX_SHOWN_CLASSES:
+        half = MAX_SHOWN_CLASSES // 2
+        title = add_note(title, f"the {half} classes with most rows, and the {half} with fewest")
+        found = list(rows.items())
+        rows = dict([*found[:half], *found[-half:]])
     figure, axes = make_axes(title, "rows", "", 8.2, 1.7 + 0.36 * max(len(rows), 2))
     places, left = np.arange(len(rows))[::-1], np.zeros(len(rows))
     parts = dict.fromkeys(part for found in rows.values() for part in found)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve
+from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from tagifai.models.thresholds import Probabilities, decide
+from tagifai.evaluation.standard_metrics import compute_calibration
+from tagifai.models.thresholds import Probabilities, fall_back
 from tagifai.preprocessing.labels import Indices
 from tagifai.reporting.plots.style import (
     BLUE,
@@ -18,6 +19,7 @@ from tagifai.reporting.plots.style import (
     PALE,
     RED,
     add_legend,
+    add_note,
     apply_style,
     distinguish_names,
     get_line_style,
@@ -28,14 +30,16 @@ from tagifai.reporting.plots.style import (
 MAX_NAMED_CURVES = 8
 """Most curves with a name; of more classes, those with the lowest average precision are named."""
 
-BINS = 10
-
 STEPS = 101
 
 
 @apply_style
 def plot_precision_recall(
-    y_true: Indices, y_prob: Probabilities, classes: Sequence[str], rows: str
+    y_true: Indices,
+    y_prob: Probabilities,
+    classes: Sequence[str],
+    rows: str,
+    shown: Collection[str] | None = None,
 ) -> Figure:
     """Show the one-vs-rest precision and recall of each class, at all thresholds.
 
@@ -44,28 +48,25 @@ def plot_precision_recall(
         y_prob: class probabilities or decision values, shape (n, classes).
         classes: their names.
         rows: which rows these are.
+        shown: the classes that are drawn; None draws all.
     """
-    figure, axes = make_axes(
-        f"Precision and recall of each class ({rows})", "recall", "precision", 8.2, 5.2
-    )
-    truth = y_true[:, None] == np.arange(len(classes))
-    seen = [k for k in range(len(classes)) if truth[:, k].any()]
-    areas = {k: float(average_precision_score(truth[:, k], y_prob[:, k])) for k in seen}
+    title = f"Precision and recall of each class ({rows})"
+    if shown is not None and len(shown) < len(classes):
+        title = add_note(title, f"{len(shown)} of {len(classes)} classes: lowest and highest F1")
+    figure, axes = make_axes(title, "recall", "precision", 8.2, 5.2)
+    drawn = [k for k, name in enumerate(classes) if shown is None or name in shown]
+    truth = {k: y_true == k for k in drawn}
+    seen = [k for k in drawn if truth[k].any()]
+    areas = {k: float(average_precision_score(truth[k], y_prob[:, k])) for k in seen}
     named = sorted(areas, key=areas.__getitem__)[:MAX_NAMED_CURVES]
     names = distinguish_names(classes, 26)
     for k in seen:
-        precision, recall, _ = precision_recall_curve(truth[:, k], y_prob[:, k])
+        precision, recall, _ = precision_recall_curve(truth[k], y_prob[:, k])
+        look: dict[str, Any] = {"color": PALE, "linewidth": 1.2, "zorder": 1}
         if k in named:
             colour, style = get_line_style(named.index(k))
-            axes.plot(
-                recall,
-                precision,
-                color=colour,
-                linestyle=style,
-                label=f"{names[k]}: {areas[k]:.2f}",
-            )
-        else:
-            axes.plot(recall, precision, color=PALE, linewidth=1.2, zorder=1)
+            look = {"color": colour, "linestyle": style, "label": f"{names[k]}: {areas[k]:.2f}"}
+        axes.plot(recall, precision, **look)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.05))
     title = (
         "average precision"
@@ -85,8 +86,7 @@ def plot_reliability(y_true: Indices, y_prob: Probabilities, rows: str) -> Figur
         y_prob: class probabilities, shape (n, classes).
         rows: which rows these are.
     """
-    highest, right = y_prob.max(axis=1), y_prob.argmax(axis=1) == y_true
-    error, bins = compute_calibration(highest, right)
+    error, bins = compute_calibration(y_true, y_prob)
     figure = make_figure(f"Calibration of the probabilities ({rows})", 7.5, 5.6)
     upper, lower = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
     upper.plot(
@@ -105,32 +105,11 @@ def plot_reliability(y_true: Indices, y_prob: Probabilities, rows: str) -> Figur
         ylim=(-0.02, 1.05),
     )
     add_legend(upper)
-    edges = np.linspace(0, 1, BINS + 1)
-    lower.bar(edges[:-1], bins[:, 2], width=1 / BINS, align="edge", color=BLUE, edgecolor="white")
+    width = 1 / len(bins)
+    edges = np.arange(len(bins)) * width
+    lower.bar(edges, bins[:, 2], width=width, align="edge", color=BLUE, edgecolor="white")
     lower.set(xlabel="probability of the predicted class", ylabel="rows", xlim=(0, 1))
     return figure
-
-
-def compute_calibration(
-    highest: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]
-) -> tuple[float, npt.NDArray[np.float64]]:
-    """Return the expected calibration error (C. Guo et al., 2017), and its bins.
-
-    Args:
-        highest: the predicted class's probability, shape (n,).
-        right: whether the prediction was correct, shape (n,).
-
-    Returns:
-        The error from 0 to 1, and for each of ten bins mean probability, share of correct
-        predictions, and rows.
-    """
-    numbers = np.minimum((highest * BINS).astype(int), BINS - 1)
-    rows = np.bincount(numbers, minlength=BINS)
-    divisor = np.maximum(rows, 1)
-    said = np.bincount(numbers, weights=highest, minlength=BINS) / divisor
-    share = np.bincount(numbers, weights=right, minlength=BINS) / divisor
-    error = float(np.sum(np.abs(said - share) * rows) / max(len(highest), 1))
-    return error, np.column_stack([said, share, rows.astype(np.float64)])
 
 
 @apply_style
@@ -146,17 +125,20 @@ def plot_threshold(
         chosen: the threshold in use; None accepts all predictions.
         rows: which rows these are.
     """
+    best, highest = y_prob.argmax(axis=1), y_prob.max(axis=1)
+
+    def compute(threshold: float) -> tuple[float, float]:
+        found = _compute_f1(y_true, fall_back(best, highest, threshold, other), y_prob.shape[1])
+        return found, float(np.mean(highest > threshold))
+
     steps = np.linspace(0, 1, STEPS)
-    f1 = [_compute_f1(y_true, y_prob, step, other) for step in steps]
-    covered = [_compute_coverage(y_prob, step) for step in steps]
+    f1, covered = zip(*map(compute, steps), strict=True)
     figure, axes = make_axes(f"F1 and coverage by threshold ({rows})", "threshold", "F1 or share")
     axes.plot(steps, f1, color=RED, label="F1, weighted")
     axes.plot(steps, covered, color=BLUE, linestyle="dashed", label="coverage: predictions kept")
     if chosen is not None:
-        at = _compute_f1(y_true, y_prob, chosen, other)
-        text = (
-            f"chosen: {chosen:.3f}, F1 {at:.3f}, coverage {_compute_coverage(y_prob, chosen):.0%}"
-        )
+        at, kept = compute(chosen)
+        text = f"chosen: {chosen:.3f}, F1 {at:.3f}, coverage {kept:.0%}"
         _mark_point(axes, chosen, at, text)
     axes.set(xlim=(0, 1), ylim=(-0.02, 1.05))
     add_legend(axes, below=True)
@@ -168,10 +150,8 @@ def _mark_point(axes: Axes, x: float, y: float, text: str) -> None:
     axes.plot(x, y, "D", color=RED, markeredgecolor="white", markersize=10, label=text)
 
 
-def _compute_f1(y_true: Indices, y_prob: Probabilities, threshold: float, other: int) -> float:
-    y_pred = decide(y_prob, threshold, other)
-    return float(f1_score(y_true, y_pred, average="weighted", zero_division=0))
-
-
-def _compute_coverage(y_prob: Probabilities, threshold: float) -> float:
-    return float(np.mean(y_prob.max(axis=1) > threshold))
+def _compute_f1(y_true: Indices, y_pred: Indices, classes: int) -> float:
+    """Return weighted F1, a hundred times faster than scikit-learn checks and counts rows."""
+    right = np.bincount(y_true[y_true == y_pred], minlength=classes)
+    rows, said = (np.bincount(y, minlength=classes) for y in (y_true, y_pred))
+    return float(np.sum(rows * 2 * right / np.maximum(rows + said, 1)) / len(y_true))

@@ -73,6 +73,11 @@ def apply_style(function: Callable[P, Figure]) -> Callable[P, Figure]:
     return made
 
 
+def add_note(title: str, note: str) -> str:
+    """Return a title with a note below it, such as which classes are shown."""
+    return f"{title}\n{note}" if note else title
+
+
 def make_figure(title: str, width: float = 7.5, height: float = 4.8) -> Figure:
     """Return a figure with a title and constrained layout; sizes are in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")

@@ -20,6 +20,12 @@ from tagifai.config.schema import (
     flatten_config,
     rules,
 )
+from tagifai.config.schema.encoders import EmbeddingUnionConfig
+from tagifai.config.schema.evaluation_tasks import (
+    CompareTaskConfig,
+    CurveTaskConfig,
+    NestedTaskConfig,
+)
 from tagifai.config.schema.experiment import (
     DisabledConfig,
     FixedThresholdConfig,
@@ -54,7 +60,6 @@ from tagifai.config.schema.settings import (
 )
 from tagifai.config.schema.tasks import (
     CleanTaskConfig,
-    CompareTaskConfig,
     EltTaskConfig,
     ErrorsTaskConfig,
     EvaluateTaskConfig,
@@ -96,17 +101,27 @@ ACCEPTED: list[tuple[type, dict[str, Any]]] = [
     (ErrorsTaskConfig, {"part": "val", "limit": 0, "terms": 0}),
     (HashingVectorizerConfig, {"n_features": 1, "norm": None}),
     (FeatureUnionConfig, {"word_ngram_max": 1, "char_weight": 0.5}),
+    (EmbeddingUnionConfig, {"encoder": "my-encoder", "embedding_weight": 0.5}),
+    *[(FeatureUnionConfig, {"char_analyzer": name}) for name in ("auto", "char", "char_wb")],
+    *[
+        (schema, {"token_pattern": pattern})
+        for schema in (FeatureUnionConfig, TfidfVectorizerConfig)
+        for pattern in (None, r"(?u)\w+|[^\w\s]", r"(\w)\w*", r"(?:a|b)(c)")
+    ],
     (RandomUnderSamplerConfig, {"sampling_strategy": "majority"}),
     (TunedThresholdConfig, {"score": "recall"}),
     (LogisticRegressionConfig, {"C": 0.1, "class_weight": "balanced"}),
     (ComplementNBConfig, {"alpha": 0.0}),
-    (LinearSVCConfig, {"folds": 2, "method": "isotonic"}),
+    (LinearSVCConfig, {"C": 1e-9, "max_iter": 1, "loss": "hinge"}),
     (PreprocessingConfig, {"keep": None}),
     (PreprocessingConfig, {"keep": "a-z"}),
     (PreprocessingConfig, {"keep": r"\w"}),
     *[(PreprocessingConfig, {"keep": inside}) for inside in ("]a", r"a\]b", "[a", "a-", " ")],
     (SplitConfig, {"train_size": 0.001, "val_size": 0.998}),
     (SplitConfig, {"train_size": 0.5, "val_size": 0.4999}),
+    (SplitConfig, {"near_duplicates": "together"}),
+    (NestedTaskConfig, {"splits": 2, "sweep": "text", "trials": 1}),
+    (CurveTaskConfig, {"shares": [0.5, 1.0], "repeats": 2}),
     *[(TfidfVectorizerConfig, {"analyzer": name}) for name in ("char", "char_wb", "word")],
     (TfidfVectorizerConfig, {"ngram_min": 1, "ngram_max": 1}),
     *[(TfidfVectorizerConfig, {"strip_accents": name}) for name in (None, "ascii", "unicode")],
@@ -124,7 +139,9 @@ ACCEPTED: list[tuple[type, dict[str, Any]]] = [
     *[(TrainingConfig, {"epochs": 1, "patience": number}) for number in (None, 1)],
     *[(SGDConfig, {"loss": name}) for name in ("log_loss", "hinge", "perceptron")],
     *[(SGDConfig, {"penalty": name}) for name in ("l2", "l1", "elasticnet")],
-    *[(SGDConfig, {"alpha": number}) for number in (0.0, 1e-300, 1e300)],
+    *[(SGDConfig, {"alpha": number}) for number in (1e-300, 1e300)],
+    (SGDConfig, {"learning_rate": "constant", "alpha": 0.0}),
+    *[(SGDConfig, {"C": number}) for number in (1e-300, 1e300)],
     *[(SGDConfig, {"l1_ratio": number}) for number in (None, 0.0, 1.0)],
     *[(SGDConfig, {"learning_rate": name}) for name in ("constant", "optimal", "invscaling")],
     (SGDConfig, {"learning_rate": "optimal", "alpha": 5e-324}),
@@ -222,7 +239,7 @@ REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
         (CompareTaskConfig, {"confidence": number}, "confidence", "a share")
         for number in (0.0, 1.0)
     ],
-    (CompareTaskConfig, {"direction": "up"}, "direction", "one of maximize, minimize"),
+    (CompareTaskConfig, {"direction": "up"}, "direction", "one of null, maximize, minimize"),
     (CompareTaskConfig, {"limit": 0}, "limit", "at least 1"),
     *[
         (Config, {"seed": number}, "seed", "a whole number from 0 to 2**32 - 1")
@@ -272,6 +289,13 @@ REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
         "less than 1 - train_size = 0.25",
     ),
     (SplitConfig, {"train_size": 0.9, "val_size": 0.9}, "val_size", "so that test rows remain"),
+    (SplitConfig, {"near_duplicates": "yes"}, "near_duplicates", "one of apart, together"),
+    (NestedTaskConfig, {"splits": 1}, "splits", "at least 2"),
+    (NestedTaskConfig, {"trials": 0}, "trials", "at least 1"),
+    (CurveTaskConfig, {"shares": [1.0]}, "shares", "two shares or more"),
+    (CurveTaskConfig, {"shares": [0.5, 0.2]}, "shares", "ascending"),
+    (CurveTaskConfig, {"shares": [0.5, 2]}, "shares", "up to 1"),
+    (CurveTaskConfig, {"repeats": 1}, "repeats", "at least 2"),
     *[
         (TfidfVectorizerConfig, {"analyzer": name}, "analyzer", "char, char_wb, word")
         for name in ("", "chars")
@@ -343,6 +367,18 @@ REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
         "the n-gram range is empty",
     ),
     (FeatureUnionConfig, {"char_weight": 0.0}, "char_weight", "a number above 0"),
+    (EmbeddingUnionConfig, {"embedding_weight": 0.0}, "embedding_weight", "a number above 0"),
+    (EmbeddingUnionConfig, {"word_ngram_min": 0}, "word_ngram_min", "at least 1"),
+    (FeatureUnionConfig, {"char_analyzer": "word"}, "char_analyzer", "one of auto, char, char_wb"),
+    *[
+        (schema, {"token_pattern": pattern}, "token_pattern", said)
+        for schema in (FeatureUnionConfig, TfidfVectorizerConfig)
+        for pattern, said in (
+            ("(", "unterminated subpattern"),
+            ("[a", "a regular expression with one group at most"),
+            ("(a)(b)", "a regular expression with one group at most"),
+        )
+    ],
     (
         RandomUnderSamplerConfig,
         {"sampling_strategy": "minority"},
@@ -352,7 +388,7 @@ REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
     (TunedThresholdConfig, {"score": "accuracy"}, "score", "one of f1, precision, recall"),
     (LogisticRegressionConfig, {"C": 0.0}, "C", "a number above 0"),
     (ComplementNBConfig, {"alpha": -1.0}, "alpha", "at least 0"),
-    (LinearSVCConfig, {"folds": 1}, "folds", "at least 2"),
+    (LinearSVCConfig, {"loss": "log_loss"}, "loss", "one of hinge, squared_hinge"),
     (
         SGDConfig,
         {"learning_rate": "pa1", "loss": "log_loss"},
@@ -365,6 +401,8 @@ REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
         (SGDConfig, {"loss": name}, "loss", "one of log_loss, modified_huber, hinge")
         for name in ("squared_error", "log")
     ],
+    *[(SGDConfig, {"C": number}, "C", "a number above 0") for number in (0.0, -1.0, NAN)],
+    (SGDConfig, {"C": 1.0, "alpha": 1e-4}, "C", "null if alpha is set (model.C=null)"),
     (SGDConfig, {"penalty": "l0"}, "penalty", "one of null, l2, l1, elasticnet"),
     *[
         (SGDConfig, {"alpha": number}, "alpha", "a number of at least 0")
@@ -439,7 +477,15 @@ REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
         for names in (["val_f1", "val_f1"], ["model_bytes", "val_f1", "model_bytes"])
     ],
     (ObjectiveConfig, {"direction": "max"}, "direction", "one of maximize, minimize"),
-    (ObjectiveConfig, {"direction": None}, "direction", "one of maximize, minimize"),
+    *[
+        (
+            ObjectiveConfig,
+            {"metric": m, "direction": "maximize"},
+            "direction",
+            f"less {m} is better",
+        )
+        for m in ("val_log_loss", "val_ece")
+    ],
     *[
         (ObjectiveConfig, {"direction": names}, "direction", "one direction for each of val_f1")
         for names in ([], ["maximize", "minimize"])
@@ -576,6 +622,7 @@ def test_the_name_of_a_task_is_its_option() -> None:
             ImportTaskConfig,
             CleanTaskConfig,
         ),
+        *(NestedTaskConfig, CurveTaskConfig),
     }
     found = {name: getattr(node, "name", None) for name, node in named.items()}
     assert found == {name: name for name in named}
@@ -596,6 +643,11 @@ def test_every_field_of_a_schema_has_a_default_so_that_options_may_leave_it_out(
         ("val_loss", "minimize", ["val_loss"], ["minimize"]),
         (["val_loss"], "minimize", ["val_loss"], ["minimize"]),
         ("val_loss", ["minimize"], ["val_loss"], ["minimize"]),
+        ("val_macro_f1", None, ["val_macro_f1"], ["maximize"]),
+        ("val_log_loss", None, ["val_log_loss"], ["minimize"]),
+        (["val_accuracy", "val_ece", "val_loss", "val_class/loss/f1", "model_bytes"], None,
+         ["val_accuracy", "val_ece", "val_loss", "val_class/loss/f1", "model_bytes"],
+         ["maximize", "minimize", "minimize", "maximize", "minimize"]),
         (["val_f1", "model_bytes"], ["maximize", "minimize"],
          ["val_f1", "model_bytes"], ["maximize", "minimize"]),
     ],
@@ -694,19 +746,40 @@ def test_a_bracket_after_an_escaped_backslash_closes_early() -> None:
         PreprocessingConfig(keep=r"a\\]")
 
 
+# --- what is left open -------------------------------------------------------------------------
+
+
+def test_the_penalty_is_c_unless_alpha_is_said() -> None:
+    assert (SGDConfig().C, SGDConfig().alpha) == (10.0, None)
+    assert (SGDConfig(C=3.0).C, SGDConfig(C=3.0).alpha) == (3.0, None)
+    assert (SGDConfig(alpha=1e-4).C, SGDConfig(alpha=1e-4).alpha) == (None, 1e-4)
+
+
+def test_the_first_step_has_a_length_where_the_penalty_does_not_make_it() -> None:
+    rates = {name: SGDConfig(learning_rate=name).eta0 for name in ("optimal", "constant")}
+    assert rates == {"optimal": None, "constant": 0.1}
+    assert SGDConfig(learning_rate="invscaling", eta0=0.5).eta0 == 0.5
+
+
 # --- parameters without effect -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("values", "ignored"),
     [
-        ({}, {"power_t", "l1_ratio"}),
+        ({}, {"eta0", "power_t", "l1_ratio"}),
         ({"learning_rate": "optimal"}, {"eta0", "power_t", "l1_ratio"}),
+        # By which its steps get smaller, with a penalty or without.
+        ({"learning_rate": "optimal", "penalty": None}, {"eta0", "power_t", "l1_ratio"}),
+        ({"learning_rate": "constant"}, {"power_t", "l1_ratio"}),
+        ({"learning_rate": "constant", "penalty": None}, {"power_t", "l1_ratio", "C", "alpha"}),
         ({"learning_rate": "invscaling"}, {"l1_ratio"}),
         ({"learning_rate": "invscaling", "penalty": "elasticnet"}, set()),
     ],
 )
-def test_parameters_without_effect_are_named(values: dict[str, str], ignored: set[str]) -> None:
+def test_parameters_without_effect_are_named(
+    values: dict[str, str | None], ignored: set[str]
+) -> None:
     assert set(SGDConfig(**values).find_ignored()) == ignored  # type: ignore[arg-type]
 
 
@@ -827,7 +900,7 @@ def test_a_flat_configuration_has_every_value_under_its_whole_key() -> None:
     cfg = composed(model={"_target_": "sklearn.x", "inner": {"C": [1, 2], "empty": {}}})
     OmegaConf.update(cfg, "tracking.tags.team", "x", force_add=True)
     found = flatten_config(check(cfg), without=())
-    assert (found["seed"], found["training.epochs"], found["training.patience"]) == (42, 100, None)
+    assert (found["seed"], found["training.epochs"], found["training.patience"]) == (42, 10, 3)
     assert (found["tracking.tags.team"], found["sweep.restart"]) == ("x", False)
     assert found["model._target_"] == "sklearn.x"
     assert found["model.inner.C"] == [1, 2]
@@ -847,3 +920,21 @@ def test_a_flat_configuration_is_without_the_groups_that_are_left_out() -> None:
 
 def test_a_group_that_is_null_is_a_value_of_its_own() -> None:
     assert flatten_config(check(composed(threshold=None)), without=())["threshold"] is None
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction"),
+    [
+        ("val_f1", "minimize"),
+        ("test_f1", "minimize"),
+        ("test_log_loss", "minimize"),
+        ("val_loss", "minimize"),
+        ("model_bytes", "minimize"),
+        ("test_macro_f1", "maximize"),
+    ],
+)
+def test_a_metric_has_the_direction_of_the_objective_or_its_own(
+    metric: str, direction: str
+) -> None:
+    objective = ObjectiveConfig(metric="val_f1", direction="minimize")
+    assert objective.get_direction(metric) == direction

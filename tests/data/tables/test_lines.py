@@ -98,9 +98,9 @@ def test_an_empty_file_is_empty(tmp_path: Path, kind: str) -> None:
 def test_the_columns_of_lines_are_text_and_label(tmp_path: Path) -> None:
     path = write(tmp_path / "a.txt", "x a\n")
     said = (
-        " has no column 'stars'. It has: label, text. Name the one that is meant: data.text=NAME."
+        " has no column 'stars'. It has: label, text. Name the one that is meant: data.label=NAME."
     )
-    assert refuse(path, ("text", "stars"), format="label_text") == said
+    assert refuse(path, ("text", "stars"), format="label_text", label="stars") == said
 
 
 # --- two files ---------------------------------------------------------------------------------

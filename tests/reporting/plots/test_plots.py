@@ -63,13 +63,56 @@ def scores(value: float, number: int) -> Scores:
 def test_a_confusion_matrix_has_counts_and_shares_of_the_true_class(number: int) -> None:
     counts = np.eye(number, dtype=np.int64) * 3
     counts[0, 1] = 1
+    shown = min(number, 20)
     figure = classes.plot_confusion(counts, names_of(number), "test rows")
     renderer, axes = drawn(figure), figure.axes[0]
     assert_apart(axes.get_yticklabels(), renderer)
     assert_apart(axes.get_xticklabels(), renderer)
     cells = {text.get_text() for text in axes.texts}
     assert cells == ({"3\n75%", "1\n25%", "3\n100%"} if number <= 12 else {"3", "1"})
-    assert len(axes.texts) == number + 1
+    assert len(axes.texts) == shown + 1
+
+
+def test_of_many_classes_the_most_confused_are_shown_with_a_column_for_the_others() -> None:
+    counts = np.eye(151, dtype=np.int64) * 3
+    for k in range(10):
+        counts[10 * k + 5, 10 * k + 6] = 2
+    counts[5, 150] = 1
+    names = [f"class-{k}" for k in range(151)]
+    figure = classes.plot_confusion(counts, names, "test rows")
+    axes = figure.axes[0]
+    assert "the 20 most confused of 151 classes" in figure.get_suptitle()
+    lines = [text.get_text() for text in axes.get_yticklabels()]
+    assert lines[:3] == ["class-5 (6)", "class-6 (3)", "class-15 (5)"]
+    assert len(lines) == 20
+    columns = [text.get_text() for text in axes.get_xticklabels()]
+    assert columns[-1] == "(131 others)"
+    assert len(columns) == 21
+    cells = {(text.get_position(), text.get_text()) for text in axes.texts}
+    assert {((0, 0), "3"), ((1, 0), "2"), ((20, 0), "1")} <= cells
+
+
+def test_figures_of_many_classes_are_no_larger_than_those_of_twenty() -> None:
+    many, few = names_of(151), names_of(20)
+    for names, largest in ((many, 20), (few, 20)):
+        found = {name: scores(n / 200, n + 1) for n, name in enumerate(names)}
+        figure = classes.plot_scores(found, scores(0.7, 9), "test rows")
+        assert len(figure.axes[0].get_yticklabels()) == largest
+        balance = data.plot_class_balance({name: {"train": 6} for name in names})
+        assert len(balance.axes[0].get_yticklabels()) == largest
+        said = [each.get_suptitle() for each in (figure, balance)]
+        assert ("the 20 classes of 151 that have" in said[0]) == (names is many)
+        assert ("the 10 classes with most rows, and the 10" in said[1]) == (names is many)
+
+
+def test_precision_and_recall_are_drawn_of_the_classes_that_are_asked_for() -> None:
+    y_true, y_prob = rows_of(40)
+    names = [f"class-{k}" for k in range(40)]
+    figure = probabilities.plot_precision_recall(y_true, y_prob, names, "test rows", names[5:9])
+    assert "4 of 40 classes" in figure.get_suptitle()
+    assert len(figure.axes[0].lines) == 4
+    shown = {text.get_text().partition(":")[0] for text in figure.legends[0].get_texts()}
+    assert shown == set(names[5:9])
 
 
 def test_a_class_without_rows_has_no_share() -> None:
@@ -114,15 +157,6 @@ def test_a_class_that_no_row_has_has_no_curve() -> None:
         np.array([0, 1]), y_prob, ["a", "b", "c"], "test rows"
     )
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a: 1.00", "b: 1.00"]
-
-
-def test_the_calibration_error_is_the_mean_distance_weighted_by_rows() -> None:
-    highest, right = np.array([0.55, 0.55, 0.95, 1.0]), np.array([True, False, True, True])
-    error, bins = probabilities.compute_calibration(highest, right)
-    assert error == pytest.approx((2 * 0.05 + 2 * 0.025) / 4)
-    assert bins[5].tolist() == pytest.approx([0.55, 0.5, 2])
-    assert bins[9].tolist() == pytest.approx([0.975, 1.0, 2])
-    assert bins[0].tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("number", NUMBERS)

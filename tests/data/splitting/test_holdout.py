@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tagifai.config.schema import SplitConfig
-from tagifai.data.holdout import Group, Holdout, choose_holdout
+from tagifai.data.splitting.holdout import Group, Holdout, choose_holdout
 from tagifai.exceptions import DataError
 from tagifai.preprocessing.labels import LabelEncoder
 

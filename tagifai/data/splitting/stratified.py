@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
+from tagifai.data.splitting.parts import PARTS, find_parts, list_cuts
 from tagifai.exceptions import DataError
 from tagifai.preprocessing.labels import Indices, LabelEncoder
 
 MAX_SHOWN_CLASSES = 10
 """Most classes that an error names."""
+
+
+class SplitSizes(Protocol):
+    """Settings of the `split` group."""
+
+    train_size: float
+    val_size: float
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,7 @@ def make_stratified(
     except ValueError as error:
         raise _make_infeasible_error(y, encoder, train_size, val_size, str(error)) from None
     split = Split(train, val, test)
-    for name in ("train", "val", "test"):
+    for name in PARTS:
         absent = np.setdiff1d(y, y[getattr(split, name)])
         if absent.size:
             reason = f"{name} would have no row of {', '.join(encoder.decode(absent))}."
@@ -132,6 +141,27 @@ def make_folds(
     return [Split(rest[train], rest[val], split.test) for train, val in cutter.split(rest, y[rest])]
 
 
+def shorten_train(split: Split, y: Indices, most: int | None) -> Split:
+    """Return a split with fewer train rows, of each class its share and one at least.
+
+    They lie as far apart as they can, so that nothing has to be drawn.
+
+    Args:
+        split: of the rows.
+        y: label indices, shape (n,).
+        most: about so many train rows are kept; None keeps all.
+    """
+    rows = split.train
+    if most is None or most >= len(rows):
+        return split
+    chosen = []
+    for label in np.unique(y[rows]):
+        of_class = np.flatnonzero(y[rows] == label)
+        n = max(1, len(of_class) * most // len(rows))
+        chosen.append(of_class[np.arange(n) * len(of_class) // n])
+    return replace(split, train=rows[np.sort(np.concatenate(chosen))])
+
+
 def make_predefined(
     parts: Sequence[str],
     y: Indices,
@@ -153,13 +183,8 @@ def make_predefined(
     Raises:
         DataError: a class has no train rows, or too few for the missing parts.
     """
-    rows = {name: np.flatnonzero(np.asarray(parts) == name) for name in ("train", "val", "test")}
-    sizes = {"test": 1 - train_size - val_size, "val": val_size}
-    missing = {name: size for name, size in sizes.items() if not rows[name].size}
-    left = train_size + sum(missing.values())
-    for name, size in missing.items():
-        # Rounded, as in `make_stratified`.
-        cut, left = round(size / left, 12), left - size
+    rows = find_parts(parts)
+    for name, cut in list_cuts(rows, train_size, val_size):
         try:
             kept, rows[name] = train_test_split(
                 rows["train"], test_size=cut, stratify=y[rows["train"]], random_state=random_state
@@ -178,9 +203,16 @@ def make_no_train_rows_error(absent: Sequence[str], classes: int) -> DataError:
     """Return the error for classes that have no train rows in the data's own parts."""
     return DataError(
         f"The data have parts of their own, and {len(absent)} of {classes} classes have no train"
-        f" rows: {', '.join(absent[:10])}. Give them train rows, or leave them out"
+        f" rows: {name_classes(absent)}. Give them train rows, or leave them out"
         " (data.accepted_tags, data.min_freq)."
     )
+
+
+def name_classes(names: Sequence[str]) -> str:
+    """Return the names of classes for an error, and how many more there are."""
+    more = len(names) - MAX_SHOWN_CLASSES
+    shown = ", ".join(names[:MAX_SHOWN_CLASSES])
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _make_infeasible_error(
@@ -211,9 +243,10 @@ def make_infeasible_error(
     )
     # scikit-learn appends the numbers of all classes.
     reason = reason.partition(" Classes with too few")[0].partition(" The minimum number of")[0]
+    reason = reason.rstrip(".")
     return DataError(
         f"These rows cannot be split into {train_size:g} train, {val_size:g} validation and the"
-        f" remaining test rows with every class in each part: {reason} Rows by class:"
+        f" remaining test rows with every class in each part: {reason}. Rows by class:"
         f" {named}{more}. Raise data.min_freq so that rare tags get the fallback label"
         " (data.other; null leaves them out), add rows, or change split.train_size and"
         " split.val_size."

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.utils.random import sample_without_replacement
 
-from tagifai.data import splits
+from tagifai.data.splitting import stratified
+from tagifai.data.splitting.parts import PARTS
+from tagifai.data.splitting.stratified import SplitSizes
 from tagifai.preprocessing.labels import Indices, LabelEncoder
-
-PARTS = ("train", "val", "test")
 
 Group = tuple[str, int]
 """The part of a row, which is train where the data have no parts, and the index of its class."""
-
-
-class SplitSizes(Protocol):
-    """Settings of the `split` group."""
-
-    train_size: float
-    val_size: float
 
 
 @dataclass(frozen=True)
@@ -144,9 +136,9 @@ def _refuse(
     """
     if ("train", c) not in counts:
         absent = [n for i, n in enumerate(encoder.classes) if ("train", i) not in counts]
-        raise splits.make_no_train_rows_error(absent, len(encoder.classes))
+        raise stratified.make_no_train_rows_error(absent, len(encoder.classes))
     rows = [counts.get(("train", i), 0) for i in range(len(encoder.classes))]
     reason = f"{encoder.classes[c]} has no row left to train on."
-    raise splits.make_infeasible_error(
+    raise stratified.make_infeasible_error(
         np.array(rows), encoder, sizes.train_size, sizes.val_size, reason
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from string import ascii_lowercase
 from typing import Any
 
@@ -9,8 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
-from tagifai.data.splits import Split, make_folds, make_stratified, resplit_train_val
-from tagifai.data.splits import make_predefined as as_given
+from tagifai.data.splitting.stratified import (
+    Split,
+    make_folds,
+    make_stratified,
+    resplit_train_val,
+    shorten_train,
+)
+from tagifai.data.splitting.stratified import make_predefined as as_given
 from tagifai.exceptions import DataError
 from tagifai.preprocessing.labels import Indices, LabelEncoder
 
@@ -138,6 +145,13 @@ def test_a_class_of_one_row_is_an_error_with_numbers_cause_and_way_out() -> None
     assert "data.min_freq" in message
     assert "split.train_size" in message
     assert "split.val_size" in message
+
+
+def test_the_reason_of_the_error_is_a_sentence_of_its_own() -> None:
+    for counts in ([9, 1], [2, 2, 2, 2], [5, 5, 5, 2]):
+        with pytest.raises(DataError, match="cannot be split") as refused:
+            split(counts, train_size=0.7, val_size=0.15)
+        assert re.search(r"[^.]\. Rows by class: ", str(refused.value))
 
 
 def test_the_error_counts_a_class_without_rows() -> None:
@@ -373,3 +387,15 @@ def test_a_class_without_train_rows_is_an_error_that_names_it() -> None:
 def test_a_class_too_small_to_be_cut_is_an_error() -> None:
     with pytest.raises(DataError, match="the val rows have to be taken from the train rows, and"):
         given_parts("rrrrree", "aaaabba"[:7])
+
+
+def test_fewer_train_rows_have_each_class_in_its_proportion_and_at_least_once() -> None:
+    y = np.array([0] * 60 + [1] * 30 + [2] * 1 + [0] * 9)
+    split = Split(np.arange(5, 100), np.arange(3), np.arange(3, 5))
+    found = shorten_train(split, y, 20)
+    assert np.bincount(y[found.train]).tolist() == [13, 6, 1]
+    assert np.isin(found.train, split.train).all()
+    assert (np.diff(found.train) > 0).all()
+    assert found.train.max() > 90  # not the first ones of a class alone
+    assert found.val is split.val
+    assert shorten_train(split, y, None) is shorten_train(split, y, 95) is split

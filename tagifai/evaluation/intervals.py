@@ -1,0 +1,111 @@
+"""Intervals of scores on a set of rows, and the scores of always saying the same class."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+
+from tagifai.preprocessing.labels import Indices
+
+METHOD = "bootstrap over rows, 95 %"
+
+RESAMPLES = 1000
+
+BOUNDS = (0.025, 0.975)
+
+SEED = 0
+"""The same for all runs, so that the same predictions have the same intervals everywhere."""
+
+MAX_COUNTS = 4_000_000
+"""Most counts of resampled rows that are in memory at a time."""
+
+Counts = npt.NDArray[np.float64]
+
+
+class Intervals(TypedDict):
+    """Intervals of scores.
+
+    `method` names what they are, `resamples` says of how many, and `bounds` has the lower and the
+    upper one by the score's name.
+    """
+
+    method: str
+    resamples: int
+    bounds: dict[str, tuple[float, float]]
+
+
+def compute_intervals(y_true: Indices, y_pred: Indices, classes: int) -> Intervals:
+    """Return percentile intervals of the scores of all rows (B. Efron, 1979).
+
+    To draw n of n rows with replacement is to draw from a multinomial distribution how often each
+    pair of true and predicted class occurs. So it takes no more time for more rows.
+
+    Args:
+        y_true: label indices, shape (n,), at least one.
+        y_pred: predicted indices, shape (n,).
+        classes: how many there are.
+    """
+    pairs, rows = np.unique(y_true * classes + y_pred, return_counts=True)
+    true, predicted = np.divmod(pairs, classes)
+    state, n = np.random.RandomState(SEED), len(y_true)
+    step = max(1, MAX_COUNTS // max(len(pairs), classes))
+    parts = []
+    for start in range(0, RESAMPLES, step):
+        drawn = state.multinomial(n, rows / n, size=min(step, RESAMPLES - start))
+        parts.append(_compute_scores(drawn.astype(np.float64), true, predicted, classes))
+    bounds = {
+        name: np.quantile(np.concatenate([part[name] for part in parts]), BOUNDS)
+        for name in parts[0]
+    }
+    return {
+        "method": METHOD,
+        "resamples": RESAMPLES,
+        "bounds": {name: (float(low), float(high)) for name, (low, high) in bounds.items()},
+    }
+
+
+def _compute_scores(
+    counts: Counts, true: Indices, predicted: Indices, classes: int
+) -> dict[str, Counts]:
+    """Return the scores of several sets of rows.
+
+    Args:
+        counts: rows of each pair of classes, shape (sets, pairs).
+        true: class of each pair, shape (pairs,).
+        predicted: likewise.
+        classes: how many there are.
+
+    Returns:
+        By name, shape (sets,).
+    """
+    n = counts.sum(axis=1)
+    right = _sum_by_class(counts * (true == predicted), true, classes)
+    of_class = _sum_by_class(counts, true, classes)
+    said = _sum_by_class(counts, predicted, classes)
+    f1, recall = _divide(2 * right, of_class + said), _divide(right, of_class)
+    correct, weights = right.sum(axis=1), of_class / n[:, None]
+    agreement = correct * n - (of_class * said).sum(axis=1)
+    spreads = [n**2 - (part**2).sum(axis=1) for part in (of_class, said)]
+    return {
+        "accuracy": correct / n,
+        "macro_f1": f1.sum(axis=1) / ((of_class + said) > 0).sum(axis=1),
+        "micro_f1": correct / n,
+        "balanced_accuracy": recall.sum(axis=1) / (of_class > 0).sum(axis=1),
+        "matthews": _divide(agreement, np.sqrt(spreads[0] * spreads[1])),
+        "f1": (f1 * weights).sum(axis=1),
+        "precision": (_divide(right, said) * weights).sum(axis=1),
+        "recall": correct / n,
+    }
+
+
+def _sum_by_class(counts: Counts, label: Indices, classes: int) -> Counts:
+    pairs = np.arange(len(label))
+    belongs = csr_array((np.ones(len(label)), (pairs, label)), shape=(len(label), classes))
+    return np.asarray(counts @ belongs)
+
+
+def _divide(one: Counts, other: Counts) -> Counts:
+    return np.divide(one, other, out=np.zeros_like(one), where=other > 0)
