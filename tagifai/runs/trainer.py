@@ -28,7 +28,6 @@ from tagifai.tracking.provenance import Invocation
 from tagifai.tracking.store import Experiment
 from tagifai.training.components import build_components
 from tagifai.training.loop import History, TrainingPruned
-from tagifai.training.model_fitting import fit_classes_together
 from tagifai.training.open_run import OpenRun
 from tagifai.training.trial import PRUNED, RESULT, SECONDS, STALE, NullTrial, TrialHandle
 
@@ -75,9 +74,8 @@ def train(
         notes = [*run.dataset.notes, *decided, *profile_text.list_warnings(profile)]
         run_summary.show_data(display, run.prepared, notes)
         repeats = RepeatTrainer(run, display)
-        with fit_classes_together(run.components.model):
-            result = repeats.fit(run.prepared, run.components, test=True)
-            objective = repeats.compute_objective(result)
+        result = repeats.fit(run.prepared, run.components, test=True)
+        objective = repeats.compute_objective(result)
         logger.save_model(run, result, objective, repeats.histories)
         report = reports.write_for_run(run, result, objective, profile, display)
     resolve.set_latest(run.stores, run.tracked.id, result.performance)

@@ -7,14 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from joblib import parallel_config
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import StratifiedGroupKFold
 
 from tagifai.exceptions import ConfigError, UserError
 from tagifai.models.sampling import FeatureRows, RowStream
-from tagifai.utils.process_pool import count_processors
 
 CALIBRATION_FOLDS = 5
 """Folds of a calibration that has no number of its own; scikit-learn's default."""
@@ -34,22 +31,6 @@ def is_trained_by_epochs(model: Any) -> bool:
     Naive Bayes, for one, has a `partial_fit` too, but there a second pass counts every row twice.
     """
     return all(hasattr(model, name) for name in ("partial_fit", "warm_start", "max_iter"))
-
-
-@contextmanager
-def fit_classes_together(model: Any) -> Iterator[None]:
-    """Let each processor fit a class of its own in the block; not for trials, which share them.
-
-    Of SGD only, whose classes have a seed each, so that their order makes no difference.
-
-    Args:
-        model: that will be fitted in the block.
-    """
-    if type(model) is not SGDClassifier:
-        yield
-        return
-    with parallel_config("threading", n_jobs=count_processors()):
-        yield
 
 
 def refit_model(model: Any, balanced: FeatureRows, epochs: int) -> None:
