@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,11 @@ from tagifai.data.splitting.parts import PARTS
 from tagifai.data.splitting.splitters import Splitter, StratifiedSplitter
 from tagifai.data.splitting.stratified import Split
 from tagifai.evaluation import metrics, slices
-from tagifai.exceptions import ConfigError, DataError, InvalidValueError, suggest_closest
-from tagifai.models.sampling import FeatureRows, RowStream, Sampler, balance
+from tagifai.exceptions import ConfigError, InvalidValueError, suggest_closest
+from tagifai.models.sampling import FeatureRows, RowStream, Sampler, balance_rows
 from tagifai.preprocessing import feature_cache, stopwords
 from tagifai.preprocessing.cleaning import Cleaner
+from tagifai.preprocessing.deletions import Deletion, list_deletions
 from tagifai.preprocessing.feature_cache import ArrayCache, skip_cache
 from tagifai.preprocessing.labels import Indices, LabelEncoder, assign_labels
 
@@ -64,6 +66,11 @@ class PreparedData:
     def list_cleaned_texts(self) -> tuple[list[str], list[str]]:
         """Return the texts that were cleaned, before and after it."""
         return self.rows["raw"].tolist(), self.rows["text"].tolist()
+
+    @cached_property
+    def deletions(self) -> list[Deletion]:
+        """What the cleaning has taken from the texts, where it is worth a word."""
+        return list_deletions(*self.list_cleaned_texts(), self.cleaning)
 
     def get_labels(self, name: str) -> Indices:
         """Return the label indices of "train", "val" or "test"."""
@@ -244,15 +251,3 @@ def get_raw_texts(table: pd.DataFrame) -> pd.Series[str]:
     if "text" in table:
         return table["text"]
     return table["title"] + " " + table["description"]
-
-
-def balance_rows(sampler: Sampler | None, rows: FeatureRows) -> FeatureRows:
-    """Return the train rows balanced by a sampler.
-
-    Raises:
-        DataError: the sampler cannot balance them.
-    """
-    try:
-        return FeatureRows(*balance(sampler, rows.X, rows.y))
-    except ValueError as error:
-        raise DataError(f"The sampler cannot balance the train rows: {error}") from None

@@ -80,9 +80,7 @@ def _describe_texts(prepared: PreparedData) -> dict[str, Any]:
         "length_characters": _compute_quantiles([len(text) for text in raw]),
         "scripts": characters.compute_scripts(counts),
         "deleted_letters": deletions.compute_deleted_letters(cleaned, prepared.cleaning),
-        "cleaning_warnings": deletions.list_deletion_warnings(
-            *prepared.list_cleaned_texts(), prepared.cleaning
-        ),
+        "cleaning_warnings": deletions.list_warnings(prepared.deletions),
         "empty_after_cleaning": int((prepared.rows["text"] == "").sum()),
         "junk": {
             kind: {"rows": len(found), "example": str(ids.iloc[found[0]])}

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tagifai.exceptions import DataError
 from tagifai.preprocessing.labels import Indices
 
 
@@ -65,3 +66,15 @@ def balance(sampler: Sampler | None, X: Any, y: Indices) -> tuple[Any, Indices, 
         return X, y, np.arange(len(y))
     balanced, labels = sampler.fit_resample(X, y)
     return balanced, labels, getattr(sampler, "sample_indices_", np.arange(len(labels)))
+
+
+def balance_rows(sampler: Sampler | None, rows: FeatureRows) -> FeatureRows:
+    """Return the train rows balanced by a sampler.
+
+    Raises:
+        DataError: the sampler cannot balance them.
+    """
+    try:
+        return FeatureRows(*balance(sampler, rows.X, rows.y))
+    except ValueError as error:
+        raise DataError(f"The sampler cannot balance the train rows: {error}") from None

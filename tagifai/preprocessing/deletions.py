@@ -107,27 +107,22 @@ def list_deletions(
     return [deletion for deletion in found if deletion.share > MUCH_DELETED]
 
 
-def list_deletion_warnings(
-    raw: Sequence[str], cleaned: Sequence[str], cleaning: Mapping[str, Any]
-) -> list[str]:
-    """Return sentences on what a cleaning takes from texts and `check_cleaning` does not refuse."""
-    found = list_deletions(raw, cleaned, cleaning)
+def list_warnings(found: Sequence[Deletion]) -> list[str]:
+    """Return sentences on the deletions that `refuse_deletions` does not refuse."""
     return [deletion.done for deletion in found if deletion.share <= MOST_DELETED]
 
 
-def check_cleaning(raw: Sequence[str], cleaned: Sequence[str], cleaning: Mapping[str, Any]) -> None:
+def refuse_deletions(found: Sequence[Deletion]) -> None:
     """Refuse a cleaning that leaves too little of the texts.
 
     Args:
-        raw: n texts, before cleaning.
-        cleaned: the same after it.
-        cleaning: the cleaner's arguments.
+        found: what it takes from them.
 
     Raises:
         DataError: it deletes more than half of the letters, empties more than half of the texts,
             or makes more than half of the different ones equal; with an example, and a way out.
     """
-    for deletion in list_deletions(raw, cleaned, cleaning):
+    for deletion in found:
         if deletion.share > MOST_DELETED:
             raise DataError(deletion.refused)
 

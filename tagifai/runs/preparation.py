@@ -12,7 +12,7 @@ from tagifai.console.display import Display
 from tagifai.data import datasets, prepare
 from tagifai.data.dataset_store import Dataset
 from tagifai.data.prepare import PreparedData
-from tagifai.preprocessing import deletions
+from tagifai.preprocessing.deletions import refuse_deletions
 from tagifai.preprocessing.embeddings import find_embedding
 from tagifai.preprocessing.encoders.encoder import open_encoder
 from tagifai.preprocessing.encoders.store import EmbeddingStore, warm
@@ -74,7 +74,7 @@ def prepare_rows(
         prepared = streaming.prepare_dataset(
             dataset, config, random_state, cache, on_progress, processes
         )
-    deletions.check_cleaning(*prepared.list_cleaned_texts(), prepared.cleaning)
+    refuse_deletions(prepared.deletions)
     for metric in config.objective.metrics:
         prepared.check_objective(metric)
     _warm_embeddings(config, prepared, components, display)

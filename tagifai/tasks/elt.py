@@ -76,7 +76,7 @@ def _profile(prepared: PreparedData, dataset: Dataset, display: Display) -> None
     for warning in profile_text.list_warnings(profile):
         display.show_note(warning, result=True)
     # Last, so that the profile is there to see why.
-    deletions.check_cleaning(*prepared.list_cleaned_texts(), prepared.cleaning)
+    deletions.refuse_deletions(prepared.deletions)
 
 
 def _show_facts(display: Display, facts: profile_text.Facts) -> None:

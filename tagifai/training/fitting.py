@@ -14,14 +14,14 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tagifai.config.schema import TrainingConfig
-from tagifai.data.prepare import PreparedData, balance_rows
+from tagifai.data.prepare import PreparedData
 from tagifai.data.splitting.stratified import shorten_train
 from tagifai.evaluation import metrics, scoring
 from tagifai.evaluation.metrics import Performance
 from tagifai.evaluation.threshold_effects import ThresholdEffect, compute_threshold_effect
 from tagifai.exceptions import DataError
 from tagifai.models.outputs import compute_outputs, has_decision_values
-from tagifai.models.sampling import FeatureRows
+from tagifai.models.sampling import FeatureRows, balance_rows
 from tagifai.models.size import count_bytes
 from tagifai.models.tagger import Tagger
 from tagifai.models.temperature import fit_temperature

@@ -19,7 +19,7 @@ from tagifai.data.splitting.parts import PARTS
 from tagifai.data.splitting.stratified import Split
 from tagifai.exceptions import ConfigError, DataError
 from tagifai.preprocessing.cleaning import Cleaner
-from tagifai.preprocessing.deletions import check_cleaning
+from tagifai.preprocessing.deletions import list_deletions, refuse_deletions
 from tagifai.preprocessing.feature_cache import ArrayCache, skip_cache
 from tagifai.preprocessing.labels import LabelEncoder, build_label_map
 from tagifai.training.chunks import ChunkSource, StreamedData, encode_tags
@@ -152,7 +152,8 @@ def _build_streamed(
     split = Split(*(np.flatnonzero(rows["role"] == name) for name in PARTS))
     if not split.train.size:
         # Texts of which the cleaning leaves nothing are all the same.
-        check_cleaning(found["raw"].tolist(), found["text"].tolist(), source.cleaning)
+        raw, text = found["raw"].tolist(), found["text"].tolist()
+        refuse_deletions(list_deletions(raw, text, source.cleaning))
         raise DataError(
             "The texts of all sampled rows are also texts of validation or test rows. Leave"
             " duplicate rows out of the data, or raise data.sample_rows."

@@ -33,11 +33,13 @@ def clean(texts: list[str], cleaning: dict[str, Any]) -> list[str]:
 
 
 def check(texts: list[str], cleaning: dict[str, Any]) -> None:
-    deletions.check_cleaning(texts, clean(texts, cleaning), cleaning)
+    found = deletions.list_deletions(texts, clean(texts, cleaning), cleaning)
+    deletions.refuse_deletions(found)
 
 
 def warn(texts: list[str], cleaning: dict[str, Any]) -> list[str]:
-    return deletions.list_deletion_warnings(texts, clean(texts, cleaning), cleaning)
+    found = deletions.list_deletions(texts, clean(texts, cleaning), cleaning)
+    return deletions.list_warnings(found)
 
 
 def get_share(text: str, cleaning: dict[str, Any]) -> float:

@@ -17,7 +17,7 @@ from tagifai.config.schema import Config, check
 from tagifai.data import datasets
 from tagifai.exceptions import ConfigError, DataError
 from tagifai.models.sampling import FeatureRows
-from tagifai.preprocessing.deletions import list_deletion_warnings
+from tagifai.preprocessing.deletions import list_warnings
 from tagifai.training import streaming
 from tagifai.training.chunks import StreamedData
 from tagifai.training.components import Components, build_components
@@ -94,10 +94,10 @@ def test_what_the_cleaning_makes_equal_is_seen_though_it_does_not_train(data: Da
     table.loc[:23, "text"] = [f"{chr(97 + n)} of it" for n in range(24)]
     words = "preprocessing.stopwords=[" + ",".join([*map(chr, range(97, 121)), "of"]) + "]"
     found = data.prepared(table, words)
-    raw, cleaned = found.list_cleaned_texts()
+    raw, _ = found.list_cleaned_texts()
     assert sorted(raw) == sorted(table["text"])
     assert len(found.rows) < len(raw)
-    (said,) = list_deletion_warnings(raw, cleaned, found.cleaning)
+    (said,) = list_warnings(found.deletions)
     assert said.startswith("The cleaning makes 24 of 120 different texts equal to another one")
 
 
