@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 from sklearn.pipeline import FeatureUnion
 
+from tagifai.preprocessing.characters import compute_scripts, count_characters
+
 AUTO = "auto"
 """Stands for an analyzer of characters that is chosen by the texts."""
 
-UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Tibetan, Burmese, Khmer
-    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"  # Japanese and Chinese
-    "\uf900-\ufaff\U00020000-\U0003ffff]"
+UNSPACED_SCRIPTS = frozenset(
+    {"Han", "Hiragana", "Katakana", "Khmer", "Lao", "Myanmar", "Thai", "Tibetan"}
 )
-"""Letters of scripts that put no spaces between words."""
-
-LETTERS = re.compile(r"[^\W\d_]")
+"""Scripts that put no spaces between words."""
 
 UNSPACED_WORD = r"(?u)[a-z0-9]+|\w"
 """A word of texts without spaces: a Latin word or number, or any other single letter."""
@@ -83,6 +80,12 @@ def union(
     return FeatureUnion(parts, transformer_weights={"word": 1.0, "char": char_weight})
 
 
+def list_open_parts(vectorizer: Any) -> list[Any]:
+    """Return the parts of a vectorizer whose analyzer `union` left to the texts."""
+    parts = (part for _, part in getattr(vectorizer, "transformer_list", ()))
+    return [part for part in parts if getattr(part, "analyzer", None) == AUTO]
+
+
 def adapt_to_texts(vectorizer: Any, texts: Iterable[str]) -> bool:
     """Choose what `union` left to the texts, and return whether they have no spaces.
 
@@ -90,14 +93,13 @@ def adapt_to_texts(vectorizer: Any, texts: Iterable[str]) -> bool:
         vectorizer: unfitted; nothing is done to one that leaves nothing open.
         texts: that it will be fitted to, cleaned.
     """
-    parts = dict(getattr(vectorizer, "transformer_list", ()))
-    open_parts = [p for p in parts.values() if getattr(p, "analyzer", None) == AUTO]
+    open_parts = list_open_parts(vectorizer)
     if not open_parts:
         return False
     unspaced = has_no_spaces(texts)
     for part in open_parts:
         part.set_params(analyzer="char" if unspaced else "char_wb")
-    word = parts.get("word")
+    word = dict(vectorizer.transformer_list).get("word")
     if unspaced and word is not None and word.token_pattern == TfidfVectorizer().token_pattern:
         word.set_params(token_pattern=UNSPACED_WORD)
     return unspaced
@@ -105,9 +107,5 @@ def adapt_to_texts(vectorizer: Any, texts: Iterable[str]) -> bool:
 
 def has_no_spaces(texts: Iterable[str]) -> bool:
     """Return whether texts are in a script that puts no spaces between words, such as Chinese."""
-    letters = unspaced = 0
-    for text in texts:
-        found = len(UNSPACED.findall(text))
-        unspaced += found
-        letters += len(text) if found else len(LETTERS.findall(text))
-    return unspaced > LEAST_UNSPACED * letters
+    scripts = compute_scripts(count_characters(texts))
+    return sum(scripts.get(script, 0.0) for script in UNSPACED_SCRIPTS) > LEAST_UNSPACED

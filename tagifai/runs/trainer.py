@@ -70,7 +70,7 @@ def train(
     with _open_run(config, invocation, display, dataset) as run:
         profile = profiles.compute(run.prepared, run.dataset)
         logger.log_profile(run.tracked, run.output_dir, profile)
-        decided = run.components.list_notes(run.prepared)
+        decided = run.components.adapt(run.prepared)
         notes = [*run.dataset.notes, *decided, *profile_text.list_warnings(profile)]
         run_summary.show_data(display, run.prepared, notes)
         repeats = RepeatTrainer(run, display)

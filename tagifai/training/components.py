@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,7 @@ from tagifai.models.outputs import gives_probabilities, has_probabilities
 from tagifai.models.thresholds import AutoThreshold, Threshold
 from tagifai.preprocessing.embeddings import find_embedding
 from tagifai.preprocessing.encoders.encoder import open_encoder
-from tagifai.preprocessing.vectorizers import adapt_to_texts
+from tagifai.preprocessing.vectorizers import adapt_to_texts, list_open_parts
 
 
 @dataclass(frozen=True)
@@ -48,14 +47,17 @@ class Components:
         if self.C is not None:
             self.model.set_params(alpha=1 / (self.C * sum(counts.values())))
 
-    def list_notes(self, prepared: PreparedData) -> list[str]:
-        """Return what the rows decide of the components, a sentence each.
+    def adapt(self, prepared: PreparedData) -> list[str]:
+        """Decide what is left to the rows, and return what has to be said of it, a sentence each.
+
+        What has been decided stays so.
 
         Args:
             prepared: the rows that the components will be fitted to.
         """
-        vectorizer = copy.deepcopy(self.vectorizer)
-        if not adapt_to_texts(vectorizer, prepared.get_texts("train")):
+        if not list_open_parts(self.vectorizer):
+            return []
+        if not adapt_to_texts(self.vectorizer, prepared.get_texts("train")):
             return []
         note = (
             "The texts have no spaces between words, so that single characters are the words, and"

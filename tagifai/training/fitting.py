@@ -27,7 +27,6 @@ from tagifai.models.tagger import Tagger
 from tagifai.models.temperature import fit_temperature
 from tagifai.models.thresholds import Probabilities, Threshold
 from tagifai.preprocessing.feature_cache import ArrayCache, CachedVectorizer, skip_cache
-from tagifai.preprocessing.vectorizers import adapt_to_texts
 from tagifai.training.components import Components
 from tagifai.training.estimates import FitEstimator
 from tagifai.training.loop import Callback, EpochLoop, History, TrainedModel
@@ -136,7 +135,7 @@ class TaggerTrainer:
         """
         prepared, components = self._prepared, self._components
         policy = components.resolve_threshold(prepared)
-        adapt_to_texts(components.vectorizer, prepared.get_texts("train"))
+        components.adapt(prepared)
         unfitted = copy.deepcopy(components) if self._training.refit and test else None
         features = CachedVectorizer(components.vectorizer, self._cache)
         train_rows = _fit_features(prepared, features)
