@@ -46,6 +46,24 @@ def add_intervals(scored: Performance, y_true: Indices, tagger: Tagger, y_prob: 
     return {**scored, "intervals": found}
 
 
+def score_unseen(
+    texts: Sequence[str], y_true: Indices, tagger: Tagger, y_prob: Any, frequent: str | None
+) -> Performance:
+    """Score a model's outputs on rows that it was not trained on, with intervals and a baseline.
+
+    Args:
+        texts: cleaned, n of them.
+        y_true: label indices, shape (n,).
+        tagger: gives the threshold and the label names.
+        y_prob: as for `score_rows`.
+        frequent: the most frequent class of the train rows, for the baseline; None has none.
+    """
+    scored = score_rows(texts, y_true, tagger, y_prob)
+    if frequent is not None:
+        scored["baseline"] = metrics.compute_baseline(frequent, y_true, tagger.encoder.classes)
+    return add_intervals(scored, y_true, tagger, y_prob)
+
+
 def score_texts(
     tagger: Tagger, texts: Sequence[str], tags: Sequence[str], frequent: str | None = None
 ) -> Performance:
@@ -64,7 +82,4 @@ def score_texts(
     y_true = tagger.encoder.encode(labels)
     cleaned = tagger.clean(texts)
     outputs = tagger.compute_clean_outputs(cleaned)
-    scored = score_rows(cleaned, y_true, tagger, outputs)
-    if frequent is not None:
-        scored["baseline"] = metrics.compute_baseline(frequent, y_true, tagger.encoder.classes)
-    return add_intervals(scored, y_true, tagger, outputs)
+    return score_unseen(cleaned, y_true, tagger, outputs, frequent)

@@ -53,8 +53,8 @@ def compute_threshold_effect(
     if tagger.threshold is None or tagger.other is None:
         return None
     classes, other = tagger.encoder.classes, tagger.encoder.index(tagger.other)
-    unsure = ~(y_prob.max(axis=1) > tagger.threshold)
     with_it, without = tagger.decide(y_prob), decide(y_prob, None, other)
+    unsure = decide(y_prob, tagger.threshold, -1) < 0
     return ThresholdEffect(
         threshold=tagger.threshold,
         other=tagger.other,

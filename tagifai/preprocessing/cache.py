@@ -135,6 +135,16 @@ class FeatureCache:
         self._has_logged = True
 
 
+def open_feature_cache(stores: str | Path, max_gb: float) -> FeatureCache:
+    """Return the cache in the folder of stores.
+
+    Args:
+        stores: the folder.
+        max_gb: of all entries, in 10**9 bytes.
+    """
+    return FeatureCache(Path(stores) / "cache" / "features", max_gb * 1e9)
+
+
 def _read(path: Path) -> Arrays | None:
     """Return an entry that is there and intact, and note its use; otherwise None."""
     try:

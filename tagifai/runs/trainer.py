@@ -19,7 +19,7 @@ from tagifai.data import profiles
 from tagifai.data.dataset_store import Dataset
 from tagifai.evaluation.metrics import Performance
 from tagifai.exceptions import StaleTrialError
-from tagifai.preprocessing.cache import FeatureCache
+from tagifai.preprocessing.cache import open_feature_cache
 from tagifai.reporting import profile_text, reports, run_summary
 from tagifai.runs import logger, preparation, resolve
 from tagifai.runs.repeats import RepeatTrainer
@@ -132,7 +132,7 @@ def _open_run(
             trial.note(run_id=tracked.id)
         provenance = invocation.make_record(config)
         logger.log_inputs(tracked, config, dataset, invocation, provenance)
-        cache = FeatureCache(stores / "cache" / "features", config.cache.max_gb * 1e9)
+        cache = open_feature_cache(stores, config.cache.max_gb)
         prepared = preparation.prepare_rows(
             config, dataset, components, random_state, cache, display
         )

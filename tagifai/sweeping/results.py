@@ -40,13 +40,12 @@ def write(plan: SearchPlan) -> None:
     path = plan.folder / "optimization_results.yaml"
     write_results(path, found, plan.space, plan.folder, command)
     for trial in found.best:
-        write_preset_of(plan, trial)
+        write_preset_of(plan, found, trial)
     _log_results(plan, found, path)
 
 
-def write_preset_of(plan: SearchPlan, trial: FrozenTrial) -> None:
-    """Write the preset of a trial, in place of an earlier one."""
-    result = summarize_study(plan.study, plan.metrics)
+def write_preset_of(plan: SearchPlan, result: SearchResult, trial: FrozenTrial) -> None:
+    """Write the preset of a trial of the results, in place of an earlier one."""
     config, choices = plan.compose(plan.space.make_overrides(trial.params))
     try:
         alone = plan.compose_alone([f"{group}={option}" for group, option in choices.items()])

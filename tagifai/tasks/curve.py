@@ -11,7 +11,7 @@ from numpy.random import RandomState
 from tagifai.config.job import get_job
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
-from tagifai.preprocessing.cache import FeatureCache
+from tagifai.preprocessing.cache import open_feature_cache
 from tagifai.reporting import render, reports, run_summary
 from tagifai.reporting.html_pages import HtmlReport, ReportTable
 from tagifai.runs import learning_curve, preparation
@@ -24,7 +24,7 @@ from tagifai.utils.files import write_json
 
 def run(config: Config) -> float:
     """Show, write and draw the learning curve, and return the score with all shares."""
-    display, stores = Display.from_config(config.console), Path(config.paths.stores)
+    display = Display.from_config(config.console)
     output = get_job().output_dir
     learning_curve.check_supported(config)
     random_state = RandomState(config.seed)
@@ -32,7 +32,7 @@ def run(config: Config) -> float:
     components = build_components(config, random_state)
     preparation.check_settings(config, components)
     dataset = preparation.load_dataset(config, display)
-    cache = FeatureCache(stores / "cache" / "features", config.cache.max_gb * 1e9)
+    cache = open_feature_cache(config.paths.stores, config.cache.max_gb)
     prepared = preparation.prepare_rows(config, dataset, components, random_state, cache, display)
     run_summary.show_data(display, prepared, dataset.notes)
     total = config.task.repeats * len(config.task.shares)

@@ -144,7 +144,8 @@ class TaggerTrainer:
         loop = EpochLoop(self._training.epochs, self._training.patience, callbacks, scorer)
         trained = self._train(loop, train_rows, val_rows, on_progress)
         tagger, y_prob = self._build_tagger(trained.model, policy, val_rows)
-        performance = {"val": _score_outputs(prepared, "val", tagger, y_prob)}
+        texts = prepared.get_texts("val")
+        performance = {"val": scoring.score_rows(texts, val_rows.y, tagger, y_prob)}
         if unfitted is not None:
             tagger, features, train_rows = self._refit(unfitted, tagger, trained.epoch + 1)
         if test:
@@ -162,7 +163,11 @@ class TaggerTrainer:
     def _score_test(self, tagger: Tagger, features: CachedVectorizer) -> Performance:
         rows = _transform_part(self._prepared, features, "test")
         y_prob = tagger.calibrate(compute_outputs(tagger.model, rows.X))
-        return _score_outputs(self._prepared, "test", tagger, y_prob)
+        texts, frequent = (
+            self._prepared.get_texts("test"),
+            self._prepared.find_most_frequent_class(),
+        )
+        return scoring.score_unseen(texts, rows.y, tagger, y_prob, frequent)
 
     def _train(
         self,
@@ -247,13 +252,3 @@ def _transform_part(prepared: PreparedData, features: CachedVectorizer, part: st
 def compute_part_outputs(prepared: PreparedData, tagger: Tagger, part: str) -> Probabilities:
     """Return a model's outputs for the cleaned texts of one part, shape (n, classes)."""
     return tagger.compute_clean_outputs(prepared.get_texts(part))
-
-
-def _score_outputs(prepared: PreparedData, part: str, tagger: Tagger, y_prob: Any) -> Performance:
-    texts, y_true = prepared.get_texts(part), prepared.get_labels(part)
-    scored = scoring.score_rows(texts, y_true, tagger, y_prob)
-    if part != "test":
-        return scored
-    label, classes = prepared.find_most_frequent_class(), prepared.encoder.classes
-    scored["baseline"] = metrics.compute_baseline(label, y_true, classes)
-    return scoring.add_intervals(scored, y_true, tagger, y_prob)

@@ -6,6 +6,7 @@ from typing import Any
 
 from tagifai.data.prepare import PreparedData
 from tagifai.evaluation import metrics, slices
+from tagifai.evaluation.standard_metrics import OF_PROBABILITIES
 from tagifai.models.losses import get_loss_function
 from tagifai.models.outputs import gives_probabilities, has_decision_values
 from tagifai.models.temperature import calibrate, fit_temperature
@@ -31,8 +32,11 @@ def make_scorer(
     other = 0 if threshold is None else prepared.encoder.index(str(prepared.other))
     masks = slices.compute_masks(prepared.get_part("val")) if name.startswith("slice/") else {}
 
+    # It changes no prediction, so that scores of labels do without.
+    calibrated = has_decision_values(model) and (threshold is not None or name in OF_PROBABILITIES)
+
     def score(y_prob: Probabilities) -> float:
-        if has_decision_values(model):
+        if calibrated:
             y_prob = calibrate(y_prob, fit_temperature(y_prob, y_true))
         at = None if threshold is None else threshold.fit(y_prob, y_true, other)
         y_pred = decide(y_prob, at, other)

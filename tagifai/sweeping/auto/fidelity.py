@@ -10,6 +10,7 @@ from tagifai.config.schema import Config, ObjectiveConfig
 from tagifai.data.dataset_store import Dataset
 from tagifai.data.prepare import PreparedData
 from tagifai.exceptions import ConfigError, DataError
+from tagifai.preprocessing.cache import open_feature_cache
 from tagifai.training import objectives, streaming
 
 SAMPLE_SHARE = 4
@@ -68,7 +69,9 @@ def choose_fidelity(config: Config, dataset: Dataset) -> Fidelity:
             "sweep.budget is for rows that fit into memory, and data.chunk_rows is set. Leave"
             " data.chunk_rows out, or search without a budget (sweep=quick)."
         )
-    prepared = streaming.prepare_dataset(dataset, config, RandomState(config.seed))
+    # The trials need the cleaned texts, too.
+    cache = open_feature_cache(config.paths.stores, config.cache.max_gb)
+    prepared = streaming.prepare_dataset(dataset, config, RandomState(config.seed), cache)
     train, val = (len(prepared.split.train), len(prepared.split.val))
     most = config.training.max_rows or train
     folds = None

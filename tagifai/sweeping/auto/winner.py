@@ -49,7 +49,8 @@ def end_search(plan: SearchPlan, sweeper: SweeperPlugin, search: BudgetSearch) -
     if found is None:
         return
     best, rows = found
-    results.write_preset_of(plan, plan.study.list_trials()[best.number])
+    result = results.summarize_study(plan.study, plan.metrics)
+    results.write_preset_of(plan, result, plan.study.list_trials()[best.number])
     if rows is not None:
         plan.display.show_note(f"No time for all rows: the winner is fitted to about {rows:,}.")
     folder = _find_trained(plan, best, rows)
