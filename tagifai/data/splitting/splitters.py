@@ -127,6 +127,12 @@ class CutSplitter(Splitter):
         """Return the rows that stay, and those that have about a share of them all."""
 
     @abstractmethod
+    def cut_folds(
+        self, rows: Indices, y: Indices, n: int, random_state: np.random.RandomState
+    ) -> list[tuple[Indices, Indices]]:
+        """Return for each of n folds the rows that train, and those that it is scored on."""
+
+    @abstractmethod
     def explain_absence(self, y: Indices, absent: Indices) -> str:
         """Return why classes have no train rows, as a clause."""
 
@@ -153,6 +159,22 @@ class CutSplitter(Splitter):
             rows["train"], rows[name] = self.cut(rows["train"], y, share, random_state)
         found = Split(rows["train"], rows["val"], rows["test"])
         self.check_train_rows(y, encoder, found, np.arange(len(y)), "")
+        return found
+
+    def make_folds(
+        self,
+        y: Indices,
+        encoder: LabelEncoder,
+        split: Split,
+        n: int,
+        random_state: np.random.RandomState,
+    ) -> list[Split]:
+        """Split the train and validation rows into folds, each with train rows of every class."""
+        rest = split.rest
+        folds = self.cut_folds(rest, y, n, random_state)
+        found = [Split(train, val, split.test) for train, val in folds]
+        for number, fold in enumerate(found):
+            self.check_train_rows(y, encoder, fold, rest, f" in fold {number + 1} of {n}")
         return found
 
     def check_train_rows(

@@ -32,6 +32,11 @@ class Split:
     val: Indices
     test: Indices
 
+    @property
+    def rest(self) -> Indices:
+        """The rows that are not for the test, in their order."""
+        return np.sort(np.concatenate([self.train, self.val]))
+
 
 def make_stratified(
     y: Indices,
@@ -89,7 +94,7 @@ def resplit_train_val(
     Raises:
         DataError: a class has too few rows to be in both parts.
     """
-    rest = np.sort(np.concatenate([split.train, split.val]))
+    rest = split.rest
     try:
         train, val = train_test_split(
             rest,
@@ -128,7 +133,7 @@ def make_folds(
     Raises:
         DataError: a class has fewer rows than there are folds.
     """
-    rest = np.sort(np.concatenate([split.train, split.val]))
+    rest = split.rest
     counts = np.bincount(y[rest], minlength=len(encoder.classes))
     if counts.min() < n:
         scarce = encoder.classes[int(counts.argmin())]
