@@ -8,8 +8,6 @@ from typing import Any
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 from sklearn.pipeline import FeatureUnion
 
-from tagifai.preprocessing.characters import compute_scripts, count_characters
-
 AUTO = "auto"
 """Stands for an analyzer of characters that is chosen by the texts."""
 
@@ -107,5 +105,8 @@ def adapt_to_texts(vectorizer: Any, texts: Iterable[str]) -> bool:
 
 def has_no_spaces(texts: Iterable[str]) -> bool:
     """Return whether texts are in a script that puts no spaces between words, such as Chinese."""
+    # Late: only training chooses by the texts, and a served model has no copy of it.
+    from tagifai.preprocessing.characters import compute_scripts, count_characters
+
     scripts = compute_scripts(count_characters(texts))
     return sum(scripts.get(script, 0.0) for script in UNSPACED_SCRIPTS) > LEAST_UNSPACED
