@@ -911,7 +911,9 @@ def test_a_worker_for_which_nothing_fits_waits_for_what_the_others_find_out() ->
         (plan.study.count_trials().running == 0 or plan.study.count_trials().complete > 0)
         and len(plan.study.list_trials()) < 3
     )
-    assert run(plan, slow(0.1)).launched == [0, 1, 2]
+    first, *others = run(plan, slow(0.1)).launched
+    # The two begin at once, in threads of which either may be the first.
+    assert (first, sorted(others)) == (0, [1, 2])
 
 
 def test_the_value_of_a_sample_is_shown_and_is_no_result() -> None:
