@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
 from types import FrameType
@@ -19,14 +19,14 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from tagifai.config import arguments, extensions, instantiate, paths
+from tagifai.config import allowed, arguments, extensions, paths
 from tagifai.config.error_messages import explain
 from tagifai.config.job import SEARCH_TARGET, Job, get_job
 from tagifai.config.schema import Config, check
-from tagifai.console import error_box
+from tagifai.console import error_box, logs, outlets
 from tagifai.exceptions import ConfigError, StaleTrialError, TrackingError, UserError
 from tagifai.tracking import multirun, recorder
-from tagifai.utils import program, signals, terminal
+from tagifai.utils import program, secrets, signals, terminal
 
 FAST_TASKS = ("train", "predict")
 """Tasks that import little before they show something."""
@@ -52,7 +52,7 @@ def _run_hydra() -> None:
     run = hydra.main(
         config_path=str(paths.get_conf_folder()),
         config_name="config",
-        execution_whitelist=instantiate.get_whitelist(),
+        execution_whitelist=allowed.list_hydra_targets(),
     )(run_job)
     if not {"--help", "-h"} & set(sys.argv[1:]):
         run()
@@ -90,7 +90,7 @@ def guard_job() -> Iterator[None]:
     """Run a job so that it ends well in whatever process: see `record_failure` too."""
     _handle_worker_signals()
     try:
-        with record_failure():
+        with outlets.mask_output() if signals.is_worker() else nullcontext(), record_failure():
             _refuse_search_of_one()
             yield
     except KeyboardInterrupt:
@@ -113,13 +113,13 @@ def record_failure() -> Iterator[None]:
     """Keep the traceback of a failing job in its log, and nothing of a job that was refused."""
     try:
         yield
-    except ConfigError:
-        _remove_refused_output(get_job())
-        raise
-    except UserError:
-        raise
     except Exception as error:
-        log.info("The job failed.", exc_info=error)
+        # Some launchers write it to a file as it is.
+        secrets.mask_error(error)
+        if isinstance(error, ConfigError):
+            _remove_refused_output(get_job())
+        elif not isinstance(error, UserError):
+            log.info("The job failed.", exc_info=error)
         raise
 
 
@@ -177,6 +177,12 @@ def run_main(main: Callable[[], Any]) -> int:
     130 and 143 after Ctrl-C and SIGTERM. HYDRA_FULL_ERROR=1 shows the traceback.
     """
     terminal.open_missing_streams()
+    logs.secure_hooks()
+    with outlets.mask_output():
+        return _run_masked(main)
+
+
+def _run_masked(main: Callable[[], Any]) -> int:
     traceback_wanted = os.environ.get("HYDRA_FULL_ERROR") == "1"
     # Hydra would print its errors in a form of its own; with this it raises them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -200,7 +206,9 @@ def run_main(main: Callable[[], Any]) -> int:
             terminal.discard_output()
             return 1
         if traceback_wanted:
-            raise cause from None
+            cause.__cause__, cause.__suppress_context__ = None, True
+            sys.excepthook(type(cause), cause, cause.__traceback__)
+            return 1
         return _print_error(*explain(cause))
     return 0
 

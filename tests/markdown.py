@@ -15,17 +15,24 @@ from tests.app import ROOT, TIMEOUT_SECONDS, environment, forked
 
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 
 # Blocks of `sh` are for reading: servers, a download and runs on it, searches of minutes, what is
 # installed, clusters and benchmarks.
 NEED_MORE = (
-    *("mlflow ui", "mlflow models", "MLFLOW_TRACKING_URI=", "task=serve", "curl "),
+    *(
+        "mlflow ui",
+        "mlflow models",
+        "MLFLOW_TRACKING_URI=",
+        "task=serve",
+        "curl ",
+        "TAGIFAI_TOKEN=",
+    ),
     *("data=madewithml", "experiment=reference", "-m sweep=", "pip install", "-m tests."),
     *("-sc install=", "activate", "compinit", "task.apply=true", "task=rollback"),
-    *("git ", "conda "),
+    *("git ", "conda ", "export TAGIFAI_TOKEN="),
     # An encoder that is installed apart.
     *("vectorizer=tfidf_embedding", "vectorizer=embedding", "experiment=best_embedding"),
 )
@@ -197,6 +204,8 @@ def run(project: Path, command: str) -> str:
         )
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     # Hydra says there what it launches in a sweep; all else would be a complaint.
-    said = [line for line in done.stderr.splitlines() if not line.startswith(("Launching", "\t#"))]
+    said = [
+        line for line in done.stderr.splitlines() if not line.startswith(("Launching", "    #"))
+    ]
     assert said == [], command
     return done.stdout

@@ -26,6 +26,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobRuntime
 
+from tagifai.config import extensions
 from tagifai.config.composition import compose_defaults
 from tagifai.evaluation import metrics, slices
 from tagifai.preprocessing import cleaning
@@ -35,6 +36,11 @@ from tagifai.utils import own_modules, process_pool
 
 COMMIT = {"mlflow.source.git.commit": "0" * 40, "mlflow.source.git.dirty": "false"}
 """What is recorded of the checkout; asking Git would begin a process."""
+
+
+def call_here(function: Any, *arguments: Any, seconds: float, megabytes: int) -> Any:
+    """Return what `process_pool.call_limited` does, without a process."""
+    return function(*arguments)
 
 
 class Terminal(io.StringIO):
@@ -103,6 +109,7 @@ def _keep_process() -> Iterator[None]:
         keep_own_code(),
         # On several it would begin processes.
         mock.patch.object(process_pool, "count_processors", return_value=1),
+        mock.patch.object(process_pool, "call_limited", call_here),
         mock.patch.object(provenance, "_get_git_state", return_value=COMMIT),
         # Each run's report says what differs from them, and they take as long as the rest of it.
         mock.patch.object(run_report, "compose_defaults", _compose_defaults),
@@ -126,7 +133,8 @@ def _keep_process() -> Iterator[None]:
 def keep_own_code() -> Iterator[None]:
     """Forget the extensions that are loaded in a block, and what they registered."""
     registered = (cleaning._REGISTERED, metrics._REGISTERED, slices._REGISTERED)
-    tables: list[dict[str, Any]] = [own_modules._files, *registered]
+    given = extensions._given
+    tables: list[dict[str, Any]] = [own_modules._files, *registered, given]
     before = [dict(table) for table in tables]
     allowed, paths = set(own_modules._packages), [*sys.path]
     try:

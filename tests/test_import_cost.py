@@ -52,7 +52,8 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
         {*CONSOLE, *SKLEARN, "snorkel"},
     ),
     "export": (["task=export", f"task.path={MODEL}"], {*CONSOLE, *SKLEARN}),
-    "import": (["task=import", f"task.path={MODEL}"], {*CONSOLE, *SKLEARN}),
+    # The process that checks the file has scikit-learn, and not this one.
+    "import": (["task=import", f"task.path={MODEL}"], {*CONSOLE, "numpy"}),
     "clean": (["task=clean"], {*CONSOLE, *TRACKING}),
     # There is one version only, so it is refused, but not before the registry has been asked.
     "rollback": (["task=rollback"], {*CONSOLE, *TRACKING}),

@@ -20,11 +20,13 @@ from hydra.core.utils import JobRuntime
 from omegaconf import OmegaConf
 
 from tagifai import cli
-from tagifai.config import instantiate, paths
+from tagifai.config import allowed, paths
 from tagifai.config.arguments import quote
 from tagifai.config.error_messages import explain
+from tagifai.console import outlets
+from tagifai.console.logs import LineFormatter
 from tagifai.exceptions import ConfigError, UserError
-from tagifai.utils import program
+from tagifai.utils import program, secrets
 
 PRIMARY_CONFIG = "config"
 """Name of the file that all configurations begin with."""
@@ -62,7 +64,7 @@ def call_hydra(
         with initialize_config_dir(str(paths.get_conf_folder()), job_name="tagifai"):
             own: Any = GlobalHydra.instance().hydra
             # Of the command line's decorator only what it allows to be made from a configuration.
-            allow = hydra.main(execution_whitelist=instantiate.get_whitelist())
+            allow = hydra.main(execution_whitelist=allowed.list_hydra_targets())
             return allow(lambda _: call(own, arguments))(OmegaConf.create())
 
 
@@ -96,9 +98,10 @@ def _translate_errors() -> Iterator[None]:
     """Turn what the command line takes for the user's into an error of ours, with its sentence."""
     try:
         yield
-    except UserError:
-        raise
     except Exception as error:
+        secrets.mask_error(error)
+        if isinstance(error, UserError):
+            raise
         message, code = explain(error)
         if code != UserError.exit_code:
             raise
@@ -151,8 +154,10 @@ def keep_log(path: Path) -> Iterator[None]:
     logger = logging.getLogger("tagifai")
     level, propagate = logger.level, logger.propagate
     file = logging.FileHandler(path, encoding="utf-8", delay=True)
-    file.setFormatter(logging.Formatter(LOG_FORMAT))
+    file.setFormatter(LineFormatter(LOG_FORMAT))
     forwarder = _Forwarder()
+    # The first of the two masks a record for both.
+    file.addFilter(outlets.mask_record)
     logger.addHandler(file)
     logger.addHandler(forwarder)
     logger.setLevel(logging.INFO)

@@ -16,6 +16,7 @@ from tagifai.config.paths import FOLDERS, PATHS
 from tagifai.config.texts import escape, get_shapes
 from tagifai.exceptions import ConfigError
 from tagifai.utils import program
+from tagifai.utils.secrets import mask
 
 LITERAL = "task.text"
 """The argument that is taken as it stands, quotes and all."""
@@ -109,9 +110,16 @@ def quote(argument: str, *, sweep: bool = False) -> str:
     name = key.lstrip("+")
     if not equals:
         return argument
+    if name == "hydra.output_subdir":
+        raise ConfigError(
+            f"{name} cannot be chosen: a job's record is in .hydra in its folder, written without"
+            " secrets. Leave it out."
+        )
     if name in (*FOLDERS, "hydra.run.dir", "hydra.sweep.dir"):
         if not value.strip():
             raise ConfigError(f"{name} is blank; give a folder.")
+        if mask(value) != value:
+            raise ConfigError(f"{name} = {mask(value)!r} has a secret, and names are seen by all.")
         # The shell does so at the start of a word only.
         value = str(Path(value).expanduser()) if value.startswith("~") else value
     if name == LITERAL:

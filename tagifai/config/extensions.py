@@ -2,7 +2,7 @@
 
 Which ones, and which other packages are allowed, is read from the text of config.yaml in the
 project's `conf/` and in the folder that `--config-dir` names, before anything is composed: no
-override, preset or recorded run can name code that is then run.
+override, preset or recorded run can name code that is run.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import yaml
 
 from tagifai.config import paths
 from tagifai.config.schema import Config
+from tagifai.config.texts import LOADER
 from tagifai.exceptions import ConfigError
 from tagifai.utils import own_modules
 from tagifai.utils.program import CONFIG_DIR_VARIABLE
@@ -34,8 +35,8 @@ WHITELIST_VARIABLE = "TAGIFAI_WHITELIST"
 
 FILE = "config.yaml"
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The one of libyaml, where PyYAML was built with it, is ten times faster."""
+_given = {name: os.environ.get(name, "") for name in (WHITELIST_VARIABLE, CONFIG_DIR_VARIABLE)}
+"""What the environment said in the beginning; a job may change it later (hydra.job.env_set)."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,15 @@ def export_config_dir(arguments: Sequence[str]) -> None:
             found = following if option[1] is None else option[1]
     os.environ.pop(CONFIG_DIR_VARIABLE, None)
     if found:
-        os.environ[CONFIG_DIR_VARIABLE] = str(Path(found).absolute())
-        _refuse_other_keys(Path(found).absolute())
+        folder = Path(found).absolute()
+        os.environ[CONFIG_DIR_VARIABLE] = str(folder)
+        _refuse_other_keys(folder)
+    read_environment()
+
+
+def read_environment() -> None:
+    """Read what the environment allows, once, before anything is composed."""
+    _given.update((name, os.environ.get(name, "")) for name in _given)
 
 
 def _refuse_other_keys(folder: Path) -> None:
@@ -97,9 +105,8 @@ def _refuse_other_keys(folder: Path) -> None:
 
 def read_own_code() -> list[OwnCode]:
     """Return what the project's config.yaml says, and then that of the folder of `--config-dir`."""
-    project = paths.get_conf_folder()
-    given = os.environ.get(CONFIG_DIR_VARIABLE)
-    folders = [project, *([Path(given)] if given else [])]
+    given = _given[CONFIG_DIR_VARIABLE]
+    folders = [paths.get_conf_folder(), *([Path(given)] if given else [])]
     return [_read(folder / FILE) for folder in folders]
 
 
@@ -126,7 +133,7 @@ def _read_content(file: Path) -> dict[Any, Any]:
 @lru_cache(maxsize=8)
 def _parse(file: Path, _mtime: int, _size: int) -> dict[Any, Any]:
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 # nosec B506
     except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{file} cannot be read as YAML: {reason}") from None
@@ -144,9 +151,8 @@ def list_patterns() -> list[str]:
 
 
 def _list_packages() -> list[str]:
-    environment = os.environ.get(WHITELIST_VARIABLE, "").split(",")
     given = [pattern for own in read_own_code() for pattern in own.whitelist]
-    given += [item.strip() for item in environment if item.strip()]
+    given += filter(None, map(str.strip, _given[WHITELIST_VARIABLE].split(",")))
     for pattern in given:
         if not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*\.\*", pattern):
             raise ConfigError(
@@ -158,9 +164,8 @@ def _list_packages() -> list[str]:
 
 def find_file(module: str) -> Path | None:
     """Return the file of an extension, whether this process has loaded it or not."""
-    files = [file for own in read_own_code() for file in own.list_files()]
-    named = next((file for file in files if file.stem == module), None)
-    return named or own_modules.find_file(module)
+    files = (file for own in read_own_code() for file in own.list_files())
+    return next((f for f in files if f.stem == module), None) or own_modules.find_file(module)
 
 
 # --- loading -----------------------------------------------------------------------------------

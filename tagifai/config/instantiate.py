@@ -1,20 +1,22 @@
 """Objects made from a configuration by its `_target_`; the only module that makes any.
 
-Loaded before every command, for the whitelist; what makes objects is imported when one is made.
+A configuration is resolved once, when it is checked. What is made here is made of these plain
+values: nothing is looked up for a text again, whatever it looks like.
 """
 
 from __future__ import annotations
 
+import importlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.plugins import Plugins
-from hydra.utils import instantiate
 
-from tagifai.config import extensions
+from tagifai.config import allowed
 from tagifai.config._sklearn import check_parameters
+from tagifai.config.allowed import TARGET
 from tagifai.exceptions import ConfigError, suggest_closest
 
 if TYPE_CHECKING:
@@ -22,26 +24,6 @@ if TYPE_CHECKING:
     from hydra.types import HydraContext, TaskFunction
     from numpy.random import RandomState
     from omegaconf import DictConfig
-
-ALLOWED_PACKAGES = ("sklearn.*", "imblearn.*", "tagifai.*")
-"""What `_target_` may name, in a configuration from wherever."""
-
-
-def get_whitelist() -> tuple[str, ...]:
-    """Return all patterns of what `_target_` may name, such as "sklearn.*".
-
-    Raises:
-        ConfigError: a pattern is none.
-    """
-    return (*ALLOWED_PACKAGES, *extensions.list_patterns())
-
-
-ALLOWED_FUNCTIONS = (
-    *("tagifai.preprocessing.counts", "tagifai.preprocessing.hashing"),
-    *("tagifai.preprocessing.tfidf", "tagifai.preprocessing.union"),
-    "tagifai.preprocessing.tfidf_embedding",
-)
-"""What `_target_` may name beside classes: a function is run before its result can be judged."""
 
 ROLES = {
     "vectorizer": ("fit_transform", "transform"),
@@ -52,55 +34,69 @@ ROLES = {
 """Methods that a group's object must have to do its part."""
 
 
+def check(group: str, settings: Any) -> dict[str, Any]:
+    """Return the arguments of the object that a group describes; empty if it is switched off.
+
+    Nothing is imported for it.
+
+    Args:
+        group: the group's name, for errors.
+        settings: the group's dataclass, whose None leave the library's defaults, or a plain dict.
+
+    Raises:
+        ConfigError: they name what is not allowed, or what it does not take.
+    """
+    if settings is None:
+        return {}
+    arguments = dict(settings) if isinstance(settings, dict) else _collect_arguments(settings)
+    if arguments:
+        allowed.check(group, {TARGET: None, **arguments})
+    return arguments
+
+
 def build(group: str, settings: Any, random_state: RandomState) -> Any:
     """Return the object that a group describes, or None where the group is switched off.
 
     Args:
         group: the group's name, for errors.
-        settings: the group's dataclass, whose None leave the library's defaults, or a plain dict.
+        settings: as of `check`.
         random_state: handed to what takes one and is given none.
 
     Raises:
         ConfigError: the target is not allowed, does not exist, does not take the arguments, or
             makes something of another kind.
     """
-    if settings is None:
-        return None
-    arguments = dict(settings) if isinstance(settings, dict) else _collect_arguments(settings)
+    arguments = check(group, settings)
     if not arguments:
         return None
-    target = _check_all(group, arguments)
-    try:
-        made = instantiate(
-            arguments, _execution_whitelist_=get_whitelist(), _convert_="all", _partial_=True
-        )(**_convert_lists(_locate(group, target), arguments))
-        # scikit-learn's own ranges, which it would look at only when fitting.
-        check_parameters(made)
-    except Exception as error:
-        reason = " ".join(str(error.__cause__ or error).split())
-        raise ConfigError(f"{group}: {target} cannot be made: {reason}") from None
+    made = _make(group, arguments)
     # Again: some methods depend on the arguments, as probabilities do on a loss.
-    _check_role(group, target, made)
+    _check_role(group, arguments[TARGET], made)
     _seed(made, random_state)
     return made
 
 
-def build_allowed(where: str, settings: Mapping[str, Any], allowed: Sequence[str]) -> Any:
+def build_listed(where: str, settings: Mapping[str, Any], names: Collection[str]) -> Any:
     """Return the object of a library that settings of Hydra's own describe, such as a sampler.
 
     Args:
         where: the key of the settings, for errors.
-        settings: with `_target_`, and its arguments.
-        allowed: patterns of what may be named, such as "optuna.samplers.*".
+        settings: with `_target_`, and its arguments; plain values.
+        names: the full names of what may be made.
 
     Raises:
         ConfigError: it is not allowed, or cannot be made.
     """
-    try:
-        return instantiate(dict(settings), _execution_whitelist_=tuple(allowed), _convert_="all")
-    except Exception as error:
-        reason = " ".join(str(error.__cause__ or error).split())
-        raise ConfigError(f"{where}: {settings.get('_target_')} cannot be made: {reason}") from None
+
+    def find(where: str, target: object) -> None:
+        if target not in names:
+            raise ConfigError(
+                f"{where}: {target} cannot be made: it is not one of {', '.join(sorted(names))}."
+            )
+
+    arguments = {TARGET: None, **settings}
+    allowed.check(where, arguments, find)
+    return _make(where, arguments)
 
 
 def build_launcher(cfg: DictConfig, context: HydraContext, function: TaskFunction) -> Launcher:
@@ -115,7 +111,7 @@ def build_launcher(cfg: DictConfig, context: HydraContext, function: TaskFunctio
 
 
 def locate_function(key: str, name: str) -> Callable[..., Any]:
-    """Return the function of a name, of the packages that are allowed.
+    """Return the function of a name, of the packages that a person has allowed.
 
     Args:
         key: where the name stands, for errors.
@@ -124,11 +120,54 @@ def locate_function(key: str, name: str) -> Callable[..., Any]:
     Raises:
         ConfigError: it is not allowed, or not there.
     """
-    _check_allowed(key, name)
+    if not allowed.is_own(name):
+        raise ConfigError(
+            f"{key} = {name!r} is not allowed: it is not of a package of your own."
+            f" {allowed.explain_how_to_allow()}"
+        )
     found: Callable[..., Any] | None = _locate(key, name)
     if not callable(found):
         raise ConfigError(f"{key} = {name!r} cannot be found.")
+    _refuse_foreign(key, name, found)
     return found
+
+
+def _make(where: str, arguments: Mapping[str, Any]) -> Any:
+    """Return the object that checked arguments describe, those inside of it made first."""
+    target = str(arguments[TARGET])
+    callee = _locate_target(where, target)
+    _check_role(where, target, callee)
+    parameters = _read_parameters(where, target, callee)
+    given = {}
+    for name, value in arguments.items():
+        if name == TARGET:
+            continue
+        if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters.values()):
+            allowed.check_argument(where, target, name, parameters)
+        made = _make_inside(f"{where}.{name}", value)
+        default = parameters[name].default if name in parameters else None
+        # YAML has no tuples.
+        is_tuple = isinstance(made, list) and isinstance(default, tuple)
+        given[name] = tuple(made) if is_tuple else made
+    try:
+        found = callee(**given)
+        # scikit-learn's own ranges, which it would look at only when fitting.
+        check_parameters(found)
+    except Exception as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise ConfigError(f"{where}: {target} cannot be made: {reason}") from None
+    return found
+
+
+def _make_inside(where: str, value: Any) -> Any:
+    """Return an argument, with the objects that are described anywhere inside of it."""
+    if isinstance(value, Mapping):
+        if TARGET in value:
+            return _make(where, value)
+        return {name: _make_inside(f"{where}.{name}", item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_make_inside(f"{where}.{number}", item) for number, item in enumerate(value)]
+    return value
 
 
 def _seed(made: Any, random_state: RandomState) -> None:
@@ -147,59 +186,10 @@ def _collect_arguments(settings: Any) -> dict[str, Any]:
     return {f.name: given[f.name] for f in taken if (given[f.name], f.default) != (None, None)}
 
 
-def _check_all(group: str, arguments: dict[str, Any]) -> str:
-    """Return the target, having refused what may not be made, here and in the arguments.
-
-    Args:
-        group: where the arguments are, for errors.
-        arguments: with `_target_`.
-    """
-    target = arguments.get("_target_")
-    _check_target(group, target)
-    callee = _locate_target(group, str(target))
-    _check_arguments(group, str(target), callee, arguments)
-    if inspect.isclass(callee):
-        _check_role(group, str(target), callee)
-    for name, value in arguments.items():
-        _check_inside(f"{group}.{name}", value)
-    return str(target)
-
-
-def _check_inside(where: str, value: Any) -> None:
-    """Refuse what may not be made anywhere inside an argument."""
-    if isinstance(value, dict) and "_target_" in value:
-        _check_all(where, value)
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            _check_inside(f"{where}.{name}", item)
-    elif isinstance(value, list | tuple):
-        for number, item in enumerate(value):
-            _check_inside(f"{where}.{number}", item)
-
-
-def _check_target(group: str, target: object) -> None:
-    if not isinstance(target, str) or not target.strip():
-        raise ConfigError(
-            f"{group}._target_ is not set. Give the full name of a class of:"
-            f" {', '.join(get_whitelist())}."
-        )
-    _check_allowed(f"{group}._target_", target)
-
-
-def _check_allowed(key: str, name: str) -> None:
-    patterns = get_whitelist()
-    if not any(name.startswith(pattern.removesuffix("*")) for pattern in patterns):
-        raise ConfigError(
-            f"{key} = {name!r} is not allowed: only {', '.join(patterns)} are. Allow a package of"
-            f" your own in conf/config.yaml (whitelist: [package.*]), name a file of your own there"
-            f" (extensions: [file.py]), or allow a package by the environment:"
-            f" {extensions.WHITELIST_VARIABLE}='package.*'."
-        )
-
-
 def _check_role(group: str, target: str, callee: Any) -> None:
+    """Refuse a class, or an object, that cannot do its part; a function makes its object first."""
     for method in ROLES.get(group, ()):
-        if not hasattr(callee, method):
+        if not (hasattr(callee, method) or inspect.isfunction(callee)):
             raise ConfigError(
                 f"{group}._target_ = {target!r} cannot be used as the {group}: it has no"
                 f" {method}(), or not with these arguments."
@@ -217,44 +207,35 @@ def _locate(key: str, name: str) -> Any:
         raise ConfigError(f"{key} = {name!r} cannot be imported: {error}") from None
 
 
-def _locate_target(group: str, target: str) -> Any:
-    """Return the class, or the function on our list, that a target names."""
-    callee = _locate(f"{group}._target_", target)
+def _locate_target(where: str, target: str) -> Any:
+    """Return what an allowed name stands for: of a person's own code, a class and no other."""
+    key = f"{where}.{TARGET}"
+    module, _, name = target.rpartition(".")
+    if target in allowed.read_names() or not allowed.is_own(target):
+        callee = getattr(importlib.import_module(module), name, None)
+        if callee is None:
+            raise ConfigError(f"{key} = {target!r} is not in the version that is installed.")
+        return callee
+    callee = _locate(key, target)
     if callee is None:
-        module, _, name = target.rpartition(".")
-        found = _locate(f"{group}._target_", module)
+        found = _locate(key, module)
         close = "" if found is None else suggest_closest(name, dir(found))
-        raise ConfigError(f"{group}._target_ = {target!r} cannot be found.{close}")
-    if not inspect.isclass(callee) and target not in ALLOWED_FUNCTIONS:
-        raise ConfigError(f"{group}._target_ = {target!r} is not a class.")
+        raise ConfigError(f"{key} = {target!r} cannot be found.{close}")
+    if not inspect.isclass(callee):
+        raise ConfigError(f"{key} = {target!r} is not a class.")
+    _refuse_foreign(key, target, callee)
     return callee
 
 
-def _check_arguments(group: str, target: str, callee: Any, arguments: dict[str, Any]) -> None:
-    """Refuse arguments that the target does not take."""
+def _refuse_foreign(key: str, name: str, found: Any) -> None:
+    """Refuse what a person's own code has from elsewhere, such as `mine.subprocess.Popen`."""
+    home = getattr(found, "__module__", None)
+    if not allowed.is_own(f"{home}.{getattr(found, '__name__', '')}"):
+        raise ConfigError(f"{key} = {name!r} is not allowed: it is of {home}, not of your own.")
+
+
+def _read_parameters(where: str, target: str, callee: Any) -> Mapping[str, inspect.Parameter]:
     try:
-        parameters = inspect.signature(callee).parameters
+        return inspect.signature(callee).parameters
     except ValueError:
-        raise ConfigError(f"{group}._target_ = {target!r} does not say what it takes.") from None
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return
-    custom = f" For another class than the option's own, start from {group}=custom."
-    custom = custom if group in ("model", "vectorizer") else ""
-    for name in arguments:
-        if name not in parameters and not name.startswith("_"):
-            raise ConfigError(
-                f"{group}.{name}: {target} takes no such argument."
-                f"{suggest_closest(name, parameters)} It takes: {', '.join(parameters)}.{custom}"
-            )
-
-
-def _convert_lists(callee: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the lists that the callee wants as tuples, which YAML does not have."""
-    parameters = inspect.signature(callee).parameters
-    return {
-        name: tuple(value)
-        for name, value in arguments.items()
-        if isinstance(value, list)
-        and name in parameters
-        and isinstance(parameters[name].default, tuple)
-    }
+        raise ConfigError(f"{where}.{TARGET} = {target!r} does not say what it takes.") from None

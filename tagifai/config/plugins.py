@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import builtins
+import re
+import stat
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
 
-from tagifai.config import _hydra
-from tagifai.config.schema import CUSTOM_OPTIONS, SCHEMA_CLASSES
-from tagifai.config.texts import read_typed
+from tagifai.config import _hydra, allowed
+from tagifai.config.schema import CUSTOM_OPTIONS, EXPERIMENT_GROUPS, SCHEMA_CLASSES
+from tagifai.config.texts import check_plain_yaml, read_typed
+from tagifai.exceptions import ConfigError
 
 
 class SchemaSource(ConfigSource):
@@ -78,10 +82,21 @@ class FileConfigSource(_hydra.FileConfigSource):
 _hydra.SourcesRegistry.instance().types["file"] = FileConfigSource
 
 
+PRESET_GROUP = "experiment"
+"""The one group of presets that searches write."""
+
+PRESET_KEYS = (*EXPERIMENT_GROUPS, "seed", "training", "objective", "metrics")
+"""What they set."""
+
+MOST_CHARACTERS = 2**20
+"""Of a preset; a search's has some hundred, or those of a list of words."""
+
+
 class PresetSource(FileConfigSource):
     """The presets that searches have written: a folder that need not be there.
 
-    Hydra warns before every command of a folder on its search path that does not exist.
+    Hydra warns before every command of a folder on its search path that does not exist. Whoever
+    hands on stores hands on these files, so they may hold values of an experiment and nothing else.
     """
 
     @staticmethod
@@ -89,13 +104,86 @@ class PresetSource(FileConfigSource):
         """Return the scheme of this source on the search path."""
         return "presets"
 
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Return a preset's content, which has been checked.
+
+        Raises:
+            ConfigError: it holds more than values of an experiment.
+        """
+        file = Path(self.path, f"{config_path.removesuffix('.yaml')}.yaml")
+        try:
+            if not self.is_config(config_path) or not stat.S_ISREG(file.lstat().st_mode):
+                raise ConfigError("it is not a plain file.")
+            if file.stat().st_size > 4 * MOST_CHARACTERS:
+                raise ConfigError(f"it has more than {MOST_CHARACTERS:,} characters.")
+            check_plain_yaml(file.read_text(encoding="utf-8"), MOST_CHARACTERS)
+            result = super().load_config(config_path)
+            _check_preset(result)
+        except (ConfigError, YAMLError, ValueError) as error:
+            reason = " ".join(f"{error!s:.200}".split())
+            raise ConfigError(
+                f"{file} is not taken as a preset: {reason} A preset of the stores sets"
+                f" {', '.join(PRESET_KEYS)} to plain values, and nothing else. If the file is"
+                " yours, move it into conf/experiment, or into a folder that --config-dir names."
+            ) from None
+        return result
+
     def available(self) -> bool:
         """Return True: without its folder it is empty."""
         return True
 
+    def is_group(self, config_path: str) -> bool:
+        """Return whether it is the group of presets; no other is looked for in the stores."""
+        return config_path in ("", PRESET_GROUP) and super().is_group(config_path)
+
+    def is_config(self, config_path: str) -> bool:
+        """Return whether there is a preset of this name."""
+        known = re.fullmatch(rf"{PRESET_GROUP}/\w[\w.-]*", config_path) is not None
+        return known and super().is_config(config_path)
+
     def list(self, config_path: str, results_filter: ObjectType | None) -> builtins.list[str]:
         """Return the presets, or nothing before the first search."""
         return super().list(config_path, results_filter) if self.is_group(config_path) else []
+
+
+def _check_preset(result: ConfigResult) -> None:
+    """Refuse what is not a value of an experiment, in the form in which Hydra takes it."""
+    if {**result.header} != {"package": "_global_"}:
+        raise ConfigError("it does not begin with '# @package _global_'.")
+    content = OmegaConf.to_container(result.config, resolve=False)
+    if not isinstance(content, dict):
+        raise ConfigError("it is not a mapping.")
+    for key, value in content.items():
+        if key == "defaults":
+            _check_defaults(value)
+            continue
+        if key not in PRESET_KEYS:
+            raise ConfigError(f"it sets {key!s:.100}.")
+        _refuse_lookups(str(key), value)
+        allowed.check(str(key), value, allowed.check_name)
+
+
+def _check_defaults(defaults: Any) -> None:
+    if not isinstance(defaults, builtins.list):
+        raise ConfigError("its defaults have no list.")
+    groups = {f"override /{group}" for group in EXPERIMENT_GROUPS}
+    for item in defaults:
+        right = isinstance(item, dict) and len(item) == 1 and item.keys() <= groups
+        option = str(*item.values()) if right else ""
+        if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)*", option, re.ASCII):
+            raise ConfigError(f"its defaults have {item!s:.100}, which is not 'override /<group>'.")
+
+
+def _refuse_lookups(where: str, value: Any) -> None:
+    """Refuse a text that OmegaConf would look something up for."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            _refuse_lookups(f"{where}.{name!s:.100}", item)
+    elif isinstance(value, builtins.list):
+        for number, item in enumerate(value):
+            _refuse_lookups(f"{where}.{number}", item)
+    elif isinstance(value, str) and re.search(r"(?<!\\)(\\\\)*\$\{", value):
+        raise ConfigError(f"{where} = {value!r:.100} refers to something else.")
 
 
 def _content(config_path: str) -> DictConfig:

@@ -15,7 +15,7 @@ from typing import BinaryIO
 from tagifai.config import paths
 from tagifai.config.schema import PIPED
 from tagifai.exceptions import ConfigError
-from tagifai.utils.files import is_writable
+from tagifai.utils.files import is_writable, read_pieces
 
 PIECE = 2**20
 MAX_LINE = 2**26
@@ -81,7 +81,7 @@ def _copy(stream: BinaryIO, folder: Path) -> Path:
     try:
         digest = hashlib.sha256()
         with made.open("wb") as file:
-            while piece := stream.read(PIECE):
+            for piece in read_pieces(stream):
                 digest.update(piece)
                 file.write(piece)
             file.flush()

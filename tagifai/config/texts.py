@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from tagifai.exceptions import ConfigError
+
 TEXTS = {
     **dict.fromkeys(("data.projects", "data.tags"), ""),
     **dict.fromkeys(("data.path", "data.val_path", "data.test_path"), "["),
@@ -59,6 +61,36 @@ def escape(value: Any) -> Any:
 # --- in YAML -----------------------------------------------------------------------------------
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The one of libyaml, where PyYAML was built with it, is ten times faster."""
+
+MOST_CHARACTERS, MOST_DEPTH = 2**22, 20
+"""Of a recorded configuration: ours have some thousand characters, or those of its lists of words.
+"""
+
+
+def check_plain_yaml(yaml_text: str, most: int = MOST_CHARACTERS) -> None:
+    """Refuse YAML that is more than plain values: it could be small, and fill memory when read.
+
+    Args:
+        yaml_text: from wherever.
+        most: characters.
+
+    Raises:
+        ConfigError: with the reason.
+    """
+    if len(yaml_text) > most:
+        raise ConfigError(f"it has more than {most:,} characters.")
+    depth = 0
+    try:
+        for event in yaml.parse(yaml_text, Loader=LOADER):
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None):
+                raise ConfigError("it has YAML's anchors or tags, which nothing of ours writes.")
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > MOST_DEPTH:
+                raise ConfigError(f"it is more than {MOST_DEPTH} deep.")
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"it is no YAML ({' '.join(str(error).split())}).") from None
 
 
 def read_typed(content: Mapping[str, Any], package: str, yaml_text: str) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from rich.text import Text
 from tagifai.console import progress, rich_tables
 from tagifai.console.progress import EpochProgress, SearchProgress
 from tagifai.evaluation import summary
-from tagifai.utils.terminal import format_path, is_ansi_enabled
+from tagifai.utils.excerpts import make_visible
+from tagifai.utils.terminal import format_path, is_ansi_enabled, wrap_stream
 
 if TYPE_CHECKING:
     # For types only: the header is shown before scikit-learn is imported.
@@ -61,7 +62,7 @@ class Display:
         self._quiet = quiet or silent
         self._every = every
         self._console = _Console(
-            file=sys.stdout,
+            file=wrap_stream(sys.stdout),
             force_terminal=None if self._draws else False,
             no_color=None if self._draws else True,
             width=None if sys.stdout.isatty() else PLAIN_WIDTH,
@@ -100,7 +101,7 @@ class Display:
         """
         if self._quiet:
             return
-        self._console.print(Text(title, style="bold"))
+        self._console.print(Text(make_visible(title), style="bold"))
         for name, group in groups.items():
             asked = {key.partition(".")[2] for key in chosen if key.startswith(f"{name}.")}
             line = rich_tables.format_setting_line(name, group, asked)
@@ -114,13 +115,14 @@ class Display:
     def show_line(self, text: str, style: str = "") -> None:
         """Show a line of text."""
         if not self._quiet:
-            self._print_line(Text(text, style=style))
+            self._print_line(Text(make_visible(text), style=style))
 
     def show_note(self, text: str, *, result: bool = False) -> None:
         """Show a note, and log it; if it is a result, even where only results are shown."""
         log.info("Note: %s", text)
         if result or not self._quiet:
-            self._print_line(Text(f"Note: {text}", style="yellow"), len("Note: "))
+            line = Text(f"Note: {make_visible(text)}", style="yellow")
+            self._print_line(line, len("Note: "))
 
     def show_fact(self, name: str, text: str, style: str = "", *, result: bool = False) -> None:
         """Show a name and a text.
@@ -162,7 +164,7 @@ class Display:
 
     def show_result(self, text: str, indent: int = 0) -> None:
         """Show a line of the result; where it is folded, further lines are indented."""
-        self._print_line(Text(text), indent)
+        self._print_line(Text(make_visible(text)), indent)
 
     def _print_line(self, line: Text, indent: int = 0) -> None:
         if self._folds and cell_len(line.plain) > self._console.width:
@@ -240,7 +242,7 @@ class Display:
             return
         with progress.make_bar(self._console, name) as bar:
             task = bar.add_task("", total=total, state="")
-            yield lambda done, last: bar.update(task, completed=done, state=last)
+            yield lambda done, last: bar.update(task, completed=done, state=make_visible(last))
 
     @contextmanager
     def show_trial_progress(self, total: int | None) -> Iterator[Callable[[SearchProgress], None]]:
@@ -255,7 +257,9 @@ class Display:
             with progress.make_bar(self._console, "Trial", left=True) as bar:
                 task = bar.add_task("", total=total, state="")
                 yield lambda state: bar.update(
-                    task, completed=state.done, state=" · ".join(state.summarize())
+                    task,
+                    completed=state.done,
+                    state=make_visible(" · ".join(state.summarize())),
                 )
         else:
             yield progress.TrialLines(self.show_line, total)
@@ -264,6 +268,8 @@ class Display:
 
     def show_table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Show results in rows; the last column is folded, the others are aligned to the right."""
+        columns = [*map(make_visible, columns)]
+        rows = [[*map(make_visible, row)] for row in rows]
         table = rich_tables.make_results(columns, rows, fold=False)
         least = [[*row[:-1], row[-1][:MIN_LAST_COLUMN_WIDTH]] for row in rows]
         if self._room(rich_tables.make_results(columns, least, fold=False)) < 0:
@@ -288,7 +294,11 @@ class Display:
         Returns:
             The columns that were left out.
         """
-        kept, left_out = dict(numbers), []
+        names, kept = (
+            {make_visible(key): [*map(make_visible, column)] for key, column in columns.items()}
+            for columns in (names, numbers)
+        )
+        left_out = []
         for column in [name for name in optional if name in numbers]:
             if self._room(rich_tables.make_leaderboard(names, kept)) >= 0:
                 break
@@ -308,7 +318,7 @@ class Display:
         """
         room = self._room(rich_tables.make_scores(performance))
         shown = summary.find_extreme_classes(performance["class"])
-        longest = max(map(len, [*shown, "overall (weighted)"]))
+        longest = max(map(len, [*map(make_visible, shown), "overall (weighted)"]))
         name = str if room >= 0 else partial(rich_tables.wrap_name, columns=max(8, longest + room))
         self._print_table(title, rich_tables.make_scores(performance, name))
         for note in summary.describe_scores_table(performance):
@@ -329,7 +339,7 @@ class Display:
     def _print_table(self, title: str, table: Table) -> None:
         if self._console.begun:
             self._console.print()
-        self._print_line(Text(title, style="bold"))
+        self._print_line(Text(make_visible(title), style="bold"))
         self._console.print(table, soft_wrap=False)
         self._console.print()
 

@@ -8,7 +8,7 @@ import shutil
 import sys
 import textwrap
 
-from tagifai.utils.secrets import mask
+from tagifai.utils.excerpts import make_lines_visible
 from tagifai.utils.terminal import is_ansi_enabled
 
 BAR = "┃ "
@@ -30,8 +30,8 @@ def write(message: str) -> None:
         message: what went wrong first, then the way out. Nothing in it is left out.
     """
     # A name from a file may have control sequences for the terminal.
-    safe = "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in mask(message))
     framed = is_ansi_enabled(sys.stderr) and not any(word in PLAIN_OVERRIDES for word in sys.argv)
+    safe = make_lines_visible(message, "" if framed else "  ")
     sys.stderr.write(format_message(safe, _columns()) if framed else f"Error: {safe}\n")
 
 

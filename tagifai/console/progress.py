@@ -60,7 +60,12 @@ def make_bar(console: Console, name: str, *, left: bool = False) -> Progress:
         TextColumn(name),
         MofNCompleteColumn(),
         *([BarColumn(bar_width=None)] if console.width >= MIN_BAR_WIDTH else []),
-        TextColumn("{task.fields[state]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+        # Not as markup: it may have names from data in it.
+        TextColumn(
+            "{task.fields[state]}",
+            markup=False,
+            table_column=Column(no_wrap=True, overflow="ellipsis"),
+        ),
         *([TimeRemainingColumn(compact=True)] if left else []),
     ]
     return _TransientProgress(*columns, console=console)

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tagifai.evaluation import summary
+from tagifai.utils.excerpts import make_visible
 from tagifai.utils.secrets import mask
 
 if TYPE_CHECKING:
@@ -38,11 +39,14 @@ def format_setting_line(name: str, group: GroupSettings, chosen: Collection[str]
         chosen: settings that were overridden, which come first, before a dot.
     """
     option, settings = group
-    values = {k: f"{k}={shorten_value(v)}" for k, v in settings.items() if v is not None}
+    values = {
+        k: make_visible(f"{k}={shorten_value(v)}") for k, v in settings.items() if v is not None
+    }
     first = ", ".join(text for key, text in values.items() if key in chosen)
     rest = ", ".join(text for key, text in values.items() if key not in chosen)
-    line = Text.assemble((_pad(name, NAME_WIDTH), "cyan"))
+    line = Text.assemble((_pad(make_visible(name), NAME_WIDTH), "cyan"))
     if option is not None:
+        option = make_visible(option)
         line.append(_pad(option, OPTION_WIDTH) if values else option)
     line.append(first, style="bold")
     line.append(" · " if first and rest else "", style="dim")
@@ -52,9 +56,8 @@ def format_setting_line(name: str, group: GroupSettings, chosen: Collection[str]
 
 def format_fact(name: str, text: str, style: str = "") -> Text:
     """Return a name and a text in one line."""
-    return Text.assemble(
-        (_pad(f"{name}:", NAME_WIDTH) if name else " " * NAME_WIDTH, "cyan"), (text, style)
-    )
+    head = _pad(f"{make_visible(name)}:", NAME_WIDTH) if name else " " * NAME_WIDTH
+    return Text.assemble((head, "cyan"), (make_visible(text), style))
 
 
 def wrap_line(line: Text, console: Console, indent: int) -> Iterator[Text]:
@@ -136,13 +139,13 @@ def make_scores(performance: Performance, format_name: Callable[[str], str] = st
     overall = performance["overall"]
     rows = overall["num_samples"]
     for label, found in summary.find_extreme_classes(performance["class"]).items():
-        table.add_row(Text(format_name(label)), *_format_scores(found, rows))
+        table.add_row(Text(format_name(make_visible(label))), *_format_scores(found, rows))
     table.add_section()
     table.add_row(format_name("overall (weighted)"), *_format_scores(overall, rows), style="bold")
     if performance["slices"]:
         table.add_section()
     for label, found in performance["slices"].items():
-        name = Text(format_name(f"slice {label}"))
+        name = Text(format_name(make_visible(f"slice {label}")))
         table.add_row(name, *_format_scores(found, rows), style="dim")
     return table
 

@@ -100,7 +100,7 @@ def _make(
     on_progress: Callable[[int], None] | None,
 ) -> Dataset:
     cache = stores / "cache" / "downloads"
-    paths = sources.fetch_all(files, cache, progress=progress)
+    paths = sources.fetch_all(files, source, cache, progress=progress)
     # Before they are read: a file that is replaced meanwhile is read again the next time.
     sums = {key: sources.compute_sum(path) for key, path in paths.items()}
     options = ReadOptions.from_config(source, sources.read_label_names(source, files, paths))
@@ -206,7 +206,8 @@ def _get_settings(source: DataConfig) -> dict[str, Any]:
     if not isinstance(source, TableConfig):
         return {}
     labels = ("accepted_tags", "min_freq", "other")
-    apart = ("name", "sha256", "chunk_rows", "sample_rows", *labels)
+    limits = ("max_download_mb", "max_download_seconds", "max_unpacked_ratio")
+    apart = ("name", "sha256", "chunk_rows", "sample_rows", *limits, *labels)
     places = [name for name in vars(source) if name.endswith("path")]
     return {
         name: value

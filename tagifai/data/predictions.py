@@ -6,14 +6,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tagifai.utils import table_files
+from tagifai.utils.excerpts import secure_cell
 
 if TYPE_CHECKING:
     from tagifai.config.schema import PredictTaskConfig
     from tagifai.data.tables.inputs import InputBatch
     from tagifai.models.tagger import PredictedColumns, Tagger
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""What makes a spreadsheet take a cell for something to compute."""
 
 NOT_FINITE = "the model gives no finite number for this text"
 
@@ -30,7 +28,7 @@ class PredictionTable:
     def __init__(self, kept: Iterable[str], task: PredictTaskConfig, tagger: Tagger) -> None:
         kind, self._labels = table_files.parse_target(task.output)[0], tagger.labels
         self._nested, self._matrix = kind in ("json", "jsonl"), task.probabilities
-        self._safe = task.csv_safe and kind in ("csv", "tsv", "workbook")
+        self._safe = task.csv_safe and kind in ("csv", "tsv")
         # A tag that is given for want of a better one has no rank, so that ranks begin at 1.
         first = 1 if tagger.threshold is not None and tagger.other is not None else 2
         last = min(task.top_k, len(self._labels))
@@ -85,14 +83,10 @@ class PredictionTable:
             own += map(spread, () if found.matrix is None else found.matrix.T.tolist())
         own += [[errors.get(row) for row in rows]] if "error" in self.fields else []
         columns = [*map(_mend, batch.kept.values()), *own]
-        return list(map(self._secure, columns)) if self._safe else columns, errors
+        return list(map(self._secure, columns)), errors
 
     def _secure(self, cells: Iterable[Any]) -> Iterable[Any]:
-        """Return cells of which no spreadsheet takes one for a formula, if that is asked for."""
-        if not self._safe:
-            return cells
-        starts = FORMULA_STARTS
-        return [f"'{c}" if isinstance(c, str) and c.startswith(starts) else c for c in cells]
+        return map(secure_cell, cells) if self._safe else cells
 
     def _nest_matrix(self, found: PredictedColumns) -> Iterator[dict[str, float]]:
         for row in () if found.matrix is None else found.matrix:

@@ -12,12 +12,12 @@ from pathlib import Path, PurePath
 from tagifai.config.schema import DataConfig, TableConfig, TwoTablesConfig
 from tagifai.data import downloads
 from tagifai.data.tables import lines, values
+from tagifai.data.tables.containers import refuse_endless
 from tagifai.data.tables.labeled import PART_SPELLINGS
 from tagifai.data.tables.options import infer_format
 from tagifai.data.tables.reader import TableFile
 from tagifai.exceptions import DataError
 from tagifai.utils.files import compute_sha256
-from tagifai.utils.secrets import mask
 from tagifai.utils.urls import is_url, locate_file
 
 PART_KEYS = {"": "train", "val_": "val", "test_": "test"}
@@ -53,7 +53,7 @@ class SourceFile:
     @property
     def named(self) -> str:
         """The setting and the file, for errors."""
-        return f"data.{self.key}: {mask(self.location)}"
+        return f"data.{self.key}: {self.location}"
 
 
 def list_sources(source: DataConfig) -> dict[str, SourceFile]:
@@ -169,18 +169,26 @@ def _get_part(name: str) -> str | None:
     return PART_SPELLINGS[found[1].lower()] if found else None
 
 
-def fetch_all(files: Mapping[str, SourceFile], cache: Path, *, progress: bool) -> dict[str, Path]:
+def fetch_all(
+    files: Mapping[str, SourceFile], limits: DataConfig, cache: Path, *, progress: bool
+) -> dict[str, Path]:
     """Return where files are on disk, by key; they are downloaded where they have a URL.
 
     Args:
         files: by key.
+        limits: of downloads.
         cache: folder of downloads.
         progress: show a bar for downloads on standard error.
 
     Raises:
         DataError: a file is not there, cannot be fetched, or has another SHA-256 than expected.
     """
-    return {key: _fetch(file, cache, progress) for key, file in files.items()}
+    return {
+        key: downloads.fetch(file, limits, cache, progress=progress)
+        if is_url(file.location)
+        else _locate(file)
+        for key, file in files.items()
+    }
 
 
 def make_tables(files: Mapping[str, SourceFile], paths: Mapping[str, Path]) -> dict[str, TableFile]:
@@ -211,18 +219,9 @@ def read_label_names(
     return values.list_label_names(given) if given else {}
 
 
-def _fetch(file: SourceFile, cache: Path, progress: bool) -> Path:
-    if not is_url(file.location):
-        compute_checksum(file)
-        return locate_file(file.location)
-    return downloads.fetch(
-        f"data.{file.key}",
-        f"data.{file.checksum_key}",
-        file.location,
-        file.expected_sha256,
-        cache,
-        progress,
-    )
+def _locate(file: SourceFile) -> Path:
+    compute_checksum(file)
+    return locate_file(file.location)
 
 
 def compute_checksum(file: SourceFile) -> str:
@@ -238,6 +237,7 @@ def compute_checksum(file: SourceFile) -> str:
             " at the working directory, those in YAML at the project's root."
         )
     try:
+        refuse_endless(path, file.named)
         found = compute_sum(path)
     except OSError as error:
         raise DataError(f"{file.named} cannot be read: {error.strerror}.") from None

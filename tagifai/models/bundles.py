@@ -1,17 +1,15 @@
 """Bundles: a tagger saved in parts that anyone may read and that nothing has to unpickle.
 
-manifest.json               format, versions, and for each part the sums of its file and content
+manifest.json               format, versions, the SHA-256 of each part, and for good who it is
+                            from, if that is someone else
 tagger.json                 cleaning, classes, threshold, temperature; outputs of a few texts
-vectorizer.json             the estimator without its large parts
-vectorizer.vocabulary_.json its terms, by column
+vectorizer.json             the estimator without its arrays, or all of it in vectorizer.skops
+vectorizer.vocabulary_.npy  its terms by column, as UTF-8 with a byte 255 between
 model.json, model.coef_.npy, ...
-
-An estimator that is more than plain values and arrays is a .skops file in place of the .json.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import shutil
@@ -19,29 +17,27 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from tagifai.exceptions import BundleError
-from tagifai.models import serialization, verification
+from tagifai.exceptions import BundleError, ConfigError
+from tagifai.models import part_files, serialization, skops_files, verification
 from tagifai.models.tagger import Tagger
 from tagifai.preprocessing import cleaning
 from tagifai.preprocessing.labels import LabelEncoder
 from tagifai.utils import own_modules
 from tagifai.utils.environment import are_versions, find_version_differences, get_versions
-from tagifai.utils.files import compute_sha256, format_json, replace_folder_atomically
+from tagifai.utils.files import compute_sha256, format_json, replace_folder_atomically, write_json
 
-FORMAT = 3
-"""The only one that is read."""
-
-MANIFEST = "manifest.json"
-"""The part that makes a folder a bundle."""
+FORMAT, MANIFEST = 4, "manifest.json"
+"""The only format that is read; the part that makes a folder a bundle."""
 
 REQUIRED = ("config.yaml", "performance.json", "provenance.json", "splits.json", "tagger.json")
-"""Parts of every bundle, beside those of the estimators."""
-
 ESTIMATORS = ("vectorizer", "model")
-"""Estimators of a bundle; each is a part of its own, .json or .skops."""
+"""Parts of every bundle; each estimator is a part of its own, .json or .skops."""
 
 KINDS = (".json", ".npy", ".skops", ".txt", ".yaml")
 """Kinds of files that parts are; none of them runs code when it is read."""
+
+IMPORTED = "imported"
+"""The manifest's key for where a bundle is from, if it is a stranger's; it is there for good."""
 
 log = logging.getLogger(__name__)
 
@@ -66,42 +62,51 @@ def save(path: Path, tagger: Tagger, documents: Mapping[str, str]) -> dict[str, 
         documents: further text files by name, such as the configuration.
 
     Returns:
-        The SHA-256 of each part's content, which is equal for equal content. (For estimators it
-        cannot be taken of the file: skops numbers its objects by their place in memory.)
+        The SHA-256 of each part, which is equal for equal content.
     """
     with replace_folder_atomically(path) as folder:
-        content: dict[str, str] = {}
         steps = [*tagger.cleaning.get("first", ()), *tagger.cleaning.get("last", ())]
         needed = cleaning.list_own_modules(steps)
         for name in ESTIMATORS:
-            content |= serialization.save(folder, name, getattr(tagger, name))
-            needed |= serialization.list_own_modules(folder, name)
+            serialization.save(folder, name, getattr(tagger, name))
+            needed |= skops_files.list_own_modules(folder / f"{name}.skops")
         texts = {"tagger.json": format_json(_describe_tagger(tagger, needed)), **documents}
         for name, text in texts.items():
             (folder / name).write_text(text, encoding="utf-8")
-        parts = {}
-        for file in sorted(folder.iterdir()):
-            of_file = compute_sha256(file)
-            parts[file.name] = {"sha256": of_file, "content": content.get(file.name, of_file)}
+        parts = {file.name: compute_sha256(file) for file in sorted(folder.iterdir())}
         manifest = {"format": FORMAT, "versions": get_versions(), "parts": parts}
-        (folder / MANIFEST).write_text(format_json(manifest), encoding="utf-8")
-    return {name: sums["content"] for name, sums in parts.items()}
+        write_json(folder / MANIFEST, manifest)
+    return parts
 
 
-def publish(bundle: Path, stores: Path, run_id: str) -> Path:
-    """Copy a bundle to where runs are loaded from, and return that place."""
+def publish(
+    bundle: Path, stores: Path, run_id: str, imported: Mapping[str, Any] | None = None
+) -> Path:
+    """Copy a bundle to where runs are loaded from, and return that place.
+
+    Args:
+        bundle: its folder.
+        stores: the folder of stores.
+        run_id: of the run.
+        imported: where it is from, if someone else made it: it is marked as a stranger's.
+    """
     target = get_path(stores, run_id)
     with replace_folder_atomically(target) as folder:
-        shutil.copytree(bundle, folder, dirs_exist_ok=True)
+        for file in bundle.iterdir():
+            shutil.copyfile(file, folder / file.name, follow_symlinks=False)
+        if imported is not None:
+            manifest = part_files.read_json(folder / MANIFEST)
+            write_json(folder / MANIFEST, manifest | {IMPORTED: dict(imported)})
     return target
 
 
-def load(path: Path, shown: str | None = None) -> Tagger:
+def load(path: Path, shown: str | None = None, *, stranger: bool | None = None) -> Tagger:
     """Read a bundle, after every part of it has been checked.
 
     Args:
         path: the folder.
         shown: in messages, instead of the folder.
+        stranger: whether its settings have limits; None is whether its mark says so.
 
     Raises:
         BundleError: something is missing, changed, of another format, of a type that is not
@@ -109,100 +114,107 @@ def load(path: Path, shown: str | None = None) -> Tagger:
     """
     try:
         manifest = read_manifest(path)
-        _warn_of_versions(shown or path, manifest)
-        return _build_tagger(path, manifest)
+        if stranger is None:
+            stranger = IMPORTED in manifest and not manifest[IMPORTED].get("trusted")
+        saved, here = find_version_differences(manifest["versions"])
+        hint = ""
+        if saved:
+            there, present = ", ".join(saved), ", ".join(here)
+            text = "%s was saved with %s and is loaded with %s; predictions may differ."
+            log.warning(text, shown or path, there, present)
+            wanted = " ".join(one.replace(" ", "==") for one in saved)
+            hint = f" It was saved with {there}, and here is {present}: install what saved it"
+            hint += f" (pip install {wanted}), or train again."
+        return _build_tagger(path, manifest["parts"], stranger, hint)
     except BundleError as error:
-        if shown is None:
-            raise
-        raise BundleError(str(error).replace(str(path), shown)) from error
+        raise BundleError(str(error).replace(str(path), shown or str(path))) from error
 
 
-def _build_tagger(path: Path, manifest: dict[str, Any]) -> Tagger:
+def _build_tagger(path: Path, parts: Collection[str], stranger: bool, hint: str) -> Tagger:
     try:
         settings = read_document(path, "tagger.json")
         own_modules.require(path, settings["needs"])
+        verification.check_settings(settings, stranger=stranger)
         vectorizer, model = (
-            serialization.load(path, name, manifest["parts"]) for name in ESTIMATORS
+            serialization.load(path, name, parts, stranger=stranger) for name in ESTIMATORS
         )
-        tagger = Tagger(
-            cleaning=settings["cleaning"],
-            vectorizer=vectorizer,
-            model=model,
-            encoder=LabelEncoder(tuple(settings["classes"])),
-            threshold=settings["threshold"],
-            other=settings["other"],
-            input=settings["input"],
-            temperature=settings.get("temperature"),
-        )
+        kept = {name: settings[name] for name in ("cleaning", "threshold", "other", "input")}
+        kept["temperature"] = settings.get("temperature")
+        encoder = LabelEncoder(tuple(settings["classes"]))
+        tagger = Tagger(vectorizer=vectorizer, model=model, encoder=encoder, **kept)
         # Parts that do not fit together are refused now and not in the middle of a file.
         tagger.predict(["model"])
-        same = verification.verify_outputs(settings["probe"], tagger)
+        same = verification.verify_outputs(settings["probe"], tagger, stranger=stranger)
+    except MemoryError:
+        raise
+    except ConfigError as error:
+        raise BundleError(f"{path}: {error}{serialization.WAY_OUT}") from None
     except BundleError as error:
-        raise BundleError(f"{error}{_explain_version_differences(manifest)}") from error
+        raise BundleError(f"{error}{hint}") from error
     except Exception as error:
-        raise BundleError(
-            f"{path}: the parts do not make a working model ({type(error).__name__}: {error})."
-            f"{_explain_version_differences(manifest)}"
-        ) from error
+        why = f"({type(error).__name__}: {error!s:.400})"
+        raise BundleError(f"{path}: the parts do not make a working model {why}.{hint}") from error
     if not same:
-        hint = _explain_version_differences(manifest) or (
-            " The libraries are the same: a part was changed, or this machine computes otherwise."
-            " Train again."
-        )
+        why = " The libraries are the same: a part was changed, or this machine computes otherwise."
+        hint = hint or f"{why} Train again."
         raise BundleError(f"{path}: the model gives other outputs than when it was saved.{hint}")
     return tagger
 
 
-def read_document(path: Path, name: str) -> Any:
-    """Return a JSON document of a bundle whose manifest has been checked."""
-    return json.loads((path / name).read_text(encoding="utf-8"))
+def read_document(path: Path, name: str, *keys: str) -> Any:
+    """Return a JSON document of a bundle whose manifest has been checked, or an object inside."""
+    found = part_files.read_json(path / name)
+    for key in keys:
+        found = found.get(key) if isinstance(found, dict) else None
+    if keys and not isinstance(found, dict):
+        raise BundleError(f"{path}/{name} has no {'.'.join(keys)}.")
+    return found
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """Return a bundle's manifest, having compared each part with its sum."""
-    try:
-        if (path / MANIFEST).is_symlink():
-            raise ValueError("it is a link")
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        check_format(path, manifest["format"], FORMAT)
-        parts = dict(manifest["parts"])
-        if not are_versions(manifest["versions"]):
-            raise ValueError("versions of the libraries are expected")
-    except FileNotFoundError:
-        raise BundleError(f"There is no model at {path}.") from None
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise BundleError(f"{path}: the manifest cannot be read ({error}).") from None
-    for name, sums in parts.items():
-        _check_part(path, name, sums)
-    for name in REQUIRED:
-        if name not in parts:
-            raise BundleError(f"{path}: the manifest has no part {name}.")
-    for name in ESTIMATORS:
-        kinds = [kind for kind in (".json", ".skops") if f"{name}{kind}" in parts]
-        if len(kinds) != 1:
-            found = (
-                f"has both {name}.json and {name}.skops"
-                if kinds
-                else f"has no part {name}.json or {name}.skops"
-            )
-            raise BundleError(f"{path}: the manifest {found}.")
+    if not (path / MANIFEST).exists():
+        raise BundleError(f"There is no model at {path}.")
+    _check_part(path, MANIFEST)
+    manifest = part_files.read_json(path / MANIFEST)
+    check_format(path, manifest, FORMAT)
+    parts, mark = manifest.get("parts"), manifest.get(IMPORTED, {})
+    right = are_versions(manifest.get("versions")) and isinstance(mark, dict)
+    if not right or not isinstance(parts, dict):
+        wanted = "versions of the libraries are expected, parts, and where it is from"
+        raise BundleError(f"{path}: the manifest cannot be read ({wanted}).")
+    for name, sha256 in parts.items():
+        _check_part(path, name)
+        if compute_sha256(path / name) != sha256:
+            raise BundleError(f"{path}: the part {name} is not the one that was saved.")
+    for name in (*REQUIRED, *ESTIMATORS):
+        files = [name] if name in REQUIRED else [f"{name}.json", f"{name}.skops"]
+        found = [file for file in files if file in parts]
+        if len(found) != 1:
+            wrong = f"both {' and '.join(found)}" if found else f"no part {' or '.join(files)}"
+            raise BundleError(f"{path}: the manifest has {wrong}.")
     return dict(manifest)
 
 
-def check_format(path: Path, found: Any, known: int) -> None:
+def is_imported(path: Path) -> bool:
+    """Return whether a bundle is a stranger's; errors as of `read_manifest`."""
+    return IMPORTED in read_manifest(path)
+
+
+def check_format(path: Path, document: Any, known: int) -> None:
     """Refuse what another version has written in another form.
 
     Args:
         path: of what was written.
-        found: number of its format.
+        document: JSON that says its format.
         known: the number that this version writes, and reads.
 
     Raises:
-        BundleError: it has another format.
-        ValueError: it has no number.
+        BundleError: it has another format, or none.
     """
+    found = document.get("format") if isinstance(document, dict) else None
     if type(found) is not int:
-        raise ValueError("it has no format number")
+        raise BundleError(f"{path}: the manifest cannot be read (it has no format number).")
     if found != known:
         raise BundleError(
             f"{path} has format {found}, and this version of tagifai reads format {known} only:"
@@ -212,44 +224,18 @@ def check_format(path: Path, found: Any, known: int) -> None:
 
 def is_part(name: str) -> bool:
     """Return whether a file of this name can be a part of a bundle."""
-    plain = re.fullmatch(r"[A-Za-z]\w*([.-]\w+)*", name) and "__" not in name
-    return bool(plain) and name.endswith(KINDS)
+    plain = re.fullmatch(r"[A-Za-z]\w*([.-]\w+)*", name, re.ASCII) and "__" not in name
+    return bool(plain) and len(name) <= 250 and name.endswith(KINDS)
 
 
-def _check_part(path: Path, name: str, sums: Any) -> None:
+def _check_part(path: Path, name: str) -> None:
     if not is_part(name):
         raise BundleError(
             f"{path}: {name!r} is not the name of a part; those are files of"
             f" {', '.join(KINDS)} in the bundle's own folder."
         )
-    file = path / name
-    if file.is_symlink() or not file.is_file():
+    if (path / name).is_symlink() or not (path / name).is_file():
         raise BundleError(f"{path}: the part {name} is missing or not a plain file.")
-    if not isinstance(sums, dict) or compute_sha256(file) != sums.get("sha256"):
-        raise BundleError(f"{path}: the part {name} is not the one that was saved.")
-
-
-def _warn_of_versions(where: str | Path, manifest: dict[str, Any]) -> None:
-    saved, here = map(", ".join, find_version_differences(manifest["versions"]))
-    if saved:
-        log.warning(
-            "%s was saved with %s and is loaded with %s; predictions may differ.",
-            where,
-            saved,
-            here,
-        )
-
-
-def _explain_version_differences(manifest: dict[str, Any]) -> str:
-    """Return how versions differ and the way out, for an error; nothing if they do not."""
-    saved, here = find_version_differences(manifest["versions"])
-    if not saved:
-        return ""
-    wanted = " ".join(item.replace(" ", "==") for item in saved)
-    return (
-        f" It was saved with {', '.join(saved)}, and here is {', '.join(here)}: install what saved"
-        f" it (pip install {wanted}), or train again."
-    )
 
 
 def _describe_tagger(tagger: Tagger, needed: Collection[str]) -> dict[str, Any]:

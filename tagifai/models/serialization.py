@@ -1,255 +1,260 @@
-"""Save and load estimators: usual ones as JSON, others as a skops file, large parts beside them.
+"""Save and load estimators: usual ones as JSON and arrays, others by skops.
 
-A skops file of a vectorizer with 100,000 terms takes tens of megabytes and seconds each way; the
-same terms as JSON and weights as npy take two megabytes and a tenth of a second. skops itself takes
-as long to import as the rest of scikit-learn that a training needs.
+What an estimator is fitted to is checked by one table of attributes, whatever its class: types,
+shapes, and that numbers are finite.
 """
 
 from __future__ import annotations
 
-import copy
-import hashlib
+import importlib
 import json
-import warnings
-from collections.abc import Iterator
+import re
+from inspect import signature
 from pathlib import Path
-from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 import numpy as np
 
+from tagifai.config import strangers
 from tagifai.exceptions import BundleError
-from tagifai.models import estimator_state, limits
-from tagifai.models.estimator_state import EstimatorState
-from tagifai.utils import own_modules
+from tagifai.models import part_files, skops_files
 
-LARGE = 64
-"""Arrays and vocabularies with more items get a file of their own."""
+_TEXTS = "sklearn.feature_extraction.text"
+MODELS = {
+    **dict.fromkeys(("LogisticRegression", "SGDClassifier"), "sklearn.linear_model"),
+    **dict.fromkeys(("BernoulliNB", "ComplementNB", "MultinomialNB"), "sklearn.naive_bayes"),
+    "LinearSVC": "sklearn.svm",
+}
+STEPS = {
+    **dict.fromkeys(("CountVectorizer", "HashingVectorizer", "TfidfVectorizer"), _TEXTS),
+    "EmbeddingVectorizer": "tagifai.preprocessing.embeddings",
+}
+VECTORIZERS = {**STEPS, "FeatureUnion": "sklearn.pipeline"}
+CLASSES = MODELS | VECTORIZERS | {"TfidfTransformer": _TEXTS}
+"""Modules of the classes that are saved as JSON and arrays."""
 
-TRUSTED = (
-    "scipy.sparse._csr.csr_matrix",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-    "sklearn.tree._tree.Tree",
-    "sklearn.utils._bunch.Bunch",
-)
-"""Types beside those that skops trusts by itself: parts of scikit-learn's classifiers that have
-probabilities and take sparse features. `safety.check` checks all of them before they are used."""
+SCALARS = {
+    **dict.fromkeys(("n_features_in_", "n_features_out_", "n_iter_"), (int,)),
+    **dict.fromkeys(("intercept_", "t_"), (float, int)),
+    "digest_": (str,),
+    "fixed_vocabulary_": (bool,),
+}
+SHAPES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("coef_", "_average_coef", "_standard_coef"), ("outputs", "features")),
+    **dict.fromkeys(("intercept_", "_average_intercept", "_standard_intercept"), ("outputs",)),
+    **dict.fromkeys(("feature_count_", "feature_log_prob_"), ("classes", "features")),
+    **dict.fromkeys(("classes_", "class_count_", "class_log_prior_"), ("classes",)),
+    **dict.fromkeys(("feature_all_", "idf_"), ("features",)),
+    "_expanded_class_weight": ("classes",),
+    "n_iter_": ("runs",),
+}
+"""Types of plain fitted attributes; of arrays the lengths, which are equal where the name is."""
 
-ADDRESSES = ("_stop_words_id",)
-"""Attributes in which scikit-learn keeps an address in memory, to notice a change; not saved."""
+TERMS, INNER, BETWEEN = "vocabulary_", "_tfidf", b"\xff"
+"""Attributes that are the terms, and an estimator; a byte between terms, which no UTF-8 has."""
+
+MOST_CLASSES, MOST_FEATURES, MOST_STEPS, LONGEST_TERM = 10_000, 2**24, 4, 40_000
+"""Of a stranger: classes whose outputs have room for some thousand texts; as many columns as a
+stranger may hash into; vectorizers of a union, each of which goes through every text; bytes."""
+
+FIXED = {"input": "content"} | dict.fromkeys(("vocabulary", "tokenizer", "preprocessor"))
+"""Parameters whose other values read files, are code, or take the place of what was fitted."""
+
+WAY_OUT = " If you trust who made it: task.trusted=true, or tagifai.load(path, trusted=True)."
+"""What is said of a stranger's model that is refused and may be good."""
+
+Arrays = dict[str, Any]  # by dotted name, which begins with that of the estimator
 
 
-def save(folder: Path, name: str, estimator: Any) -> dict[str, str]:
-    """Write an estimator and its large parts, and return the content's digest of a skops file.
+def save(folder: Path, name: str, estimator: Any) -> None:
+    """Write a fitted estimator; equal ones give equal files.
 
     Args:
         folder: of the bundle.
-        name: of the estimator, which its files begin with.
+        name: that its files begin with: vectorizer or model.
         estimator: fitted.
     """
-    state = estimator_state.extract(estimator)
-    if state is None:
-        return _save_skops(folder, name, estimator)
-    document, large = estimator_state.serialize(state, name)
-    _write_large(folder, large)
-    text = json.dumps(document, indent=1, sort_keys=True)
+    arrays: Arrays = {}
+    try:
+        document = _describe(estimator, name, arrays)
+        text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False)
+        _build(json.loads(text), name, dict(arrays), CLASSES, {})
+    except (ValueError, TypeError, AttributeError, KeyError):
+        skops_files.save(folder / f"{name}.skops", estimator)
+        return
+    for key, value in arrays.items():
+        np.save(folder / f"{key}.npy", value, allow_pickle=False)
     (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-    return {}
 
 
-def _save_skops(folder: Path, name: str, estimator: Any) -> dict[str, str]:
-    import skops.io
-
-    light, large = _detach(estimator, name)
-    _write_large(folder, large)
-    skops.io.dump(light, folder / f"{name}.skops")
-    limits.check_skops(folder / f"{name}.skops")
-    refuse_untrusted(folder / f"{name}.skops")
-    return {f"{name}.skops": _digest(light)}
-
-
-def _write_large(folder: Path, large: dict[str, Any]) -> None:
-    for key, value in large.items():
-        if isinstance(value, np.ndarray):
-            np.save(folder / f"{key}.npy", value, allow_pickle=False)
-        else:
-            text = json.dumps(value, ensure_ascii=False, indent=0)
-            (folder / f"{key}.json").write_text(text + "\n", encoding="utf-8")
-
-
-def _digest(value: Any) -> str:
-    """Return a digest of a value's content, the same in every process."""
-    return hashlib.sha256(json.dumps(_canonical(value)).encode()).hexdigest()
-
-
-def _canonical(value: Any) -> Any:
-    """Return a value as JSON that is equal for equal content."""
-    if isinstance(value, type | FunctionType | BuiltinFunctionType):
-        return f"{value.__module__}.{value.__qualname__}"
-    if value is None or isinstance(value, bool | int | float | str | bytes):
-        return repr(value)
-    if isinstance(value, np.ndarray) and value.dtype.hasobject:
-        return [value.dtype.str, _canonical(value.tolist())]
-    if isinstance(value, np.ndarray):
-        data = hashlib.sha256(value.tobytes()).hexdigest()
-        return [value.dtype.str, list(value.shape), data]
-    if isinstance(value, dict):
-        items = ((k, v) for k, v in value.items() if k not in ADDRESSES)
-        return sorted(([_canonical(k), _canonical(v)] for k, v in items), key=json.dumps)
-    if isinstance(value, set | frozenset):
-        return sorted(map(_canonical, value), key=json.dumps)
-    if isinstance(value, list | tuple):
-        return [_canonical(item) for item in value]
-    # Anything else by what pickling would reduce it to; nothing is pickled.
-    return [_canonical(type(value)), _canonical(value.__reduce_ex__(2)[1:3])]
-
-
-def _detach(estimator: Any, name: str) -> tuple[Any, dict[str, Any]]:
-    """Return a copy without large arrays and vocabularies, and these by dotted name."""
-    light = copy.copy(estimator)
-    large: dict[str, Any] = {}
-    for attribute, value in sorted(vars(estimator).items()):
-        key = f"{name}.{attribute}"
-        if attribute in ADDRESSES:
-            delattr(light, attribute)
-        elif isinstance(value, np.random.RandomState):
-            # The random state of the run is no part of the model.
-            setattr(light, attribute, None)
-        elif hasattr(value, "get_params") and not isinstance(value, type):
-            inner, found = _detach(value, key)
-            setattr(light, attribute, inner)
-            large |= found
-        elif _is_named(value):
-            steps = [(step, _detach(inner, f"{key}.{step}")) for step, inner in value]
-            setattr(light, attribute, [(step, inner) for step, (inner, _) in steps])
-            for _, (_, found) in steps:
-                large |= found
-        elif _is_large(value):
-            large[key] = _terms(value) if isinstance(value, dict) else value
-            delattr(light, attribute)
-    return light, large
-
-
-def _is_named(value: Any) -> bool:
-    """Return whether a value is a list of estimators with names, as a union's are."""
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(item, tuple) and len(item) == 2 for item in value)
-        and all(isinstance(name, str) and name.isidentifier() for name, _ in value)
-        and all(hasattr(inner, "get_params") for _, inner in value)
-    )
-
-
-def _is_large(value: Any) -> bool:
-    if isinstance(value, np.ndarray):
-        return value.size > LARGE and not value.dtype.hasobject
-    if not isinstance(value, dict) or len(value) <= LARGE:
-        return False
-    return all(isinstance(k, str) for k in value) and set(value.values()) == set(range(len(value)))
-
-
-def _terms(vocabulary: dict[str, int]) -> list[str]:
-    return sorted(vocabulary, key=vocabulary.__getitem__)
-
-
-def read_state(path: Path, name: str, parts: dict[str, Any]) -> EstimatorState | None:
-    """Return the state of an estimator that is saved as JSON, or None if it is a skops file.
+def load(path: Path, name: str, parts: Any, *, stranger: bool = False) -> Any:
+    """Return a fitted estimator.
 
     Args:
         path: the bundle's folder, whose parts have been compared with their sums.
-        name: of the estimator.
-        parts: the manifest's.
+        name: as of `save`.
+        parts: names of the bundle's parts.
+        stranger: whether someone else made it, whose settings have limits.
 
     Raises:
-        BundleError: a part is not what its name says.
-        ValueError: the state does not follow the schema of its class.
+        BundleError, ConfigError, ValueError: a part is not what its name says, a type is not
+            trusted, or a stranger's setting is past its limit.
     """
     if f"{name}.json" not in parts:
-        return None
-    document = json.loads((path / f"{name}.json").read_text(encoding="utf-8"))
-    large = dict(_large_parts(path, name, parts))
-    state = estimator_state.deserialize(document, name, large)
-    if large:
-        raise ValueError(f"{min(large)} does not belong to {state.name}")
-    estimator_state.check(state)
-    return state
-
-
-def load(path: Path, name: str, parts: dict[str, Any]) -> Any:
-    """Return a fitted estimator; arguments and errors as for `read_state`.
-
-    Raises:
-        BundleError: a type is not trusted, or an index points outside of its array.
-    """
-    state = read_state(path, name, parts)
-    return _load_skops(path, name, parts) if state is None else estimator_state.build(state)
-
-
-def _load_skops(path: Path, name: str, parts: dict[str, Any]) -> Any:
-    # Late: only skops files need them, and their import takes as long as a prediction.
-    import skops.io
-    from sklearn.exceptions import InconsistentVersionWarning
-
-    from tagifai.models import safety
-
-    file = path / f"{name}.skops"
-    limits.check_skops(file)
-    own = refuse_untrusted(file)
-    with warnings.catch_warnings():
-        # One for each estimator; the bundle warns once, of all libraries.
-        warnings.simplefilter("ignore", InconsistentVersionWarning)
-        estimator = skops.io.load(file, trusted=[*TRUSTED, *own])
-    for key, value in _large_parts(path, name, parts):
-        *inner, attribute = key.split(".")[1:]
-        owner = estimator
-        for step in inner:
-            # The object's own attribute and not its class's, which all objects share.
-            owner = dict(owner)[step] if isinstance(owner, list) else vars(owner)[step]
-        if callable(getattr(type(owner), attribute, None)):
-            raise BundleError(f"{path}: the part {key} would take the place of a method.")
-        is_array = isinstance(value, np.ndarray)
-        vars(owner)[attribute] = value if is_array else estimator_state.build_vocabulary(value)
-    safety.check(estimator, str(file))
+        if not stranger:
+            return skops_files.load(path / f"{name}.skops")
+        raise BundleError(
+            f"{path}: the {name} is none of {', '.join(sorted(CLASSES))}, and compiled code would"
+            f" use its numbers unchecked, so it is not taken from others.{WAY_OUT}"
+        )
+    own = [part for part in parts if part.startswith(f"{name}.") and part.endswith(".npy")]
+    arrays = {part.removesuffix(".npy"): part_files.read_array(path / part) for part in own}
+    document = part_files.read_json(path / f"{name}.json")
+    if stranger:
+        _refuse_excess(name, document, arrays)
+    estimator = _build(document, name, arrays, {"model": MODELS}.get(name, VECTORIZERS), {})
+    _require(not arrays, next(iter(arrays), ""), "", f"does not belong to the {name}")
     return estimator
 
 
-def refuse_untrusted(file: Path) -> set[str]:
-    """Refuse a skops file with types that are trusted neither by skops, our list nor a person.
-
-    Returns:
-        The full names of the types that a person trusts: of extensions and of allowed packages.
-
-    Raises:
-        BundleError: with the types.
-    """
-    import skops.io
-
-    others = set(skops.io.get_untrusted_types(file=file)) - set(TRUSTED)
-    unknown = {name for name in others if not own_modules.is_known(name.rpartition(".")[0])}
-    if unknown:
-        raise BundleError(f"{file} holds types that are not trusted: {', '.join(sorted(unknown))}.")
-    return others
+def _refuse_excess(name: str, document: Any, arrays: Arrays) -> None:
+    """Refuse a stranger's estimator that could hang a command or fill memory."""
+    strangers.refuse_excess(name, document)
+    steps = len(document["parameters"].get("transformer_list", ()))
+    _require(steps <= MOST_STEPS, name, steps, f"steps: at most {MOST_STEPS}")
+    for key, array in arrays.items():
+        length = max(array.shape, default=0)
+        if key.endswith(TERMS):
+            ends = np.flatnonzero(np.append(array, BETWEEN[0]) == BETWEEN[0])
+            length, longest = len(ends), np.diff(ends, prepend=-1).max()
+            _require(longest <= LONGEST_TERM, key, longest, f"bytes: at most {LONGEST_TERM}")
+        most = MOST_CLASSES if key.endswith("classes_") else MOST_FEATURES
+        _require(length <= most, key, length, f"long: at most {most}")
 
 
-def list_own_modules(folder: Path, name: str) -> set[str]:
-    """Return the modules of a person's own that an estimator in a bundle needs."""
-    file = folder / f"{name}.skops"
-    return {own.rpartition(".")[0] for own in refuse_untrusted(file)} if file.exists() else set()
+def _describe(estimator: Any, key: str, arrays: Arrays) -> dict[str, Any]:
+    """Return an estimator as JSON has it, if it can, and add its arrays."""
+    name = type(estimator).__name__
+    _require(type(estimator) is _find_class(name, CLASSES), key, name)
+    parameters, fitted = estimator.get_params(deep=False), {}
+    for attribute in vars(estimator).keys() - {*parameters, *skops_files.DROPPED}:
+        where, value = f"{key}.{attribute}", vars(estimator)[attribute]
+        if attribute == TERMS:
+            terms = sorted(value, key=value.__getitem__)
+            _require([value[term] for term in terms] == [*range(len(terms))], where)
+            data = BETWEEN.join(term.encode() for term in terms)
+            arrays[where] = np.frombuffer(data, dtype=np.uint8)
+        elif isinstance(value, np.ndarray):
+            arrays[where] = value
+        else:
+            fitted[attribute] = _describe(value, where, arrays) if attribute == INNER else value
+    if name == "FeatureUnion":
+        steps = dict(parameters["transformer_list"])
+        described = {step: _describe(steps[step], f"{key}.{step}", arrays) for step in steps}
+        parameters["transformer_list"] = [*described.items()]
+    return {"class": name, "parameters": _plain(parameters), "fitted": _plain(fitted)}
 
 
-def _large_parts(path: Path, name: str, parts: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield arrays and lists of terms, with their dotted names."""
-    for part in parts:
-        if not part.startswith(f"{name}."):
-            continue
-        if part.endswith(".npy"):
-            with (path / part).open("rb") as file:
-                limits.check_array(file, (path / part).stat().st_size, str(path / part))
-            yield part.removesuffix(".npy"), np.load(path / part, allow_pickle=False)
-        elif part.endswith(".json") and part != f"{name}.json":
-            terms = json.loads((path / part).read_text(encoding="utf-8"))
-            yield part.removesuffix(".json"), terms
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it, if it can be."""
+    if isinstance(value, np.random.RandomState):
+        return None  # the random state of the run is no part of the model
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value.__name__ if isinstance(value, type) else value
+
+
+def _require(right: Any, where: str, value: Any = "", wrong: str = "is not allowed") -> None:
+    if not right:
+        shown = "" if value == "" else f" = {value!r:.80}"
+        raise ValueError(f"{where}{shown} {wrong}")
+
+
+def _find_class(name: Any, allowed: Any) -> Any:
+    _require(isinstance(name, str) and name in allowed, "the class", name)
+    return getattr(importlib.import_module(CLASSES[name]), name)
+
+
+def _restore(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return plain parameters as a class takes them."""
+    found = dict(parameters)
+    for key, value in FIXED.items():
+        _require(found.get(key, value) == value, key, found.get(key))
+    if "dtype" in found:
+        _require(found["dtype"] in ("float32", "float64", "int64"), "dtype", found["dtype"])
+        found["dtype"] = np.dtype(found["dtype"]).type
+    if "ngram_range" in found:
+        first, last = found["ngram_range"]
+        right = type(first) is type(last) is int and 1 <= first <= last
+        _require(right, "ngram_range", [first, last])
+        found["ngram_range"] = (first, last)
+    if isinstance(found.get("class_weight"), dict):
+        found["class_weight"] = {int(label): one for label, one in found["class_weight"].items()}
+    if "encoder" in found:  # a name of one that a person has, and no path
+        _require(re.fullmatch(r"\w[\w.-]{0,99}", found["encoder"]), "encoder", found["encoder"])
+    return found
+
+
+def _build(document: Any, key: str, arrays: Arrays, allowed: Any, sizes: dict[str, int]) -> Any:
+    """Return the estimator of a document, having taken its arrays and added to known lengths."""
+    name, parameters, fitted = (document[part] for part in ("class", "parameters", "fitted"))
+    _require(len(document) == 3, key, [*document])
+    kind, parameters = _find_class(name, allowed), _restore(parameters)
+    expected = signature(kind).parameters.keys()
+    _require(parameters.keys() == expected, key, [*parameters], f"are not {[*expected]}")
+    if name == "FeatureUnion":
+        parameters["transformer_list"] = _build_steps(parameters, key, arrays)
+    estimator = kind(**parameters)
+    own = [at for at in arrays if at.rpartition(".")[0] == key]
+    fitted = fitted | {at.rpartition(".")[2]: arrays.pop(at) for at in own}
+    for attribute, value in fitted.items():
+        vars(estimator)[attribute] = _restore_fitted(f"{key}.{attribute}", value, arrays, sizes)
+    classes, outputs = sizes.get("classes"), sizes.get("outputs")
+    right = outputs in (None, 1 if classes == 2 else classes)
+    _require(right, key, outputs, f"rows of weights for {classes} classes")
+    return estimator
+
+
+def _restore_fitted(where: str, value: Any, arrays: Arrays, sizes: dict[str, int]) -> Any:
+    """Return a fitted attribute as it was, having checked its type, lengths and numbers."""
+    attribute, found, lengths = where.rpartition(".")[2], value, {}
+    if attribute == INNER:
+        return _build(value, where, arrays, ["TfidfTransformer"], sizes)
+    if attribute == TERMS:
+        terms = [term.decode() for term in value.tobytes().split(BETWEEN)]
+        found = dict(zip(terms, range(len(terms)), strict=True))
+        _require(len(found) == len(terms), where, "", "has a term twice")
+        lengths = {"features": len(terms)}
+    elif isinstance(value, np.ndarray):
+        names, shape = SHAPES.get(attribute, ()), value.shape
+        kinds = "iu" if attribute in ("classes_", "n_iter_") else "f"
+        right = value.dtype.isnative and value.dtype.kind in kinds and value.dtype.itemsize > 2
+        _require(right, where, value.dtype.str)
+        if len(shape) == 1 and len(names) == 2 and attribute != "coef_":
+            shape = (1, *shape)  # averages of two classes have no rows
+        _require(names and len(shape) == len(names), where, shape)
+        _require(np.isfinite(value).all(), where, "", "has values that are not finite")
+        lengths = dict(zip(names, shape, strict=True))
+    else:
+        right = type(value) in SCALARS.get(attribute, ()) and value is not True
+        _require(right, where, value)
+        lengths = {"features": value} if attribute == "n_features_in_" else {}
+    for name, length in lengths.items():
+        known = sizes.setdefault(name, length)
+        _require(0 < length == known, where, length, f"is not the number of {name}, {known}")
+    return found
+
+
+def _build_steps(parameters: dict[str, Any], key: str, arrays: Arrays) -> list[tuple[str, Any]]:
+    """Return the vectorizers of a union, whose names are those of files and of weights."""
+    steps, weights = parameters["transformer_list"], parameters["transformer_weights"]
+    names = [str(step) for step, _ in steps]
+    plain = all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,99}", step) for step in names)
+    right = plain and len({step.lower() for step in names}) == len(names)
+    _require(right and "__" not in "".join(names), f"{key}: names of steps", names)
+    _require({*(weights or ())} <= {*names}, f"{key}.transformer_weights", weights)
+    return [(step, _build(one, f"{key}.{step}", arrays, STEPS, {})) for step, one in steps]

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from string import punctuation
+from typing import NoReturn
 
 from tagifai.exceptions import InvalidValueError, suggest_closest
 from tagifai.utils import own_modules
@@ -57,7 +58,8 @@ class Cleaner:
         separate_punctuation: put a space on both sides of every ASCII punctuation character.
         keep: characters to keep, as the inside of a regular expression's brackets; every run of
             others becomes one space. `\w` has letters and digits of every script, and `\p{M}`
-            the marks that go with them, such as the vowel signs of Devanagari. None keeps all.
+            the marks that go with them, such as the vowel signs of Devanagari. `A-Z` is a range,
+            `\]` and the like are the character itself. None keeps all.
         remove_links: delete what starts with "http", up to the next white space.
         stem: reduce every word to its stem (M. F. Porter, 1980, in NLTK's extended version).
         last: names of registered steps that come last.
@@ -135,13 +137,50 @@ def _separate_punctuation(text: str) -> str:
 
 
 def _restriction(keep: str) -> CleaningStep:
-    try:
-        pattern = re.compile("[^" + keep.replace(MARKS, _marks() if MARKS in keep else "") + "]+")
-    except re.error as error:
-        raise InvalidValueError(
-            "keep", keep, f"not the inside of a character class ({error})"
-        ) from None
+    pattern = re.compile(f"[^{''.join(_parse_characters(keep))}]+")
     return lambda text: pattern.sub(" ", text)
+
+
+def _parse_characters(keep: str) -> dict[str, None]:
+    """Return the parts of a character class, none of which can end it and begin another pattern."""
+    parts: dict[str, None] = {}
+    place = 0
+
+    def refuse(reason: str) -> NoReturn:
+        wrong = f"not the inside of a character class: {reason} at character {place + 1}"
+        raise InvalidValueError("keep", keep, wrong)
+
+    while place < len(keep):
+        first, after = _split_character(keep, place)
+        if first is None:
+            refuse(f"{keep[place : place + 2]!r} has no meaning")
+        if first == "]" and place and after == place + 1:
+            refuse(r"a ']' that is not the first is written '\]'")
+        if keep[after : after + 1] == "-" and after + 1 < len(keep):
+            last, end = _split_character(keep, after + 1)
+            is_end = keep[after + 1] == "]"
+            if last is None or is_end or len(first) > 1 or len(last) > 1 or first > last:
+                refuse(f"{keep[place:end]!r} is no range")
+            parts[f"{re.escape(first)}-{re.escape(last)}"] = None
+            place = end
+        else:
+            parts[first if len(first) > 1 else re.escape(first)] = None
+            place = after
+    if not parts:
+        refuse("there is nothing")
+    return parts
+
+
+def _split_character(keep: str, place: int) -> tuple[str | None, int]:
+    """Return the character or the class at a place, None if it is no such thing, and its end."""
+    if keep[place] != "\\":
+        return keep[place], place + 1
+    if keep.startswith(MARKS, place):
+        return _marks(), place + len(MARKS)
+    escaped = keep[place + 1 : place + 2]
+    if escaped and escaped in "dDsSwW":
+        return f"\\{escaped}", place + 2
+    return (escaped if escaped and escaped in punctuation else None), place + 2
 
 
 @cache

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tagifai.exceptions import DataError
+from tagifai.utils.excerpts import shorten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,8 +79,8 @@ class LabelEncoder:
         if len(self.classes) < 2:
             raise DataError(
                 f"A classifier needs at least two classes, and the data have {len(self.classes)}"
-                f" ({', '.join(self.classes) or 'none'}). Lower data.min_freq or accept more tags"
-                " (data.accepted_tags)."
+                f" ({', '.join(map(shorten, self.classes)) or 'none'}). Lower data.min_freq or"
+                " accept more tags (data.accepted_tags)."
             )
 
     @classmethod

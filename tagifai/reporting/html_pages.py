@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +104,7 @@ class HtmlReport:
 
 def render(page: HtmlReport) -> str:
     """Return a report as HTML. All texts are escaped, because names and labels are the user's."""
-    return _template().render(page=replace(page, command=mask(page.command)))
+    return _template().render(page=page)
 
 
 @cache
@@ -112,8 +112,15 @@ def _template() -> Template:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("tagifai.reporting", "templates")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, finalize=_mask_text
+    )
     return environment.get_template("report.html.j2")
+
+
+def _mask_text(value: Any) -> Any:
+    """Return what a page shows without its secrets; pictures and the like are no plain texts."""
+    return mask(value) if type(value) is str else value
 
 
 def list_settings(flat: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[ReportSetting]:

@@ -131,12 +131,11 @@ def _describe_refit(run: OpenRun, result: FitResult) -> str:
 def _list_next_commands(config: Config, invocation: Invocation) -> dict[str, str]:
     """Return suggested commands by name, as they would be typed here."""
     from tagifai.tracking import store
-    from tagifai.utils.secrets import mask
 
     prefix = "uv run " if "UV" in os.environ else ""
     predict = program.format_call("task=predict", *invocation.paths)
     ways = {"Predict": f'{predict} task.text="..."'}
-    uri = mask(store.get_tracking_uri(config.tracking.uri))
+    uri = store.get_tracking_uri(config.tracking.uri)
     if config.tracking.enabled:
         shown = f"{prefix}mlflow ui --backend-store-uri {shlex.quote(uri)}"
         ways["MLflow"] = uri if uri.startswith("http") else shown

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from tagifai.tracking.leaderboard import MISSING, Leaderboard
+from tagifai.utils.excerpts import make_visible, secure_cell
 
 BOUNDS_COLUMN = "test rows 95 %"
 """Heading of the intervals of single runs: bootstrap over their test rows."""
@@ -62,12 +63,15 @@ def _format_size(count: float) -> str:
     return MISSING if math.isnan(count) else f"{count / 1e6:.2f} MB"
 
 
-def format_leaderboards(boards: Mapping[str, Leaderboard], kind: str, **about: Any) -> str:
+def format_leaderboards(
+    boards: Mapping[str, Leaderboard], kind: str, *, safe: bool = True, **about: Any
+) -> str:
     """Return all rows in a file format.
 
     Args:
         boards: by the name of their data set, at least one.
         kind: "csv" or "json", with every digit, or "md", with four.
+        safe: whether no spreadsheet takes a cell of a CSV for a formula.
         about: further entries, which only JSON has.
     """
     if kind == "md":
@@ -75,7 +79,10 @@ def format_leaderboards(boards: Mapping[str, Leaderboard], kind: str, **about: A
         pages = {name: _format_markdown(board) for name, board in boards.items()}
         return "\n".join(page if one else f"## {name}\n\n{page}" for name, page in pages.items())
     if kind == "csv":
-        return join_rows(boards).to_csv(index=False, lineterminator="\n")
+        table = join_rows(boards)
+        if safe:
+            table = table.rename(columns=secure_cell).map(secure_cell)
+        return table.to_csv(index=False, lineterminator="\n")
     rows = [
         {"data": data, "row": name, **_make_json_row(row)}
         for data, board in boards.items()
@@ -120,4 +127,4 @@ def _format_markdown(board: Leaderboard) -> str:
 
 
 def _escape(cell: str) -> str:
-    return cell.replace("|", "\\|")
+    return make_visible(cell).replace("|", "\\|")

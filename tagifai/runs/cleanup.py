@@ -113,7 +113,8 @@ def _find_protected(
         models: ids of logged models by run.
     """
     by_model = {run_id for run_id, ids in models.items() if registered.intersection(ids)}
-    imported = {path.parent.name for path in stores.glob("artifacts/*/imported.json")}
+    manifests = stores.glob(f"artifacts/*/artifacts/bundle/{bundles.MANIFEST}")
+    imported = {path.parents[2].name for path in manifests if resolve.is_from_file(path)}
     return registered | by_model | imported | {resolve.get_latest(stores) or ""}
 
 

@@ -19,8 +19,8 @@ TIME = re.compile(r"\d{2}-\d{2}-\d{2}")
 """Beginning of the names of Hydra's folders."""
 
 UNFINISHED_PATTERNS = (
-    *(".run_id.txt.*", ".performance.json.*", ".fetch.*", ".*.draft*"),
-    *("data/.partial-*", "data/piped/.piped.*", "presets/experiment/.*.yaml.*"),
+    *(".run_id.txt.*", ".performance.json.*", ".fetch.*", ".import.*"),
+    *(".*.draft*", "data/.partial-*", "data/piped/.piped.*", "presets/experiment/.*.yaml.*"),
     *("artifacts/*/artifacts/.bundle.*", "cache/features/.*.npz.*", "cache/features/.*.lock"),
 )
 """Hidden files and folders that interrupted writes leave in the stores."""

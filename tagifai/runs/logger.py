@@ -25,6 +25,7 @@ from tagifai.training.fitting import FitResult
 from tagifai.training.loop import History, TrainingPruned
 from tagifai.training.open_run import OpenRun
 from tagifai.utils.files import format_json, write_json
+from tagifai.utils.secrets import mask_all
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ def log_inputs(
     counts = {"rows": manifest["rows"], "tags": manifest["tag_counts"]}
     source = next(iter(manifest["tables"].values()))["source"]
     tracked.log_dataset(manifest["name"], dataset.digest, source, counts)
-    (output / "config.yaml").write_text(_format_yaml(config), encoding="utf-8")
+    (output / "config.yaml").write_text(format_yaml(config), encoding="utf-8")
     tracked.log_file(output / "config.yaml")
     tracked.log_file(output / ".hydra" / "overrides.yaml")
 
@@ -148,10 +149,18 @@ _yaml_by_group: dict[tuple[str, str], str] = {}
 """YAML of the groups that this process has formatted, by their name and content."""
 
 
-def _format_yaml(config: Config) -> str:
-    """Return a configuration as YAML, a group at a time, because most are equal in all trials."""
+def format_yaml(config: Config, without: str = "") -> str:
+    """Return a configuration as YAML without secrets.
+
+    Args:
+        config: of the run.
+        without: a group that is left out.
+    """
     groups = []
-    for name, content in asdict(config).items():
+    # A group at a time, because most are equal in all trials.
+    for name, content in mask_all(asdict(config)).items():
+        if name == without:
+            continue
         key = (name, repr(content))
         if key not in _yaml_by_group:
             _yaml_by_group[key] = OmegaConf.to_yaml(OmegaConf.create({name: content}))
@@ -175,7 +184,7 @@ def save_model(
     """
     tracked, output = run.tracked, run.output_dir
     documents = {
-        "config.yaml": _format_yaml(run.config),
+        "config.yaml": format_yaml(run.config, without="tracking"),
         "performance.json": format_json(result.performance),
         "provenance.json": format_json(run.provenance),
         "splits.json": format_json(run.describe_splits()),

@@ -26,6 +26,7 @@ from tagifai.evaluation import metrics
 from tagifai.exceptions import ConfigError, UserError
 from tagifai.tracking.differences import compute_t_interval
 from tagifai.utils import program, signals
+from tagifai.utils.secrets import mask_all
 
 CONFIDENCE = 0.95
 
@@ -68,6 +69,12 @@ class SplitEstimator:
         self._output = job.output_dir
         self._task = config.task
         self._overrides = [item for item in job.overrides if not _is_own(item)]
+        if mask_all(self._overrides) != self._overrides:
+            raise ConfigError(
+                "task=nested begins commands of its own, whose arguments everybody on this machine"
+                " can see, and a setting has a secret. Write '${oc.env:NAME}' in its place, and put"
+                " it into the variable NAME; or log in by ~/.netrc."
+            )
         content = json.dumps([self._task.sweep, sorted(self._overrides), str(Path.cwd())])
         key = sha256(content.encode()).hexdigest()[:16]
         self.stores = Path(config.paths.stores) / "cache" / "nested" / key
@@ -102,7 +109,7 @@ class SplitEstimator:
         words = program.list_words(*arguments)
         # With it, which the command sets for itself, an error would be a traceback.
         env = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
-        with subprocess.Popen(  # noqa: S603
+        with subprocess.Popen(  # noqa: S603 # nosec B603
             words,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -14,9 +14,9 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from tagifai.config import paths
-from tagifai.config.schema import SCHEMA_CLASSES, Config, check
-from tagifai.config.texts import escape
+from tagifai.config import instantiate, paths, strangers
+from tagifai.config.schema import EXPERIMENT_GROUPS, SCHEMA_CLASSES, Config, check
+from tagifai.config.texts import LOADER, check_plain_yaml, escape
 from tagifai.data import dataset_store, datasets, prepare
 from tagifai.data.blocks import Blocks
 from tagifai.data.dataset_store import Dataset
@@ -34,6 +34,7 @@ LATER_SETTINGS = frozenset(
     {
         *("data.keep", "split.near_duplicates", "training.max_rows"),
         *("model.C", "vectorizer.token_pattern"),
+        *("data.max_download_mb", "data.max_download_seconds", "data.max_unpacked_ratio"),
     }
 )
 """Settings that there were none of at first; their defaults are what was done without them."""
@@ -59,12 +60,24 @@ def load_part(bundle: Path, stores: Path, part: str = "test") -> tuple[list[str]
         policy, ids = splits["policy"], splits[part]
         if not re.fullmatch(r"\w[\w.-]*", name):
             raise ValueError(f"{name!r} is not the name of a data set")
+        if type(ids) is not list or len({*ids}) < len(ids):
+            raise ValueError(f"the {part} rows are no list of different ids")
+        rows, counts = _read_rows(dataset_store.get_by_digest(name, digest, stores), part, ids)
+        labels = rows["tag"].map(labels_of(counts, **policy))
+        if labels.isna().any():
+            raise ValueError(f"by {policy} a row has no label")
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{bundle}: splits.json does not say which rows ({error}).") from None
-    # Some at a time: of the whole table there may be more than memory has room for.
-    dataset = dataset_store.get_by_digest(name, digest, stores)
+    return prepare.get_raw_texts(rows).tolist(), labels.tolist()
+
+
+def _read_rows(dataset: Dataset, part: str, ids: list[str]) -> tuple[pd.DataFrame, Counter[str]]:
+    """Return rows of a part, in the order of their ids, and how many rows each tag has in all."""
+    if len(ids) > dataset.manifest["rows"]:
+        raise ValueError(f"there are {len(ids)} ids, and {dataset.manifest['rows']} rows")
     # Validation and test rows may have been cut from the train rows of the data.
     own = {part} if part in dataset.manifest["parts"] else {"train"}
+    # Some at a time: of the whole table there may be more than memory has room for.
     stored = Blocks.from_path(dataset.path, CHUNK_ROWS)
     counts: Counter[str] = Counter()
     found = []
@@ -73,9 +86,7 @@ def load_part(bundle: Path, stores: Path, part: str = "test") -> tuple[list[str]
         asked = table["id"].isin(ids)
         # Ids tell the rows of a part apart, and no more.
         found.append(table[asked & table["split"].isin(own) if "split" in table else asked])
-    rows = pd.concat(found).set_index("id").loc[ids]
-    labels = rows["tag"].map(labels_of(counts, **policy))
-    return prepare.get_raw_texts(rows).tolist(), labels.tolist()
+    return pd.concat(found).set_index("id").loc[ids], counts
 
 
 def load_dataset(bundle: Path, config: Config, *, progress: bool = False) -> Dataset:
@@ -87,13 +98,21 @@ def load_dataset(bundle: Path, config: Config, *, progress: bool = False) -> Dat
         progress: show a bar for downloads.
 
     Raises:
-        DataError: it is not in the store, and cannot be made again.
+        DataError: it is not in the store, and cannot be made again; for a run that was imported,
+            nobody looks where its record says.
     """
     stores = Path(config.paths.stores)
-    digest = str(bundles.read_document(bundle, "splits.json")["data"]["digest"])
+    digest = str(bundles.read_document(bundle, "splits.json", "data").get("digest"))
     kept = dataset_store.find_by_digest(config.data.name, digest, stores)
     if kept is not None:
         return kept
+    if bundles.is_imported(bundle):
+        raise DataError(
+            f"The data set {config.data.name!r} that the run was trained with (SHA-256"
+            f" {digest[:12]}…) is not in {stores / 'data'}, and nothing is read or fetched from"
+            " where an imported run says. Make it from data that you know with task=elt data=...,"
+            " and run this again."
+        )
     try:
         return datasets.load(config.data, stores, progress=progress)
     except DataError as error:
@@ -137,7 +156,8 @@ def load_config(bundle: Path, present: Config) -> Config:
 
     Raises:
         BundleError: the bundle is not what was saved.
-        ConfigError: the record does not fit this version.
+        ConfigError: the record does not fit this version, names what is not allowed, or is a
+            stranger's and asks for too much.
     """
     names = {"task": "task/train"} | read_provenance(bundle)["schemas"]
     try:
@@ -151,17 +171,31 @@ def load_config(bundle: Path, present: Config) -> Config:
         cfg = OmegaConf.structured(Config)
         for group, settings in content.items():
             cfg[group] = _make_node(group, settings, names.get(group))
-        return check(cfg)
-    except (ConfigError, OmegaConfBaseException) as error:
-        reason = str(error).splitlines()[0]
+        made = check(cfg)
+        _check_groups(made, imported=bundles.is_imported(bundle))
+        return made
+    except (ConfigError, OmegaConfBaseException, TypeError, OverflowError) as error:
+        # The last two are OmegaConf's for a list in place of a mapping, and for 400 digits.
+        reason = f"{str(error).splitlines()[0]:.1000}"
         raise ConfigError(f"{bundle}/config.yaml does not fit this version: {reason}") from None
+
+
+def _check_groups(config: Config, *, imported: bool) -> None:
+    """Refuse what may not be made, and of an imported run what asks for too much."""
+    for group in instantiate.ROLES:
+        instantiate.check(group, getattr(config, group))
+    content = asdict(config)
+    for group in (*EXPERIMENT_GROUPS, "training", "objective") if imported else ():
+        strangers.refuse_excess(group, content[group])
 
 
 def _read_groups(bundle: Path, root: str) -> dict[str, Any]:
     """Return the recorded groups that say what the run is made of."""
     try:
+        text = (bundle / "config.yaml").read_text(encoding="utf-8")
+        check_plain_yaml(text)
         # Not by OmegaConf, which takes some texts for more than texts.
-        record = yaml.safe_load((bundle / "config.yaml").read_text(encoding="utf-8"))
+        record = yaml.load(text, Loader=LOADER)  # noqa: S506 # nosec B506
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"it is no YAML ({' '.join(str(error).split())}).") from None
     if not isinstance(record, dict):
@@ -206,6 +240,8 @@ def _make_node(group: str, settings: Any, name: str | None) -> Any:
     if name is not None and name not in SCHEMA_CLASSES:
         raise ConfigError(f"{group} has the schema {name!r}, which is not known.")
     schema = SCHEMA_CLASSES[name] if name is not None else get_type_hints(Config).get(group)
+    if group in EXPERIMENT_GROUPS and not isinstance(settings, dict | None):
+        raise ConfigError(f"{group} is no mapping.")
     if not is_dataclass(schema) or not isinstance(settings, dict):
         return escape(settings)
     known = {field.name for field in fields(schema)}

@@ -64,7 +64,7 @@ class RunFingerprint:
         return cls(
             digest=digest,
             metrics=scores,
-            parts={k: v["content"] for k, v in manifest["parts"].items() if k not in IGNORED_PARTS},
+            parts={k: v for k, v in manifest["parts"].items() if k not in IGNORED_PARTS},
             circumstances=_list_circumstances(records.read_provenance(bundle)),
         )
 

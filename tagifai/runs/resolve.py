@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from tagifai.config.job import get_job
 from tagifai.config.schema import Config
 from tagifai.exceptions import BundleError, ConfigError
-from tagifai.models import bundles
+from tagifai.models import bundles, part_files
 from tagifai.models.tagger import Tagger
+from tagifai.serving import archives
 from tagifai.tracking import session, store
 from tagifai.tracking.registry import CHAMPION, ModelRegistry
 from tagifai.utils import program
 from tagifai.utils.files import replace_atomically, write_json
+from tagifai.utils.secrets import mask
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +88,7 @@ def choose_run(config: Config, default: str = LATEST) -> tuple[str, Path]:
         TrackingError: the store does not answer.
     """
     stores = Path(config.paths.stores)
-    session.close_abandoned_runs(stores)
+    session.close_abandoned_runs(stores, config.tracking.uri)
     uri = store.get_tracking_uri(config.tracking.uri) if config.tracking.enabled else None
     run_id = config.task.run_id or default
     if run_id in (BEST, CHAMPION) and uri is None:
@@ -159,7 +161,7 @@ def _find_latest_digest(stores: Path) -> str | None:
     path = bundles.get_path(stores, latest) if latest else None
     if path is None or not path.is_dir():
         return None
-    return str(bundles.read_document(path, "splits.json")["data"]["digest"])
+    return str(bundles.read_document(path, "splits.json", "data").get("digest"))
 
 
 def find_champion(uri: str, model: str) -> str:
@@ -194,6 +196,16 @@ def _fetch(stores: Path, run_id: str, uri: str) -> bool:
         bundle = store.download_bundle(uri, run_id, Path(scratch))
         if bundle is None:
             return False
-        bundles.read_manifest(bundle)
-        bundles.publish(bundle, stores, run_id)
+        # Whoever may write to the store may have put it there, so it is a stranger's.
+        shown = f"The model of run {run_id} in {mask(uri)}"
+        archives.call_check(archives.check_bundle, bundle, shown, True)
+        bundles.publish(bundle, stores, run_id, {"tracking": mask(uri)})
     return True
+
+
+def is_from_file(manifest: Path) -> bool:
+    """Return whether a bundle was imported from a file; one from a store can be fetched again."""
+    try:
+        return "file" in part_files.read_json(manifest).get(bundles.IMPORTED, {})
+    except (BundleError, AttributeError, TypeError):
+        return True  # nobody knows

@@ -112,7 +112,7 @@ def _open_run(
     components = build_components(config, random_state)
     preparation.check_settings(config, components)
     if search_trial is None:
-        session.close_abandoned_runs(stores)
+        session.close_abandoned_runs(stores, config.tracking.uri)
     if dataset is None:
         dataset = preparation.load_dataset(config, display)
     opened = session.start_run(

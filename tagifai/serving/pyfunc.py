@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,6 @@ from tagifai.utils import own_modules
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
-    from mlflow.pyfunc import PyFuncModel
 
     from tagifai.models.tagger import Tagger
 
@@ -80,17 +80,22 @@ def check_texts(texts: Sequence[Any], names: Sequence[str]) -> None:
     Raises:
         MlflowException: with the first such row, counted from 1.
     """
-    wrong = next((i for i, text in enumerate(texts) if not _is_text(text)), None)
-    if wrong is None:
+    found = find_wrong_row(texts, names)
+    if found is None:
         return
     from mlflow.exceptions import MlflowException
     from mlflow.protos.databricks_pb2 import BAD_REQUEST
 
+    raise MlflowException(found, error_code=BAD_REQUEST)
+
+
+def find_wrong_row(texts: Sequence[Any], names: Sequence[str]) -> str | None:
+    """Return a sentence on the first row that is no text, counted from 1, or None."""
+    wrong = next((i for i, text in enumerate(texts) if not _is_text(text)), None)
+    if wrong is None:
+        return None
     where = f"Row {wrong + 1} of {len(texts)}"
-    raise MlflowException(
-        f"{where}: {_describe_value(texts[wrong])}; every row needs {_format_names(names)}.",
-        error_code=BAD_REQUEST,
-    )
+    return f"{where}: {_describe_value(texts[wrong])}; every row needs {_format_names(names)}."
 
 
 def _format_names(names: Sequence[str]) -> str:
@@ -108,7 +113,7 @@ def _describe_value(value: Any) -> str:
     if isinstance(value, str):
         return "the text is not valid Unicode"
     missing = pd.api.types.is_scalar(value) and pd.isna(value)
-    return "there is no text" if missing else f"{value!r} is not a text"
+    return "there is no text" if missing else f"{reprlib.repr(value)} is not a text"
 
 
 def _load_pyfunc(path: str) -> PyfuncTagger:
@@ -139,13 +144,3 @@ def build_signature(columns: Sequence[str]) -> ModelSignature:
     ]
     inputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.string, name) for name in columns]
     return ModelSignature(Schema(inputs), Schema(outputs))
-
-
-def wrap_tagger(tagger: Tagger) -> PyFuncModel:
-    """Return a tagger as a model for MLflow's server, without running code of a saved model."""
-    from mlflow.models import Model
-    from mlflow.pyfunc import FLAVOR_NAME, PyFuncModel
-
-    meta = Model(signature=build_signature(tagger.columns))
-    meta.add_flavor(FLAVOR_NAME, loader_module=__name__)
-    return PyFuncModel(model_meta=meta, model_impl=PyfuncTagger(tagger))

@@ -26,21 +26,15 @@ ENCODER_LIBRARIES = ("onnxruntime", "tokenizers")
 
 MODULES = (
     *("_lazy", "exceptions", "utils.environment", "utils.files", "utils.own_modules"),
-    *("preprocessing._sklearn", "preprocessing.alphabet", "preprocessing.char_ngrams"),
-    *("preprocessing.cleaning", "preprocessing.labels", "preprocessing.murmurhash"),
-    *("preprocessing.sparse_counts", "models._sklearn", "models.bundles"),
-    *("models.estimator_schema", "models.estimator_state", "preprocessing.inputs", "models.limits"),
-    *(
-        "models.outputs",
-        "models.safety",
-        "models.serialization",
-        "models.tagger",
-        "models.temperature",
-        "models.thresholds",
-    ),
+    *("config.strangers", "preprocessing._sklearn", "preprocessing.alphabet"),
+    *("preprocessing.char_ngrams", "preprocessing.cleaning", "preprocessing.labels"),
+    *("preprocessing.murmurhash", "preprocessing.sparse_counts", "preprocessing.inputs"),
+    *("models.bundles", "models.part_files", "models.serialization", "models.skops_files"),
+    *("models.outputs", "models.tagger", "models.temperature", "models.thresholds"),
     *("models.verification", "serving.pyfunc"),
     *("preprocessing.embeddings", "preprocessing.vectorizers", "preprocessing.encoders.files"),
-    *("preprocessing.encoders.encoder", "utils.process_pool"),
+    *("preprocessing.encoders.encoder", "preprocessing.characters", "utils.labels"),
+    *("utils.process_pool", "utils.secrets", "utils.excerpts"),
     # What an extension may have beside the steps and classes that a model needs.
     *("evaluation.metrics", "evaluation.slices", "evaluation.intervals", "evaluation.summary"),
     *("evaluation.standard_metrics", "models.losses"),

@@ -1,32 +1,35 @@
-"""MLflow's scoring server in this process, behind a check of the requests."""
+"""The server: its socket, its deadlines for connections, and who may ask."""
 
 from __future__ import annotations
 
-import json
+import asyncio
+import ipaddress
+import math
+import os
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from mlflow.exceptions import MlflowException
-from mlflow.pyfunc import scoring_server
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tagifai.exceptions import ConfigError
-from tagifai.preprocessing.inputs import join_values
-from tagifai.serving import pyfunc
+from tagifai.serving.application import Application
 
 if TYPE_CHECKING:
+    from tagifai.config.schema import ServeTaskConfig
     from tagifai.models.tagger import Tagger
-
-LARGEST = 2**26
-"""Most bytes of a request; more is refused before it fills the memory."""
 
 GRACE_SECONDS = 5
 """Seconds that requests under way have to end when the server is stopped."""
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+TOKEN_VARIABLE = "TAGIFAI_TOKEN"  # noqa: S105 # nosec B105
+SHORTEST_TOKEN = 16
+
+MAKE_TOKEN = "python -c 'import secrets; print(secrets.token_urlsafe())'"  # noqa: S105 # nosec B105
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -58,21 +61,89 @@ def get_url(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(tagger: Tagger, listening: socket.socket, ready: Callable[[], None]) -> None:
+def is_local(listening: socket.socket) -> bool:
+    """Return whether only this machine reaches a socket."""
+    return ipaddress.ip_address(listening.getsockname()[0].partition("%")[0]).is_loopback
+
+
+def read_token(file: str | None) -> str | None:
+    """Return the token that requests need: from a file or from `TAGIFAI_TOKEN`, or None.
+
+    Raises:
+        ConfigError: the file cannot be read, or what it has is no token.
+    """
+    where = f"task.token_file: {file}" if file is not None else TOKEN_VARIABLE
+    try:
+        given = (
+            os.environ.get(TOKEN_VARIABLE, "") if file is None else Path(file).read_text("utf-8")
+        )
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise ConfigError(f"{where} cannot be read: {reason}.") from None
+    token = given.strip()
+    if not token and file is None:
+        return None
+    if (
+        len(token) < SHORTEST_TOKEN
+        or not token.isascii()
+        or not token.isprintable()
+        or " " in token
+    ):
+        raise ConfigError(
+            f"{where} has no token: that is {SHORTEST_TOKEN} or more letters, digits and signs on"
+            f" one line. One is made by: {MAKE_TOKEN}"
+        )
+    return token
+
+
+def require_token(listening: socket.socket, task: ServeTaskConfig, token: str | None) -> None:
+    """Refuse to serve more than this machine without a token, unless that is asked for.
+
+    Raises:
+        ConfigError: with the ways out.
+    """
+    if token is None and task.require_token and not is_local(listening):
+        raise ConfigError(
+            f"task.host = {task.host!r} can be reached from other machines, and there is no token."
+            f" Put one into the variable {TOKEN_VARIABLE} or into a file (task.token_file=...), or"
+            " let anybody ask: task.require_token=false."
+        )
+
+
+def serve(
+    tagger: Tagger,
+    listening: socket.socket,
+    task: ServeTaskConfig,
+    token: str | None,
+    ready: Callable[[], None],
+) -> None:
     """Answer requests until a signal ends it, which is raised as it would be without a server.
 
     Args:
         tagger: predicts.
         listening: the socket.
+        task: limits and deadlines.
+        token: that requests need, or None.
         ready: called when the server is ready for requests.
     """
-    app = ValidationMiddleware(scoring_server.init(pyfunc.wrap_tagger(tagger)), tagger.columns)
-    # Logging stays as it is configured here.
+    address, port = listening.getsockname()[:2]
+    hosts = {"localhost", "127.0.0.1", "::1", address, task.host.lower()}
+    if ipaddress.ip_address(address.partition("%")[0]).is_unspecified:
+        hosts.add(socket.gethostname().lower())
     settings = uvicorn.Config(
-        app,
+        Application(tagger, task, hosts, port, token),
+        http=partial(_Protocol, task),  # type: ignore[arg-type]
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        proxy_headers=False,
+        server_header=False,
+        # Logging stays as it is configured here, and who asks cannot fill it.
         log_config=None,
-        log_level="warning",
+        log_level="critical",
         access_log=False,
+        timeout_keep_alive=math.ceil(task.head_seconds),
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     _NotifyingServer(settings, ready).run(sockets=[listening])
@@ -89,141 +160,52 @@ class _NotifyingServer(uvicorn.Server):
             self._ready()
 
 
-class ValidationMiddleware:
-    """An ASGI application in front of another: it refuses bad rows, and hides tracebacks.
+class _Protocol(H11Protocol):
+    """A connection with a deadline for whatever its other side has to do next.
 
-    Args:
-        app: the application behind.
-        columns: of a text.
+    Where there are too many, the one that has waited the longest for a request gives way.
     """
 
-    def __init__(
-        self, app: Callable[[Message, Receive, Send], Awaitable[None]], columns: Sequence[str]
-    ) -> None:
-        self._app, self._columns = app, columns
+    def __init__(self, task: ServeTaskConfig, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._task = task
+        self.waits_since: float | None = None
+        self._deadline: asyncio.TimerHandle | None = None
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer a bad request with an error, and pass all others on."""
-        if scope["type"] != "http" or scope["path"] != "/invocations":
-            await self._app(scope, receive, send)
-            return
-        body = await _read_body(receive)
-        if body is None:
-            await _send_error(send, 413, f"The request has more than {LARGEST} bytes; send less.")
-            return
-        kind = dict(scope["headers"]).get(b"content-type")
-        if kind is None:
-            await _send_error(send, 415, "Set the Content-Type: application/json or text/csv.")
-            return
-        try:
-            _check_rows(kind.decode("latin-1"), body, self._columns)
-        except MlflowException as error:
-            await _send_error(send, 400, error.message)
-            return
-        await self._app(scope, _replay_body(body, receive), _strip_traceback(send))
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_request()
+        others = [c for c in self.connections - {self} if not c.transport.is_closing()]
+        idle = [c for c in others if isinstance(c, _Protocol) and c.waits_since is not None]
+        # Where none is idle, most are about to be told that there are too many requests.
+        if len(others) >= self._task.max_connections and idle:
+            min(idle, key=lambda c: c.waits_since or 0.0).transport.abort()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._set_deadline(None)
+        super().connection_lost(exc)
 
-async def _read_body(receive: Receive) -> bytes | None:
-    """Return the whole body, or None if it is too large."""
-    parts: list[bytes] = []
-    more = True
-    while more:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        if sum(map(len, parts)) > LARGEST:
-            return None
-        more = message.get("more_body", False)
-    return b"".join(parts)
+    def handle_events(self) -> None:
+        before = self.cycle
+        super().handle_events()
+        if self.cycle is not before and not self.cycle.response_complete:
+            self.waits_since = None
+            # The application has deadlines of its own, and answers when they are over.
+            task = self._task
+            self._set_deadline(task.body_seconds + task.predict_seconds + task.head_seconds)
 
+    def on_response_complete(self) -> None:
+        self._await_request()
+        if self.transport.get_write_buffer_size():
+            self._set_deadline(self._task.body_seconds)  # to take the answer
+        super().on_response_complete()
 
-def _check_rows(kind: str, body: bytes, columns: Sequence[str]) -> None:
-    """Refuse rows that are no texts; other errors of a request are left to MLflow.
+    def _await_request(self) -> None:
+        self.waits_since = time.monotonic()
+        self._set_deadline(self._task.head_seconds)
 
-    Raises:
-        MlflowException: with the row.
-    """
-    if not kind.startswith(scoring_server.CONTENT_TYPE_JSON):
-        return
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
-        return
-    if isinstance(content, dict) and (rows := _parse_rows(content, columns)) is not None:
-        pyfunc.check_texts([*map(join_values, rows)], columns)
-
-
-def _parse_rows(content: dict[str, Any], columns: Sequence[str]) -> list[list[Any]] | None:
-    """Return the columns of the rows of a request in one of MLflow's forms; None if it is none."""
-    rows = content.get("dataframe_records", content.get("instances"))
-    if isinstance(rows, list):
-        return [
-            [row.get(name) for name in columns] if isinstance(row, dict) else [row] for row in rows
-        ]
-    by_name = content.get("inputs")
-    if isinstance(by_name, dict):
-        found = [by_name.get(name) for name in columns]
-        lists = [values for values in found if isinstance(values, list)]
-        return (
-            [list(row) for row in zip(*lists, strict=False)] if len(lists) == len(found) else None
-        )
-    table = content.get("dataframe_split")
-    if isinstance(table, dict) and isinstance(table.get("data"), list):
-        names = table.get("columns")
-        if not isinstance(names, list) or not any(name in names for name in columns):
-            return None
-        places = [names.index(name) if name in names else len(names) for name in columns]
-        return [[_get_cell(row, place) for place in places] for row in table["data"]]
-    return None
-
-
-def _get_cell(row: Any, place: int) -> Any:
-    return row[place] if isinstance(row, list) and len(row) > place else None
-
-
-def _replay_body(body: bytes, receive: Receive) -> Receive:
-    """Return a receiver that gives a body that was read already, and then what comes after it."""
-    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replay() -> Message:
-        return waiting.pop() if waiting else await receive()
-
-    return replay
-
-
-def _strip_traceback(send: Send) -> Send:
-    """Return a sender that passes answers on, but of errors only the code and the message."""
-    status: int | None = None
-    parts: list[bytes] = []
-
-    async def filtered(message: Message) -> None:
-        nonlocal status
-        if message["type"] == "http.response.start" and message["status"] >= 400:
-            status = message["status"]
-        elif status is None:
-            await send(message)
-        else:
-            parts.append(message.get("body", b""))
-            if not message.get("more_body", False):
-                await _send_error(send, status, _parse_message(b"".join(parts)))
-
-    return filtered
-
-
-def _parse_message(body: bytes) -> str:
-    """Return the message of an error of MLflow or of the framework below it."""
-    try:
-        content = json.loads(body)
-        return str(content.get("message", content.get("detail")))
-    except (ValueError, AttributeError):
-        return body.decode("utf-8", "replace")
-
-
-async def _send_error(send: Send, status: int, message: str) -> None:
-    code = "BAD_REQUEST" if status < 500 else "INTERNAL_ERROR"
-    body = json.dumps({"error_code": code, "message": message}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    def _set_deadline(self, seconds: float | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if seconds is not None:
+            self._deadline = self.loop.call_later(seconds, self.transport.abort)

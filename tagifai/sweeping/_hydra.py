@@ -10,11 +10,20 @@ from typing import Any
 
 # The loader that Hydra hands to plugins; its public base class says only what it can be asked.
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+# The sweeper of all combinations, which writes its configuration as it is.
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper, BasicSweeperConf
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
-__all__ = ["ConfigLoaderImpl", "apply_overrides", "get_return_value"]
+__all__ = [
+    "BasicSweeper",
+    "BasicSweeperConf",
+    "ConfigLoaderImpl",
+    "apply_overrides",
+    "get_return_value",
+]
 
 
 def apply_overrides(overrides: Iterable[Override], cfg: DictConfig) -> None:

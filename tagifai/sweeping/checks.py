@@ -19,6 +19,7 @@ from tagifai.sweeping.composition import Compose
 from tagifai.sweeping.results import IRRELEVANT_GROUPS
 from tagifai.sweeping.settings import SearchSettings
 from tagifai.sweeping.space import SearchSpace
+from tagifai.utils.secrets import mask, mask_all
 
 
 def check_objective(config: Config, settings: SearchSettings, pruner: BasePruner) -> None:
@@ -138,6 +139,20 @@ def _composes(compose: Compose, overrides: list[str]) -> bool:
     return True
 
 
+def refuse_secrets(space: SearchSpace) -> None:
+    """Refuse values with a secret, because a study keeps the values that it tries.
+
+    Raises:
+        ConfigError: with the parameter, and the way out.
+    """
+    for name, text in space.describe().items():
+        if mask(text) != text:
+            raise ConfigError(
+                f"The parameter {name} has a secret among its values, which the study would keep."
+                " Write ${oc.env:NAME} in its place, and put it into the variable NAME."
+            )
+
+
 STUDY_FORMAT = 1
 """Of what is kept with a study; the only one that is gone on with."""
 
@@ -173,7 +188,7 @@ def describe_search(config: Config, space: SearchSpace, digest: str) -> dict[str
         "data digest": digest,
         "settings": settings,
     }
-    return dict(json.loads(json.dumps(found, default=str)))
+    return dict(mask_all(json.loads(json.dumps(found, default=str))))
 
 
 def choose_study(storage: BaseStorage, name: str, now: Mapping[str, Any], *, restart: bool) -> str:

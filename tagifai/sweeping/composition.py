@@ -89,7 +89,8 @@ def _choose_folder(cfg: DictConfig, study: Study, outputs: Path) -> None:
     if any(item.startswith("hydra.sweep.dir=") for item in cfg.hydra.overrides.hydra):
         return
     known = study.get_attribute(FOLDER)
-    if known is not None:
+    # The study may be somebody else's.
+    if known is not None and (outputs / known).is_relative_to(outputs) and _is_plain(known):
         folder = outputs / known
     else:
         new = Path(cfg.hydra.sweep.dir).absolute()
@@ -97,6 +98,10 @@ def _choose_folder(cfg: DictConfig, study: Study, outputs: Path) -> None:
         if folder.is_relative_to(outputs):
             study.set_attribute(FOLDER, folder.relative_to(outputs).as_posix())
     set_hydra_value(cfg, "hydra.sweep.dir", str(folder))
+
+
+def _is_plain(path: str) -> bool:
+    return ".." not in Path(path).parts and "${" not in path
 
 
 def set_hydra_value(cfg: DictConfig, key: str, value: str | int) -> None:

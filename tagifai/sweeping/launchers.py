@@ -121,7 +121,7 @@ def end_jobs(launcher: JobLauncher, seconds: float) -> bool:
     if kind == "SlurmLauncher":
         jobs = list_unfinished_slurm_jobs()
         if jobs:
-            subprocess.run(["scancel", "--quiet", *jobs], check=False, capture_output=True)  # noqa: S603, S607
+            subprocess.run(["scancel", "--quiet", *jobs], check=False, capture_output=True)  # noqa: S603, S607 # nosec B603, B607
     if kind == "LocalLauncher":
         alive = [process for process in _local_processes if process.poll() is None]
         for process in alive:
@@ -199,7 +199,7 @@ def _run_in_worker(number: int, overrides: list[str], digest: str, content: byte
     if digest not in _shared:
         _shared.clear()
         setup_globals()
-        *shared, state = pickle.loads(content)  # noqa: S301 - of the search that began the worker
+        *shared, state = pickle.loads(content)  # noqa: S301 - of the search that began the worker # nosec B301
         Singleton.set_state(state)
         _shared[digest] = shared
     context, config, function = _shared[digest]

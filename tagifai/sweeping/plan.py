@@ -34,7 +34,6 @@ from tagifai.sweeping.studies import Study
 from tagifai.tracking import multirun, query, session, store
 from tagifai.tracking.store import Experiment
 from tagifai.utils import program
-from tagifai.utils.secrets import mask
 
 PARENT_RUN = "parent_run"
 """Attribute of a study: its run in the tracking store."""
@@ -261,10 +260,11 @@ def _open_study(
     pruner: BasePruner,
 ) -> tuple[Study, dict[str, Any], BudgetSearch | None]:
     """Return the study to go on with, or a new one, the search's description and its budget."""
+    checks.refuse_secrets(space)
     sampler = samplers.make_sampler(settings.sampler, config.seed, space.make_grid)
     storage = studies.connect(settings.storage)
     stores = Path(config.paths.stores)
-    session.close_abandoned_runs(stores)
+    session.close_abandoned_runs(stores, config.tracking.uri)
     dataset = datasets.load(config.data, stores, progress=Display.from_config(config.console).live)
     checks.check_metrics(config, dataset)
     budget = _make_budget(sweeper, config, settings, space, dataset)
@@ -319,7 +319,7 @@ def _log_search(plan: SearchPlan, searched: Mapping[str, Any]) -> None:
             "preset": hydra.runtime.choices.get("sweep"),
             "command": program.get_command(),
             "overrides": shlex.join(hydra.overrides.task),
-            "storage": mask(plan.settings.storage or "in memory"),
+            "storage": plan.settings.storage or "in memory",
             "sweep.dir": str(plan.folder),
             "n_trials": plan.n_trials,
             "sampler": plan.settings.sampler.get("_target_"),
@@ -347,7 +347,7 @@ def _show_header(plan: SearchPlan, pruner: BasePruner) -> None:
     groups: dict[str, tuple[str | None, Mapping[str, Any]]] = {
         "study": (
             plan.study.name,
-            {"storage": mask(plan.settings.storage or "in memory")},
+            {"storage": plan.settings.storage or "in memory"},
         ),
         "objective": (", ".join(goal), {}),
         "trials": _describe_trials(plan, sampler_name, type(pruner).__name__),

@@ -24,6 +24,7 @@ from tagifai.sweeping.studies import ERROR, Study, TrialCounts, has_died
 from tagifai.training.trial import RESULT
 from tagifai.utils import program
 from tagifai.utils.files import replace_atomically
+from tagifai.utils.secrets import mask, mask_all
 
 if TYPE_CHECKING:
     from tagifai.sweeping.plan import SearchPlan
@@ -240,7 +241,7 @@ def write_results(
         content |= {"metrics": list(result.metrics), "solutions": solutions}
     content["trials"] = asdict(result.counts)
     with replace_atomically(path) as file:
-        file.write(OmegaConf.to_yaml(OmegaConf.create(content)))
+        file.write(OmegaConf.to_yaml(OmegaConf.create(mask_all(content))))
 
 
 def _build_solution(
@@ -271,8 +272,10 @@ def write_preset(path: Path, head: str, choices: Mapping[str, str], values: dict
     overrides = [{f"override /{group}": option} for group, option in choices.items()]
     with replace_atomically(path) as file:
         file.write("# @package _global_\n")
-        file.writelines(f"# {line}\n" for line in head.splitlines())
-        file.write(OmegaConf.to_yaml(OmegaConf.create({"defaults": overrides, **escape(values)})))
+        file.writelines(f"# {line}\n" for line in mask(head).splitlines())
+        file.write(
+            OmegaConf.to_yaml(OmegaConf.create(mask_all({"defaults": overrides, **escape(values)})))
+        )
 
 
 def compute_difference(wanted: Config, base: Config | None) -> dict[str, Any]:
@@ -286,7 +289,9 @@ def compute_difference(wanted: Config, base: Config | None) -> dict[str, Any]:
 
 
 def _get_content(config: Config) -> dict[str, Any]:
-    return {k: v for k, v in asdict(config).items() if k not in IRRELEVANT_GROUPS}
+    # No preset may set the last two.
+    others = (*IRRELEVANT_GROUPS, "whitelist", "extensions")
+    return {k: v for k, v in asdict(config).items() if k not in others}
 
 
 def _compute_difference(wanted: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,13 +16,25 @@ from optuna.samplers import BaseSampler, GridSampler, QMCSampler
 from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial, TrialState
 
-from tagifai.config.instantiate import build_allowed
+from tagifai.config.instantiate import build_listed
 from tagifai.exceptions import ConfigError
 from tagifai.sweeping._optuna import get_storage, get_trial_id
 from tagifai.sweeping.studies import has_died
 
 SEED_INDEX = "turn"
 """Attribute of a trial: its index in the sequence of seeds."""
+
+SAMPLERS = (
+    *(f"optuna.samplers.{name}" for name in optuna.samplers.__all__ if name[0].isupper()),
+    *(f"optuna.samplers.nsgaii.{name}" for name in optuna.samplers.nsgaii.__all__),
+    *("hydra_plugins.hydra_optuna_sweeper._impl.create_nsgaii_sampler",),
+    *("hydra_plugins.hydra_optuna_sweeper._impl.create_nsgaiii_sampler",),
+    *("hydra_plugins.hydra_optuna_sweeper.config.raise_motpe_removed",),
+)
+"""What a configuration may name as a sampler, or inside of one."""
+
+PRUNERS = tuple(f"optuna.pruners.{name}" for name in optuna.pruners.__all__)
+"""What it may name as a pruner, or inside of one."""
 
 REQUIRED_PACKAGES = {"CmaEsSampler": ("cmaes",), "GPSampler": ("scipy", "torch")}
 """Packages that a sampler needs beside Optuna's own dependencies."""
@@ -120,14 +132,16 @@ def make_sampler(
             )
     given = settings.get("seed")
     seed = int(seed if given is None else given)
+    arguments = dict(settings)
+    if name == GridSampler.__name__:
+        # The option of Hydra's own leaves the points to its sweeper.
+        arguments = {k: v for k, v in settings.items() if k != "_partial_"}
+        arguments["search_space"] = grid()
 
     def make(seed: int) -> Any:
-        allowed = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*")
-        return _build("sampler", {**settings, "seed": seed}, allowed)
+        return _build("sampler", {**arguments, "seed": seed}, SAMPLERS)
 
     made = make(seed)
-    if isinstance(getattr(made, "func", None), type) and issubclass(made.func, GridSampler):
-        made = made(grid())
     if not isinstance(made, BaseSampler):
         raise ConfigError(f"hydra.sweeper.sampler: {name} is not a sampler.")
     # These two find the next point in the study, in an order that depends on the seed.
@@ -138,12 +152,12 @@ def make_pruner(settings: Mapping[str, Any] | None) -> BasePruner:
     """Return the pruner that the configuration describes; for None, one that never prunes."""
     if not settings:
         return optuna.pruners.NopPruner()
-    made = _build("pruner", settings, ("optuna.pruners.*",))
+    made = _build("pruner", settings, PRUNERS)
     if not isinstance(made, BasePruner):
         raise ConfigError(f"hydra.sweeper.pruner: {settings.get('_target_')} is not a pruner.")
     return made
 
 
-def _build(what: str, settings: Mapping[str, Any], allowed: tuple[str, ...]) -> Any:
+def _build(what: str, settings: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
-        return build_allowed(f"hydra.sweeper.{what}", settings, allowed)
+        return build_listed(f"hydra.sweeper.{what}", settings, names)

@@ -11,6 +11,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from tagifai.exceptions import ConfigError
+from tagifai.utils import secrets
 
 
 class SweeperPlugin(Protocol):
@@ -91,3 +92,30 @@ class SearchSettings:
             if not holds:
                 value = getattr(self, key)
                 raise ConfigError(f"hydra.sweeper.{key} = {value!r} is not allowed: {allowed}")
+
+
+def refuse_secrets(cfg: DictConfig) -> None:
+    """Refuse settings with a secret where the launcher writes its jobs to files.
+
+    Args:
+        cfg: composed, with Hydra's own node.
+
+    Raises:
+        ConfigError: with the settings, and where their secrets belong.
+    """
+    if "submitit" not in str(OmegaConf.select(cfg, "hydra.launcher._target_")):
+        return
+    content: Any = OmegaConf.to_container(cfg, resolve=False)
+    content["hydra"] = {
+        **content["hydra"],
+        "overrides": None,
+        "job": content["hydra"]["job"]["env_set"],
+    }
+    found = secrets.list_masked(content)
+    if found:
+        raise ConfigError(
+            f"{', '.join(found)}: there is a secret in it, and this launcher writes its jobs to"
+            " files. Give it by the environment: '${oc.env:NAME}' in its place; for tracking.uri"
+            " MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD; for hydra.sweeper.storage"
+            " PGPASSWORD or ~/.pgpass; for files ~/.netrc."
+        )

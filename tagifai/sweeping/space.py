@@ -17,6 +17,7 @@ from optuna.distributions import (
 )
 from optuna.trial import BaseTrial
 
+from tagifai.config.schema import EXPERIMENT_GROUPS
 from tagifai.exceptions import ConfigError
 from tagifai.sweeping._optuna import list_grid_choices
 
@@ -108,9 +109,14 @@ class SearchSpace:
         """Return the overrides of a trial with known values.
 
         Args:
-            values: by name in the study; values that are not in the space are added as they are.
+            values: by name in the study; those of a function that extends the space are added.
+
+        Raises:
+            ConfigError: the study, which may be somebody else's, sets more than an experiment.
         """
-        known = {p.name for p in self.list_all_parameters()}
+        known = {p.name: p for p in self.list_all_parameters()}
+        for name, value in values.items():
+            _refuse_foreign(name, value, known.get(name))
         more = [
             f"{name}={format_value(value)}" for name, value in values.items() if name not in known
         ]
@@ -193,6 +199,18 @@ def format_value(value: Any) -> str:
         return value
     escaped = re.sub(r"(\\*)'", r"\1\1\'", value)
     return f"'{escaped}'"
+
+
+def _refuse_foreign(name: str, value: Any, parameter: Parameter | None) -> None:
+    """Refuse what a kept trial may not set: Hydra's own keys, or a text that refers to others."""
+    own = "|".join((*EXPERIMENT_GROUPS, "seed", "training", "objective"))
+    key = parameter is not None or re.fullmatch(rf"[+]{{0,2}}({own})([.]\w+)*", name)
+    choices = getattr(parameter and parameter.distribution, "choices", ())
+    if not key or ("${" in str(value) and value not in choices):
+        raise ConfigError(
+            f"The study has a trial with {name!r:.100} = {value!r:.100}, which no search over"
+            " experiments has. Name another study: hydra.sweeper.study_name=..."
+        )
 
 
 def make_parameter_name(branch: Branch, key: str) -> str:

@@ -28,7 +28,7 @@ from tagifai.exceptions import UserError
 from tagifai.sweeping._optuna import get_trial_id, list_stale_trials
 from tagifai.training.trial import PRUNED, RESULT
 from tagifai.utils import sqlite
-from tagifai.utils.secrets import mask
+from tagifai.utils.secrets import mask, mask_all
 from tagifai.utils.urls import get_sqlite_path
 
 HEARTBEAT_SECONDS = 3
@@ -270,7 +270,7 @@ class Study:
     def set_trial_attribute(self, trial: Trial, name: str, value: Any) -> None:
         """Set an attribute of a trial, unless it has ended."""
         try:
-            trial.set_user_attr(name, value)
+            trial.set_user_attr(name, mask_all(value))
         except optuna.exceptions.UpdateFinishedTrialError:
             log.info("Trial %d has ended; %s is not recorded.", trial.number, name)
 
@@ -311,7 +311,7 @@ class Study:
             reason: of its death.
         """
         try:
-            self._storage.set_trial_user_attr(trial_id, DIED, reason)
+            self._storage.set_trial_user_attr(trial_id, DIED, mask(reason))
             self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
             if isinstance(self.optuna.sampler, GridSampler):
                 # A grid would not try the point again by itself.
@@ -374,7 +374,7 @@ class Study:
 
     def set_attribute(self, name: str, value: Any) -> None:
         """Set an attribute of the study."""
-        self.optuna.set_user_attr(name, value)
+        self.optuna.set_user_attr(name, mask_all(value))
 
 
 def has_died(trial: FrozenTrial) -> bool:

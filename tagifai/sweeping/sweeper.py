@@ -1,4 +1,4 @@
-"""The sweeper plugin. Hydra loads it before every command, so it imports the search late."""
+"""The sweeper plugins. Hydra loads them before every command, so they import the search late."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from hydra.core.config_store import ConfigStore
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper.config import OptunaSweeperConf
-from omegaconf import MISSING, DictConfig
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from tagifai.sweeping._hydra import BasicSweeper, BasicSweeperConf
+from tagifai.utils.secrets import mask_all
 
 if TYPE_CHECKING:
     from tagifai.sweeping.plan import SearchPlan
@@ -71,13 +74,42 @@ class SearchSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> SearchPlan:
         """Run the search with the overrides of the command line, and return its plan."""
         from tagifai.console.display import Display
+        from tagifai.sweeping.settings import refuse_secrets
 
+        refuse_secrets(self.master)
         with Display.from_config(self.master.console).show_spinner("Loading libraries"):
             from tagifai.sweeping import loop
 
         return loop.run_search(self, arguments)
 
 
+class GridSweeper(BasicSweeper):
+    """Hydra's own sweeper of all combinations, whose record of a multirun has no secrets."""
+
+    config: DictConfig
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Run the jobs; the launcher has the configuration as it is."""
+        from tagifai.sweeping.settings import refuse_secrets
+
+        refuse_secrets(self.config)
+        content = OmegaConf.to_container(self.config, resolve=False)
+        masked = mask_all(content)
+        if masked != content:
+            self.config = OmegaConf.create(masked)
+        return super().sweep(arguments)
+
+
+@dataclass
+class GridSweeperConfig(BasicSweeperConf):
+    """The settings of Hydra's own sweeper, by the name of which it is chosen."""
+
+    _target_: str = "tagifai.sweeping.sweeper.GridSweeper"
+
+
+ConfigStore.instance().store(
+    group="hydra/sweeper", name="basic", node=GridSweeperConfig, provider="tagifai", replace=True
+)
 ConfigStore.instance().store(
     group="hydra/sweeper", name="tagifai", node=SearchSweeperConfig, provider="tagifai"
 )

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, Trial
 from tagifai.config.job import SearchTrial
 from tagifai.exceptions import StaleTrialError
 from tagifai.sweeping import samplers, studies
+from tagifai.utils.secrets import mask_all
 
 
 class OpenTrial:
@@ -37,7 +38,7 @@ class OpenTrial:
         """
         with _raise_if_stale():
             for name, value in attributes.items():
-                self._trial.set_user_attr(name, value)
+                self._trial.set_user_attr(name, mask_all(value))
 
     def report(self, step: int, value: float) -> bool:
         """Report a value and return whether to stop.

@@ -18,7 +18,6 @@ from tagifai.runs.retention import RemovalCandidate
 from tagifai.tracking import session, store
 from tagifai.tracking.inventory import RunInventory
 from tagifai.utils import program
-from tagifai.utils.secrets import mask
 
 MLFLOW_KINDS = (retention.FAILED, retention.PRUNED, retention.MODEL)
 KINDS = (*MLFLOW_KINDS, retention.FOLDER, retention.CACHE, retention.PARTIAL)
@@ -34,7 +33,7 @@ def run(config: Config) -> None:
     """Show what can be removed, and remove it if `task.apply` says so."""
     display, task = Display.from_config(config.console), config.task
     roots = CleanupRoots(Path(config.paths.stores), Path(config.paths.outputs))
-    session.close_abandoned_runs(roots.stores)
+    session.close_abandoned_runs(roots.stores, config.tracking.uri)
     with display.show_spinner("Looking for what can be removed"):
         inventory, tracked = _find_tracked(display, config, roots)
         busy = [*tracked.busy, get_job().output_dir]
@@ -50,7 +49,7 @@ def run(config: Config) -> None:
     elif task.apply:
         removed = _remove(display, roots, inventory, found)
         if any(candidate.kind in MLFLOW_KINDS for candidate in removed):
-            uri = mask(store.get_tracking_uri(config.tracking.uri))
+            uri = store.get_tracking_uri(config.tracking.uri)
             display.show_line("MLflow keeps their records, marked as deleted.")
             display.show_copyable("Purge them", _make_purge_command(uri))
     else:

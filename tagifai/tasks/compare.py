@@ -73,7 +73,9 @@ def compare(config: Config) -> tuple[RunSelection, dict[str, Leaderboard]]:
         path = Path(task.output)
         about = {"metric": task.metric, "direction": task.direction, "runs": choice.description}
         with files.open_output(path) as file:
-            file.write(text_tables.format_leaderboards(boards, path.suffix.lower()[1:], **about))
+            kind = path.suffix.lower()[1:]
+            written = text_tables.format_leaderboards(boards, kind, safe=task.csv_safe, **about)
+            file.write(written)
     return choice, boards
 
 
@@ -102,7 +104,7 @@ def _choose_runs(config: Config) -> RunSelection:
     if not config.tracking.enabled:
         raise ConfigError("task=compare compares tracked runs, and tracking=none has none.")
     uri = store.get_tracking_uri(config.tracking.uri)
-    session.close_abandoned_runs(Path(config.paths.stores))
+    session.close_abandoned_runs(Path(config.paths.stores), config.tracking.uri)
     experiment = task.experiment or config.tracking.experiment
     found = query.load_runs(uri, experiment, parent=task.parent, filter=task.filter)
     return selection.select_runs(

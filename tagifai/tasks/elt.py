@@ -27,7 +27,7 @@ def run(config: Config) -> None:
     """Fetch and check the tables, and show the profile of the rows as they are trained on."""
     display = Display.from_config(config.console)
     stores = Path(config.paths.stores)
-    session.close_abandoned_runs(stores)
+    session.close_abandoned_runs(stores, config.tracking.uri)
     with display.show_row_progress("Reading") as on_progress:
         dataset = datasets.load(
             config.data,

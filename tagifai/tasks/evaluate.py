@@ -35,8 +35,9 @@ def run(config: Config) -> float:
         title = f"Run {run_id} on {task.data}"
         _note_train_texts(display, path, Path(config.paths.stores), texts)
     with display.show_spinner("Predicting"):
-        recorded = bundles.read_document(path, "performance.json")["test"].get("baseline", {})
-        performance = scoring.score_texts(tagger, texts, tags, recorded.get("label"))
+        recorded = bundles.read_document(path, "performance.json", "test").get("baseline")
+        label = recorded.get("label") if isinstance(recorded, dict) else None
+        performance = scoring.score_texts(tagger, texts, tags, label)
     output = Path(task.output or get_job().output_dir / "performance.json")
     with files.open_output(output) as file:
         file.write(files.format_json(performance))

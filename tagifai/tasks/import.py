@@ -12,8 +12,15 @@ from tagifai.utils import program
 
 def run(config: Config) -> None:
     """Copy the run of a file into the stores, and show how to predict with it."""
-    display, path = Display.from_config(config.console), Path(config.task.path)
-    imported = archives.import_run(path, Path(config.paths.stores))
+    display, task = Display.from_config(config.console), config.task
+    path = Path(task.path)
+    imported = archives.import_run(
+        path,
+        Path(config.paths.stores),
+        trusted=task.trusted,
+        seconds=task.seconds,
+        megabytes=task.megabytes,
+    )
     done = "Imported from" if imported.fresh else "Same as in"
     display.show_fact("Run", imported.run_id, result=True)
     display.show_copyable(done, path, result=True)

@@ -12,7 +12,6 @@ from tagifai.models import bundles
 from tagifai.runs import resolve
 from tagifai.tracking import session, store
 from tagifai.utils import environment, program
-from tagifai.utils.secrets import mask
 
 LIBRARIES = ("hydra-core", "omegaconf", "optuna", "mlflow")
 
@@ -21,7 +20,7 @@ def run(config: Config) -> None:
     """Show versions, folders, data sets and the latest run, a line each."""
     display = Display.from_config(config.console)
     stores = Path(config.paths.stores)
-    closed = session.close_abandoned_runs(stores)
+    closed = session.close_abandoned_runs(stores, config.tracking.uri)
     versions = environment.get_versions((*environment.ALL_LIBRARIES, *LIBRARIES))
     uri = store.get_tracking_uri(config.tracking.uri) if config.tracking.enabled else "off"
     display.show_fact(
@@ -29,7 +28,7 @@ def run(config: Config) -> None:
     )
     for name in ("root", "outputs", "stores"):
         display.show_copyable(name.capitalize(), getattr(config.paths, name), result=True)
-    display.show_copyable("Tracking", mask(uri), result=True)
+    display.show_copyable("Tracking", uri, result=True)
     present = [f"{m['name']}: {m['rows']} rows" for m in dataset_store.list_manifests(stores)]
     display.show_fact("Data sets", ", ".join(present) or "none", result=True)
     _show_latest(display, stores)
@@ -57,8 +56,8 @@ def _describe_scores(path: Path) -> str:
         return "its model is missing"
     try:
         bundles.read_manifest(path)
-        scored = bundles.read_document(path, "performance.json")["test"]["overall"]
+        scored = bundles.read_document(path, "performance.json", "test", "overall")
         return f"test f1 {scored['f1']:.4f} on {scored['num_samples']} rows"
-    except (BundleError, ValueError, KeyError) as error:
+    except (BundleError, ValueError, KeyError, TypeError) as error:
         # This task shows what is wrong, so it must not fail.
         return f"not usable: {error}"

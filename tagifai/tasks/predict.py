@@ -19,6 +19,7 @@ from tagifai.models import bundles
 from tagifai.models.tagger import PredictedColumns, Tagger
 from tagifai.runs import resolve
 from tagifai.utils import files, table_files
+from tagifai.utils.excerpts import shorten
 from tagifai.utils.terminal import is_ansi_enabled
 
 SHOWN_ERRORS = 3
@@ -77,9 +78,7 @@ class FailedRows:
         self.rows += rows
         self.count += len(errors)
         for error in islice(errors, SHOWN_ERRORS - len(self._first)):
-            # It may have names and texts in it, which are no business of a terminal's.
-            line = " ".join("".join(c if c.isprintable() else " " for c in error).split())
-            self._first.append(line[:SHOWN_CHARACTERS] + "…" * (len(line) > SHOWN_CHARACTERS))
+            self._first.append(shorten(error, SHOWN_CHARACTERS))
 
     def describe(self) -> str:
         """Return how many rows failed, and what is wrong with the first of them."""

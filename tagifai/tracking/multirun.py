@@ -1,4 +1,4 @@
-"""The parent run of a multirun: its first job creates it, and its end closes it.
+"""The parent run of a multirun: its first job creates it, and its end closes it; records of jobs.
 
 Hydra loads this module before every command, so it imports late what only a multirun needs.
 """
@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from tagifai.config.job import get_job
 from tagifai.utils import program
 from tagifai.utils.files import is_writable
+from tagifai.utils.secrets import mask, mask_all
 
 if TYPE_CHECKING:
     from tagifai.config.schema import Config
@@ -47,7 +48,7 @@ def ensure_parent_run(config: Config) -> str | None:
     with FileLock(folder / ".parent.lock"):
         known = _read_parent(folder)
         experiment = store.Experiment.from_config(config)
-        if known is not None and known["uri"] == experiment.uri:
+        if known is not None and known["uri"] == mask(experiment.uri):
             return str(known["run_id"])
         made = session.create_run(
             experiment,
@@ -78,18 +79,23 @@ def make_lock_key(folder: Path) -> str:
 
 
 _watched = ExitStack()
-_folders: list[tuple[Path, Path]] = []
-"""Folders of this process's multiruns, each with its stores."""
+_folders: list[tuple[Path, Path, str]] = []
+"""Folders of this process's multiruns, each with its stores and the URI of its tracking store."""
+
+
+RECORD = ".hydra"
+"""Folder of Hydra's record of a job, in the job's own."""
 
 
 class MultirunCallback(Callback):
-    """Notes the folder of a multirun, and holds a lock while its process lives.
+    """Notes the folder of a multirun, and holds a lock while its process lives; records jobs.
 
     It neither creates nor ends a run, because Hydra only warns of errors in a callback.
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Note the folder."""
+        from tagifai.tracking import store
         from tagifai.utils import locks
 
         folder = Path(config.hydra.sweep.dir).absolute()
@@ -99,7 +105,29 @@ class MultirunCallback(Callback):
         if _watched.enter_context(locks.hold(stores / "running", make_lock_key(folder))):
             # An existing file belongs to an earlier multirun with the same folder.
             (folder / "parent_run.json").unlink(missing_ok=True)
-            _folders.append((folder, stores))
+            _folders.append(
+                (
+                    folder,
+                    stores,
+                    store.get_tracking_uri(str(OmegaConf.select(config, "tracking.uri") or "")),
+                )
+            )
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Write the record of a job as Hydra does, but without secrets."""
+        folder = Path(config.hydra.runtime.output_dir, RECORD)
+        folder.mkdir(exist_ok=True)
+        content: Any = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
+        masked = mask_all(content)
+        # Making a configuration anew takes longer than writing it.
+        shown = config if masked == content else OmegaConf.create(masked)
+        parts = {
+            "config": OmegaConf.masked_copy(shown, [str(key) for key in shown if key != "hydra"]),
+            "hydra": OmegaConf.masked_copy(shown, ["hydra"]),
+            "overrides": shown.hydra.overrides.task,
+        }
+        for name, part in parts.items():
+            (folder / f"{name}.yaml").write_text(OmegaConf.to_yaml(part), encoding="utf-8")
 
 
 def close_parent_run(status: str, reason: str = "") -> None:
@@ -113,12 +141,13 @@ def close_parent_run(status: str, reason: str = "") -> None:
         TrackingError: the store does not answer.
     """
     while _folders:
-        from tagifai.tracking import session
+        from tagifai.tracking import session, store
         from tagifai.utils import locks
 
-        folder, stores = _folders.pop()
+        folder, stores, uri = _folders.pop()
         known = _read_parent(folder)
         if known is not None:
-            session.reopen_run(known["run_id"], known["uri"]).end(status, reason)
+            whole = store.complete_uri(known["uri"], uri)
+            session.reopen_run(known["run_id"], whole).end(status, reason)
             locks.remove_mark(stores / "running", make_lock_key(folder))
     _watched.close()

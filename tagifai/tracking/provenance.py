@@ -15,7 +15,7 @@ from tagifai.config import paths
 from tagifai.config.job import get_job
 from tagifai.config.schema import EXPERIMENT_GROUPS, Config, find_schema_name
 from tagifai.utils import environment, program
-from tagifai.utils.secrets import mask
+from tagifai.utils.secrets import mask_all
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Invocation:
         git = _get_git_state()
         return {
             "options": dict(self.options),
-            "overrides": [*map(mask, self.overrides)],
+            "overrides": mask_all([*self.overrides]),
             "schemas": {
                 group: find_schema_name(getattr(config, group)) for group in EXPERIMENT_GROUPS
             },

@@ -217,7 +217,7 @@ def _start_process() -> Recorder | None:
     null = subprocess.DEVNULL
     with block_signals(), there:
         try:
-            process = subprocess.Popen(  # noqa: S603
+            process = subprocess.Popen(  # noqa: S603 # nosec B603
                 command, stdin=null, stdout=null, stderr=null, pass_fds=[there.fileno()]
             )
         except OSError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tagifai.tracking import store
+from tagifai.utils.secrets import mask
 
 CHAMPION = "champion"
 """The alias, as in models:/tagifai@champion."""
@@ -108,7 +109,7 @@ class ModelRegistry:
             for key, value in tags.items():
                 if value is not None:
                     self._client.set_model_version_tag(
-                        self.name, str(version.number), key, str(value)
+                        self.name, str(version.number), key, mask(str(value))
                     )
                 elif key in version.tags:
                     self._client.delete_model_version_tag(self.name, str(version.number), key)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tagifai.exceptions import TrackingError
 from tagifai.tracking import store
-from tagifai.utils.secrets import mask
+from tagifai.utils.secrets import mask, mask_all
 from tagifai.utils.urls import is_url
 
 if TYPE_CHECKING:
@@ -168,11 +168,11 @@ class TrackedRun:
         from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
         dataset = Dataset(
-            name=name,
+            name=mask(name),
             digest=digest[: store.MAX_DIGEST_LENGTH],
             source_type="http" if is_url(source) else "local",
-            source=json.dumps({"uri": source}),
-            profile=json.dumps(profile),
+            source=json.dumps({"uri": mask(source)}),
+            profile=json.dumps(mask_all(dict(profile))),
         )
         tags = [InputTag(MLFLOW_DATASET_CONTEXT, "training")]
         with store.translate_errors():

@@ -17,7 +17,7 @@ from tagifai.tracking import recorder, store
 from tagifai.tracking.run import TrackedRun
 from tagifai.tracking.store import Experiment
 from tagifai.utils import locks, program
-from tagifai.utils.secrets import mask
+from tagifai.utils.secrets import HIDDEN, mask, mask_all
 from tagifai.utils.signals import hold_back_signals, ignore_signals
 from tagifai.utils.urls import get_sqlite_path
 
@@ -140,7 +140,7 @@ def _close_after_error(run: TrackedRun, error: BaseException, log_file: Path | N
     """Close a run as KILLED or FAILED; an error of the store does not hide the first one."""
     killed = isinstance(error, KeyboardInterrupt)
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    reason = "Interrupted." if killed else mask(text)
+    reason = "Interrupted." if killed else text
     traceback = None if killed or isinstance(error, UserError) else error
     log.info("The run %s: %s", "was killed" if killed else "failed", reason, exc_info=traceback)
     status = "KILLED" if killed else "FAILED"
@@ -184,8 +184,8 @@ def _create_run(
         found = None if resumed is None else _resume_run(client, resumed)
         made = found or client.create_run(
             experiment.ensure(client),
-            tags={**_source_tags(), **{key: mask(text) for key, text in (tags or {}).items()}},
-            run_name=name,
+            tags={**_source_tags(), **mask_all(dict(tags or {}))},
+            run_name=name and mask(name),
         )
     return TrackedRun(made.info.run_id, client, made.info.artifact_uri)
 
@@ -219,17 +219,27 @@ def _source_tags() -> dict[str, str]:
     }
 
 
-def close_abandoned_runs(stores: Path) -> list[str]:
+def close_abandoned_runs(stores: Path, present: str = "") -> list[str]:
     """Close as FAILED the runs whose process is gone, and return their ids.
 
     Without such runs it only lists a folder. If a store cannot be reached, a later command closes
     its runs.
+
+    Args:
+        stores: the folder of stores.
+        present: URI of the configured store, for what is kept without its secret.
     """
-    return locks.close_orphaned(stores / "running", _close_abandoned_run)
+    present = store.get_tracking_uri(present)
+    return locks.close_orphaned(
+        stores / "running",
+        lambda run_id, uri: _close_abandoned_run(run_id, store.complete_uri(uri, present)),
+    )
 
 
 def _close_abandoned_run(run_id: str, uri: str) -> bool:
     """Close one run; return whether nothing is left to do, also because there is no such run."""
+    if HIDDEN in uri:
+        return False
     path = get_sqlite_path(uri)
     if path is not None and not path.exists():
         return True

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from tagifai.exceptions import DataError, TrackingError
 from tagifai.utils import program, sqlite
 from tagifai.utils.secrets import mask
-from tagifai.utils.urls import get_sqlite_path, is_url
+from tagifai.utils.urls import get_sqlite_path, is_url, locate_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,6 +32,16 @@ log = logging.getLogger(__name__)
 def get_tracking_uri(configured: str) -> str:
     """Return the URI of the tracking store: MLFLOW_TRACKING_URI wins over the configured one."""
     return os.environ.get("MLFLOW_TRACKING_URI") or configured
+
+
+def complete_uri(recorded: str, present: str) -> str:
+    """Return a URI that was recorded, with its secret if the present one is the same.
+
+    Args:
+        recorded: without its secret.
+        present: of the present command's store; empty for none.
+    """
+    return present if mask(present) == recorded else recorded
 
 
 def connect(uri: str) -> MlflowClient:
@@ -179,8 +189,12 @@ def _shorten(text: str, length: int = 300) -> str:
     return text.rstrip(".") if len(text) <= length else f"{text[:length]}…"
 
 
+REMOTE = ("mlflow-artifacts", "http", "https", "s3", "gs", "wasbs", "abfss", "hdfs", "dbfs")
+"""Schemes of places of artifacts that are asked; MLflow would wait for others without an end."""
+
+
 def download_bundle(uri: str, run_id: str, scratch: Path) -> Path | None:
-    """Download the bundle of a run from its tracking store.
+    """Return the bundle of a run of a tracking store, which is downloaded unless it is a folder.
 
     Args:
         uri: of the store.
@@ -188,7 +202,8 @@ def download_bundle(uri: str, run_id: str, scratch: Path) -> Path | None:
         scratch: an empty folder to download into.
 
     Returns:
-        The bundle's folder, or None if the store does not have the run or its bundle.
+        The bundle's folder, or None if the store does not have the run or its bundle. What is in
+        a folder of this machine is neither copied nor checked: the store says where it is.
     """
     if not is_reachable(uri):
         raise TrackingError(
@@ -197,9 +212,15 @@ def download_bundle(uri: str, run_id: str, scratch: Path) -> Path | None:
         )
     try:
         with translate_errors():
-            return Path(connect(uri).download_artifacts(run_id, "bundle", str(scratch)))
+            client = connect(uri)
+            where = str(client.get_run(run_id).info.artifact_uri)
+            scheme = urlsplit(where).scheme
+            if scheme in REMOTE:
+                return Path(client.download_artifacts(run_id, "bundle", str(scratch)))
+            folder = locate_file(where) / "bundle"
+            return folder if folder.is_dir() else None
     except TrackingError as error:
-        log.info("No bundle of run %s in %s: %s", run_id, mask(uri), error)
+        log.info("No bundle of run %s in %s: %s", run_id, uri, error)
         return None
 
 
@@ -226,7 +247,7 @@ def sanitize_names(names: Iterable[str]) -> dict[str, str]:
     """
     accepted: dict[str, str] = {}
     for name in names:
-        plain = re.sub(r"[^\w .:/-]", "_", name)
+        plain = re.sub(r"[^\w .:/-]", "_", mask(name))
         is_path = posixpath.normpath(plain) == plain and not plain.startswith("..")
         if not is_path or len(plain) > MAX_NAME_LENGTH or plain in accepted.values():
             digest = hashlib.sha256(name.encode()).hexdigest()[:8]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import subprocess
@@ -60,18 +61,45 @@ def read_git_state(root: Path) -> dict[str, str]:
     Returns:
         The tags; empty if the folder is no git checkout, or there is no git.
     """
-    commit = _git(root, "rev-parse", "HEAD")
+    commit = _git(root, [], "rev-parse", "HEAD")
     if commit is None:
         return {}
-    dirty = bool(_git(root, "status", "--porcelain"))
-    return {"mlflow.source.git.commit": commit, "mlflow.source.git.dirty": str(dirty).lower()}
+    # A filter is a command that the repository's own settings name; what it may do is not known.
+    named = _git(root, [], "config", "--name-only", "--get-regexp", FILTERS)
+    filters = named.split("\n") if named else []
+    changed = _git(root, filters, "status", "--porcelain", "--ignore-submodules=all")
+    dirty = str(changed != "").lower()
+    return {"mlflow.source.git.commit": commit, "mlflow.source.git.dirty": dirty}
 
 
-def _git(root: Path, *arguments: str) -> str | None:
+FILTERS = r"^filter\..*\.(clean|process|required)$"
+
+GIT_OPTIONS = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "--no-pager")
+"""Switch off what a repository's own settings could have git run."""
+
+GIT_ENVIRONMENT = {"GIT_OPTIONAL_LOCKS": "0", "GIT_ALLOW_PROTOCOL": "none", "LC_ALL": "C"}
+"""Nothing is written, and nothing fetched; other variables of git's would be settings too."""
+
+KEPT_VARIABLES = ("PATH", "HOME", "XDG_CONFIG_HOME", "SYSTEMROOT")
+
+
+def _git(root: Path, emptied: Sequence[str], *arguments: str) -> str | None:
+    """Return what git says, or None.
+
+    Args:
+        root: folder of the project.
+        emptied: settings of the repository's that do not count.
+        arguments: of git.
+    """
+    env = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    env |= {**GIT_ENVIRONMENT, "GIT_CONFIG_COUNT": str(len(emptied))}
+    for number, name in enumerate(emptied):
+        env |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": ""}
     try:
-        done = subprocess.run(  # noqa: S603
-            ["git", "-C", str(root), *arguments],  # noqa: S607
-            capture_output=True, text=True, timeout=10, check=False,
+        done = subprocess.run(  # noqa: S603 # nosec B603, B607
+            ["git", *GIT_OPTIONS, "-C", str(root), *arguments],  # noqa: S607
+            capture_output=True, encoding="utf-8", errors="surrogateescape", timeout=10,
+            check=False, env=env,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return None

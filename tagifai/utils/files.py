@@ -12,9 +12,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from tagifai.exceptions import DataError
+from tagifai.utils.secrets import mask_all
+
+MOST_PIPED = 10**9
+"""Bytes of standard input that are kept."""
 
 
 @contextmanager
@@ -134,9 +138,9 @@ def replace_folder_atomically(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write indented JSON, keys in the order given, in place of what was there."""
+    """Write a record as indented JSON without secrets, in place of what was there."""
     with replace_atomically(path) as file:
-        file.write(format_json(content))
+        file.write(format_json(mask_all(content)))
 
 
 def format_json(content: Any) -> str:
@@ -156,8 +160,25 @@ def compute_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def read_pieces(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield what a pipe has, which may have no end.
+
+    Raises:
+        DataError: there is more than `MOST_PIPED` bytes.
+    """
+    size = 0
+    while piece := stream.read(2**20):
+        size += len(piece)
+        if size > MOST_PIPED:
+            raise DataError(
+                f"Standard input has more than {MOST_PIPED // 10**6:,} MB. Save it as a file and"
+                " give its path."
+            )
+        yield piece
+
+
 def get_umask() -> int:
     """Return the process's umask; temporary files are private, finished ones are not."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    present = os.umask(0)
+    os.umask(present)
+    return present

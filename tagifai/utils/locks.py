@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tagifai.utils.secrets import mask
+
 
 @contextmanager
 def hold(folder: Path, key: str) -> Iterator[bool]:
@@ -44,14 +46,14 @@ def write_mark(folder: Path, key: str, run_id: str, uri: str) -> None:
         folder: where marks are kept; made if it is missing.
         key: name of the mark, and of its lock.
         run_id: the run.
-        uri: of the store that has it.
+        uri: of the store that has it, whose secret is not kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # Whole or not at all: of half a mark nobody knows whose it is.
     draft = folder / f".{key}.run.draft"
     draft.unlink(missing_ok=True)
-    draft.touch(mode=0o600)  # the URI may hold a password
-    draft.write_text(json.dumps({"run_id": run_id, "uri": uri}), encoding="utf-8")
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps({"run_id": run_id, "uri": mask(uri)}), encoding="utf-8")
     draft.replace(folder / f"{key}.run")
 
 

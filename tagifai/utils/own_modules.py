@@ -5,12 +5,16 @@ A bundle says which of them it needs; whatever else it names is not loaded.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from tagifai.exceptions import BundleError
+
+LONGEST_NAME = 100
+"""Characters of the name of an extension's file."""
 
 _files: dict[str, Path | None] = {}
 """By name, the modules that were loaded as extensions or have registered something."""
@@ -67,6 +71,8 @@ def require(path: Path, needs: Any) -> None:
     for module, file in needs.items():
         if is_known(module):
             continue
+        if not re.fullmatch(r"[A-Za-z_][\w.]{0,99}", module) or len(str(file)) > LONGEST_NAME:
+            raise BundleError(f"{path} needs code that has no name of a module: {module!r:.80}.")
         if module == "__main__":
             raise BundleError(
                 f"{path} needs functions or classes of the notebook or program that trained it. Put"
@@ -76,8 +82,9 @@ def require(path: Path, needs: Any) -> None:
         allow = f"TAGIFAI_WHITELIST='{package}.*'"
         if file is None:
             raise BundleError(
-                f"{path} needs the package {package}, which is not allowed. Add {package}.* to"
-                f" whitelist in conf/config.yaml, or allow it by the environment: {allow}"
+                f"{path} needs the package {package}, which is not allowed. If you know and trust"
+                f" it, add {package}.* to whitelist in conf/config.yaml, or allow it by the"
+                f" environment: {allow}"
             )
         raise BundleError(
             f"{path} needs the extension {file}, which is not loaded. Add the file to extensions in"

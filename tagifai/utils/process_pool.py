@@ -1,4 +1,4 @@
-"""A pool of processes that compute one function of many items, and end with their parent.
+"""Processes that compute a function, and end with their parent: of many items, or within limits.
 
 The pools of the standard library read all items at once, or wait for ever for a process that was
 killed, or outlive their parent.
@@ -6,6 +6,7 @@ killed, or outlive their parent.
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Self
@@ -43,6 +45,10 @@ def count_processors() -> int:
     return os.cpu_count() or 1
 
 
+class LimitError(Exception):
+    """A function took more time or memory than it may have, or ended its process."""
+
+
 class ProcessPool:
     """Processes that compute a function; used as a context.
 
@@ -58,9 +64,7 @@ class ProcessPool:
     ) -> None:
         self._ahead = ahead
         self._advice = advice
-        # Forked copies start at once and share the model's memory. Outside of Linux, libraries of
-        # the system do not survive a fork.
-        context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+        context = _get_context()
         self._number = number
         self._processes: list[Any] = []
         self._idle: SimpleQueue[Connection] = SimpleQueue()
@@ -69,10 +73,7 @@ class ProcessPool:
             process = context.Process(
                 target=_serve, args=(function, there, os.getpid()), daemon=True
             )
-            with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
-                # Newer Pythons warn of forking a process with threads; the only threads here are
-                # NumPy's idle ones.
-                process.start()
+            _start(process)
             there.close()
             self._processes.append(process)
             self._idle.put(here)
@@ -132,12 +133,82 @@ class ProcessPool:
         return value
 
 
+def call_limited(
+    function: Callable[..., Any], *arguments: Any, seconds: float, megabytes: int
+) -> Any:
+    """Return a function's value, computed in a process that is ended past its limits.
+
+    Args:
+        function: as of `ProcessPool`.
+        arguments: its own.
+        seconds: that it may take.
+        megabytes: of memory beside what this process has; limited on Linux only.
+
+    Raises:
+        LimitError: it took more, or ended its process; and whatever the function raises.
+    """
+    context = _get_context()
+    here, there = context.Pipe()
+    limits = (os.getpid(), seconds, megabytes)
+    process = context.Process(target=_answer_once, args=(function, arguments, there, limits))
+    try:
+        _start(process)
+        there.close()
+        if not here.poll(seconds):
+            raise LimitError(f"took longer than {seconds:g} seconds")
+        value, error = here.recv()
+    except (EOFError, OSError):
+        raise LimitError("ended the process that it was given") from None
+    finally:
+        if process.pid is not None:
+            process.kill()
+            process.join()
+    if isinstance(error, MemoryError):
+        raise LimitError(f"took more memory than {megabytes} MB")
+    if error is not None:
+        raise error
+    return value
+
+
+def _answer_once(
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    connection: Connection,
+    limits: tuple[int, float, int],
+) -> None:
+    parent, seconds, megabytes = limits
+    _end_with(parent)
+    with suppress(ImportError):
+        import resource  # where there is none, the parent still ends it by the clock
+
+        # A thread cannot end what holds Python's lock, such as a regular expression.
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(seconds) + 2,) * 2)
+        used = Path("/proc/self/statm")
+        if used.exists():
+            pages = int(used.read_text().split()[5])
+            most = pages * resource.getpagesize() + megabytes * 10**6
+            resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    value, error = _answer(lambda given: function(*given), arguments)
+    # The error of an array that has no room is not always one that can be sent.
+    connection.send((value, MemoryError() if isinstance(error, MemoryError) else error))
+
+
+def _get_context() -> Any:
+    # Forked copies start at once and share the model's memory. Outside of Linux, libraries of the
+    # system do not survive a fork.
+    return multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+
+
+def _start(process: Any) -> None:
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        # Newer Pythons warn of forking a process with threads; the only threads here are NumPy's
+        # idle ones.
+        process.start()
+
+
 def _serve(function: Callable[[Any], Any], connection: Connection, parent: int) -> None:
     """Answer items with the function's values, until the other end is closed."""
-    # Ctrl-C reaches all processes of a terminal; the parent ends the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
+    _end_with(parent)
     with suppress(EOFError, OSError):
         while True:
             connection.send(_answer(function, connection.recv()))
@@ -148,6 +219,13 @@ def _answer(function: Callable[[Any], Any], item: Any) -> tuple[Any, Exception |
         return function(item), None
     except Exception as error:
         return None, error
+
+
+def _end_with(parent: int) -> None:
+    # Ctrl-C reaches all processes of a terminal; the parent ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
 
 
 def _exit_with_parent(parent: int) -> None:

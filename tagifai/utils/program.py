@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tagifai.utils.secrets import mask
 from tagifai.utils.terminal import format_path
 
 PROGRAM_VARIABLE = "TAGIFAI_PROGRAM"
@@ -35,12 +36,16 @@ def get_start_time() -> float:
 def export_command(argv: Sequence[str]) -> None:
     """Keep how this process was called, for all that has to name its command from then on.
 
+    Its secrets are left out: every process that this one begins has the command.
+
     Args:
         argv: the path of what was called, and the arguments as they were typed.
     """
     _started[:] = [time.monotonic()]
     os.environ[PROGRAM_VARIABLE] = shlex.join(_name(Path(argv[0])))
-    os.environ[COMMAND_VARIABLE] = " ".join([get_name(), *map(shlex.quote, argv[1:])])
+    os.environ[COMMAND_VARIABLE] = " ".join(
+        [get_name(), *(shlex.quote(mask(word)) for word in argv[1:])]
+    )
 
 
 def _name(called: Path) -> list[str]:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +19,9 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from tagifai.exceptions import DataError
+from tagifai.utils.excerpts import UNSEEN
 from tagifai.utils.files import open_output
+from tagifai.utils.terminal import get_raw
 
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 KINDS = {
@@ -86,9 +89,10 @@ def open_writer(target: str | None, fields: Fields) -> Iterator[Write]:
     """
     kind, compression = parse_target(target)
     if target is None:
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8", errors="strict")
-        with _write_json(sys.stdout, fields) as write:
+        stream = get_raw(sys.stdout)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="strict")
+        with _write_json(stream, fields, visible=True) as write:
             yield write
         return
     binary = compression or kind in ("parquet", "workbook")
@@ -135,8 +139,15 @@ def _open_zstandard(file: IO[bytes]) -> Any:
     return pa.CompressedOutputStream(file, "zstd")
 
 
+def _escape(found: re.Match[str]) -> str:
+    """Return an escape of JSON's for what could steer a terminal; who parses it gets the same."""
+    return json.dumps(found[0])[1:-1]
+
+
 @contextmanager
-def _write_json(file: IO[str], fields: Fields, *, lines: bool = False) -> Iterator[Write]:
+def _write_json(
+    file: IO[str], fields: Fields, *, lines: bool = False, visible: bool = False
+) -> Iterator[Write]:
     begin, between, end = ("", "\n", "\n") if lines else ("[\n  ", ",\n  ", "\n]\n")
     written = 0
 
@@ -147,7 +158,8 @@ def _write_json(file: IO[str], fields: Fields, *, lines: bool = False) -> Iterat
             if record.get("error", "") is None:
                 del record["error"]
             file.write(between if written else begin)
-            file.write(json.dumps(record, ensure_ascii=False, allow_nan=False))
+            content = json.dumps(record, ensure_ascii=False, allow_nan=False)
+            file.write(UNSEEN.sub(_escape, content) if visible else content)
             written += 1
 
     yield write

@@ -1,11 +1,13 @@
-"""Whether a stream takes control sequences, and paths in the form that is best to read there."""
+"""Streams: whether one takes control sequences, paths to be read there, and no secrets."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TextIO, cast
+
+from tagifai.utils.secrets import mask
 
 
 class TerminalStream(Protocol):
@@ -47,3 +49,37 @@ def discard_output() -> None:
     """Send standard output nowhere, whose reader is gone."""
     # Python would complain once more when it flushes at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class MaskedStream:
+    """A stream of texts that hides secrets in what is written to it.
+
+    Args:
+        stream: that the texts go to.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text without its secrets, and return its length."""
+        self.stream.write(mask(text))
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        """Write several texts."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def wrap_stream(stream: TextIO) -> TextIO:
+    """Return a stream that hides secrets, which is the same one if it does so already."""
+    return stream if isinstance(stream, MaskedStream) else cast(TextIO, MaskedStream(stream))
+
+
+def get_raw(stream: TextIO) -> TextIO:
+    """Return the stream below one that hides secrets, for data that must stay as they are."""
+    return stream.stream if isinstance(stream, MaskedStream) else stream

@@ -189,6 +189,15 @@ def test_a_blank_run_folder_is_refused(name: str) -> None:
         quote(f"{name}=")
 
 
+@pytest.mark.parametrize("name", ["hydra.run.dir", "hydra.sweep.dir", "paths.outputs"])
+def test_a_folder_is_not_named_after_a_secret(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_API_KEY", "not-for-names")
+    for value in ("/x/not-for-names/y", "http://me:not@host/x"):
+        with pytest.raises(ConfigError, match=rf"{name} = .*\*\*\*.* has a secret") as caught:
+            quote(f"{name}={value}")
+        assert "not" not in str(caught.value)
+
+
 # --- texts as they are typed -------------------------------------------------------------------
 
 

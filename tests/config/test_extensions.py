@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tagifai.config import extensions, instantiate, paths
+from tagifai.config import allowed, extensions, instantiate, paths
 from tagifai.config.schema import Config, check
 from tagifai.evaluation import metrics, slices
 from tagifai.exceptions import ConfigError
@@ -53,6 +53,7 @@ def untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(name)
     modules = set(sys.modules)
     with keep_own_code():
+        extensions.read_environment()
         yield
     for name in set(sys.modules) - modules:
         del sys.modules[name]
@@ -101,7 +102,13 @@ def test_the_environment_allows_more_packages(
     monkeypatch.setenv(extensions.WHITELIST_VARIABLE, value or "")
     if value is None:
         monkeypatch.delenv(extensions.WHITELIST_VARIABLE)
-    assert list(instantiate.get_whitelist()[3:]) == patterns
+    assert extensions.list_patterns() == []
+    extensions.read_environment()
+    assert (
+        list(allowed.list_hydra_targets()[len(allowed.HYDRA_TARGETS) :])
+        == extensions.list_patterns()
+        == patterns
+    )
 
 
 @pytest.mark.parametrize("pattern", ["*", "mine", "mine*", "os.*, *", "mine.**", ".*"])
@@ -109,15 +116,16 @@ def test_a_pattern_that_is_no_package_is_refused(
     monkeypatch: pytest.MonkeyPatch, pattern: str
 ) -> None:
     monkeypatch.setenv(extensions.WHITELIST_VARIABLE, pattern)
+    extensions.read_environment()
     with pytest.raises(ConfigError, match="a pattern is a package"):
-        instantiate.get_whitelist()
+        extensions.list_patterns()
 
 
 def test_the_project_s_own_configuration_allows_packages_and_an_override_of_it_does_not(
     project: Path, composed: Compose
 ) -> None:
     say(project, "whitelist: [mine.*]\n")
-    assert instantiate.get_whitelist()[3:] == ("mine.*",)
+    assert extensions.list_patterns() == ["mine.*"]
     extensions.load(made(composed, "whitelist=[mine.*]"))
     assert own_modules.is_known("mine.models")
     assert not own_modules.is_known("minestrone")
@@ -136,7 +144,7 @@ def test_an_extension_adds_a_step_a_metric_a_slice_and_a_class(
     project: Path, composed: Compose
 ) -> None:
     say(project, "extensions: [steps_of_test.py]\n")
-    assert "steps_of_test.*" in instantiate.get_whitelist()
+    assert "steps_of_test.*" in extensions.list_patterns()
     extensions.load(made(composed, "extensions=[steps_of_test.py]"))
 
     assert cleaning.Cleaner(first=["shout"], lower=False)("a b") == "A B"

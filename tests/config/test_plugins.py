@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from tagifai.config.error_messages import explain
 from tagifai.config.plugins import FileConfigSource, PresetSource, SchemaSource
 from tagifai.config.schema import SCHEMA_CLASSES, Config, DataConfig
+from tagifai.exceptions import ConfigError
 from tagifai.sweeping.sweeper import SearchSweeper
 from tests.conftest import CONF, Compose
 
@@ -227,6 +228,156 @@ def test_a_preset_in_the_stores_is_an_option_beside_those_of_the_project(
         "experiment=quick-sampel: there is no such option. Did you mean 'quick-sample'? experiment"
         " takes: best, best_embedding, quick-sample, reference, streamed."
     )
+
+
+PRESET = """# @package _global_
+# Trial 3 of the search.
+defaults:
+- override /data: sample
+- override /model: sgd
+seed: 7
+model:
+  C: null
+  alpha: 0.75
+preprocessing:
+  stopwords: ['\\${oc.env:HOME}', a]
+training: {epochs: 3}
+objective: {metric: val_f1}
+metrics: [f1]
+"""
+
+MOVE = (
+    "A preset of the stores sets data, preprocessing, split, vectorizer, sampling, model,"
+    " threshold, seed, training, objective, metrics to plain values, and nothing else."
+    " If the file is yours, move it into conf/experiment, or into a folder that --config-dir names."
+)
+
+
+def refused_preset(stores: Path, content: str) -> str:
+    file = stores / "presets" / "experiment" / "evil.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content)
+    source = PresetSource("test", f"presets://{stores}/presets")
+    with pytest.raises(ConfigError) as caught:
+        source.load_config("experiment/evil")
+    message = str(caught.value)
+    assert message.startswith(f"{file} is not taken as a preset: ")
+    assert message.endswith(MOVE)
+    assert "\n" not in message
+    return message
+
+
+def test_what_searches_write_is_taken(presets: PresetSource, tmp_path: Path) -> None:
+    found(tmp_path / "stores", "good", PRESET)
+    config: Any = presets.load_config("experiment/good").config
+    assert config.model == {"C": None, "alpha": 0.75}
+    assert config.preprocessing.stopwords[0] == "${oc.env:HOME}"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("hydra: {callbacks: {x: {_target_: os.system, command: id}}}", "it sets hydra."),
+        ("hydra: {job: {env_set: {GIT_CONFIG_COUNT: '1'}}}", "it sets hydra."),
+        ("hydra: {job: {env_set: {TAGIFAI_WHITELIST: 'os.*'}}}", "it sets hydra."),
+        ("hydra.job.chdir: true", "it sets hydra.job.chdir."),
+        *((f"{key}: {{}}", f"it sets {key}.") for key in ("paths", "tracking", "task", "sweep")),
+        *((f"{key}: [os.*]", f"it sets {key}.") for key in ("whitelist", "extensions", "_target_")),
+        ("1: 2", "it sets 1."),
+        ("model: {class_weight: '${oc.env:HOME}'}", "model.class_weight = '${oc.env:HOME}' refers"),
+        (r"data: {other: 'a \\${seed}'}", "data.other = "),
+        (r"data: {accepted_tags: ['\${a}${b}']}", "data.accepted_tags.0 = "),
+        ("seed: ${oc.create:{_target_:os.system}}", "seed = "),
+        ("model: ${hydra.job}", "model = "),
+        ("model: {_target_: os.system}", "model._target_ = 'os.system' is not allowed"),
+        ("model: {class_weight: {_target_: os.getcwd}}", "_target_ = 'os.getcwd' is not allowed"),
+        ("model: {_target_: sklearn.svm.SVC, _partial_: true}", "model._partial_ is not taken"),
+        ("model: &a [1]\ndata: *a", "anchors or tags"),
+        ("model: !!python/name:os.system ''", "anchors or tags"),
+        ("data: " + "[" * 10_000, "more than 20 deep"),
+        ("data: [", "it is no YAML"),
+        ("? [a, b]\n: 1", "found unhashable key"),
+        ("seed: " + "9" * 5_000, "Exceeds the limit"),
+        ("preprocessing: {stopwords: [" + "a," * 400_000 + "]}", "node expansion exceeds"),
+        ("data: " + "x" * 2**20, "more than 1,048,576 characters"),
+        ("data: " + "x" * 2**23, "more than 1,048,576 characters"),
+        *(
+            (f"defaults:\n- {item}", "its defaults have")
+            for item in (
+                *("override /hydra/launcher: basic", "override /hydra/callbacks: x", "_self_"),
+                *("/hydra/callbacks: x", "hydra/callbacks: x", "override model: sgd", "model: sgd"),
+                *("override /task: serve", "override /paths: x", "override /tracking: mlflow"),
+                *("override /model: ../hydra/launcher/evil", "override /model: /etc/passwd"),
+                *("override /model: file://x", "override /model: pkg://x"),
+                *(
+                    "override /model: schema://x",
+                    "override /model@hydra: sgd",
+                    "optional /model: a",
+                ),
+                *("override /model: [sgd, sgd]", "override /model: '${oc.env:HOME}'", "/model"),
+                *("{override /model: sgd, override /task: serve}", "{}", "null", "[]"),
+                *(
+                    "/schema/config@_here_",
+                    "tagifai://schemas/config",
+                    "override /experiment: best",
+                ),
+            )
+        ),
+        ("defaults: {override /model: sgd}", "its defaults have"),
+        ("defaults: x", "its defaults have"),
+    ],
+)
+def test_a_preset_of_the_stores_that_is_more_than_values_is_refused(
+    tmp_path: Path, content: str, reason: str
+) -> None:
+    assert reason in refused_preset(tmp_path, f"# @package _global_\n{content}\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("seed: 1", "does not begin with '# @package _global_'"),
+        ("# @package hydra\ncallbacks: {}", "does not begin with '# @package _global_'"),
+        ("# @package _global_\n# @package hydra\nseed: 1", "does not begin with"),
+        ("# @package _global_\n# @x y\nseed: 1", "does not begin with"),
+        ("# @package _global_\n- 1", "it is not a mapping"),
+    ],
+)
+def test_a_preset_of_the_stores_has_one_package_and_is_a_mapping(
+    tmp_path: Path, content: str, reason: str
+) -> None:
+    assert reason in refused_preset(tmp_path, content)
+
+
+def test_a_link_is_no_preset_of_the_stores(tmp_path: Path) -> None:
+    found(tmp_path, "good", "seed: 7")
+    folder = tmp_path / "presets" / "experiment"
+    (folder / "evil.yaml").symlink_to(folder / "good.yaml")
+    with pytest.raises(ConfigError, match="it is not a plain file"):
+        PresetSource("test", f"presets://{tmp_path}/presets").load_config("experiment/evil")
+
+
+def test_no_other_group_is_looked_for_in_the_stores(tmp_path: Path) -> None:
+    source = PresetSource("test", f"presets://{tmp_path}")
+    for path in ("hydra/launcher/evil", "model/evil", "config", "experiment/sub/x", "sweep/evil"):
+        (tmp_path / f"{path}.yaml").parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{path}.yaml").write_text("# @package _global_\nseed: 1\n")
+        assert not source.is_config(path)
+        assert not source.exists(path)
+        assert not source.is_group(path)
+        with pytest.raises(ConfigError, match="it is not a plain file"):
+            source.load_config(path)
+    assert source.list("", ObjectType.CONFIG) == source.list("hydra", None) == []
+    assert source.list("", ObjectType.GROUP) == ["experiment"]
+    assert not source.is_config("experiment/../config")
+
+
+def test_an_error_of_a_preset_is_one_sentence_of_the_command(
+    composed: Compose, tmp_path: Path
+) -> None:
+    found(tmp_path / "stores", "evil", "hydra: {job: {env_set: {A: b}}}")
+    with pytest.raises(ConfigError, match=r"evil\.yaml is not taken as a preset: it sets hydra\. "):
+        composed("experiment=evil")
 
 
 def test_presets_are_those_of_the_stores_that_the_environment_names(

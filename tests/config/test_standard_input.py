@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tagifai.config import standard_input
-from tagifai.exceptions import ConfigError
+from tagifai.exceptions import ConfigError, DataError
+from tagifai.utils import files
 
 TABLE = b"text,label\na,b\n"
 NAME = sha256(TABLE).hexdigest()[:16]
@@ -52,6 +53,17 @@ def test_the_same_content_is_kept_once(monkeypatch: pytest.MonkeyPatch, stores: 
         give(monkeypatch, content)
         standard_input.keep(["data.path=-"])
     assert len([*(stores / "data" / "piped").iterdir()]) == 2
+
+
+def test_a_pipe_without_end_does_not_fill_the_disk(
+    monkeypatch: pytest.MonkeyPatch, stores: Path
+) -> None:
+    monkeypatch.setattr(files, "MOST_PIPED", 2_000_000)
+    with Path("/dev/zero").open() as endless, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdin", endless)
+        with pytest.raises(DataError, match=r"^Standard input has more than 2 MB\. Save it as"):
+            standard_input.keep(["data.path=-"])
+    assert [*(stores / "data" / "piped").iterdir()] == []
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -759,3 +760,39 @@ def test_before_the_first_epoch_the_bar_says_what_is_done(terminal: Terminal) ->
         pass
     assert "vectorizing" in terminal.getvalue()
     assert seen(terminal) == [""]
+
+
+# --- what steers -------------------------------------------------------------------------------
+
+HOSTILE = "[bold]a[/bold]\nSaved\x1b]0;t\x07\x1b[2J\x9b2J\r\x08\u202e\u2028"
+OWN = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def test_nothing_that_is_shown_steers_a_terminal_or_forges_a_line(terminal: Terminal) -> None:
+    shown = display()
+    figures = {"overall": scores(0.5, 6), "class": {HOSTILE: scores(0.25, 4)}}
+    shown.show_header(HOSTILE, {"data": (HOSTILE, {"name": HOSTILE, "list": [HOSTILE]})})
+    shown.show_line(HOSTILE)
+    shown.show_note(HOSTILE)
+    shown.show_fact(HOSTILE, HOSTILE)
+    shown.show_copyable(HOSTILE, HOSTILE)
+    shown.show_copyable("Path", Path(HOSTILE))
+    shown.show_result(HOSTILE)
+    shown.show_table(HOSTILE, [HOSTILE], [[HOSTILE]])
+    shown.show_leaderboard(HOSTILE, {HOSTILE: [HOSTILE]}, {HOSTILE: ["1"]})
+    shown.show_scores(HOSTILE, {**figures, "slices": {HOSTILE: scores(1.0, 2)}}, [])  # type: ignore[typeddict-item]
+    written = OWN.sub("", terminal.getvalue())
+    assert not {*"\x1b\x07\x08\x9b\r\u202e\u2028"} & {*written}
+    assert "[/bold]\nSaved" not in written
+    assert "[bold]a" in written
+
+
+def test_the_state_beside_a_bar_steers_nothing_and_is_no_markup(terminal: Terminal) -> None:
+    shown = display()
+    with shown.show_step_progress("Figure", 2) as step:
+        step(1, HOSTILE)
+    with shown.show_trial_progress(3) as tell:
+        tell(SearchProgress(1, 1, 0, 0, HOSTILE))
+    assert not {*"\x07\x08\x9b\u202e\u2028"} & {*terminal.getvalue()}
+    assert "\x1b]" not in terminal.getvalue()
+    assert "[bold]a" in terminal.getvalue()

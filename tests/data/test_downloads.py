@@ -1,13 +1,23 @@
 from __future__ import annotations
 
+import gzip
 import io
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tagifai.config.schema import DataConfig
+from tagifai.data import downloads
 from tagifai.data.downloads import fetch
+from tagifai.data.sources import SourceFile
 from tagifai.exceptions import DataError
 from tests.conftest import Site
 
@@ -33,8 +43,11 @@ def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
-def get(url: str, expected: str | None, cache: Path, *, progress: bool = False) -> bytes:
-    path = fetch("data.tags", "data.tags_sha256", url, expected, cache, progress)
+def get(
+    url: str, expected: str | None, cache: Path, *, progress: bool = False, **limits: Any
+) -> bytes:
+    file = SourceFile("tags", url, expected, "tags_sha256")
+    path = fetch(file, DataConfig("mine", **limits), cache, progress=progress)
     assert path.parent == cache
     return path.read_bytes()
 
@@ -113,6 +126,13 @@ def test_a_failing_site_is_asked_three_times(
 
 
 @pytest.mark.usefixtures("one_try")
+def test_of_an_address_that_is_none_no_part_of_a_password_is_told(cache: Path) -> None:
+    with pytest.raises(DataError, match=r"\(it is no valid URL\)") as caught:
+        get("http://me:pass\\@host/x", SUM, cache)
+    assert "pass" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("one_try")
 @pytest.mark.parametrize("bad", ["gopher://x/y", "http://", "http://[x/y"])
 def test_an_address_that_is_none_is_a_file_that_cannot_be_fetched(bad: str, cache: Path) -> None:
     with pytest.raises(DataError) as caught:
@@ -152,3 +172,137 @@ def test_the_password_of_an_address_is_not_told(site: Site, cache: Path, name: s
     address = site.url(name).replace("://", "://me:secret@")
     with pytest.raises(DataError, match=r"^(?!.*secret)data\.tags: http://me:\*\*\*@"):
         get(address, "0" * 64, cache)
+
+
+# --- sites that mean no good -------------------------------------------------------------------
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+LARGE = b"x" * 3_000_000
+
+
+class Hostile(BaseHTTPRequestHandler):
+    """Answers as its path says."""
+
+    timeout = 10
+
+    def do_GET(self) -> None:
+        with suppress(OSError):
+            getattr(self, f"send_{self.path[1:].partition('?')[0]}")()
+        self.close_connection = True
+
+    def send_slowly(self) -> None:
+        self.wfile.write(HEAD + b"Content-Length: 100000\r\n\r\n")
+        self.drip()
+
+    def send_no_head(self) -> None:
+        self.wfile.write(HEAD + b"X: ")
+        self.drip()
+
+    def drip(self) -> None:
+        for _ in range(200):
+            self.wfile.write(b"x")
+            time.sleep(0.05)
+
+    def send_without_length(self) -> None:
+        self.wfile.write(HEAD + b"\r\n")
+        for _ in range(1000):
+            self.wfile.write(LARGE)
+
+    def send_in_chunks(self) -> None:
+        self.wfile.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        for _ in range(1000):
+            self.wfile.write(b"%x\r\n" % len(LARGE) + LARGE + b"\r\n")
+
+    def send_packed(self) -> None:
+        content = gzip.compress(b"\0" * 50_000_000)
+        self.wfile.write(HEAD + b"Content-Encoding: gzip\r\n\r\n" + content)
+
+    def send_packed_otherwise(self) -> None:
+        self.wfile.write(HEAD + b"Content-Encoding: zstd\r\n\r\nx")
+
+    def redirect(self, to: str) -> None:
+        self.wfile.write(f"HTTP/1.1 302 Found\r\nLocation: {to}\r\n\r\n".encode())
+
+    def send_file(self) -> None:
+        self.redirect("file:///etc/passwd")
+
+    def send_round(self) -> None:
+        self.redirect("/round")
+
+    def send_on(self) -> None:
+        self.redirect("/end")
+
+    def send_end(self) -> None:
+        self.wfile.write(HEAD + b"Content-Length: 3\r\n\r\nend")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def other() -> Iterator[str]:
+    made = ThreadingHTTPServer(("127.0.0.1", 0), Hostile)
+    made.daemon_threads = True
+    made.block_on_close = False
+    thread = threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{made.server_port}"
+    made.shutdown()
+    made.server_close()
+    thread.join(timeout=10)
+
+
+@pytest.mark.parametrize("name", ["slowly", "no_head"])
+def test_a_site_that_sends_a_byte_now_and_then_is_given_up(
+    other: str, cache: Path, name: str
+) -> None:
+    begun = time.monotonic()
+    with pytest.raises(DataError, match=r"not there after 0\.5 seconds.*max_download_seconds=1\."):
+        get(f"{other}/{name}", None, cache, max_download_seconds=0.5)
+    assert time.monotonic() - begun < 3
+    assert names(cache) == []
+
+
+@pytest.mark.parametrize("name", ["without_length", "in_chunks", "packed"])
+def test_a_file_that_is_too_large_is_not_taken_to_its_end(
+    other: str, cache: Path, name: str
+) -> None:
+    begun = time.monotonic()
+    with pytest.raises(DataError, match=r"has more than 5 MB\. If .* data\.max_download_mb=10\."):
+        get(f"{other}/{name}", None, cache, max_download_mb=5)
+    assert time.monotonic() - begun < 5
+    assert names(cache) == []
+
+
+@pytest.mark.usefixtures("one_try")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("packed_otherwise", "it is sent packed with 'zstd'"),
+        ("file", "it leads to 'file:///etc/passwd', which is not the web"),
+        ("round", "more than 10 redirects"),
+    ],
+)
+def test_a_site_that_leads_elsewhere_is_not_followed(
+    other: str, cache: Path, name: str, said: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        get(f"{other}/{name}", None, cache)
+    assert said in str(caught.value)
+    assert names(cache) == []
+
+
+@pytest.mark.usefixtures("one_try")
+def test_a_site_of_the_internet_does_not_lead_into_a_private_net(
+    other: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert get(f"{other}/on", None, cache) == b"end"
+    inside = downloads._is_inside
+    assert inside(other)
+    assert inside("http://169.254.169.254/latest")
+    assert inside("http://[::1]/")
+    assert not inside("http://1.1.1.1/")
+    monkeypatch.setattr(downloads, "_is_inside", lambda url: not url.endswith("/on"))
+    with pytest.raises(DataError, match="inside a private net"):
+        get(f"{other}/on", None, cache)
+    assert names(cache) == []

@@ -166,25 +166,29 @@ def test_a_label_that_is_a_number_is_not_taken_for_a_rank() -> None:
 
 # --- cells -------------------------------------------------------------------------------------
 
-FORMULAS = ["=1+1", "+1", "-1", "@a", "\ta", "\ra"]
+FORMULAS = ["=1+1", "+1+1", "-a", "@a", "\ta", "\ra", "\n=1", "-1e"]
+FORMULAS += [f"{start}1" for start in "\uff1d\uff0b\uff0d\uff20"]  # in full width
 
 
-@pytest.mark.parametrize("output", ["a.csv", "a.tsv.gz", "a.xlsx"])
-def test_a_cell_that_would_be_computed_is_made_a_text_on_request(output: str) -> None:
+@pytest.mark.parametrize("output", ["a.csv", "a.tsv.gz"])
+def test_a_cell_that_would_be_computed_is_made_a_text_unless_it_is_not_wanted(output: str) -> None:
     batch = InputBatch(["a", "b"], {"=id": ["=1+1", "1=1"]}, {})
-    first, second = rows(batch, output, csv_safe=True)
+    first, second = rows(batch, output)
     assert (first["'=id"], second["'=id"]) == ("'=1+1", "1=1")
     assert first["probability"] == 0.7
-    assert rows(batch, output)[0]["=id"] == "=1+1"
+    assert rows(batch, output, csv_safe=False)[0]["=id"] == "=1+1"
     for formula in FORMULAS:
         batch = InputBatch([""], {"n": [formula]}, {0: formula})
-        assert rows(batch, output, csv_safe=True)[0]["error"] == f"'{formula}"
+        assert rows(batch, output)[0]["error"] == f"'{formula}"
+    for number in ("-1", "+1.5", "-.5e-3", "1", "-7."):
+        batch = InputBatch([""], {"n": [number]}, {0: number})
+        assert rows(batch, output)[0]["error"] == number
 
 
-@pytest.mark.parametrize("output", ["a.json", "a.parquet", None])
+@pytest.mark.parametrize("output", ["a.json", "a.parquet", "a.xlsx", None])
 def test_other_files_keep_such_cells_as_they_are(output: str | None) -> None:
     batch = InputBatch(["a"], {"=id": ["=1+1"]}, {})
-    assert rows(batch, output, csv_safe=True)[0]["=id"] == "=1+1"
+    assert rows(batch, output)[0]["=id"] == "=1+1"  # of a workbook it is a text by its type
 
 
 def test_half_of_a_surrogate_pair_is_not_kept() -> None:

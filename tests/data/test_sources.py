@@ -271,6 +271,10 @@ def test_a_file_that_is_not_there_is_refused_with_where_paths_start(mine: Site) 
     )
 
 
+def test_of_a_device_no_sum_is_made(mine: Site) -> None:
+    assert mine.refuse(path="/dev/zero") == "data.path: /dev/zero is a device, not a file."
+
+
 def test_a_file_with_another_sum_is_refused_and_one_with_the_right_sum_is_taken(
     mine: Site,
 ) -> None:

@@ -131,7 +131,7 @@ def test_it_is_the_installed_package_that_is_imported_and_whose_plugins_hydra_fi
     (site,) = trained.environment.glob("lib/python*/site-packages")
     assert file == str(site / "tagifai" / "__init__.py")
     assert [Path(place) for place in places] == [site]
-    assert names == ["tagifai-presets", "tagifai-schemas", "tagifai-search"]
+    assert names == ["tagifai-grid", "tagifai-presets", "tagifai-schemas", "tagifai-search"]
     assert sorted(path.name for path in (site / "tagifai" / "conf").iterdir()) == sorted(
         path.name for path in (ROOT / "conf").iterdir()
     )

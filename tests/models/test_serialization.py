@@ -1,359 +1,368 @@
 from __future__ import annotations
 
-import io
 import json
-import os
-import subprocess
-import sys
-import zipfile
-from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import sklearn
-from numpy.random import RandomState
-from scipy.sparse import csr_matrix
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import (
-    GradientBoostingClassifier,
-    RandomForestClassifier,
-    VotingClassifier,
-)
-from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.linear_model import SGDClassifier
-from sklearn.naive_bayes import MultinomialNB
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.naive_bayes import BernoulliNB, ComplementNB, MultinomialNB
+from sklearn.pipeline import FeatureUnion
+from sklearn.svm import LinearSVC
 
-from tagifai.exceptions import BundleError
-from tagifai.models import serialization
+from tagifai.exceptions import BundleError, ConfigError
+from tagifai.models import serialization, skops_files
+from tagifai.models.skops_files import DROPPED
+from tagifai.preprocessing import vectorizers as preprocessing_vectorizers
+from tagifai.preprocessing.embeddings import EmbeddingVectorizer
 from tests.conftest import TEXTS
 
-DIGEST = """
-from tagifai.models import serialization
-from tests.models.test_serialization import contents
-
-print(*(f"{name} {serialization._digest(value)}" for name, value in contents().items()), sep="\\n")
-"""
-
-X = csr_matrix(np.random.default_rng(0).poisson(0.5, (24, 9)).astype(float))
-Y = np.arange(24) % 3
-
-CLASSIFIERS: dict[str, Any] = {
-    "forest": RandomForestClassifier(5, random_state=0),
-    "tree": DecisionTreeClassifier(random_state=0),
-    "neighbours": KNeighborsClassifier(3),
-    "calibrated": CalibratedClassifierCV(SGDClassifier(random_state=0), cv=2),
-    "calibrated_isotonic": CalibratedClassifierCV(MultinomialNB(), cv=2, method="isotonic"),
-    "network": MLPClassifier((40,), solver="sgd", random_state=0, tol=1e9, n_iter_no_change=1),
-    "network_adam": MLPClassifier((5,), random_state=0, tol=1e9, n_iter_no_change=1),
-    "voting": VotingClassifier(
-        [("sgd", SGDClassifier(loss="log_loss", random_state=0)), ("bayes", MultinomialNB())],
-        voting="soft",
-    ),
-}
+Y = np.arange(len(TEXTS)) % 3
 
 
-class Unknown:
-    """A type that nobody trusts."""
+def subclass_of(kind: type) -> Any:
+    return type(kind.__name__, (kind,), {})()
 
 
-def contents() -> dict[str, Any]:
-    """Return values whose order or place in memory is another in another process."""
-    words = ["graph", "vision", "language", "time", "series"]
+def vectorizers() -> dict[str, Any]:
     return {
-        "objects": np.array([*words, None, b"x", 1, ("a", 2.5)], dtype=object),
-        "bytes": {"first": b"\x00\xff", "second": [b"", b"a"]},
-        "strings": np.array(words),
-        "set": {"words": set(words), "frozen": frozenset(words)},
-        "types": [np.float32, len, SGDClassifier, slice(1, 2), OrderedDict(a=1)],
-        "sparse": X,
-        **{name: CLASSIFIERS[name].fit(X, Y) for name in ("forest", "calibrated", "network_adam")},
+        "tfidf": preprocessing_vectorizers.tfidf(1, 3, analyzer="char", max_features=40),
+        "tfidf_plain": preprocessing_vectorizers.tfidf(
+            1, 1, analyzer="word", use_idf=False, stop_words=["of"]
+        ),
+        "counts": preprocessing_vectorizers.counts(1, 2, analyzer="word", min_df=0.1),
+        "hashing": preprocessing_vectorizers.hashing(1, 1, analyzer="char_wb", n_features=64),
+        "union": preprocessing_vectorizers.union(1, 2, 1, 3, "char_wb", 0.0),
     }
 
 
-def saved(folder: Path, estimator: object, name: str = "model") -> dict[str, Any]:
-    """Save an estimator and return the parts as a manifest names them."""
+def models() -> dict[str, Any]:
+    return {
+        "sgd": SGDClassifier(loss="log_loss", random_state=np.random.RandomState(0)),
+        "sgd_weights": SGDClassifier(class_weight=dict(zip(np.arange(3), np.ones(3), strict=True))),
+        "sgd_averaged": SGDClassifier(average=True, random_state=3),
+        "logistic": LogisticRegression(),
+        "bayes": ComplementNB(norm=True),
+        "multinomial_bayes": MultinomialNB(fit_prior=False),
+        "bernoulli_bayes": BernoulliNB(),
+        "no_intercept": LinearSVC(fit_intercept=False),
+        "svc": LinearSVC(),
+    }
+
+
+def saved(folder: Path, estimator: Any, name: str = "model") -> dict[str, Any]:
     serialization.save(folder, name, estimator)
+    assert (folder / f"{name}.json").exists()
     return {file.name: {} for file in sorted(folder.iterdir())}
 
 
-def there_and_back(folder: Path, estimator: object) -> Any:
-    return serialization.load(folder, "model", saved(folder, estimator))
+def assert_same(found: Any, expected: Any) -> None:
+    assert type(found) is type(expected)
+    given = expected.get_params(deep=False)
+    for key, value in given.items():
+        if key == "transformer_list":
+            for (name, inner), (expected_name, step) in zip(
+                found.transformer_list, value, strict=True
+            ):
+                assert name == expected_name
+                assert_same(inner, step)
+        elif key != "random_state" or isinstance(value, int):
+            assert (getattr(found, key), type(getattr(found, key))) == (value, type(value))
+    assert set(vars(found)) == set(vars(expected)) - set(DROPPED)
+    for key in set(vars(found)) - set(given):
+        if key == "_tfidf":
+            assert_same(found._tfidf, expected._tfidf)
+        else:
+            np.testing.assert_array_equal(getattr(found, key), getattr(expected, key), strict=True)
 
 
 # --- round trip --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", sorted(CLASSIFIERS))
-def test_a_loaded_classifier_has_the_same_probabilities(tmp_path: Path, name: str) -> None:
-    model = CLASSIFIERS[name].fit(X, Y)
-    expected = model.predict_proba(X)
-    loaded = there_and_back(tmp_path, model)
-    assert type(loaded) is type(model)
-    np.testing.assert_array_equal(loaded.predict_proba(X), expected)
-    np.testing.assert_array_equal(model.predict_proba(X), expected)
+@pytest.mark.parametrize("name", vectorizers())
+def test_a_vectorizer_is_read_back_with_exactly_what_it_had(tmp_path: Path, name: str) -> None:
+    vectorizer = vectorizers()[name]
+    expected = vectorizer.fit(TEXTS).transform(TEXTS)
+    parts = saved(tmp_path, vectorizer, "vectorizer")
+    found = serialization.load(tmp_path, "vectorizer", parts, stranger=True)
+    assert_same(found, vectorizer)
+    assert (found.transform(TEXTS) != expected).nnz == 0
 
 
-@pytest.mark.parametrize(("features", "beside"), [(64, set()), (65, {"model.coef_.npy"})])
-def test_arrays_of_more_than_64_items_are_kept_beside_the_estimator(
-    tmp_path: Path, features: int, beside: set[str]
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("name", models())
+def test_a_model_is_read_back_with_exactly_what_it_had(
+    tmp_path: Path, name: str, classes: int
 ) -> None:
-    model = SGDClassifier().fit(np.eye(2, features), [0, 1])
-    model.notes_ = "more than plain"
-    parts = saved(tmp_path, model)
-    assert set(parts) == {"model.skops"} | beside
-    np.testing.assert_array_equal(serialization.load(tmp_path, "model", parts).coef_, model.coef_)
+    X = np.random.default_rng(0).poisson(1.0, (len(TEXTS), 5)).astype(float)
+    model = models()[name]
+    if name == "sgd_weights" and classes == 2:
+        model.set_params(class_weight="balanced")
+    model.fit(X, Y % classes)
+    found = serialization.load(tmp_path, "model", saved(tmp_path, model), stranger=True)
+    assert_same(found, model)
+    np.testing.assert_array_equal(found.predict(X), model.predict(X))
 
 
-def test_vocabularies_of_more_than_64_terms_are_lists_in_the_order_of_columns(
-    tmp_path: Path,
+# --- what is more than plain -------------------------------------------------------------------
+
+
+def fitted_sgd() -> Any:
+    return SGDClassifier(random_state=0).fit(np.eye(3), [0, 1, 2])
+
+
+def with_attribute(estimator: Any, **changed: Any) -> Any:
+    vars(estimator).update(changed)
+    return estimator
+
+
+OTHERS: dict[str, Callable[[], Any]] = {
+    "a subclass": lambda: subclass_of(SGDClassifier).fit(np.eye(3), [0, 1, 2]),
+    "a function": lambda: CountVectorizer(tokenizer=str.split, token_pattern=None).fit(["a b"]),
+    "an analyzer": lambda: CountVectorizer(analyzer=str.split).fit(["a b"]),
+    "a fixed vocabulary": lambda: TfidfVectorizer(vocabulary=["a", "b"]).fit(["aa b"]),
+    "names of classes": lambda: SGDClassifier().fit(np.eye(3), ["a", "b", "c"]),
+    "one attribute more": lambda: with_attribute(fitted_sgd(), notes_="x"),
+    "an object array": lambda: with_attribute(fitted_sgd(), coef_=np.full((3, 3), None)),
+    "weights of half a byte": lambda: with_attribute(
+        fitted_sgd(), coef_=np.ones((3, 3), np.float16)
+    ),
+    "weights that are not finite": lambda: with_attribute(
+        fitted_sgd(), coef_=np.full((3, 3), np.inf)
+    ),
+    "a gap in the vocabulary": lambda: with_attribute(
+        CountVectorizer().fit(["few words"]), vocabulary_={"few": 0, "words": 2}
+    ),
+    "a union of more": lambda: FeatureUnion([("a", fitted_sgd())]),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_an_estimator_that_is_more_than_plain_is_not_taken_apart(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    terms = [f"t{i:02}é" for i in range(65)]
-    vectorizer = CountVectorizer().fit([" ".join(terms)])
-    parts = saved(tmp_path, vectorizer)
-    lines = (tmp_path / "model.vocabulary_.json").read_text(encoding="utf-8").splitlines()
-    assert [line.strip('",') for line in lines] == ["[", *terms, "]"]
-    assert serialization.load(tmp_path, "model", parts).vocabulary_ == vectorizer.vocabulary_
+    handed: list[Any] = []
+
+    def take(file: Path, estimator: Any) -> dict[str, str]:
+        handed.append(estimator)
+        return {}
+
+    monkeypatch.setattr(skops_files, "save", take)
+    estimator = OTHERS[name]()
+    serialization.save(tmp_path, "model", estimator)
+    assert handed == [estimator]
+    assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("inside", [1, "a", None])
-def test_a_large_dict_that_is_no_vocabulary_is_kept_as_it_is(
-    tmp_path: Path, inside: object
-) -> None:
-    model = MultinomialNB().fit(X, Y)
-    model.notes_ = dict.fromkeys(map(str, range(65)), inside)
-    parts = saved(tmp_path, model)
-    assert set(parts) == {"model.skops"}
-    assert serialization.load(tmp_path, "model", parts).notes_ == model.notes_
+# --- planted -----------------------------------------------------------------------------------
+
+WRONG = (ValueError, TypeError, KeyError, AttributeError, BundleError, ConfigError)
+"""What a bundle says in one sentence: see tests/models/test_bundles.py."""
 
 
-def test_large_parts_of_an_inner_estimator_have_a_dotted_name(tmp_path: Path) -> None:
-    model = MultinomialNB().fit(np.eye(2, 65), [0, 1])
-    model.inner_ = MultinomialNB().fit(np.eye(2, 65), [1, 0])
-    parts = saved(tmp_path, model)
-    assert "model.inner_.feature_count_.npy" in parts
-    loaded = serialization.load(tmp_path, "model", parts)
-    np.testing.assert_array_equal(loaded.inner_.feature_count_, np.eye(2, 65)[::-1])
+def planted(
+    folder: Path, estimator: Any, change: Callable[[dict[str, Any]], Any], name: str = "model"
+) -> str:
+    """Return why an estimator with something changed in its document is refused."""
+    parts = saved(folder, estimator, name)
+    file = folder / f"{name}.json"
+    document = json.loads(file.read_text())
+    file.write_text(json.dumps(change(document) or document))
+    with pytest.raises(WRONG) as caught:
+        serialization.load(folder, name, parts)
+    return str(caught.value)
 
 
-def test_the_parts_of_another_estimator_are_left_alone(tmp_path: Path) -> None:
-    saved(tmp_path, MultinomialNB().fit(np.eye(2, 65), [0, 1]), "vectorizer")
-    parts = saved(tmp_path, DecisionTreeClassifier(random_state=0).fit(X, Y))
-    assert not hasattr(serialization.load(tmp_path, "model", parts), "feature_count_")
+def setting(part: str, **changed: Any) -> Callable[[dict[str, Any]], Any]:
+    return lambda document: document[part].update(changed)
 
 
-def test_the_state_of_the_randomness_is_not_saved_and_stays_with_the_estimator(
-    tmp_path: Path,
-) -> None:
-    model = SGDClassifier(random_state=RandomState(3)).fit(X, Y)
-    assert there_and_back(tmp_path, model).random_state is None
-    assert isinstance(model.random_state, RandomState)
+MODEL_CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    "list": (lambda d: [d], "list indices must be"),
+    "class": (lambda d: d.update({"class": "Popen"}), "the class = 'Popen' is not allowed"),
+    "path": (lambda d: d.update({"class": "os.system"}), "the class = 'os.system' is not"),
+    "number": (lambda d: d.update({"class": 3}), "the class = 3 is not allowed"),
+    "other": (lambda d: d.update({"class": "LinearSVC"}), "are not ['penalty', "),
+    "vectorizer": (lambda d: d.update({"class": "TfidfVectorizer"}), "the class = 'TfidfVec"),
+    "none": (lambda d: d.update(parameters=None), "not iterable"),
+    "parameter": (setting("parameters", _target_="x"), "are not ['loss', "),
+    "gone": (lambda d: d["parameters"].__delitem__("alpha"), "are not ['loss', "),
+    "infinite": (setting("parameters", alpha=float("inf")), "Infinity is no finite number"),
+    "weights": (setting("parameters", class_weight={"x": 1}), "invalid literal for int()"),
+    "attribute": (setting("fitted", predict=1), "model.predict = 1 is not allowed"),
+    "dunder": (setting("fitted", __class__="x"), "model.__class__ = 'x' is not allowed"),
+    "scalar": (setting("fitted", t_=[1]), "t_ = [1] is not allowed"),
+    "bool": (setting("fitted", n_iter_=True), "n_iter_ = True is not allowed"),
+    "array": (setting("fitted", _average_coef=[1.0]), "_average_coef = [1.0] is not allowed"),
+    "estimator": (setting("fitted", _tfidf={"class": "SGDClassifier"}), "parameters"),
+    "features": (setting("fitted", n_features_in_=4), "= 3 is not the number of features, 4"),
+}
 
 
-# --- sums of content ---------------------------------------------------------------------------
+@pytest.mark.parametrize("name", MODEL_CHANGES)
+def test_a_planted_model_is_refused_with_what_is_wrong(tmp_path: Path, name: str) -> None:
+    change, reason = MODEL_CHANGES[name]
+    assert reason in planted(tmp_path, fitted_sgd(), change)
+
+
+def step(part: str, **changed: Any) -> Callable[[dict[str, Any]], Any]:
+    return lambda document: document["parameters"]["transformer_list"][0][1][part].update(changed)
+
+
+def name_step(name: Any) -> Callable[[dict[str, Any]], Any]:
+    return lambda d: d["parameters"]["transformer_list"][0].__setitem__(0, name)
+
+
+UNION_CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    "steps": (setting("parameters", transformer_list=[["word", None]]), "transformer_weights"),
+    "names": (name_step("a__b"), "names of steps"),
+    "path": (name_step("../x"), "names of steps"),
+    "twice": (name_step("char"), "names of steps"),
+    "collide": (name_step("CHAR"), "names of steps"),
+    "weights": (setting("parameters", transformer_weights={"words": 1}), "transformer_weights"),
+    "model": (
+        lambda d: d["parameters"]["transformer_list"][0][1].update({"class": "LinearSVC"}),
+        "the class = 'LinearSVC' is not allowed",
+    ),
+    "files": (step("parameters", input="filename"), "input = 'filename' is not allowed"),
+    "range": (step("parameters", ngram_range=[0, 2]), "ngram_range = [0, 2] is not allowed"),
+    "function": (step("parameters", tokenizer="print"), "tokenizer = 'print' is not allowed"),
+    "fixed": (step("parameters", vocabulary=["a"]), "vocabulary = ['a'] is not allowed"),
+    "type": (step("parameters", dtype="object"), "'object'"),
+    "idf": (step("fitted", _tfidf=3), "not subscriptable"),
+}
+
+
+@pytest.mark.parametrize("name", UNION_CHANGES)
+def test_a_planted_vectorizer_is_refused_with_what_is_wrong(tmp_path: Path, name: str) -> None:
+    change, reason = UNION_CHANGES[name]
+    union = vectorizers()["union"].fit(TEXTS)
+    assert reason in planted(tmp_path, union, change, "vectorizer")
+
+
+def test_an_encoder_is_a_name_and_no_path(tmp_path: Path) -> None:
+    vectorizer = EmbeddingVectorizer("tiny")
+    vectorizer.digest_, vectorizer.n_features_out_ = "0" * 64, 8
+    change = setting("parameters", encoder="../tiny")
+    assert "encoder = '../tiny' is not allowed" in planted(
+        tmp_path, vectorizer, change, "vectorizer"
+    )
+
+
+ARRAYS: dict[str, tuple[str, Any, str]] = {
+    "shape": ("coef_", np.zeros((3, 2)), "is not the number of features, 3"),
+    "rows": ("coef_", np.zeros((2, 3)), "is not the number of outputs"),
+    "flat": ("coef_", np.zeros(3), "coef_ = (3,) is not allowed"),
+    "deep": ("coef_", np.zeros((3, 3, 1)), "coef_ = (3, 3, 1) is not allowed"),
+    "empty": ("coef_", np.zeros((3, 0)), "is not the number of features"),
+    "text": ("coef_", np.array([["a"] * 3] * 3), "coef_ = '<U1' is not allowed"),
+    "whole": ("coef_", np.zeros((3, 3), int), "coef_ = '<i8' is not allowed"),
+    "swapped": ("coef_", np.zeros((3, 3), ">f8"), "coef_ = '>f8' is not allowed"),
+    "half": ("coef_", np.zeros((3, 3), "f2"), "coef_ = '<f2' is not allowed"),
+    "no number": ("coef_", np.full((3, 3), np.nan), "coef_ has values that are not finite"),
+    "infinite": ("intercept_", np.full(3, -np.inf), "intercept_ has values that are not finite"),
+    "classes": ("classes_", np.arange(4), "is not the number of classes"),
+    "unknown": ("nothing_", np.zeros((3, 3)), "nothing_ = (3, 3) is not allowed"),
+    "nowhere": ("inner.coef_", np.zeros((3, 3)), "model.inner.coef_ does not belong to the model"),
+    "method": ("predict", np.zeros(3), "predict = (3,) is not allowed"),
+    "terms": (
+        "vocabulary_", np.frombuffer(b"a\xffb", np.uint8), "is not the number of features",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_a_planted_array_is_refused_with_what_is_wrong(tmp_path: Path, name: str) -> None:
+    attribute, value, reason = ARRAYS[name]
+    saved(tmp_path, fitted_sgd())
+    np.save(tmp_path / f"model.{attribute}.npy", value, allow_pickle=False)
+    parts: dict[str, Any] = {file.name: {} for file in sorted(tmp_path.iterdir())}
+    with pytest.raises(ValueError, match=r".") as caught:
+        serialization.load(tmp_path, "model", parts)
+    assert reason in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "equal"),
+    ("terms", "reason"),
     [
-        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, True),
-        ({"a": 1}, {"a": 2}, False),
-        ({"a": 1}, {1: "a"}, False),
-        ({"x", "y"}, {"y", "x"}, True),
-        ([1, 2], [2, 1], False),
-        (1, 1.0, False),
-        (1, "1", False),
-        (1, True, False),
-        (None, "None", False),
-        (b"a", "a", False),
-        (b"a", b"a", True),
-        (b"a", b"b", False),
-        (np.arange(4), np.arange(8)[::2] // 2, True),
-        (np.arange(4), np.arange(4).reshape(2, 2), False),
-        (np.arange(4), np.arange(4, dtype=np.int32), False),
-        (np.array(["a", None], object), np.array(["a", None], object), True),
-        (np.array(["a", None], object), np.array(["b", None], object), False),
-        (np.array(["a"], object), np.array(["a"]), False),
-        (slice(1, 2), slice(1, 2), True),
-        (slice(1, 2), slice(1, 3), False),
-        (len, len, True),
-        (len, sorted, False),
+        (b"", "is not the number of features"),
+        (b"\xff" * 5, "has a term twice"),
+        (b"a\xffb", "is not the number of features"),
+        (b"a\xed\xa0\x80", "can't decode"),
+        (b"a\xfe", "can't decode"),
     ],
 )
-def test_the_sum_of_content_is_equal_for_equal_content_only(
-    first: object, second: object, equal: bool
+def test_a_planted_vocabulary_is_refused_with_what_is_wrong(
+    tmp_path: Path, terms: bytes, reason: str
 ) -> None:
-    assert (serialization._digest(first) == serialization._digest(second)) is equal
+    parts = saved(tmp_path, TfidfVectorizer().fit(TEXTS), "vectorizer")
+    np.save(tmp_path / "vectorizer.vocabulary_.npy", np.frombuffer(terms, np.uint8))
+    with pytest.raises(ValueError, match=r".") as caught:
+        serialization.load(tmp_path, "vectorizer", parts)
+    assert reason in str(caught.value)
 
 
-@pytest.mark.e2e
-def test_the_sums_of_content_are_equal_in_two_processes() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", DIGEST],
-        cwd=Path(__file__).parents[2],
-        env=os.environ | {"PYTHONHASHSEED": "1"},
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    there = dict(line.split() for line in done.stdout.splitlines())
-    assert there == {name: serialization._digest(value) for name, value in contents().items()}
+# --- strangers ---------------------------------------------------------------------------------
+
+PATTERN = r"(?:\w+)+-"
 
 
-def test_use_does_not_change_the_sum_of_content(tmp_path: Path) -> None:
-    def fitted_on_words() -> CountVectorizer:
-        return CountVectorizer(stop_words=["of", "a"], lowercase=False).fit(TEXTS)
-
-    used = fitted_on_words()
-    used.transform(TEXTS)
-    sums = [serialization.save(tmp_path, "a", words) for words in (used, fitted_on_words())]
-    assert sums[0] == sums[1] == {}
-
-    def with_notes() -> CountVectorizer:
-        words = fitted_on_words()
-        words.notes_ = "more than plain"
-        return words
-
-    used = with_notes()
-    used.transform(TEXTS)
-    sums = [serialization.save(tmp_path, "a", words) for words in (used, with_notes())]
-    assert sums[0] == sums[1]
-    assert set(sums[0]) == {"a.skops"}
+def vectorizer_changes() -> dict[str, Callable[[dict[str, Any]], Any]]:
+    return {
+        "pattern": step("parameters", token_pattern=PATTERN),
+        "ngrams": step("parameters", ngram_range=[1, 15_000]),
+        "stop words": step("parameters", stop_words=["a"] * 10_001),
+        "processes": setting("parameters", n_jobs=-1),
+        "steps": lambda d: d["parameters"].update(
+            transformer_list=[
+                [f"s{n}", d["parameters"]["transformer_list"][0][1]]
+                for n in range(serialization.MOST_STEPS + 1)
+            ],
+            transformer_weights=None,
+        ),
+    }
 
 
-# --- refused -----------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", vectorizer_changes())
+def test_a_stranger_s_vectorizer_that_could_hang_is_refused(tmp_path: Path, name: str) -> None:
+    parts = saved(tmp_path, vectorizers()["union"].fit(TEXTS), "vectorizer")
+    file = tmp_path / "vectorizer.json"
+    document = json.loads(file.read_text())
+    vectorizer_changes()[name](document)
+    file.write_text(json.dumps(document))
+    with pytest.raises((ConfigError, ValueError), match=r"is not taken from|at most"):
+        serialization.load(tmp_path, "vectorizer", parts, stranger=True)
 
 
-def test_a_type_that_is_not_trusted_is_not_saved(tmp_path: Path) -> None:
-    model = VotingClassifier([("a", MultinomialNB()), ("b", Unknown())])
-    with pytest.raises(BundleError, match=r"model\.skops holds types that are not trusted: tests"):
-        serialization.save(tmp_path, "model", model)
+def test_a_pattern_of_one_s_own_is_taken_as_it_is(tmp_path: Path) -> None:
+    own = TfidfVectorizer(token_pattern="[a-z]+s").fit(TEXTS)
+    parts = saved(tmp_path, own, "vectorizer")
+    assert serialization.load(tmp_path, "vectorizer", parts).token_pattern == "[a-z]+s"
+    with pytest.raises(ConfigError, match=r"token_pattern = '.a-z.*is not taken from a model that"):
+        serialization.load(tmp_path, "vectorizer", parts, stranger=True)
 
 
-@pytest.mark.parametrize(
-    "part", ["model.__class__.x.npy", "model.loss_functions.x.npy", "model.fit.x.npy"]
-)
-def test_a_part_sets_nothing_on_what_other_estimators_share(tmp_path: Path, part: str) -> None:
-    parts = saved(tmp_path, SGDClassifier(loss="log_loss"))
-    np.save(tmp_path / part, np.zeros(1), allow_pickle=False)
-    before = dict(SGDClassifier.loss_functions)
-    with pytest.raises(KeyError):
-        serialization.load(tmp_path, "model", {**parts, part: {}})
-    assert not hasattr(SGDClassifier, "x")
-    assert not hasattr(SGDClassifier.fit, "x")
-    assert SGDClassifier.loss_functions == before
+def test_a_stranger_s_lengths_have_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serialization, "MOST_CLASSES", 2)
+    model = saved(tmp_path, fitted_sgd())
+    with pytest.raises(ValueError, match=r"classes_ = 3 long: at most 2"):
+        serialization.load(tmp_path, "model", model, stranger=True)
+    monkeypatch.setattr(serialization, "MOST_FEATURES", 2)
+    vectorizer = saved(tmp_path, CountVectorizer().fit(TEXTS), "vectorizer")
+    with pytest.raises(ValueError, match=r"vocabulary_ = \d+ long: at most 2"):
+        serialization.load(tmp_path, "vectorizer", vectorizer, stranger=True)
+    monkeypatch.setattr(serialization, "LONGEST_TERM", 5)
+    with pytest.raises(ValueError, match="bytes: at most 5"):
+        serialization.load(tmp_path, "vectorizer", vectorizer, stranger=True)
 
 
-# Node 0 tests feature 1 and goes to 1 or 6; 1 to 2 or 5; 2 to 3 or 4; 3 to 6 are leaves.
-LEFT, RIGHT = [1, 2, 3, -1, -1, -1, -1], [6, 5, 4, -1, -1, -1, -1]
-
-
-def tampered(field: str, node: int, value: int) -> DecisionTreeClassifier:
-    model = DecisionTreeClassifier(random_state=0).fit(np.eye(4), range(4))
-    assert model.tree_.children_left.tolist() == LEFT
-    assert model.tree_.children_right.tolist() == RIGHT
-    state = model.tree_.__getstate__()
-    state["nodes"] = state["nodes"].copy()
-    state["nodes"][field][node] = value
-    model.tree_.__setstate__(state)
-    return model
-
-
-NO_TREE = [
-    ("left_child", 0, 7),
-    ("left_child", 0, -2),
-    ("left_child", 0, 10**15),
-    ("right_child", 2, 7),
-    ("left_child", 0, 0),
-    ("right_child", 1, 1),
-    ("right_child", 2, 0),
-    ("left_child", 6, 6),
-    ("right_child", 6, 7),
-]
-
-
-@pytest.mark.parametrize(("field", "node", "value"), NO_TREE)
-def test_a_tree_whose_child_is_outside_or_leads_back_is_refused(
-    tmp_path: Path, field: str, node: int, value: int
-) -> None:
-    with pytest.raises(
-        BundleError, match=r"model\.skops holds a decision tree with wrong child nodes"
-    ):
-        there_and_back(tmp_path, tampered(field, node, value))
-
-
-@pytest.mark.parametrize("node", [0, 1, 2])
-def test_a_tree_with_a_left_child_and_no_right_one_is_refused(tmp_path: Path, node: int) -> None:
-    with pytest.raises(BundleError, match="holds a decision tree"):
-        there_and_back(tmp_path, tampered("right_child", node, -1))
-
-
-@pytest.mark.parametrize("feature", [-1, 4, 10**15])
-def test_a_tree_over_features_that_it_does_not_have_is_refused(
-    tmp_path: Path, feature: int
-) -> None:
-    with pytest.raises(BundleError, match="a decision tree over features that it does not have"):
-        there_and_back(tmp_path, tampered("feature", 0, feature))
-
-
-def test_a_tree_over_more_features_than_its_model_has_is_refused(tmp_path: Path) -> None:
-    model = DecisionTreeClassifier(random_state=0).fit(np.eye(4), range(4))
-    model.n_features_in_ = 3
-    with pytest.raises(BundleError, match="holds a decision tree"):
-        there_and_back(tmp_path, model)
-
-
-def test_a_boosted_tree_over_more_features_than_the_whole_has_is_refused(tmp_path: Path) -> None:
-    model = GradientBoostingClassifier(n_estimators=1, random_state=0).fit(np.eye(4), range(4))
-    model.n_features_in_ = 3
-    with pytest.raises(BundleError, match="holds a decision tree"):
-        there_and_back(tmp_path, model)
-
-
-def test_trees_are_found_wherever_they_are(tmp_path: Path) -> None:
-    forest = RandomForestClassifier(3, random_state=0).fit(np.eye(4), range(4))
-    forest.estimators_[1] = tampered("left_child", 0, 0)
-    for model in (
-        forest,
-        make_pipeline(forest),
-        VotingClassifier([("a", MultinomialNB()), ("b", forest)]),
-    ):
-        with pytest.raises(BundleError, match="holds a decision tree with wrong child nodes"):
-            there_and_back(tmp_path, model)
-
-
-@pytest.mark.parametrize(("field", "value"), [("indices", 10**6), ("indptr", 10**6)])
-def test_a_sparse_matrix_that_points_outside_of_itself_is_refused(
-    tmp_path: Path, field: str, value: int
-) -> None:
-    model = KNeighborsClassifier(3).fit(X, Y)
-    getattr(model._fit_X, field)[1] = value
-    with pytest.raises(BundleError, match=r"model\.skops holds an invalid sparse matrix"):
-        there_and_back(tmp_path, model)
-
-
-def test_a_small_vocabulary_whose_columns_are_not_there_is_refused(tmp_path: Path) -> None:
-    vectorizer = CountVectorizer().fit(["a few words"])
-    vectorizer.vocabulary_["few"] = -5
-    with pytest.raises(BundleError, match=r"model\.skops holds a vocabulary whose terms"):
-        there_and_back(tmp_path, vectorizer)
-
-
-def test_another_version_of_scikit_learn_is_no_warning_of_every_estimator(tmp_path: Path) -> None:
-    parts = saved(tmp_path, CLASSIFIERS["forest"].fit(X, Y))
-    content = (tmp_path / "model.skops").read_bytes()
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    here = json.dumps(json.dumps(sklearn.__version__)).encode()
-    assert here in members["schema.json"]
-    members["schema.json"] = members["schema.json"].replace(here, rb'"\"1.0.0\""')
-    with zipfile.ZipFile(tmp_path / "model.skops", "w") as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    assert len(serialization.load(tmp_path, "model", parts).estimators_) == 5
+def test_a_stranger_s_estimator_of_another_kind_is_refused(tmp_path: Path) -> None:
+    forest = RandomForestClassifier(2).fit(np.eye(3), [0, 1, 2])
+    serialization.save(tmp_path, "model", forest)
+    assert serialization.load(tmp_path, "model", {"model.skops": {}}).n_estimators == 2
+    with pytest.raises(BundleError, match=r"compiled code would use .* unchecked.*trusted=True"):
+        serialization.load(tmp_path, "model", {"model.skops": {}}, stranger=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Any
 
 import pytest
@@ -203,6 +204,63 @@ def test_kept_characters_that_are_no_character_class_are_refused(keep: str) -> N
         Cleaner(keep=keep)
     assert refused.value.key == "keep"
     assert refused.value.value == keep
+
+
+@pytest.mark.parametrize(
+    ("keep", "reason"),
+    [
+        ("", "there is nothing at character 1"),
+        ("b-a", "'b-a' is no range at character 1"),
+        (r"ab\w-z", r"'\\w-z' is no range at character 3"),
+        (r"a-\w", r"'a-\\w' is no range at character 1"),
+        (r"a\n", r"'\\n' has no meaning at character 2"),
+        (r"\p{L}", r"'\\p' has no meaning at character 1"),
+        ("a\\", r"'\\' has no meaning at character 2"),
+        ("a]+(x+)+[", r"a ']' that is not the first is written '\]' at character 2"),
+        (r"a]|(?:\w+)+-|[b", r"a ']' that is not the first is written '\]' at character 2"),
+        (r"9-]+(x+)+", "'9-]' is no range at character 1"),
+    ],
+)
+def test_what_could_end_the_brackets_and_bring_a_pattern_of_its_own_is_refused_with_its_place(
+    keep: str, reason: str
+) -> None:
+    with pytest.raises(InvalidValueError) as refused:
+        Cleaner(keep=keep)
+    assert refused.value.allowed == f"not the inside of a character class: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("keep", "kept"),
+    [
+        ("]+(x+)+[", "]+(x)["),  # the first ] is the character itself
+        ("^a", "^a"),
+        ("-a", "-a"),
+        ("a-", "-a"),
+        ("a-c-", "-abc"),
+        (r"\]\[\^\-\\", "]-^[\\"),
+        (r"\d\s", "0123456789 "),
+        (".*", ".*"),
+        (r"\\p{M}", "\\p{M}"),
+    ],
+)
+def test_kept_characters_are_those_that_are_named(keep: str, kept: str) -> None:
+    clean = only(keep=keep)
+    given = [chr(n) for n in range(32, 127)]
+    assert {one for one in given if clean(one) == one} - {" "} == {*kept} - {" "}
+
+
+PARTS = [*"abzAZ09-^[.,é日 ", r"\w", r"\d", r"\S", r"\]", r"\-", r"\\", "A-Z", "a-z"]
+
+
+@given(keep=st.lists(st.sampled_from(PARTS), max_size=5).map("".join), text=st.text(max_size=20))
+def test_kept_characters_are_those_of_a_regular_expression(keep: str, text: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            expected = re.compile(f"[^{keep}]+").sub(" ", text)
+        except (re.error, FutureWarning):
+            return
+    assert only(keep=keep)(text) == re.sub(" +", " ", expected).strip()
 
 
 # Links

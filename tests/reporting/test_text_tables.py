@@ -75,6 +75,16 @@ def test_csv_has_every_digit_and_nothing_for_what_is_not_known() -> None:
     assert (second["std"], second["difference"], second["pairs"]) == ("", "", "")
 
 
+def test_no_spreadsheet_computes_a_cell_of_csv_unless_that_is_wanted() -> None:
+    named = {"x": board()}
+    named["x"].rows.loc[:, "model"] = ["=1+1", "@a"]
+    first, second = csv.DictReader(io.StringIO(text_tables.format_leaderboards(named, "csv")))
+    assert (first["model"], second["model"]) == ("'=1+1", "'@a")
+    assert float(second["difference"] or 0) == 0
+    kept = text_tables.format_leaderboards(named, "csv", safe=False)
+    assert next(csv.DictReader(io.StringIO(kept)))["model"] == "=1+1"
+
+
 def test_json_has_every_digit_null_for_what_is_not_known_and_what_is_told_beside() -> None:
     content = json.loads(text_tables.format_leaderboards(boards(), "json", metric="f1"))
     assert (content["metric"], content["baseline"]) == ("f1", "model=a")

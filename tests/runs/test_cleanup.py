@@ -46,7 +46,7 @@ class Stores:
 
     def trained(self, *, latest: bool = False) -> str:
         run_id = self.run("FINISHED")
-        put(self.bundle(run_id) / "manifest.json")
+        put(self.bundle(run_id) / "manifest.json", "{}")
         if latest:
             time.sleep(0.01)
             resolve.set_latest(self.path, run_id, {})
@@ -227,9 +227,11 @@ def test_a_registered_model_stays_whatever_its_version_names(
     assert stores.bundle(late).is_dir()
 
 
-def test_imported_models_stay(stores: Stores) -> None:
+@pytest.mark.parametrize("manifest", ['{"imported": {"file": "x.zip"}}', "{", "\xff", "[]"])
+def test_models_stay_that_were_imported_or_may_have_been(stores: Stores, manifest: str) -> None:
     imported = stores.trained()
-    put(stores.path / "artifacts" / imported / "imported.json")
+    bundle = stores.path / "artifacts" / imported / "artifacts" / "bundle"
+    (bundle / "manifest.json").write_text(manifest, encoding="latin-1")
     stores.trained(latest=True)
     assert stores.found() == {}
 
@@ -255,8 +257,8 @@ def test_a_run_that_has_ended_and_is_not_named_the_latest_yet_keeps_its_model(
 
 
 def test_models_of_runs_that_the_store_does_not_know_are_told_of_and_left(stores: Stores) -> None:
-    put(stores.bundle("f" * 32) / "manifest.json")
-    put(stores.bundle("not.an.id") / "manifest.json")
+    put(stores.bundle("f" * 32) / "manifest.json", "{}")
+    put(stores.bundle("not.an.id") / "manifest.json", "{}")
     stores.trained(latest=True)
     tracked = cleanup.find_tracked(stores.place, stores.ledger, EXPERIMENT)
     assert (tracked.candidates, tracked.unknown_runs) == ([], ["f" * 32, "not.an.id"])

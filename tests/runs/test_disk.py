@@ -121,6 +121,7 @@ def test_what_interrupted_writes_left_is_found_and_nothing_else(tmp_path: Path) 
         ".run_id.txt.abcd1234",
         ".performance.json.abcd1234",
         ".fetch.abcd1234",
+        ".import.abcd1234",
         ".mlflow.db.draft",
         "data/.partial-abcd1234",
         "presets/experiment/.quick-sample.yaml.abcd1234",

@@ -137,8 +137,9 @@ def test_every_preset_is_rebuilt_from_its_record(
         ["model=custom", "model._target_=sklearn.linear_model.LogisticRegression", "+model.C=10"],
         ["model=custom", "model._target_=sklearn.linear_model.RidgeClassifier",
          "+model.alpha=0.5", "+model.class_weight=balanced"],
-        ["vectorizer=custom", "vectorizer._target_=a.B", "+vectorizer.x=[1,{y:null}]"],
-        ["model._target_=sklearn.linear_model.Perceptron"],
+        ["vectorizer=custom",
+         "vectorizer._target_=sklearn.feature_extraction.text.CountVectorizer",
+         "+vectorizer.stop_words=[a,b]", "+vectorizer.vocabulary={y:0}"],
     ],
 )  # fmt: skip
 def test_values_are_rebuilt_from_their_record(
@@ -255,11 +256,12 @@ def test_a_record_cannot_run_what_is_not_allowed_nor_allow_more(
     composed: Compose, save: Save, option: str
 ) -> None:
     config = check(composed(f"model={option}", "model._target_=os.system"))
-    record = asdict(config) | {"whitelist": ["os.*"]}
-    made = records.load_config(save(record, schemas(config)), present(config))
-    assert made.whitelist == []
+    more = {"whitelist": ["os.*"], "extensions": ["mine.py"]}
     with pytest.raises(ConfigError, match=r"model\._target_ = 'os\.system' is not allowed"):
-        build_components(made, RandomState(0))
+        records.load_config(save(asdict(config) | more, schemas(config)), present(config))
+    config = check(composed())
+    made = records.load_config(save(asdict(config) | more, schemas(config)), present(config))
+    assert (made.whitelist, made.extensions) == ([], [])
 
 
 def test_data_files_of_the_project_are_looked_for_below_its_present_root(
@@ -279,6 +281,129 @@ def test_each_of_several_data_files_is_looked_for_below_the_present_root(
     made = vars(records.load_config(save(asdict(config), schemas(config)), present(config)).data)
     assert made["path"] == ["/root/a/p.csv", "/x/q.csv", "https://h/old/r.csv"]
     assert (made["label_names"], made["missing"]) == ("/root/n.txt", ["/old/a"])
+
+
+SECRET = "${oc.env:SECRET_OF_TEST}"
+GIT = "${oc.create:{_target_:tagifai.utils.environment._git,_args_:[/,[],status]}}"
+
+CUSTOM_WORDS = (
+    *("vectorizer=custom", "vectorizer._target_=sklearn.feature_extraction.text.CountVectorizer"),
+)
+
+
+@pytest.mark.parametrize("text", [SECRET, GIT, "${oc.create:{_target_:os.getcwd}}", "${seed}"])
+def test_a_text_of_a_record_is_a_text_in_what_is_made_too(
+    composed: Compose, save: Save, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("SECRET_OF_TEST", "very secret")
+    config = check(composed(*CUSTOM_WORDS))
+    config.vectorizer["stop_words"] = [text]
+    made = records.load_config(save(json.dumps(asdict(config)), schemas(config)), present(config))
+    assert build_components(made, RandomState(0)).vectorizer.stop_words == [text]
+
+
+@pytest.mark.parametrize(
+    ("group", "values", "reason"),
+    [
+        ("model", {"class_weight": GIT}, "class_weight = "),
+        ("model", {"class_weight": {"_target_": "os.getcwd"}}, "os.getcwd"),
+        ("model", {"_target_": "sklearn.datasets.clear_data_home"}, "clear_data_home' is not all"),
+        ("threshold", {"_target_": "tagifai.cli.main"}, "threshold._target_ = 'tagifai.cli.main'"),
+        ("vectorizer", {"_target_": "tagifai.preprocessing.counts"}, "no such argument"),
+        ("vectorizer", {"_partial_": True}, "_partial_"),
+    ],
+)
+def test_a_record_is_refused_before_anything_of_it_is_used(
+    composed: Compose, save: Save, group: str, values: dict[str, Any], reason: str
+) -> None:
+    config = check(composed("threshold=fixed"))
+    bundle = save(json.dumps(changed(config, group, **values)), schemas(config))
+    with pytest.raises(ConfigError) as caught:
+        records.load_config(bundle, present(config))
+    assert str(caught.value).startswith(f"{bundle}/config.yaml does not fit this version: ")
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"model": [1]}, "model is no mapping."),
+        ({"sampling": "none"}, "sampling is no mapping."),
+        ({"training": [0] * 20_000}, "list is not a subclass of TrainingConfig."),
+        ({"data": {"accepted_tags": {"a": 1}}}, ""),
+        ({"training": {"epochs": [1]}}, ""),
+        ({"split": {"train_size": 10**400}}, "int too large"),
+    ],
+)
+def test_a_record_of_other_kinds_of_values_is_refused_in_a_sentence(
+    composed: Compose, save: Save, values: dict[str, Any], reason: str
+) -> None:
+    config = check(composed())
+    record = asdict(config)
+    for group, given in values.items():
+        record[group] = {**record[group], **given} if isinstance(given, dict) else given
+    bundle = save(json.dumps(record), schemas(config))
+    with pytest.raises(ConfigError, match=f"does not fit this version: .*{reason}") as caught:
+        records.load_config(bundle, present(config))
+    assert len(str(caught.value)) < 1_500
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a: &x [1]\nb: *x\n", "anchors or tags"),
+        ("a: !!python/object/apply:os.getcwd []\n", "anchors or tags"),
+        ("a: !!binary aGk=\n", "anchors or tags"),
+        ("[" * 100_000, "more than 20 deep"),
+        ("a: " + "{b: " * 30 + "}" * 30, "more than 20 deep"),
+        ("a: " + "x" * 2**22, "more than 4,194,304 characters"),
+    ],
+)
+def test_a_record_that_would_grow_when_it_is_read_is_refused(
+    composed: Compose, save: Save, text: str, reason: str
+) -> None:
+    bundle = save(text, {})
+    with pytest.raises(ConfigError, match=reason):
+        records.load_config(bundle, present(check(composed())))
+
+
+# --- a run of somebody else's ------------------------------------------------------------------
+
+
+def imported(bundle: Path) -> Path:
+    """Mark a bundle as one that was imported."""
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    (bundle / "manifest.json").write_text(json.dumps({**manifest, "imported": {"file": "a.zip"}}))
+    return bundle
+
+
+@pytest.mark.parametrize(
+    ("overrides", "reason"),
+    [
+        (["vectorizer.token_pattern='(?:\\w+)+-'"], "vectorizer.token_pattern"),
+        (["vectorizer.analyzer=word", "vectorizer.ngram_max=15000"], "vectorizer.ngram_max"),
+        (["model=custom", "model._target_=sklearn.linear_model.Perceptron", "+model.n_jobs=4"],
+         "model.n_jobs"),
+        (["training.epochs=100000"], "training.epochs"),
+        ([f"vectorizer.max_features={10**400}"], "vectorizer.max_features"),
+    ],
+)  # fmt: skip
+def test_the_run_of_somebody_else_may_not_ask_for_too_much(
+    composed: Compose, save: Save, overrides: list[str], reason: str
+) -> None:
+    config = check(composed("vectorizer=tfidf_word", *overrides))
+    bundle = save(asdict(config), schemas(config))
+    records.load_config(bundle, present(config))
+    with pytest.raises(ConfigError, match=f"{reason} = .* is not taken from a model that was imp"):
+        records.load_config(imported(bundle), present(config))
+
+
+def test_the_run_of_somebody_else_is_rebuilt_as_one_of_one_s_own(
+    composed: Compose, save: Save
+) -> None:
+    config = check(composed("model=linear_svc"))
+    assert_rebuilt(imported(save(asdict(config), schemas(config))), config)
 
 
 # --- how a run came about ----------------------------------------------------------------------
@@ -355,6 +480,22 @@ def test_a_data_set_that_is_not_stored_any_more_is_made_from_its_source_as_it_is
     assert found.table["text"].tolist() == ["a", "c"]
 
 
+def test_data_of_somebody_else_s_run_come_from_the_store_or_not_at_all(
+    trained: tuple[Config, str], tmp_path: Path, tagger: Tagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, digest = trained
+    bundle = imported(with_digest(tmp_path, tagger, digest))
+    assert records.load_dataset(bundle, config).digest == digest
+
+    monkeypatch.setattr(datasets, "load", None)  # nothing is asked of it
+    for other in ("0" * 64, "../../mine", digest[:12]):
+        shutil.rmtree(bundle)
+        with pytest.raises(DataError) as caught:
+            records.load_dataset(imported(with_digest(tmp_path, tagger, other)), config)
+        assert "nothing is read or fetched from where an imported run says" in str(caught.value)
+        assert "task=elt data=..." in str(caught.value)
+
+
 def test_data_that_are_gone_are_one_clear_error(
     trained: tuple[Config, str], tmp_path: Path, tagger: Tagger
 ) -> None:
@@ -388,3 +529,33 @@ def test_a_bundle_that_does_not_say_which_rows_is_refused(tmp_path: Path, splits
     (tmp_path / "splits.json").write_text(json.dumps(splits))
     with pytest.raises(BundleError, match=r"splits\.json does not say which rows \("):
         records.load_part(tmp_path, tmp_path)
+
+
+POLICY = {"accepted": [], "min_freq": 1, "other": None}
+
+
+@pytest.mark.parametrize(
+    ("ids", "policy", "reason"),
+    [
+        ("1", {}, "the test rows are no list of different ids"),
+        ({}, {}, "the test rows are no list of different ids"),
+        (["1", "1"], {}, "the test rows are no list of different ids"),
+        (["nowhere"], {}, "nowhere"),
+        ([[]], {}, "unhashable"),
+        ([str(n) for n in range(100_000)], {}, "there are 100000 ids, and"),
+        (None, {"min_freq": 10**6}, "a row has no label"),
+        (None, {"accepted": 5}, "not iterable"),
+        (None, {"more": 5}, "unexpected keyword"),
+    ],
+)
+def test_rows_that_the_data_set_has_not_are_refused(
+    trained: tuple[Config, str], tmp_path: Path, ids: Any, policy: dict[str, Any], reason: str
+) -> None:
+    config, digest = trained
+    stores = Path(config.paths.stores)
+    table = datasets.load(config.data, stores).table
+    there = table["id"].tolist() if ids is None else ids
+    splits = {"data": {"name": config.data.name, "digest": digest}, "policy": {**POLICY, **policy}}
+    (tmp_path / "splits.json").write_text(json.dumps({**splits, "test": there}))
+    with pytest.raises(BundleError, match=rf"does not say which rows \(.*{reason}"):
+        records.load_part(tmp_path, stores)

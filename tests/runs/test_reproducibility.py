@@ -144,5 +144,5 @@ def test_a_bundle_that_does_not_say_what_its_run_gave_is_refused(
     if (name, text) == ("performance.json", "{}"):
         assert RunFingerprint.from_bundle(tmp_path / "b").metrics == {}
         return
-    with pytest.raises(BundleError, match="does not say what its run gave"):
+    with pytest.raises(BundleError, match=r"does not say what its run gave|json cannot be read"):
         RunFingerprint.from_bundle(tmp_path / "b")

@@ -5,10 +5,12 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
 import tagifai
 from tagifai.config.job import Job, use_job
@@ -21,8 +23,10 @@ from tagifai.models.tagger import Tagger
 from tagifai.runs import resolve
 from tagifai.tracking import session
 from tagifai.tracking.store import Experiment
-from tests.conftest import DOCUMENTS, Compose
+from tagifai.utils import process_pool
+from tests.conftest import DOCUMENTS, TAGS, TEXTS, Compose
 from tests.frames import a_run, frame
+from tests.runner import call_here
 
 TEXT = ["Images with convolutions"]
 
@@ -150,6 +154,34 @@ def test_the_package_loads_the_latest_run_of_a_store(
         tagifai.load("b", stores=tmp_path)
 
 
+def test_a_folder_that_is_not_of_the_project_is_anybody_s_unless_a_person_trusts_it(
+    tmp_path: Path, tagger: Tagger
+) -> None:
+    X, y = tagger.vectorize(TEXTS), tagger.encoder.encode(TAGS)
+    forest = RandomForestClassifier(2, random_state=0).fit(X, y)
+    bundles.save(tmp_path / "got", replace(tagger, model=forest), DOCUMENTS)
+    bundles.save(tmp_path / "plain", tagger, DOCUMENTS)
+    stores = tmp_path / "stores"
+    assert tagifai.load(tmp_path / "plain", stores=stores).predict(TEXT) == tagger.predict(TEXT)
+    with pytest.raises(BundleError, match=r"trusted=True"):
+        tagifai.load(tmp_path / "got", stores=stores)
+    assert tagifai.load(tmp_path / "got", stores=stores, trusted=True).labels == tagger.labels
+    own = bundles.publish(tmp_path / "got", stores, "a")
+    assert tagifai.load(own, stores=stores).labels == tagger.labels
+    marked = bundles.publish(tmp_path / "got", stores, "b", {"file": "x.zip"})
+    with pytest.raises(BundleError, match=r"trusted=True"):
+        tagifai.load(marked, stores=stores)
+    with pytest.raises(BundleError, match=r"trusted=True"):
+        tagifai.load("b", stores=stores)
+
+
+@pytest.fixture
+def checked_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check what is fetched within this process."""
+    monkeypatch.setattr(process_pool, "call_limited", call_here)
+
+
+@pytest.mark.usefixtures("checked_here")
 def test_a_bundle_that_is_not_here_is_fetched_from_the_tracking_store_and_kept(
     tracked_stores: Path, tmp_path: Path, bundle: Path, tagger: Tagger
 ) -> None:
@@ -161,7 +193,9 @@ def test_a_bundle_that_is_not_here_is_fetched_from_the_tracking_store_and_kept(
     here = tmp_path / "another machine"
     run_id, loaded = resolve.load_tagger(here, run.id, uri)
     assert loaded.predict(TEXT) == tagger.predict(TEXT)
-    assert resolve.find(here, run_id, None)[1].is_dir()
+    path = resolve.find(here, run_id, None)[1]
+    # Whoever may write to that store may have put it there.
+    assert bundles.read_manifest(path)["imported"] == {"tracking": uri}
     assert [path.name for path in here.iterdir()] == ["artifacts"]
 
 
@@ -173,6 +207,7 @@ def test_a_run_that_the_tracking_store_has_not_either_is_refused(
     assert list((tmp_path / "here").iterdir()) == []
 
 
+@pytest.mark.usefixtures("checked_here")
 def test_a_changed_bundle_of_the_tracking_store_is_refused_and_not_kept(
     tracked_stores: Path, tmp_path: Path, bundle: Path
 ) -> None:

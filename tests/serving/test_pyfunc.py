@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import json
 import math
 import os
@@ -13,7 +14,8 @@ import pandas as pd
 import pytest
 import yaml
 from mlflow.exceptions import MlflowException
-from mlflow.pyfunc import scoring_server
+from mlflow.models import Model
+from mlflow.pyfunc import FLAVOR_NAME, PyFuncModel, scoring_server
 from sklearn.linear_model import SGDClassifier
 from sklearn.svm import LinearSVC
 
@@ -27,6 +29,8 @@ from tests.conftest import DOCUMENTS, TAGS, TEXTS
 from tests.encoders import make_encoder, require_extra
 
 ANY_TEXTS = [*TEXTS[:3], "", "unseen: Ünïcode", "x" * 1000]
+
+PACKAGE = Path(saving.__file__).parent.parent
 
 ALONE = """
 import json, sys
@@ -155,8 +159,14 @@ def test_a_saved_model_has_a_copy_of_the_extensions_that_it_needs(
     assert json.loads(done.stdout)[0] == loud.predict(ANY_TEXTS)
 
 
+def as_model(tagger: Tagger) -> PyFuncModel:
+    meta = Model(signature=pyfunc.build_signature(tagger.columns))
+    meta.add_flavor(FLAVOR_NAME, loader_module=pyfunc.__name__)
+    return PyFuncModel(model_meta=meta, model_impl=pyfunc.PyfuncTagger(tagger))
+
+
 def test_a_tagger_answers_as_mlflow_s_models_do(tagger: Tagger) -> None:
-    found = pyfunc.wrap_tagger(tagger).predict(pd.DataFrame({"text": ANY_TEXTS}))
+    found = as_model(tagger).predict(pd.DataFrame({"text": ANY_TEXTS}))
     assert isinstance(found, pd.DataFrame)
     assert found.to_dict(orient="records") == tagger.predict(ANY_TEXTS)
     assert pyfunc.PyfuncTagger(tagger).predict(pd.DataFrame({"text": []})).shape == (0, 3)
@@ -165,7 +175,7 @@ def test_a_tagger_answers_as_mlflow_s_models_do(tagger: Tagger) -> None:
 def test_a_model_without_probabilities_answers_without_them(tagger: Tagger) -> None:
     machine = LinearSVC().fit(tagger.vectorizer.transform(TEXTS), tagger.encoder.encode(TAGS))
     bare = replace(tagger, model=machine, threshold=None)
-    model, content = pyfunc.wrap_tagger(bare), json.dumps({"inputs": {"text": TEXTS[:2]}})
+    model, content = as_model(bare), json.dumps({"inputs": {"text": TEXTS[:2]}})
     invocations: Any = scoring_server.invocations
     answer = invocations(
         content, "application/json", model, pyfunc.build_signature(("text",)).inputs
@@ -197,3 +207,21 @@ def test_a_row_that_is_no_text_is_refused_by_its_number(texts: list[object], sai
 def test_rows_of_texts_are_not_refused() -> None:
     pyfunc.check_texts(["", "a", "😀"], ("text",))
     pyfunc.check_texts([], ("text",))
+
+
+def list_imports(module: str) -> set[str]:
+    """Return the modules of the package that a module of it imports when it is imported."""
+    tree = ast.parse((PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
+    found = set()
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tagifai"):
+            base = (node.module or "").removeprefix("tagifai").lstrip(".")
+            for name in (f"{base}.{alias.name}".lstrip(".") for alias in node.names):
+                file = PACKAGE / f"{name.replace('.', '/')}.py"
+                found.add(name if file.is_file() else base)
+    return {name for name in found if (PACKAGE / f"{name.replace('.', '/')}.py").is_file()}
+
+
+def test_all_that_the_modules_of_a_saved_model_import_is_saved_with_it() -> None:
+    missing = {module: list_imports(module) - set(saving.MODULES) for module in saving.MODULES}
+    assert {module: names for module, names in missing.items() if names} == {}

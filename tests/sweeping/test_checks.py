@@ -508,3 +508,14 @@ def test_other_data_of_the_same_name_are_told_to_take_a_name_of_their_own() -> N
     said = refusal(stored({"s": FOUND}), {**FOUND, "data digest": "another"})
     assert said.endswith(" If these are other data, give them a name of their own: data.name=NAME.")
     assert "data.name" not in refusal(stored({"s": FOUND}), changed(seed=7))
+
+
+# --- secrets -----------------------------------------------------------------------------------
+
+
+def test_values_with_a_secret_are_not_kept_in_a_study() -> None:
+    first, second = "https://u:pw@h/a", "https://u:${oc.env:PW}@h/b"
+    checks.refuse_secrets(parse_space(None, None, [f"vectorizer.from='{second}','/b'"]))
+    space = parse_space(None, None, [f"vectorizer.from='{first}','{second}'"])
+    with pytest.raises(ConfigError, match=r"vectorizer\.from has a secret among its values"):
+        checks.refuse_secrets(space)

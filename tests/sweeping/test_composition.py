@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 from optuna.storages import InMemoryStorage
 
-from tagifai import exceptions
+from tagifai.config import extensions
 from tagifai.config.schema import Config
 from tagifai.exceptions import ConfigError
 from tagifai.sweeping import composition
 from tagifai.sweeping.studies import Study
 from tagifai.sweeping.sweeper import SearchSweeper
+from tests.spies import SpyVectorizer
 from tests.sweeping.conftest import Searching
 
 
@@ -150,6 +151,17 @@ def test_a_study_that_is_taken_up_again_goes_on_in_its_folder(
     assert cfg.hydra.sweep.dir == str(tmp_path / "moved" / "2026-01-02" / "03-04-05-s")
 
 
+@pytest.mark.parametrize("folder", ["../x", "a/../../x", "/tmp/x", "${oc.env:HOME}"])
+def test_the_folder_of_a_study_is_below_the_outputs(
+    searching: Searching, tmp_path: Path, folder: str
+) -> None:
+    study = a_study()
+    study.set_attribute(composition.FOLDER, folder)
+    made = composition.make_job_config(searching(), study, tmp_path, 1).hydra.sweep.dir
+    assert Path(made).name.endswith("-s")
+    assert Path(made) != tmp_path / folder
+
+
 def test_a_folder_that_was_asked_for_is_taken(searching: Searching, tmp_path: Path) -> None:
     study = a_study()
     study.set_attribute(composition.FOLDER, "2026-01-02/03-04-05-s")
@@ -238,23 +250,25 @@ def test_no_name_is_no_extension() -> None:
     assert composition.load_space_extension(None) is None
 
 
-def test_an_extension_is_found_by_its_name() -> None:
-    found: Any = composition.load_space_extension("tagifai.exceptions.suggest_closest")
-    assert found is exceptions.suggest_closest
+def test_an_extension_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(extensions._given, extensions.WHITELIST_VARIABLE, "tests.*")
+    found: Any = composition.load_space_extension("tests.spies.SpyVectorizer")
+    assert found is SpyVectorizer
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("os.system", "hydra.sweeper.custom_search_space = 'os.system' is not allowed: only"),
-        ("tagifai.nope.f", "hydra.sweeper.custom_search_space = 'tagifai.nope.f' cannot be found"),
-        (
-            "tagifai.exceptions",
-            "hydra.sweeper.custom_search_space = 'tagifai.exceptions' cannot be",
-        ),
+        ("os.system", "hydra.sweeper.custom_search_space = 'os.system' is not allowed: it"),
+        ("tagifai.exceptions.f", "hydra.sweeper.custom_search_space = 'tagifai.exceptions.f' is"),
+        ("tests.nope.f", "hydra.sweeper.custom_search_space = 'tests.nope.f' cannot be found"),
+        ("tests.spies", "hydra.sweeper.custom_search_space = 'tests.spies' cannot be"),
     ],
 )
-def test_an_extension_that_is_not_there_or_not_allowed_is_refused(name: str, message: str) -> None:
+def test_an_extension_that_is_not_there_or_not_allowed_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, message: str
+) -> None:
+    monkeypatch.setitem(extensions._given, extensions.WHITELIST_VARIABLE, "tests.*")
     with pytest.raises(ConfigError) as caught:
         composition.load_space_extension(name)
     assert str(caught.value).startswith(message)

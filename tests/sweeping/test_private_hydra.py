@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
@@ -29,3 +31,11 @@ def test_a_job_has_what_it_returned_or_the_error_it_failed_with() -> None:
     assert _hydra.get_return_value(job) == 0.5
     job.status, job.return_value = JobStatus.FAILED, error
     assert _hydra.get_return_value(job) is error
+
+
+def test_hydra_has_its_sweeper_of_grids_which_writes_the_configuration_that_it_has() -> None:
+    name = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+    sweeper = require_import(name, "hydra-core", FENCE)
+    source = inspect.getsource(sweeper.sweep)
+    assert 'OmegaConf.save(self.config, sweep_dir / "multirun.yaml")' in source
+    assert source.count("self.config") == 3, "and knows the folder from it"

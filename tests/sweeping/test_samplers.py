@@ -452,7 +452,7 @@ def make_random(settings: Mapping[str, Any]) -> BaseSampler:
         (
             make_pruner,
             {"_target_": "optuna.pruners.MedianPruner", "n_startup_trails": 5},
-            "hydra.sweeper.pruner: optuna.pruners.MedianPruner cannot be made:",
+            "hydra.sweeper.pruner.n_startup_trails: optuna.pruners.MedianPruner takes no such",
         ),
         (
             make_pruner,
@@ -467,14 +467,18 @@ def make_random(settings: Mapping[str, Any]) -> BaseSampler:
         (
             make_pruner,
             {"_target_": "optuna.pruners._filter_study", "_partial_": True},
-            "hydra.sweeper.pruner: optuna.pruners._filter_study is not a pruner.",
+            "hydra.sweeper.pruner: optuna.pruners._filter_study cannot be made: it is not one of",
         ),
         (
             make_random,
             {"_target_": "optuna.samplers.nsgaii.UniformCrossover", "_partial_": True},
-            "hydra.sweeper.sampler: UniformCrossover is not a sampler.",
+            "hydra.sweeper.sampler._partial_ is not taken: beside _target_ there are",
         ),
-        (make_pruner, {"percentile": 5}, "hydra.sweeper.pruner: None is not a pruner."),
+        (
+            make_pruner,
+            {"percentile": 5},
+            "hydra.sweeper.pruner: None cannot be made: it is not",
+        ),
     ],
 )
 def test_what_makes_no_sampler_or_pruner_is_refused_in_one_line(

@@ -117,6 +117,33 @@ def test_a_branchs_value_wins_over_a_fixed_one_and_over_a_parameter_of_every_tri
     assert space.make_overrides({"a": "y", "b": 1}) == ["c=0", "a=y", "b=1"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((f"{key}", "x") for key in ("hydra.job.env_set.PATH", "+hydra.job.env_set.PATH")),
+        *((f"{key}", "x") for key in ("hydra/launcher", "paths.stores", "task", "whitelist")),
+        *(
+            (f"{key}", "x")
+            for key in ("model@hydra.job.env_set", "~model", "model\nhydra", "sweep")
+        ),
+        *(("model.class_weight", text) for text in ("${oc.env:HOME}", "[${oc.env:HOME}]")),
+        *(("vectorizer", text) for text in ("${oc.env:HOME}", "'${oc.env:HOME}'")),
+    ],
+)
+def test_a_kept_trial_sets_nothing_but_an_experiment(name: str, value: str) -> None:
+    values = {"vectorizer": "word", "c": 0.5, "v.n [vectorizer=word]": 1, name: value}
+    with pytest.raises(ConfigError, match="which no search over experiments has"):
+        of(values)
+
+
+def test_a_function_that_extends_the_space_sets_any_of_an_experiment() -> None:
+    more = {"model.alpha": 0.5, "+model.tol": 1, "seed": 3, "training.epochs": 2}
+    found = SearchSpace((), (), {}).make_overrides(more)
+    assert found == ["model.alpha=0.5", "+model.tol=1", "seed=3", "training.epochs=2"]
+    own = SearchSpace((plain("k", choice("${seed}", "1")),), (), {})
+    assert own.make_overrides({"k": "${seed}"}) == ["k=${seed}"]
+
+
 def test_a_space_without_anything_makes_no_overrides() -> None:
     assert SearchSpace((), (), {}).make_overrides({}) == []
 

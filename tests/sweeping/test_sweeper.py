@@ -40,6 +40,12 @@ def test_hydra_finds_the_sweeper_by_its_entry_point() -> None:
     assert SearchSweeper in Plugins.instance().discover(Sweeper)
 
 
+def test_hydra_finds_the_sweeper_of_grids_in_place_of_its_own() -> None:
+    (entry,) = entry_points(group="hydra.plugins", name="tagifai-grid")
+    assert entry.load() is sweeper.GridSweeper
+    assert sweeping()._target_ == "tagifai.sweeping.sweeper.GridSweeper"
+
+
 def test_its_settings_are_an_option_of_the_sweepers() -> None:
     assert "tagifai.yaml" in ConfigStore.instance().list("hydra/sweeper")
     assert OmegaConf.get_type(sweeping("hydra/sweeper=tagifai")) is SearchSweeperConfig
@@ -99,7 +105,7 @@ def test_a_preset_of_the_project_chooses_it_with_workers_of_joblib(preset: str) 
 def test_the_stock_sweepers_can_be_chosen_as_well(option: str) -> None:
     target = sweeping(f"hydra/sweeper={option}")._target_
     assert target != SEARCH_TARGET
-    assert target.startswith("hydra")
+    assert target.startswith(("hydra", "tagifai.sweeping.sweeper.Grid"))
 
 
 def test_it_hands_on_what_hydra_gave_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,4 +151,7 @@ def test_loading_it_loads_nothing_that_takes_a_while() -> None:
 
 def test_its_module_holds_the_class_and_its_settings_only() -> None:
     own = [n for n, v in vars(sweeper).items() if getattr(v, "__module__", "") == sweeper.__name__]
-    assert own == ["SearchSweeperConfig", "SearchSweeper"]
+    assert own == [
+        *("SearchSweeperConfig", "SearchSweeper"),
+        *("GridSweeper", "GridSweeperConfig"),
+    ]

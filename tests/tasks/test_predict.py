@@ -93,7 +93,7 @@ def test_files_are_tagged_in_order(trained: App) -> None:
 def test_predictions_carry_what_was_asked_for(trained: App) -> None:
     write_reviews(trained, TEXTS)
     files = ("task.input=in.csv", "task.keep=all", "task.top_k=2", "task.probabilities=true")
-    assert trained.ok("task=predict", *files, "task.output=out.tsv.gz", "task.csv_safe=true") == ""
+    assert trained.ok("task=predict", *files, "task.output=out.tsv.gz") == ""
     with gzip.open(trained.cwd / "out.tsv.gz", "rt", encoding="utf-8", newline="") as file:
         first, second = csv.DictReader(file, delimiter="\t", strict=True)
     shown = json.loads(trained.ok("task=predict", *files))
@@ -171,7 +171,9 @@ def test_errors_are_counted_and_the_first_are_said_in_one_line() -> None:
     failed.add(3, ["line 1: a\n\x1bb", "line 2: " + "x" * 500])
     failed.add(2000, [f"line {n}: c" for n in range(10, 1010)])
     said = failed.describe()
-    assert said.startswith("1,002 of 2,003 rows could not be predicted: line 1: a b; line 2: xxx")
+    assert said.startswith(
+        "1,002 of 2,003 rows could not be predicted: line 1: a\\n\\x1bb; line 2: xxx"
+    )
     assert said.endswith("x…; line 10: c; and 999 more")
     assert len(said) < 250
     failed.require_others()

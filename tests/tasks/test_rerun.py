@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import re
 import shlex
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
+import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
@@ -24,8 +28,7 @@ def run_of(app: App, run_id: str) -> Run:
 def contents(bundle: Path) -> dict[str, str]:
     """The sums of what a training gives, of all parts but those that name folders and commands."""
     parts = json.loads((bundle / "manifest.json").read_text())["parts"]
-    own = {name: of_part["content"] for name, of_part in parts.items()}
-    return {k: v for k, v in own.items() if k not in ("config.yaml", "provenance.json")}
+    return {k: v for k, v in parts.items() if k not in ("config.yaml", "provenance.json")}
 
 
 def compared(app: App) -> dict[str, Any]:
@@ -129,6 +132,102 @@ def test_what_comes_from_the_record_cannot_be_chosen(app: App) -> None:
     done = app.run("task=rerun")
     assert done.returncode == 2
     assert "No run has been trained" in done.stderr
+
+
+# --- a run of somebody else's ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory, ready: Callable[[Path], App]) -> App:
+    """Somebody else's application, with one run whose export is handed on; tests read it only."""
+    app = ready(tmp_path_factory.mktemp("theirs"))
+    table(app.cwd / "mine.csv", rows=20)
+    app.ok("data=table", "data.path=mine.csv", *SMALL, "console=quiet", "tracking=none")
+    app.ok("task=export", "task.path=run.zip")
+    return app
+
+
+def plant(app: App, theirs: App, **groups: dict[str, Any]) -> str:
+    """Import a run whose recorded settings were changed, with sums that are right, as ours."""
+    with ZipFile(theirs.cwd / "run.zip") as file:
+        content = {name: file.read(name) for name in file.namelist()}
+    config = yaml.safe_load(content["bundle/config.yaml"])
+    for group, values in groups.items():
+        config[group] = values if "_target_" in values else config[group] | values
+    provenance = json.loads(content["bundle/provenance.json"])
+    provenance["schemas"] |= {group: None for group in groups if group in ("model", "vectorizer")}
+    manifest = json.loads(content["bundle/manifest.json"])
+    for name, document in (("config.yaml", config), ("provenance.json", provenance)):
+        data = content[f"bundle/{name}"] = json.dumps(document).encode()
+        manifest["parts"][name] = hashlib.sha256(data).hexdigest()
+    manifest["imported"] = {"file": "run.zip"}
+    content["bundle/manifest.json"] = json.dumps(manifest).encode()
+    with ZipFile(app.cwd / "run.zip", "w") as file:
+        for name, data in content.items():
+            file.writestr(name, data)
+    app.ok("task=import", "task.path=run.zip")
+    run_id = theirs.run_id()
+    path = app.stores / "artifacts" / run_id / "artifacts/bundle/manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"imported": {"file": "run.zip"}}))
+    return run_id
+
+
+SGD = "sklearn.linear_model.SGDClassifier"
+GIT = "tagifai.utils.environment._git"
+CLEAR = "sklearn.datasets.clear_data_home"
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_a_planted_record_runs_nothing_reads_nothing_and_leaves_nothing(
+    ready: Callable[[Path], App], tmp_path: Path, theirs: App, number: int
+) -> None:
+    app, marker = ready(tmp_path / "ours"), tmp_path / "marker"
+    marker.mkdir()
+    alias = f"alias.x=!rmdir {marker}"
+    nested = f"{{_target_:{GIT},_args_:[/,-c,'{alias}',x]}}"
+    (tmp_path / "local.csv").write_text("text,label\na,x\n")
+    planted: list[dict[str, dict[str, Any]]] = [
+        {"model": {"_target_": SGD, "class_weight": f"${{oc.create:{nested}}}"}},
+        {
+            "model": {
+                "_target_": SGD,
+                "class_weight": {"_target_": GIT, "_args_": ["/", "-c", alias, "x"]},
+            }
+        },
+        {"model": {"_target_": SGD, "class_weight": "${oc.env:SECRET_OF_TEST}"}},
+        {"model": {"_target_": CLEAR, "data_home": str(marker)}},
+        {"model": {"_target_": SGD, "class_weight": {"_target_": CLEAR, "data_home": str(marker)}}},
+        {"vectorizer": {"_target_": "os.rmdir", "path": str(marker)}},
+        {"vectorizer": {"token_pattern": "(?:\\w+)+-"}},
+        {"data": {"path": str(tmp_path / "local.csv")}},
+        {"data": {"path": "http://127.0.0.1:9/x.csv"}},
+        {"data": {"name": "../../local"}},
+    ]
+    if "data" not in planted[number]:
+        app.ok("task=elt", "data=table", f"data.path={theirs.cwd / 'mine.csv'}")
+    before = sorted(app.stores.glob("data/*"))
+    run_id = plant(app, theirs, **planted[number])
+    env = {"SECRET_OF_TEST": "very secret"}
+    done = app.run("task=rerun", f"task.run_id={run_id}", "tracking=none", "plots=none", env=env)
+    assert done.returncode == 2, done.stdout
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+    assert marker.is_dir()
+    for file in tmp_path.rglob("*"):
+        assert not (file.is_file() and b"very secret" in file.read_bytes()), file
+    assert sorted(app.stores.glob("data/*")) == before
+    assert not (app.stores / "run_id.txt").exists()
+
+
+def test_somebody_else_s_run_is_reproduced_on_data_that_one_has_got_oneself(
+    ready: Callable[[Path], App], tmp_path: Path, theirs: App
+) -> None:
+    app = ready(tmp_path / "ours")
+    run_id = plant(app, theirs, data={"path": "/nowhere.csv"})
+    again = ("task=rerun", f"task.run_id={run_id}", "tracking=none", "plots=none")
+    assert "nothing is read or fetched from where an imported run says" in app.run(*again).stderr
+    app.ok("task=elt", "data=table", f"data.path={theirs.cwd / 'mine.csv'}")
+    assert f"Run {run_id} is reproduced" in app.ok(*again)
 
 
 # --- one configuration, one model --------------------------------------------------------------

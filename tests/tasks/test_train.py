@@ -78,7 +78,7 @@ def test_two_runs_of_one_configuration_are_equal_byte_by_byte(trained: App, app:
     for name in ("performance.json", "splits.json", "tagger.json"):
         assert (app.bundle() / name).read_bytes() == (trained.bundle() / name).read_bytes()
     sums = [
-        {name: part["content"] for name, part in json.loads(text)["parts"].items()}
+        json.loads(text)["parts"]
         for text in ((a.bundle() / "manifest.json").read_text() for a in (app, trained))
     ]
     for one in sums:
@@ -198,11 +198,31 @@ REFUSED = [
     (("objective.metric=test_f1",), ["objective.metric", "test_f1", "validation"]),
     (("seed=[",), ["'seed=['", "grammar"]),
     (("model=custom",), ["model._target_"]),
-    (("model=custom", "model._target_=os.system"), ["'os.system'", "sklearn.*"]),
+    (
+        ("model=custom", "model._target_=os.system"),
+        ["'os.system'", "is not allowed", "TAGIFAI_WHITELIST"],
+    ),
     (("model._target_=sklearn.svm.SVC",), ["sklearn.svm.SVC", "loss", "model=custom"]),
     (
+        ("model=custom", "model._target_=sklearn.preprocessing.Normalizer"),
+        ["Normalizer", "it has no predict()"],
+    ),
+    (
         ("model=custom", "model._target_=sklearn.cluster.SpectralClustering"),
-        ["SpectralClustering", "it has no predict()"],
+        ["SpectralClustering", "is not allowed"],
+    ),
+    (
+        (
+            "+hydra.job.env_set.TAGIFAI_WHITELIST='tests.*'",
+            "vectorizer=custom",
+            "vectorizer._target_=tests.spies.SpyVectorizer",
+        ),
+        ["tests.spies.SpyVectorizer", "is not allowed"],
+    ),
+    (("+hydra.callbacks.x._target_=os.getcwd",), ["os.getcwd", "hydra.callbacks.x"]),
+    (
+        ("+hydra.callbacks.x._target_=tagifai.utils.environment.get_versions",),
+        ["tagifai.utils.environment.get_versions", "hydra.callbacks.x"],
     ),
     (("task=predict",), ["task.text", "task.input"]),
     (("task=predict", "task.text="), ["task.text", "not blank"]),

@@ -926,3 +926,18 @@ def test_no_password_of_a_url_gets_into_a_run(stores: Path) -> None:
     assert data.params == {"tracking.uri": shown, "urls": f"['{shown}']"}
     assert data.tags["made"] == shown
     assert data.tags["error"] == f"ValueError: {shown} does not answer"
+
+
+def test_a_mark_has_no_password_and_its_run_is_closed_by_who_has_it(
+    stores: Path, nobody: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = nobody.replace("://", "://me:secret@")
+    locks.write_mark(stores / "running", "abc", "abc", uri)
+    asked: list[str] = []
+    monkeypatch.setattr("tagifai.tracking.store.is_reachable", asked.append)
+    session.close_abandoned_runs(stores)
+    session.close_abandoned_runs(stores, nobody)
+    assert asked == []
+    session.close_abandoned_runs(stores, uri)
+    assert asked == [uri]
+    assert locks.list_marked(stores / "running") == ["abc"]

@@ -223,8 +223,20 @@ def test_a_bundle_is_fetched_from_the_store(stores: Path, tmp_path: Path) -> Non
     ) as run:
         run.log_bundle(tmp_path / "bundle")
     fetched = store.download_bundle(uri(stores), run.id, tmp_path / "scratch")
-    assert fetched == tmp_path / "scratch" / "bundle"
+    assert fetched == stores / "artifacts" / run.id / "artifacts" / "bundle"
     assert (fetched / "part").read_text() == "a"
+
+
+def test_a_store_sends_nobody_to_a_server_that_answers_without_an_end(
+    stores: Path, tmp_path: Path, silent: str
+) -> None:
+    for scheme in ("ftp", "sftp", "ldap"):
+        away = silent.replace("http", scheme)
+        client = store.connect(uri(stores))
+        made = client.create_run(client.create_experiment(scheme, f"{away}/x"))
+        begun = time.monotonic()
+        assert store.download_bundle(uri(stores), made.info.run_id, tmp_path) is None
+        assert time.monotonic() - begun < 3
 
 
 def test_an_unknown_run_and_one_without_a_bundle_have_none(stores: Path, tmp_path: Path) -> None:

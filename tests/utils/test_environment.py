@@ -89,3 +89,66 @@ def test_a_git_that_hangs_is_given_up(checkout: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(subprocess, "run", hang)
     assert environment.read_git_state(checkout) == {}
+
+
+HOSTILE = {
+    "core.fsmonitor": "touch {marker}; false",
+    "core.hooksPath": "{hooks}",
+    "core.pager": "touch {marker}",
+    "core.sshCommand": "touch {marker}",
+    "diff.external": "touch {marker}",
+    "filter.evil.clean": "touch {marker}; cat",
+    "filter.a=b.clean": "touch {marker}; cat",
+    "filter.\u2028c.process": "touch {marker}; cat",
+}
+"""Settings of a repository that are commands."""
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("key", HOSTILE)
+def test_no_setting_of_a_repository_is_run(checkout: Path, tmp_path: Path, key: str) -> None:
+    marker, hooks = tmp_path / "marker", tmp_path / "hooks"
+    hooks.mkdir()
+    for name in ("post-index-change", "fsmonitor-watchman", "query-watchman"):
+        (hooks / name).write_text(f"#!/bin/sh\ntouch {marker}\n")
+        (hooks / name).chmod(0o755)
+    git(checkout, "config", key, HOSTILE[key].format(marker=marker, hooks=hooks))
+    git(checkout, "config", "filter.evil.required", "true")
+    name = key.split(".")[1] if key.startswith("filter") else "evil"
+    (checkout / ".gitattributes").write_text(f'"*" "filter={name}"\n* filter={name}\n')
+    (checkout / "file").touch()  # of another time, so that its content is compared
+    (checkout / "file").write_text("b")
+    marker.unlink(missing_ok=True)
+    assert environment.read_git_state(checkout)["mlflow.source.git.dirty"] == "true"
+    assert not marker.exists()
+
+
+@pytest.mark.e2e
+def test_no_variable_of_git_s_counts(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marker = tmp_path / "marker"
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.fsmonitor")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", f"touch {marker}; false")
+    monkeypatch.setenv("GIT_EXTERNAL_DIFF", f"touch {marker}")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path))
+    assert environment.read_git_state(checkout)["mlflow.source.git.dirty"] == "false"
+    assert not marker.exists()
+
+
+@pytest.mark.e2e
+def test_a_module_of_the_repository_is_not_looked_into(checkout: Path, tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    git(checkout, "init", "-q", "inner")
+    inner = checkout / "inner"
+    (inner / "file").write_text("a")
+    git(inner, "add", "file")
+    git(inner, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "first")
+    git(checkout, "add", "inner")
+    git(checkout, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "second")
+    git(inner, "config", "filter.evil.clean", f"touch {marker}; cat")
+    (inner / ".git" / "info" / "attributes").write_text("* filter=evil\n")
+    (inner / "file").write_text("b")
+    assert environment.read_git_state(checkout)["mlflow.source.git.dirty"] == "false"
+    assert not marker.exists()

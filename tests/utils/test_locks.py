@@ -200,6 +200,7 @@ def test_of_two_processes_at_one_run_the_first_has_the_mark(tmp_path: Path) -> N
 def test_a_mark_is_for_its_owner_s_eyes_only(tmp_path: Path) -> None:
     with hold_mark(tmp_path, "abc", "postgresql://me:secret@host/db"):
         assert stat.S_IMODE((tmp_path / "abc.run").stat().st_mode) == 0o600
+        assert "postgresql://me:***@host/db" in (tmp_path / "abc.run").read_text()
 
 
 def test_without_marks_or_without_a_folder_there_is_nothing_to_close(tmp_path: Path) -> None:

@@ -12,7 +12,13 @@ from typing import Any
 import pytest
 
 from tagifai.exceptions import DataError
-from tagifai.utils.process_pool import ProcessPool, WorkerLostError, count_processors
+from tagifai.utils.process_pool import (
+    LimitError,
+    ProcessPool,
+    WorkerLostError,
+    call_limited,
+    count_processors,
+)
 
 LIMITS: Any = {"ahead": 2, "advice": "try fewer (task.n_jobs)"}
 
@@ -158,3 +164,59 @@ def test_processes_end_with_their_parent_even_if_it_is_killed() -> None:
         time.sleep(0.1)
     assert len(numbers) == 2
     assert all(map(is_gone, numbers))
+
+
+# --- within limits -----------------------------------------------------------------------------
+
+
+def fill(megabytes: int) -> int:
+    return len(bytearray(megabytes * 10**6))
+
+
+@pytest.mark.e2e
+def test_a_call_within_its_limits_gives_its_value_or_its_error() -> None:
+    assert call_limited(doubled, 2, seconds=5, megabytes=100) == 4
+    assert call_limited(pid, None, seconds=5, megabytes=100) != os.getpid()
+    with pytest.raises(DataError, match="The second item is refused"):
+        call_limited(failing, 2, seconds=5, megabytes=100)
+
+
+@pytest.mark.e2e
+def test_a_call_past_its_limits_is_ended() -> None:
+    began = time.monotonic()
+    with pytest.raises(LimitError, match=r"^took longer than 0\.5 seconds$"):
+        call_limited(time.sleep, 60, seconds=0.5, megabytes=100)
+    assert time.monotonic() - began < 5
+    assert call_limited(fill, 50, seconds=5, megabytes=100) == 50 * 10**6
+    with pytest.raises(LimitError, match=r"^took more memory than 100 MB$"):
+        call_limited(fill, 200, seconds=5, megabytes=100)
+    with pytest.raises(LimitError, match=r"^ended the process that it was given$"):
+        call_limited(lethal, 2, seconds=5, megabytes=100)
+
+
+HANGING = """
+import re
+from tagifai.utils import process_pool
+
+def hang(text):
+    import os
+    print(os.getpid(), flush=True)
+    re.match(r"(a|a)*$", text)
+
+process_pool.call_limited(hang, "a" * 60 + "b", seconds=2, megabytes=100)
+"""
+
+
+@pytest.mark.e2e
+def test_a_call_that_holds_python_s_lock_ends_although_its_parent_was_killed() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HANGING], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    number = int(process.stdout.readline())
+    process.kill()
+    process.communicate()
+    began = time.monotonic()
+    while not is_gone(number):
+        assert time.monotonic() - began < 30
+        time.sleep(0.1)

@@ -3,14 +3,16 @@ from __future__ import annotations
 import ast
 import re
 import string
+import time
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import tagifai
-from tagifai.utils.secrets import HIDDEN, mask
+from tagifai.utils.secrets import HIDDEN, list_masked, mask, mask_all, mask_error
 
 SECRETS = st.text(string.ascii_letters + string.digits + ":@.-", min_size=1).map("s3cret{}".format)
 
@@ -41,6 +43,46 @@ PACKAGE = Path(tagifai.__file__).parent
 )  # fmt: skip
 def test_the_password_of_a_url_is_not_shown_and_all_else_is(url: str, shown: str) -> None:
     assert mask(url) == shown
+
+
+CONTEXTS = (
+    "{}",
+    "data.path={}",
+    "data.path='{}' seed=1",
+    'path: "{}"',
+    "['--x', 'data.path={}', 'b']",
+    "Error: data.path: {} could not be fetched (404). Try again.",
+    "<td>{}</td>",
+    "a http://x/y?q=1 b {} c",
+    "{}, {}",
+)
+
+ESCAPED = re.compile(r"([\\()\[\]{}:=, \t])")
+"""Signs that Hydra's own sweeper writes with a backslash before them."""
+
+
+@given(
+    st.text(string.printable.strip(), min_size=8).filter(lambda secret: "${" not in secret),
+    st.sampled_from(CONTEXTS),
+)
+@example("S3cr#tPa/ss@w0rd1", "{}")
+@example("%%%%%%%%", "{}")
+@example("100%25ofit", "data.path='{}' seed=1")
+def test_a_percent_encoded_password_or_token_is_shown_in_no_context(
+    secret: str, context: str
+) -> None:
+    encoded = quote(secret, safe="")
+    for url in (
+        f"http://me:{encoded}@host:80/d.csv?page=1",
+        f"http://host/d.csv?access_token={encoded}&page=1",
+        f"postgresql://me:{encoded}@host/db",
+    ):
+        escaped = ESCAPED.sub(r"\\\1", url)
+        for text in (url, escaped, quote(url, safe=""), quote(quote(url, safe=""), safe="")):
+            shown = mask(context.replace("{}", text))
+            assert encoded not in shown
+            assert quote(encoded, safe="") not in shown
+            assert "***" in shown
 
 
 @pytest.mark.parametrize(
@@ -92,6 +134,136 @@ def test_what_is_masked_stays_as_it_is() -> None:
     assert mask(once) == once
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://TOKEN@host/x", "https://***@host/x"),
+        ("https://TOKEN:@host/x", "https://***@host/x"),
+        ("https://TOKEN:x-oauth-basic@host/x", "https://***@host/x"),
+        ("ftp://u:p@host/x", "ftp://u:***@host/x"),
+        ("https://me:a/b@host/x", "https://me:***@host/x"),
+        ("/x?a=1&access_token=abc (Caused by X)", "/x?a=1&access_token=*** (Caused by X)"),
+        ("see (https://h/x?token=abc), ok", "see (https://h/x?token=***), ok"),
+        ("https://h/x?token=abc is gone. Try again.", "https://h/x?token=*** is gone. Try again."),
+        ("https://h/x#id_token=abc", "https://h/x#id_token=***"),
+        ("https://h/?X-Amz-Credential=a%2Fb&X-Amz-Date=1&X-Amz-Signature=ff",
+         "https://h/?X-Amz-Credential=***&X-Amz-Date=1&X-Amz-Signature=***"),
+        ("https://h/?AWSAccessKeyId=a&sig=b&access%5Ftoken=c",
+         "https://h/?AWSAccessKeyId=***&sig=***&access%5Ftoken=***"),
+        ("to=https%3A%2F%2Fu%3Apw%40h%2Fx%3Ftoken%3Dabc",
+         "to=https%3A%2F%2Fu%3A***%40h%2Fx%3Ftoken%3D***"),
+        ("https%253A%252F%252Fu%253Apw%2540h", "https%253A%252F%252Fu%253A***%2540h"),
+        ("a=http://u:p@h,b=https://x:y@z/p", "a=http://u:***@h,b=https://x:***@z/p"),
+        ("Authorization: Basic dXNlcjpwdw==", "Authorization: Basic ***"),
+        ("bob:pw@127.0.0.1:80/d.csv", "bob:***@127.0.0.1:80/d.csv"),
+        ("no file /x/bob:p(w@host.org/d.csv", "no file /x/bob:***@host.org/d.csv"),
+        ("a='//bob:pw@host:80/'", "a='//bob:***@host:80/'"),
+        ("https:/bob:pw@h.org/d", "https:/bob:***@h.org/d"),
+        ("data.path='https://h/x?token=a b'", "data.path='https://h/x?token=***'"),
+        ("a=['https://h/x?token=a b','http://u:p w@h'] seed=1",
+         "a=['https://h/x?token=***','http://u:***@h'] seed=1"),
+        ("https://h/?sessionid=a&sid=b&bearer=c", "https://h/?sessionid=***&sid=***&bearer=***"),
+        ("env DB_PASSWORD=abc run", "env DB_PASSWORD=*** run"),
+    ],
+)  # fmt: skip
+def test_secrets_of_all_forms_are_masked(text: str, shown: str) -> None:
+    assert mask(text) == mask(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data.label=key data.text=[token,secret]",
+        "mail me@host.org, or you:me@host.org",
+        "https://h/?keyword=a&author=b&design=c&page=2",
+        "https://github.com/@me/x@v1",
+        "ssh://git@host/x",
+        "data:text/csv;base64,QUJD=",
+        "vectorizer.token_pattern=(?u)x",
+        "https://h/x?token=${oc.env:TOKEN}",
+        "https://me:${oc.env:PASSWORD}@h/x",
+        "what? key=5 & token=7",
+        "git@github.com:me/x and image:tag@sha256:9f3a1",
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert mask(text) == text
+
+
+def test_values_of_variables_that_are_named_like_secrets_are_masked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MY_API_KEY", "a b+c/d=e!")
+    assert mask("<a b+c/d=e!> a%20b%2Bc%2Fd%3De%21 a%20b%2bc%2fd%3de%21 a+b%2Bc%2Fd%3De%21") == (
+        "<***> *** *** ***"
+    )
+    monkeypatch.setenv("MY_API_KEY", "another-one")
+    assert mask("a b+c/d=e! another-one") == "a b+c/d=e! ***"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MY_KEY", "short"),
+        ("MY_KEY", "production"),
+        ("MY_NAME", "not-a-secret"),
+        ("SSH_AUTH_SOCK", "not-a-secret"),
+        ("KEYBOARD", "not-a-secret"),
+        ("PWD", "not-a-secret"),
+        ("MY_CREDENTIALS", "/usr/bin"),
+        ("MY_CREDENTIALS", str(PACKAGE / "missing.json")),
+    ],
+)
+def test_values_of_other_variables_and_paths_are_not(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert mask(f"see {value}") == f"see {value}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a" * 10**6 + "://", "https://a:b@c " * 50_000, "%25" * 300_000, "%2525" * 200_000),
+        *("KEY_" * 250_000 + "=", "?a=b&" * 200_000, "://" * 300_000, "?" * 10**6 + "="),
+        "@" * 10**6 + "://" + "@:" * 300_000,
+        *("a:" * 500_000 + "@", "'a://" * 100_000, "'a://\"" * 100_000),
+    ],
+    ids=range(12),
+)
+def test_masking_a_long_text_takes_no_time(text: str) -> None:
+    begun = time.process_time()
+    mask(text)
+    assert time.process_time() - begun < 3
+
+
+def test_records_are_masked_value_by_value_and_keep_their_keys() -> None:
+    url = "https://u:pw@h?token=a b"
+    content = {"a": [url, 1, None], "token": "x", "env": {"MY_TOKEN": "x", "PATH": "y"}}
+    masked = {
+        "a": ["https://u:***@h?token=***", 1, None],
+        "token": "x",
+        "env": {"MY_TOKEN": "***", "PATH": "y"},
+    }
+    assert mask_all(content) == masked
+    assert mask_all(masked) == masked
+    assert list_masked(content) == ["a", "env.MY_TOKEN"]
+
+
+def test_an_error_and_what_caused_it_are_masked() -> None:
+    class Library(Exception):
+        def __str__(self) -> str:
+            return "GET https://u:pw@h"
+
+    error = ValueError("no https://u:pw@h", OSError("https://u:pw@h"), 3)
+    middle = ValueError("fine")
+    error.__cause__, middle.__cause__ = middle, Library()
+    mask_error(error)
+    assert error.args == ("no https://u:***@h", "https://u:***@h", 3)
+    assert error.__cause__ is middle
+    assert middle.__cause__ is None
+
+
 # --- the only door -----------------------------------------------------------------------------
 
 
@@ -133,3 +305,26 @@ def test_no_other_module_hides_passwords() -> None:
 )
 def test_another_way_to_hide_a_password_would_be_found(source: str) -> None:
     assert masking(source)
+
+
+@pytest.mark.parametrize("url", ["http", "postgresql"])
+@pytest.mark.parametrize("password", ["pass-word", "qu,ss=w(o)r:d", "a b", "[a]{b}"])
+def test_a_password_that_hydra_has_escaped_is_masked(url: str, password: str) -> None:
+    text = ESCAPED.sub(r"\\\1", f"{url}://me:{password}@host:80/x")
+    shown = mask(f"data.path={text} seed=1")
+    for part in re.findall(r"\w{2,}", password):
+        assert part not in shown
+    assert "seed=1" in shown
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_what_refers_to_a_secret_stays_as_it_is_in_every_context(context: str) -> None:
+    password, token = "${oc.env:A_PASSWORD}", "${oc.env:A_TOKEN}"
+    for url in (
+        f"http://me:{password}@127.0.0.1:80/d.csv",
+        f"http://me:{password}@host.example/d.csv?access_token={token}&v=1",
+        f"postgresql://me:{password}@host:5432/db",
+        f"http://host/d.csv?page=1&access_token={token}",
+    ):
+        text = context.replace("{}", url)
+        assert mask(text) == text

@@ -13,6 +13,7 @@ from tagifai.config.schema.experiment import (
     TimeSplitConfig,
     TrainingConfig,
 )
+from tagifai.config.schema.model_tasks import ServeTaskConfig
 from tagifai.config.schema.models import SGDConfig
 from tagifai.config.schema.root import (
     CUSTOM_OPTIONS,
@@ -52,6 +53,7 @@ __all__ = [
     "PredictTaskConfig",
     "PreprocessingConfig",
     "SGDConfig",
+    "ServeTaskConfig",
     "SplitByConfig",
     "SplitConfig",
     "TableConfig",

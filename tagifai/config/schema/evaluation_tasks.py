@@ -30,6 +30,7 @@ class CompareTaskConfig:
         baseline: a row's name, or the id of one of its runs; None shows no differences.
         confidence: of the intervals of differences, as a share.
         output: a .csv, .json or .md file for all rows; None writes none.
+        csv_safe: whether a text that a spreadsheet would compute gets a ' before it in CSV.
         limit: most rows that are shown.
     """
 
@@ -43,6 +44,7 @@ class CompareTaskConfig:
     baseline: str | None = None
     confidence: float = 0.95
     output: str | None = None
+    csv_safe: bool = True
     limit: int = 20
 
     def __post_init__(self) -> None:

@@ -33,7 +33,7 @@ from tagifai.config.schema.models import (
     LogisticRegressionConfig,
     SGDConfig,
 )
-from tagifai.config.schema.rules import require
+from tagifai.config.schema.rules import represent, require
 from tagifai.config.schema.settings import (
     CacheConfig,
     ConsoleConfig,
@@ -91,6 +91,8 @@ class Config:
         require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 2**32 - 1")
         if isinstance(self.split, SplitByConfig) and isinstance(self.data, TableConfig):
             self.data.keep = list(dict.fromkeys([*self.data.keep, self.split.by]))
+
+    __repr__ = represent
 
 
 EXPERIMENT_GROUPS = (

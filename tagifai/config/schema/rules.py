@@ -4,8 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from dataclasses import fields
+from typing import Any
 
 from tagifai.exceptions import InvalidValueError
+from tagifai.utils.secrets import HIDDEN, mask
+
+
+def represent(settings: Any) -> str:
+    """Return how settings are shown in Python: as dataclasses are, without secrets.
+
+    Args:
+        settings: of a group; a dataclass.
+    """
+    shown = ", ".join(f"{f.name}={getattr(settings, f.name)!r}" for f in fields(settings))
+    return mask(f"{type(settings).__name__}({shown})")
+
+
+def require_no_secret(key: str, value: str) -> None:
+    """Refuse the value of a secret variable where a name is wanted, which is shown as it is.
+
+    Args:
+        key: name of the field.
+        value: of the field.
+
+    Raises:
+        InvalidValueError: with the key.
+    """
+    allowed = "a name that is not the value of a secret variable"
+    require(mask(value) == value, key, HIDDEN, allowed)
 
 
 def require(holds: bool, key: str, value: object, allowed: str) -> None:

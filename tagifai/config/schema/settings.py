@@ -9,8 +9,10 @@ from typing import Any
 from omegaconf import MISSING
 
 from tagifai.config.schema.rules import (
+    represent,
     require,
     require_at_least,
+    require_no_secret,
     require_non_negative,
     require_not_blank,
     require_one_of,
@@ -57,7 +59,7 @@ def name_test_metric(metric: str) -> str:
     return re.sub("^val_", "test_", metric)
 
 
-@dataclass
+@dataclass(repr=False)
 class TrackingConfig:
     """Where runs are recorded.
 
@@ -77,7 +79,11 @@ class TrackingConfig:
     tags: dict[str, str] = field(default_factory=dict)
     model: str = "tagifai"
 
+    __repr__ = represent
+
     def __post_init__(self) -> None:
+        for key in ("experiment", "model"):
+            require_no_secret(key, getattr(self, key))
         for key in ("uri", "experiment", "run_name"):
             require_not_blank(key, getattr(self, key))
         plain = re.fullmatch(r"[\w][\w .-]*", self.model) is not None

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from tagifai.config.schema.rules import require, require_not_blank
-from tagifai.utils.secrets import mask
 from tagifai.utils.urls import is_readable, is_url
 
 
@@ -15,14 +14,14 @@ def require_source(key: str, value: str | None) -> None:
     """Refuse a file to read that is blank, or a URL of a scheme that does not work."""
     require_not_blank(key, value)
     ways = "a path, or a URL with https://, http:// or file:///; download the file first"
-    require(value is None or is_readable(value), key, value and mask(value), ways)
+    require(value is None or is_readable(value), key, value, ways)
 
 
 def require_target(key: str, value: str | None) -> None:
     """Refuse a file to write that is blank, or a URL."""
     require_not_blank(key, value)
     local = value is None or (is_readable(value) and not is_url(value))
-    require(local, key, value and mask(value), "a path on this machine")
+    require(local, key, value, "a path on this machine")
 
 
 def read_mapping(key: str, value: Any) -> dict[str, str]:

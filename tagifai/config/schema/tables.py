@@ -20,18 +20,12 @@ FORMATS = (
 PIPED = "piped"
 """Folder of what came by standard input, below that of the data sets."""
 
-SPELLED_DELIMITERS = {
-    "tab": "\t",
-    "\\t": "\t",
-    "comma": ",",
-    "semicolon": ";",
-    "pipe": "|",
-    "space": " ",
-}
+SPELLED_DELIMITERS = {"tab": "\t", "\\t": "\t", "space": " "}
+SPELLED_DELIMITERS |= {"comma": ",", "semicolon": ";", "pipe": "|"}
 """Delimiters that are spelled out."""
 
 
-@dataclass
+@dataclass(repr=False)
 class TableConfig(DataConfig):
     """Texts and labels in files of your own: a table, one for each part, or a folder.
 
@@ -79,6 +73,7 @@ class TableConfig(DataConfig):
         escape: character that takes the special meaning from the next one; None has none.
         unlabeled: "error" refuses rows without a label, "drop" leaves them out.
         max_unpacked_mb: most megabytes that a compressed file may have when it is unpacked.
+        max_unpacked_ratio: how many times as large it may become, beyond 100 megabytes.
         chunk_rows: rows that are in memory at a time while the data are read and trained on, for
             data that do not fit into memory; None reads all at once.
         sample_rows: with chunk_rows, most validation rows, most test rows, and most train rows
@@ -118,6 +113,7 @@ class TableConfig(DataConfig):
     escape: str | None = None
     unlabeled: str = "error"
     max_unpacked_mb: int = 4000
+    max_unpacked_ratio: int = 50
     chunk_rows: int | None = None
     sample_rows: int = 10_000
 
@@ -189,6 +185,7 @@ class DialectConfig(Protocol):
     quotechar: Any
     escape: str | None
     max_unpacked_mb: Any
+    max_unpacked_ratio: Any
 
 
 def check_dialect(settings: DialectConfig) -> None:
@@ -208,8 +205,9 @@ def check_dialect(settings: DialectConfig) -> None:
         value = getattr(settings, key)
         one = value is None or (len(value) == 1 and value not in "\r\n")
         require(one, key, value, "one character, such as ; or tab")
-    if settings.max_unpacked_mb is not None:
-        require_at_least("max_unpacked_mb", settings.max_unpacked_mb, 1)
+    for key in ("max_unpacked_mb", "max_unpacked_ratio"):
+        if (most := getattr(settings, key)) is not None:
+            require_at_least(key, most, 1)
     if settings.encoding is not None:
         try:
             codecs.getincrementaldecoder(settings.encoding)().decode(b"")

@@ -52,6 +52,7 @@ class InputTaskConfig:
         quotechar: as data.quotechar.
         escape: as data.escape.
         max_unpacked_mb: as data.max_unpacked_mb.
+        max_unpacked_ratio: as data.max_unpacked_ratio.
     """
 
     columns: Any = field(default_factory=dict)
@@ -67,6 +68,7 @@ class InputTaskConfig:
     quotechar: str | None = None
     escape: str | None = None
     max_unpacked_mb: int | None = None
+    max_unpacked_ratio: int | None = None
 
     def __post_init__(self) -> None:
         for key in ("format", "records", "sheet", "encoding"):
@@ -112,7 +114,7 @@ class PredictTaskConfig(InputTaskConfig):
         keep: "id" writes the run's id column with the predictions, "all" all columns of the input.
         top_k: labels that are written with their probabilities, the most probable first.
         probabilities: whether to write the probability of every label.
-        csv_safe: whether a cell that a spreadsheet would compute is made a text, by a ' before it.
+        csv_safe: whether a text that a spreadsheet would compute gets a ' before it in CSV.
         batch_size: texts that a process holds in memory at a time.
         n_jobs: processes; None is one for each processor. A single batch is predicted in one.
     """
@@ -125,7 +127,7 @@ class PredictTaskConfig(InputTaskConfig):
     keep: str = "id"
     top_k: int = 1
     probabilities: bool = False
-    csv_safe: bool = False
+    csv_safe: bool = True
     batch_size: int = 1000
     n_jobs: int | None = None
 

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     import pyarrow
 
 
+_VALUE_BYTES = 64
+"""Of a value in a list or a mapping, besides its text."""
+
+MOST_ROWS, MOST_BYTES = 1_000_000, 500_000_000
+"""Rows that any file may have; with more it has a byte a row. Bytes of text in a batch of rows."""
+
+
 def read_parquet(table: Reading, file: BinaryIO | Path) -> Iterator[RawChunk]:
     """Yield the rows of a Parquet file.
 
@@ -26,6 +33,7 @@ def read_parquet(table: Reading, file: BinaryIO | Path) -> Iterator[RawChunk]:
     import pyarrow.parquet
 
     try:
+        _refuse_inflated(table, file)
         with pyarrow.parquet.ParquetFile(file) as opened:
             schema = opened.schema_arrow
             paths = _list_paths(schema)
@@ -53,6 +61,47 @@ def read_parquet(table: Reading, file: BinaryIO | Path) -> Iterator[RawChunk]:
     except (pyarrow.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         raise table.fail(f" is not a Parquet file: {reason}") from None
+
+
+def _refuse_inflated(table: Reading, file: BinaryIO | Path) -> None:
+    """Refuse a file that has far more rows, or far longer ones, than there is in it.
+
+    A text that many rows share is kept once, and would be in memory as often as there are rows.
+    """
+    from pyarrow.parquet import ParquetFile
+
+    size = file.stat().st_size if isinstance(file, Path) else file.seek(0, 2)
+    with ParquetFile(file) as opened:
+        rows, schema = opened.metadata.num_rows, opened.schema
+        paths = [schema.column(at).path for at in range(len(schema))]
+        texts = [at for at in range(len(schema)) if schema.column(at).physical_type == "BYTE_ARRAY"]
+    if rows > max(MOST_ROWS, size):
+        raise table.fail(f" says that it has {rows:,} rows, in {size:,} bytes. That is no table.")
+    shared = [paths[at] for at in texts]
+    with ParquetFile(file, read_dictionary=shared) as opened:
+        for batch in opened.iter_batches(table.rows, columns=shared) if shared else ():
+            if (length := sum(map(_measure_texts, batch.columns))) > MOST_BYTES:
+                raise table.fail(
+                    f" has {length / 1e6:,.0f} MB of text in {len(batch):,} rows, and at most"
+                    f" {MOST_BYTES / 1e6:,.0f} MB are read at a time."
+                )
+
+
+def _measure_texts(array: Any) -> int:
+    """Return the bytes of an array's texts, each as often as it stands there."""
+    import pyarrow
+    from pyarrow import compute
+
+    kind = array.type
+    if pyarrow.types.is_dictionary(kind):
+        lengths = compute.cast(compute.binary_length(array.dictionary), pyarrow.int64())
+        return int(compute.sum(lengths.take(array.indices)).as_py() or 0)
+    if pyarrow.types.is_nested(kind):
+        inside = array.flatten()
+        inside = inside if isinstance(inside, list) else [inside]
+        values = _VALUE_BYTES * sum(map(len, inside))
+        return values if values > MOST_BYTES else values + sum(map(_measure_texts, inside))
+    return int(array.nbytes)
 
 
 def _format_row(first: int, place: int) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import bz2
-import gzip
 import io
 import lzma
+import os
 import re
 import zipfile
 from collections.abc import Callable, Iterator
@@ -13,10 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from tagifai.data.limits import UnpackLimits
 from tagifai.exceptions import DataError
+from tagifai.utils.excerpts import shorten
 
 _CONTAINERS = ("gzip", "bz2", "xz", "zstd", "zip")
 """Kinds that hold one file, which is read in their place."""
+LARGEST_TRIED = 100_000_000
+"""Bytes of a file that is unpacked to see whether it is one; of a larger one the setting counts."""
+LONGEST_LINE = 100_000_000
+"""Bytes of a line, which is in memory as a whole."""
 
 _AS_TABLE = "save its table as CSV or Parquet"
 
@@ -56,12 +62,13 @@ _KINDS = {
 """What each kind begins with, and if it is no table: what it is, and the way out."""
 
 
-def recognize(path: Path, named: str) -> str | None:
+def recognize(path: Path, named: str, limits: UnpackLimits | None = None) -> str | None:
     """Return what a file is, unpacked, by its first bytes.
 
     Args:
         path: of the file.
         named: the setting and the file, for errors.
+        limits: of what it may become; None are the usual ones.
 
     Returns:
         parquet, workbook, a kind that `explain_foreign` explains, or None for what may be text.
@@ -70,7 +77,15 @@ def recognize(path: Path, named: str) -> str | None:
         DataError: it cannot be read or unpacked.
     """
     with _open_content(path, named) as content:
-        return _recognize_head(content.read(512)) if content.packed else content.kind
+        if not content.packed:
+            return content.kind
+        head = content.read(512)
+        unpacked = len(head)
+        # Unpacking is fast, and reading rows is not.
+        while content.size < LARGEST_TRIED and (block := content.read(2**20)):
+            unpacked += len(block)
+            (limits or UnpackLimits()).refuse_excess(unpacked, content.size, named)
+        return _recognize_head(head)
 
 
 def explain_foreign(kind: str | None, path: Path, named: str) -> str | None:
@@ -88,7 +103,9 @@ def explain_foreign(kind: str | None, path: Path, named: str) -> str | None:
 
 
 @contextmanager
-def open_bytes(path: Path, named: str, max_mb: int, setting: str) -> Iterator[BinaryIO]:
+def open_bytes(
+    path: Path, named: str, limits: UnpackLimits, *, lines: bool = False
+) -> Iterator[BinaryIO]:
     """Open a file, unpacked if it is gzip, bz2, xz, zstd, or a zip of one file.
 
     The stream has `peek`, and cannot seek.
@@ -96,17 +113,17 @@ def open_bytes(path: Path, named: str, max_mb: int, setting: str) -> Iterator[Bi
     Args:
         path: of the file; what it is goes by its first bytes, not by its name.
         named: the setting and the file, for errors.
-        max_mb: most megabytes (of 1,000,000 bytes) that may come out of a container.
-        setting: the group of the setting that raises this: data or task.
+        limits: of what may come out of a container.
+        lines: whether it is read a line at a time, so that none may be too long.
 
     Raises:
         DataError: it cannot be read or is damaged, which may be found while it is read; it has
             several files or needs a password; or more comes out than is allowed.
     """
     with _open_content(path, named) as content, io.BufferedReader(content, 2**18) as stream:
+        content.longest = LONGEST_LINE if lines else None
         if content.packed:
-            content.most_bytes = max_mb * 1_000_000
-            content.way_out = f"{setting}.max_unpacked_mb={2 * max_mb}"
+            content.limits = limits
             inner = _recognize_head(stream.peek(512))
             if inner in _CONTAINERS:
                 raise DataError(
@@ -123,9 +140,10 @@ class _Content(io.RawIOBase):
         if self.kind == "zip":
             self.kind = _recognize_zip(file)
         self.packed = self.kind in _CONTAINERS
-        self.most_bytes: int | None = None
-        self.way_out = ""
-        self._named, self._count = named, 0
+        self.limits: UnpackLimits | None = None
+        self.longest: int | None = None
+        self._named, self._count, self._line = named, 0, 0
+        self.size = os.fstat(file.fileno()).st_size
         self._raw = self._call(lambda: _unpack(file, self.kind, named))
 
     def readable(self) -> bool:
@@ -134,10 +152,15 @@ class _Content(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         count = int(self._call(lambda: self._raw.readinto(buffer)))
         self._count += count
-        if self.most_bytes is not None and self._count > self.most_bytes:
+        if self.limits is not None:
+            self.limits.refuse_excess(self._count, self.size, self._named)
+        block = bytes(buffer[:count]) if self.longest else b""
+        last = max(block.rfind(b"\n"), block.rfind(b"\r"))
+        self._line = self._line + len(block) if last < 0 else len(block) - last - 1
+        if self.longest and self._line > self.longest:
             raise DataError(
-                f"{self._named} has more than {self.most_bytes // 1_000_000:,} MB when it is"
-                f" unpacked; if that is right, set {self.way_out}."
+                f"{self._named} has a line of more than {self.longest // 1_000_000:,} MB, which is"
+                " no row of a table. JSON on one line is read with format=json."
             )
         return count
 
@@ -152,11 +175,16 @@ class _Content(io.RawIOBase):
             raise DataError(f"{self._named} {what} ({reason.rstrip('.')}).") from None
 
 
+def refuse_endless(path: Path, named: str) -> None:
+    """Refuse what is there and is no file: a device may have no end, a pipe is read once."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        what = "pipe: give - and pipe it in" if path.is_fifo() else "device, not a file"
+        raise DataError(f"{named} is a {what}.")
+
+
 @contextmanager
 def _open_content(path: Path, named: str) -> Iterator[_Content]:
-    if path.is_fifo():
-        # It can be read only once, and a file is looked at before it is read.
-        raise DataError(f"{named} is a pipe: give - and pipe it in.")
+    refuse_endless(path, named)
     try:
         file = path.open("rb")
     except IsADirectoryError:
@@ -171,12 +199,10 @@ def _open_content(path: Path, named: str) -> Iterator[_Content]:
 def _unpack(file: io.BufferedReader, kind: str | None, named: str) -> Any:
     if kind == "zip":
         return _open_member(zipfile.ZipFile(file), named)
-    if kind == "zstd":
+    if kind in ("zstd", "gzip"):
         from pyarrow import CompressedInputStream, PythonFile
 
-        return CompressedInputStream(PythonFile(file), "zstd")
-    if kind == "gzip":
-        return gzip.GzipFile(fileobj=file)
+        return CompressedInputStream(PythonFile(file), kind)
     return bz2.BZ2File(file) if kind == "bz2" else lzma.LZMAFile(file) if kind == "xz" else file
 
 
@@ -184,7 +210,9 @@ def _open_member(archive: zipfile.ZipFile, named: str) -> Any:
     """Open the only file of a zip; what archivers of a system add for themselves is none."""
     found = [item for item in archive.infolist() if not item.is_dir()]
     found = [item for item in found if not re.match(r"__MACOSX/|(.*/)?\.DS_Store$", item.filename)]
-    names = ", ".join(repr(item.filename) for item in found[:10]) + ", ..." * (len(found) > 10)
+    names = ", ".join(f"'{shorten(item.filename)}'" for item in found[:10]) + ", ..." * (
+        len(found) > 10
+    )
     if len(found) != 1:
         holds = f"{len(found)} files ({names})" if found else "no file"
         raise DataError(f"{named} is a zip of {holds}: unpack it first and give those you want.")

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import IO, BinaryIO, cast
 
 from tagifai.exceptions import DataError
+from tagifai.utils.excerpts import make_visible
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
@@ -192,11 +193,7 @@ def _make_reading(sample: bytes, codec: str) -> str:
     text = sample.decode(codec, "replace").rstrip("\r\ufffd")
     odd = next((place for place, char in enumerate(text) if char > "\x7f"), 0)
     start, end = max(0, odd - _CONTEXT // 2), odd + _CONTEXT
-    shown = (
-        char if char.isprintable() else char.encode("unicode_escape").decode()
-        for char in text[start:end]
-    )
-    return "…" * (start > 0) + "".join(shown) + "…" * (end < len(text))
+    return "…" * (start > 0) + make_visible(text[start:end]) + "…" * (end < len(text))
 
 
 def _format_readings(readings: dict[str, str], setting: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -20,8 +19,8 @@ from tagifai.data.tables.reader import Rows, TableFile, read_rows
 from tagifai.data.tables.values import name_label
 from tagifai.exceptions import DataError
 from tagifai.models import bundles
+from tagifai.utils.files import read_pieces
 from tagifai.utils.labels import clean_label
-from tagifai.utils.secrets import mask
 from tagifai.utils.urls import is_url
 
 STDIN = "-"
@@ -199,12 +198,12 @@ def _get_stdin() -> BinaryIO:
 def _open_source(source: str, setting: str) -> Iterator[TableFile]:
     """Give a file to be read more than once; standard input is copied for that."""
     if is_url(source):
-        raise DataError(f"{setting}: {mask(source)} is a URL; download it first.")
+        raise DataError(f"{setting}: {source} is a URL; download it first.")
     if source != STDIN:
         yield TableFile(Path(source), f"{setting}: {source}")
         return
     with TemporaryDirectory() as folder:
         path = Path(folder) / "input"
         with path.open("wb") as file:
-            shutil.copyfileobj(_get_stdin(), file)
+            file.writelines(read_pieces(_get_stdin()))
         yield TableFile(path, "standard input")

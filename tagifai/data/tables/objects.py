@@ -15,11 +15,12 @@ LOOKED_AT = 10_000
 """Rows of which one must have a column, or it is missed."""
 
 
-class _Broken:
-    """A line that is no JSON, or a row that is no row."""
+LARGEST, MOST_OBJECTS = 500_000_000, 10_000_000
+"""Characters of a JSON file, and objects and lists in it, which take 64 bytes of memory or more."""
 
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
+
+class _Broken(str):
+    """Why a line is no JSON, or a row no row."""
 
 
 def _explain(error: ValueError) -> str:
@@ -77,7 +78,12 @@ def read_json(table: Reading, file: IO[str]) -> Iterator[RawChunk]:
         table: being read.
         file: its text.
     """
-    text = file.read()
+    text = file.read(LARGEST + 1)
+    if len(text) > LARGEST or text.count("{") + text.count("[") > MOST_OBJECTS:
+        way = "JSON is read as a whole; convert it to JSON Lines, an object a line"
+        raise table.fail(
+            f" has more than {LARGEST:,} characters or {MOST_OBJECTS:,} objects: {way}."
+        )
     if not text.strip():
         raise table.fail(" is empty.")
     try:
@@ -206,7 +212,7 @@ def _make_chunk(
     for place, (where, row) in enumerate(rows):
         values, more = {}, {}
         if isinstance(row, _Broken):
-            problems[place] = row.reason
+            problems[place] = str(row)
         elif isinstance(row, dict):
             values, more = {name: _pick(row, name) for name in table.wanted}, row
             known |= dict.fromkeys(_list_keys(row)) if table.keep is None else {}

@@ -12,6 +12,7 @@ from typing import Any, cast
 from tagifai.config.schema import DataConfig, InputTaskConfig, TableConfig
 from tagifai.config.schema.rules import require_one_of
 from tagifai.config.schema.tables import FORMATS, check_dialect
+from tagifai.data.limits import UnpackLimits
 from tagifai.exceptions import BundleError, DataError, UserError, suggest_closest
 from tagifai.utils.labels import clean_label
 from tagifai.utils.urls import is_url
@@ -54,6 +55,10 @@ def infer_format(name: str) -> str | None:
     return FORMATS_BY_SUFFIX.get(path.suffix)
 
 
+_HERE = {"setting", "max_unpacked_mb", "max_unpacked_ratio"}
+"""Fields that are for whoever reads a table, and not for what is kept with a run."""
+
+
 @dataclass(frozen=True)
 class ReadOptions:
     """How a table is read; kept with a run, so that its later tables are read the same way.
@@ -90,8 +95,14 @@ class ReadOptions:
     escape: str | None = None
     label_names: tuple[tuple[str, str], ...] = ()
     max_unpacked_mb: int = 4000
+    max_unpacked_ratio: int = 50
     setting: str = "data"
     ending: str | None = None
+
+    @property
+    def limits(self) -> UnpackLimits:
+        """What a packed file may become."""
+        return UnpackLimits(self.max_unpacked_mb, self.max_unpacked_ratio, self.setting)
 
     @classmethod
     def from_config(cls, source: DataConfig, names: Mapping[str, str] | None = None) -> ReadOptions:
@@ -112,8 +123,7 @@ class ReadOptions:
     def to_document(self) -> dict[str, Any]:
         """Return the options as JSON, to be kept with a run."""
         # How much may be unpacked is for whoever unpacks it.
-        here = ("setting", "max_unpacked_mb")
-        kept = {key: value for key, value in asdict(self).items() if key not in here}
+        kept = {key: value for key, value in asdict(self).items() if key not in _HERE}
         return dict(json.loads(json.dumps(kept)))
 
     @classmethod
@@ -125,7 +135,7 @@ class ReadOptions:
         """
         try:
             pairs = tuple((str(code), str(name)) for code, name in content["label_names"])
-            if {"setting", "max_unpacked_mb"} & content.keys():
+            if _HERE & content.keys():
                 raise ValueError("limits are no part of it")
             tuples = {k: tuple(v) for k, v in content.items() if isinstance(v, list)}
             found = cls(**{**content, **tuples, "label_names": pairs})

@@ -150,8 +150,8 @@ def _read_chunks(reading: Reading, file: TableFile) -> Iterator[RawChunk]:
         # Late: only workbooks need it.
         from tagifai.data.tables import workbooks
 
-        place = (reading.named, options.setting, options.max_unpacked_mb)
-        yield from grid.read_sheet(reading, workbooks.read_rows(file.path, options.sheet, *place))
+        rows = workbooks.read_rows(file.path, options.sheet, reading.named, options.limits)
+        yield from grid.read_sheet(reading, rows)
         return
     _note_utf8(reading, file)
     with ExitStack() as stack:
@@ -197,7 +197,8 @@ def _open(reading: Reading, file: TableFile) -> AbstractContextManager[BinaryIO]
     if file.stream is not None:
         return nullcontext(file.stream)
     options = reading.options
-    return open_bytes(file.path, reading.named, options.max_unpacked_mb, options.setting)
+    by_line = options.kind not in ("json", "parquet")
+    return open_bytes(file.path, reading.named, options.limits, lines=by_line)
 
 
 def _decode(reading: Reading, file: TableFile) -> AbstractContextManager[IO[str]]:
@@ -244,7 +245,7 @@ def _make_seekable(path: Path, stream: BinaryIO) -> BinaryIO | Path:
 def _check_content(reading: Reading, path: Path) -> None:
     """Refuse a file whose first bytes say that it is something else."""
     options = reading.options
-    found = recognize(path, reading.named)
+    found = recognize(path, reading.named, options.limits)
     if (why := explain_foreign(found, path, reading.named)) is not None:
         raise DataError(why)
     if found == options.format:

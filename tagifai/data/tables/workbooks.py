@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from tagifai.data.limits import UnpackLimits
 from tagifai.exceptions import DataError, suggest_closest
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 _CELL_BYTES = 32
 """Of a cell in memory, empty or not: the library lays a sheet out as a rectangle."""
 
+_CELL_SHARE = 250_000
+"""Of a megabyte that a workbook may have unpacked, what its cells may take in memory."""
+
+_SHARED = re.compile(rb"""\bt\s*=\s*["']s["'][^<>]*>\s*<(?:\w+:)?v[^>]*>\s*(\d{1,9})""")
 _XLSX_FORMULA = re.compile(
     rb"<(?:\w+:)?c\b(?![^>]*\bt=.str.)[^>]*\br=.(\w+)[^>]*>\s*"
     rb"<(?:\w+:)?f\b(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>)\s*"
@@ -31,13 +36,16 @@ _XLSX_FORMULA = re.compile(
 )
 """A cell with a formula and no value; one whose value is the empty text has t="str"."""
 
-_LAST_CELL = re.compile(rb' r="([A-Z]+)(\d+)"')
+_CELL = re.compile(rb"<(?:\w+:)?c\b")
+_PLACE = re.compile(rb"""\sr\s*=\s*["']([A-Za-z]*)(\d+)["']""")
+"""Where a row or a cell says that it is; cells may come in any order, and say nothing."""
+
 _ODS_SHEET = re.compile(rb'<table:table\b[^>]*table:name="([^"]*)"')
 _ODS_FORMULA = re.compile(rb"<table:table-cell\b(?![^>]*office:value-type)[^>]*table:formula=")
 
 
 def read_rows(
-    path: Path, sheet: str | None, named: str, setting: str, max_mb: int
+    path: Path, sheet: str | None, named: str, limits: UnpackLimits
 ) -> Iterator[tuple[int, list[str | None]]]:
     """Yield the rows of a sheet without blank ones, each as wide as the sheet.
 
@@ -48,8 +56,7 @@ def read_rows(
         path: of the workbook.
         sheet: its name; None is the only visible one that has cells.
         named: the setting and the file, for errors.
-        setting: the group of the settings that change this: data or task.
-        max_mb: most megabytes (of 1,000,000 bytes) that it may have unpacked and in memory.
+        limits: of what it may have unpacked and in memory.
 
     Yields:
         The number of a row in the sheet, from 1, and its cells: None if empty, a whole number as
@@ -60,7 +67,7 @@ def read_rows(
             value of a formula was not kept (which is not known of xls and xlsb).
     """
     try:
-        rows = _open_sheet(path, sheet, named, setting, max_mb)
+        rows = _open_sheet(path, sheet, named, limits)
     except (DataError, ImportError, MemoryError):
         raise
     except BaseException as error:
@@ -77,15 +84,15 @@ def read_rows(
 
 
 def _open_sheet(
-    path: Path, sheet: str | None, named: str, setting: str, max_mb: int
+    path: Path, sheet: str | None, named: str, limits: UnpackLimits
 ) -> Iterator[list[Any]]:
     from python_calamine import load_workbook
 
     zipped = zipfile.is_zipfile(path)
-    formulas = _find_formulas(path, named, setting, max_mb) if zipped else {}
+    formulas = _find_formulas(path, named, limits) if zipped else {}
     with nullcontext() if zipped else _silence_panics():
         workbook = load_workbook(BytesIO(path.read_bytes()))
-        name = _choose_sheet(workbook, sheet, named, setting)
+        name = _choose_sheet(workbook, sheet, named, limits.setting)
         rows = workbook.get_sheet_by_name(name).iter_rows()
     if name in formulas:
         raise DataError(
@@ -130,25 +137,26 @@ def _silence_panics() -> Iterator[None]:
         os.close(null)
 
 
-def _find_formulas(path: Path, named: str, setting: str, max_mb: int) -> dict[str, str]:
+def _find_formulas(path: Path, named: str, limits: UnpackLimits) -> dict[str, str]:
     """Return where each sheet first has a formula without a value; refuse what is too large."""
     found: dict[str, str] = {}
     with zipfile.ZipFile(path) as archive:
-        size = sum(item.file_size for item in archive.infolist()) / 1_000_000
-        if size > max_mb:
-            raise DataError(
-                f"{named} has {size:,.0f} MB when it is unpacked; if that is right, set"
-                f" {setting}.max_unpacked_mb={size + 1:.0f}."
-            )
+        _measure(archive, path.stat().st_size, named, limits)
+        lengths, shared = _measure_shared(archive), 0
         for sheet, member in _list_xlsx_sheets(archive):
             last, width = 0, 0
             for row in _split(archive, member, b"row>"):
+                # A text that many cells share is in memory as often as there are cells.
+                places = map(int, _SHARED.findall(row)) if lengths else ()
+                shared += sum(lengths[at] for at in places if at < len(lengths))
+                limits.refuse_excess(shared, path.stat().st_size, named)
                 if match := _XLSX_FORMULA.search(row) if b"<f" in row or b":f" in row else None:
                     found.setdefault(sheet, f"{sheet}!{match[1].decode()}")
-                if match := _LAST_CELL.match(row, row.rfind(b' r="', 0, max(row.rfind(b"c>"), 0))):
-                    column = reduce(lambda number, letter: 26 * number + letter - 64, match[1], 0)
-                    last, width = int(match[2]), max(width, column)
-            if last * width * _CELL_BYTES > max_mb * 1_000_000:
+                width = max(width, len(_CELL.findall(row)))
+                for letters, number in set(_PLACE.findall(row)):
+                    column = reduce(lambda at, letter: 26 * at + letter - 64, letters.upper(), 0)
+                    last, width = max(last, int(number[:9])), max(width, column)
+            if last * width * _CELL_BYTES > limits.max_mb * _CELL_SHARE:
                 raise DataError(
                     f"{named} has cells in {last:,} rows and {width:,} columns of sheet {sheet!r}:"
                     " delete those far from the table, or save it as CSV."
@@ -165,13 +173,38 @@ def _find_formulas(path: Path, named: str, setting: str, max_mb: int) -> dict[st
     return found
 
 
+def _measure(archive: zipfile.ZipFile, packed: int, named: str, limits: UnpackLimits) -> None:
+    """Refuse what is too large unpacked: by unpacking it, whatever it says of itself."""
+    size = 0
+    for item in archive.infolist():
+        said, item.file_size = item.file_size, limits.max_mb * 1_000_000 + 2**21
+        with archive.open(item) as file:
+            while block := file.read(2**20):
+                size += len(block)
+                limits.refuse_excess(size, packed, named)
+        item.file_size = said
+
+
+def _measure_shared(archive: zipfile.ZipFile) -> list[int]:
+    """Return about how many bytes each text has that cells refer to by its number."""
+    lengths, length = [], 0
+    for name in archive.namelist():
+        for part in _split(archive, name, b"si>") if name.lower() == "xl/sharedstrings.xml" else ():
+            lengths += [0] * part.count(b"si/>")
+            length += len(part)
+            if re.search(rb"</(\w+:)?$", part[-40:]):  # others begin a text, or are within one
+                lengths.append(length)
+                length = 0
+    return lengths
+
+
 def _list_xlsx_sheets(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
     """Yield the name and the member of each sheet."""
     members = set(archive.namelist())
     if {"xl/workbook.xml", "xl/_rels/workbook.xml.rels"} <= members:
-        links = ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))  # noqa: S314
+        links = ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))  # noqa: S314 # nosec B314
         targets = {link.get("Id"): link.get("Target", "") for link in links}
-        for item in ElementTree.fromstring(archive.read("xl/workbook.xml")).iter():  # noqa: S314
+        for item in ElementTree.fromstring(archive.read("xl/workbook.xml")).iter():  # noqa: S314 # nosec B314
             if item.tag.endswith("}sheet"):
                 link = next((value for key, value in item.items() if key.endswith("}id")), None)
                 member = posixpath.normpath(posixpath.join("/xl", targets.get(link, ""))).lstrip(

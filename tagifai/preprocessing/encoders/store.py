@@ -68,7 +68,7 @@ class EmbeddingStore:
                 for some in _chunk(texts):
                     by_key = {_make_key(text): text for text in some}
                     marks = ",".join("?" * len(by_key))
-                    query = f"SELECT text, vector FROM vectors WHERE text IN ({marks})"  # noqa: S608
+                    query = f"SELECT text, vector FROM vectors WHERE text IN ({marks})"  # noqa: S608 # nosec B608
                     for key, content in connection.execute(query, list(by_key)):
                         vector = np.frombuffer(content, np.float32)
                         if len(vector) == encoder.dimensions:

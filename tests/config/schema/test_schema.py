@@ -938,3 +938,24 @@ def test_a_metric_has_the_direction_of_the_objective_or_its_own(
 ) -> None:
     objective = ObjectiveConfig(metric="val_f1", direction="minimize")
     assert objective.get_direction(metric) == direction
+
+
+@pytest.mark.parametrize(
+    ("schema", "key"),
+    [(TwoTablesConfig, "name"), (TrackingConfig, "experiment"), (TrackingConfig, "model")],
+)
+def test_what_is_shown_as_it_is_is_not_named_after_a_secret(
+    monkeypatch: pytest.MonkeyPatch, schema: Any, key: str
+) -> None:
+    monkeypatch.setenv("ACME_TOKEN", "very-secret-value")
+    with pytest.raises(InvalidValueError) as error:
+        schema(**{key: "mine-very-secret-value"})
+    assert "not the value of a secret variable" in str(error.value)
+    assert "very-secret" not in str(error.value)
+
+
+def test_a_group_shows_no_password_in_python() -> None:
+    url = "https://me:secret1@host/x"
+    for group in (TrackingConfig(uri=url), TableConfig(name="a", path=url)):
+        assert "secret1" not in repr(group)
+        assert "https://me:***@host/x" in repr(group)

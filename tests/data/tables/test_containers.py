@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from tagifai.data.limits import UnpackLimits
 from tagifai.data.tables.containers import explain_foreign, open_bytes, recognize
 from tagifai.exceptions import DataError
 
@@ -54,7 +55,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def read(path: Path, max_mb: int = 10, setting: str = "data") -> bytes:
-    with open_bytes(path, f"data.path: {path}", max_mb, setting) as stream:
+    with open_bytes(path, f"data.path: {path}", UnpackLimits(max_mb, setting=setting)) as stream:
         return stream.read()
 
 
@@ -96,7 +97,7 @@ def test_a_plain_file_is_as_it_is(file: Path, content: bytes) -> None:
 
 def test_a_stream_can_be_looked_into_without_being_read(file: Path) -> None:
     file.write_bytes(gzip.compress(CONTENT))
-    with open_bytes(file, "It", 10, "data") as stream:
+    with open_bytes(file, "It", UnpackLimits(10)) as stream:
         assert isinstance(stream, io.BufferedReader)
         assert stream.peek(4)[:4] == b"text"
         assert stream.readline() == b"text,label\n"

@@ -13,6 +13,7 @@ from tagifai.data.tables.inputs import InputBatch, read_inputs, read_labeled
 from tagifai.data.tables.options import ReadOptions
 from tagifai.exceptions import BundleError, DataError
 from tagifai.models import bundles
+from tagifai.utils import files
 from tests.data.tables.reading import SIZES, write
 
 OWN = ReadOptions(("title", "body"), "stars", format="csv")
@@ -289,6 +290,16 @@ def test_standard_input_is_read_like_a_file_whatever_the_locale(
     monkeypatch.setattr(sys, "stdin", Input(b"ok\ncaf\xe9\n", encoding))
     with pytest.raises(DataError, match=r"^standard input is not utf-8 .*windows-1252"):
         runs.texts(OWN, "-", "")
+
+
+def test_standard_input_without_end_is_no_table(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MOST_PIPED", 2_000_000)
+    with Path("/dev/zero").open() as endless, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdin", endless)
+        with pytest.raises(DataError, match=r"^Standard input has more than 2 MB\."):
+            runs.texts(OWN, "-", "", format="csv")
 
 
 def test_standard_input_may_be_a_table(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,7 +185,8 @@ def test_a_pipe_is_given_as_standard_input(tmp_path: Path) -> None:
     "change",
     [
         {"encoding": "hex"}, {"encoding": 5}, {"delimiter": "ab"}, {"quotechar": None},
-        {"text": []}, {"missing": 5}, {"max_unpacked_mb": 10**9}, {"encoding_errors": "ignore"},
+        {"text": []}, {"missing": 5}, {"max_unpacked_mb": 10**9}, {"max_unpacked_ratio": 10**9},
+        {"encoding_errors": "ignore"},
         {"format": "x"},
         {"setting": "data"}, {"header": "yes"}, {"label": 5}, {"columns": [5]},
     ],

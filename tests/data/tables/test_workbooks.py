@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tagifai.data.limits import UnpackLimits
 from tagifai.data.tables.containers import recognize
 from tagifai.data.tables.workbooks import read_rows
 from tagifai.exceptions import DataError
@@ -104,7 +105,7 @@ def file(tmp_path: Path) -> Path:
 
 def read(path: Path, content: bytes, sheet: str | None = None, max_mb: int = 10) -> list[object]:
     path.write_bytes(content)
-    return list(read_rows(path, sheet, "It", "data", max_mb))
+    return list(read_rows(path, sheet, "It", UnpackLimits(max_mb)))
 
 
 def refused(path: Path, content: bytes, sheet: str | None = None, max_mb: int = 10) -> str:
@@ -258,7 +259,7 @@ def test_a_workbook_without_its_parts_is_damaged(file: Path) -> None:
 def test_a_workbook_that_is_too_large_unpacked_is_refused_with_the_setting(file: Path) -> None:
     content = make_xlsx(Data=HEADER + " " * 2_500_000)
     assert refused(file, content, max_mb=2) == (
-        "It has 3 MB when it is unpacked; if that is right, set data.max_unpacked_mb=4."
+        "It has more than 2 MB when it is unpacked; if that is right, set data.max_unpacked_mb=4."
     )
     assert read(file, content, max_mb=4) == [(1, ["text", "label"])]
 

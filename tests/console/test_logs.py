@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+
+import pytest
+import yaml
+
+from tagifai.console import logs
+from tests.app import ROOT
+
+HOSTILE = "a\n2026-01-01 00:00:00,000 INFO forged | x\x1b]0;t\x07\x9b2J\r\u202e\u2028"
+SHOWN = r"a\n2026-01-01 00:00:00,000 INFO forged | x\x1b]0;t\x07\x9b2J\r\u202e\u2028"
+
+
+def record(message: str, *arguments: object, error: BaseException | None = None) -> str:
+    info = (type(error), error, error.__traceback__) if error else None
+    made = logging.LogRecord("tagifai", logging.INFO, "x", 1, message, arguments, info)
+    made.exc_text = "kept by another handler: \x1b"
+    return logs.LineFormatter("%(levelname)s %(message)s").format(made)
+
+
+def test_a_message_is_one_line_whatever_is_in_it() -> None:
+    assert record("label %s", HOSTILE) == f"INFO label {SHOWN}"
+
+
+def test_what_is_indented_by_tabs_stays_indented() -> None:
+    assert record("\t#0 : seed=1") == "INFO     #0 : seed=1"
+
+
+def test_no_line_of_a_traceback_looks_like_one_of_the_log() -> None:
+    try:
+        raise ValueError(HOSTILE)
+    except ValueError as error:
+        first, *lines = record("It failed.", error=error).split("\n")
+    assert first == "INFO It failed."
+    assert all(line.startswith("    ") for line in lines)
+    assert not {"\x1b", "\r", "\x9b", "\u2028"} & {*"".join(lines)}
+
+
+def test_a_password_is_in_no_line() -> None:
+    assert "secret1" not in record("from https://me:secret1@host/x")
+
+
+@pytest.fixture
+def hooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    logs.secure_hooks()
+
+
+@pytest.mark.parametrize("name", ["job_logging", "hydra_logging"])
+def test_all_that_is_logged_goes_through_this_formatter(name: str) -> None:
+    content = yaml.safe_load((ROOT / "conf/hydra" / name / "tagifai.yaml").read_text())
+    made = {formatter["class"] for formatter in content["formatters"].values()}
+    assert made == {"tagifai.console.logs.LineFormatter"}
+
+
+@pytest.mark.usefixtures("hooks")
+def test_a_warning_is_shown_with_nothing_that_steers() -> None:
+    shown = warnings.formatwarning(UserWarning(HOSTILE), UserWarning, "x.py", 1, "line")
+    assert SHOWN in shown.replace("\n  ", r"\n")
+    assert all(line.startswith("  ") for line in shown.splitlines()[1:])
+
+
+@pytest.mark.usefixtures("hooks")
+def test_a_traceback_is_shown_with_nothing_that_steers(capsys: pytest.CaptureFixture[str]) -> None:
+    sys.excepthook(ValueError, ValueError(HOSTILE), None)
+    shown = capsys.readouterr().err
+    assert SHOWN in shown.replace("\n  ", r"\n")
+    assert all(line.startswith("  ") for line in shown.splitlines()[1:])
