@@ -11,11 +11,12 @@ What is named here is imported when it is first asked for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from tagifai._lazy import make_getattr
 
+TYPE_CHECKING = False  # by itself: importing it takes half of the time until signals are handled
 if TYPE_CHECKING:
+    from typing import Any
+
     from tagifai.api.functions import compare, compose, search, train
     from tagifai.api.loading import load
     from tagifai.api.results import Run, Search

@@ -5,15 +5,11 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-import shutil
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import hydra
@@ -21,21 +17,19 @@ from omegaconf import DictConfig
 
 from tagifai.config import allowed, arguments, extensions, paths
 from tagifai.config.error_messages import explain
-from tagifai.config.job import SEARCH_TARGET, Job, get_job
+from tagifai.config.job import SEARCH_TARGET, get_job, is_multirun, remove_refused_output
 from tagifai.config.schema import Config, check
 from tagifai.console import error_box, logs, outlets
 from tagifai.exceptions import ConfigError, StaleTrialError, TrackingError, UserError
-from tagifai.tracking import multirun, recorder
+from tagifai.runs.recording import syncing
+from tagifai.tracking import multirun
 from tagifai.utils import program, secrets, signals, terminal
+from tagifai.utils.system import errors
 
 FAST_TASKS = ("train", "predict")
 """Tasks that import little before they show something."""
 
 log = logging.getLogger(__name__)
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, raised so that `with` and `finally` are honoured; nobody handles it as an error."""
 
 
 class JobFailed(BaseException):
@@ -80,7 +74,10 @@ def run_task(cfg: DictConfig) -> Any:
 
 def load_config(cfg: DictConfig) -> Config:
     """Return a composed configuration, checked, with absolute paths."""
+    from tagifai.tracking import opening  # late: what is refused needs none
+
     config = paths.resolve(check(cfg))
+    opening.limit_opening(config.tracking.timeout)
     extensions.load(config)
     return config
 
@@ -88,9 +85,10 @@ def load_config(cfg: DictConfig) -> Config:
 @contextmanager
 def guard_job() -> Iterator[None]:
     """Run a job so that it ends well in whatever process: see `record_failure` too."""
-    _handle_worker_signals()
+    mask = outlets.mask_output() if signals.is_worker() else nullcontext()
     try:
-        with outlets.mask_output() if signals.is_worker() else nullcontext(), record_failure():
+        with signals.guard_job(), mask, record_failure():
+            multirun.require_record()
             _refuse_search_of_one()
             yield
     except KeyboardInterrupt:
@@ -100,24 +98,23 @@ def guard_job() -> Iterator[None]:
         # send home.
         raise StaleTrialError("Interrupted.") from None
     except Exception as error:
-        if not get_job().is_multirun:
+        if not is_multirun():
             raise JobFailed(error) from error
         raise
-    finally:
-        _restore_worker_signals()
-        signals.end_orphan()
 
 
 @contextmanager
 def record_failure() -> Iterator[None]:
-    """Keep the traceback of a failing job in its log, and nothing of a job that was refused."""
+    """Keep the traceback of a failing job in its log; of one that was refused, a line at most."""
     try:
         yield
     except Exception as error:
         # Some launchers write it to a file as it is.
         secrets.mask_error(error)
         if isinstance(error, ConfigError):
-            _remove_refused_output(get_job())
+            remove_refused_output(get_job())
+            if is_multirun() and get_job().output_dir.is_dir():
+                log.info("The job was refused: %s", error)
         elif not isinstance(error, UserError):
             log.info("The job failed.", exc_info=error)
         raise
@@ -125,6 +122,7 @@ def record_failure() -> Iterator[None]:
 
 def import_task(config: Config) -> Any:
     """Return the module of the configured task; that its imports take a while is seen."""
+    errors.check_memory()
     name = f"tagifai.tasks.{config.task.name}"
     if config.task.name in FAST_TASKS:
         return importlib.import_module(name)
@@ -142,39 +140,11 @@ def _refuse_search_of_one() -> None:
         raise ConfigError(f"{chosen} is a search, which needs -m: {program.get_name()} -m {chosen}")
 
 
-def _handle_worker_signals() -> None:
-    """Make the process of a launcher end a job when it is told to, as the first process does."""
-    if not signals.is_worker():
-        return
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
-        # Ctrl-C reaches all processes of a terminal; it is the first one that ends the others.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _restore_worker_signals() -> None:
-    """Let a worker that waits for its next job end at once when it is told to, without a word."""
-    if signals.is_worker() and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _remove_refused_output(job: Job) -> None:
-    """Remove the folder of a refused job, which has nothing in it but Hydra's record of it.
-
-    Only a folder that was named for this run: one that the user chose may have been there before.
-    """
-    output_dir, chosen = job.output_dir, any(i.startswith("hydra.") for i in job.hydra_overrides)
-    if not chosen and [entry.name for entry in output_dir.iterdir()] == [".hydra"]:
-        shutil.rmtree(output_dir)
-        if not any(output_dir.parent.iterdir()):
-            output_dir.parent.rmdir()
-
-
 def run_main(main: Callable[[], Any]) -> int:
     """Run Hydra's main function on the command line and return the exit code.
 
-    An error is one message on standard error: 2 for what the user can put right, 1 for the rest,
-    130 and 143 after Ctrl-C and SIGTERM. HYDRA_FULL_ERROR=1 shows the traceback.
+    An error is one message on standard error: 2 for what the user can put right, 3 for a run that
+    is not recorded yet, 1 for the rest, 130, 143 and 129 after Ctrl-C, SIGTERM and SIGHUP.
     """
     terminal.open_missing_streams()
     logs.secure_hooks()
@@ -186,22 +156,25 @@ def _run_masked(main: Callable[[], Any]) -> int:
     traceback_wanted = os.environ.get("HYDRA_FULL_ERROR") == "1"
     # Hydra would print its errors in a form of its own; with this it raises them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    signal.signal(signal.SIGTERM, _terminate)
+    signals.guard_command()
     try:
         export_environment(sys.argv)
         arguments.prepare(sys.argv)
-        with recorder.allow_start(), close_parent_run():
+        with close_parent_run():
             main()
+        syncing.settle()
         sys.stdout.flush()
-    except Terminated:
-        return _print_error("Terminated.", 143)
-    except KeyboardInterrupt:
-        return _print_error("Interrupted.", 130)
+        logs.warn_of_lost_logs()
+    except KeyboardInterrupt as error:
+        return _print_error(*signals.describe(error))
     except BrokenPipeError:
         terminal.discard_output()
         return 1
     except (Exception, JobFailed) as error:
         cause = error.args[0] if isinstance(error, JobFailed) else error
+        interrupt = signals.find_interrupt()
+        if interrupt is not None:  # what was cut short may have failed in a way of its own
+            return _print_error(*signals.describe(interrupt))
         if isinstance(cause, BrokenPipeError):
             terminal.discard_output()
             return 1
@@ -247,14 +220,14 @@ def close_parent_run() -> Iterator[None]:
     multirun.close_parent_run("FINISHED")
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise Terminated
-
-
 def _print_error(message: str, code: int) -> int:
-    sys.stdout.flush()
-    if code in (1, 2):
-        error_box.write(message)
-    else:
-        sys.stderr.write(f"{message}\n")
+    try:
+        sys.stdout.flush()
+    except OSError:
+        terminal.discard_output()
+    with suppress(OSError):  # whoever sends it to a full disk has the exit code
+        if code in (1, 2, 3):
+            error_box.write(message)
+        else:
+            sys.stderr.write(f"{message}\n")
     return code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -20,6 +21,20 @@ class DataError(UserError):
     """Data that are missing, unreadable or not what the configuration says they are."""
 
 
+class DamagedFileError(DataError):
+    """A file of the stores that cannot be read, or something else in its place.
+
+    Args:
+        path: of the file.
+        reason: why not, as the end of a sentence.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} cannot be read: {reason}. To put it aside: task=repair")
+        self.path = path
+        self.reason = reason
+
+
 class BundleError(UserError):
     """A saved model that is missing, damaged or not to be trusted."""
 
@@ -28,6 +43,16 @@ class TrackingError(UserError):
     """The tracking server or store failed; what was trained is still on disk."""
 
     exit_code = 1
+
+
+class StoreUnavailableError(TrackingError):
+    """The tracking store does not answer now; it may do so later."""
+
+
+class NotRecordedError(TrackingError):
+    """A run is trained and kept, and the tracking store does not have it yet."""
+
+    exit_code = 3
 
 
 class StaleTrialError(Exception):

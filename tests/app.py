@@ -83,10 +83,10 @@ class App:
         return run_in_process(self.command(*arguments)[1:], self.cwd, environment(env), stdin)
 
     def fork(
-        self, *arguments: str, env: Mapping[str, str] | None = None
+        self, *arguments: str, env: Mapping[str, str] | None = None, seconds: int = TIMEOUT_SECONDS
     ) -> subprocess.CompletedProcess[str]:
-        """Run it in a fork of a process that has the libraries."""
-        return forked(self.command(*arguments)[1:], self.cwd, environment(env))
+        """Run it in a fork of a process that has the libraries, which a hang ends by SIGALRM."""
+        return forked(self.command(*arguments)[1:], self.cwd, environment(env), seconds)
 
     def cold(self, *arguments: str) -> str:
         """Run what must succeed in a process of its own, and return its output."""
@@ -133,7 +133,7 @@ def _warm() -> subprocess.Popen[str]:
 
 
 def forked(
-    command: Sequence[str], cwd: Path, env: Mapping[str, str]
+    command: Sequence[str], cwd: Path, env: Mapping[str, str], seconds: int = TIMEOUT_SECONDS
 ) -> subprocess.CompletedProcess[str]:
     """Run an application in a fork of a process that has the libraries.
 
@@ -141,6 +141,7 @@ def forked(
         command: the path of its `run.py`, and arguments.
         cwd: working directory.
         env: all variables.
+        seconds: after which SIGALRM ends it.
     """
     warm = _warm()
     assert warm.stdin is not None
@@ -150,8 +151,13 @@ def forked(
         for path in files:
             path.touch()
         entry, *arguments = command
-        request = {"entry": entry, "arguments": arguments, "cwd": str(cwd), "env": env}
-        request["files"] = [*map(str, files)]
+        request: dict[str, Any] = {
+            "entry": entry,
+            "arguments": arguments,
+            "cwd": str(cwd),
+            "env": env,
+        }
+        request |= {"files": [*map(str, files)], "seconds": seconds}
         warm.stdin.write(json.dumps(request) + "\n")
         warm.stdin.flush()
         code = int(warm.stdout.readline())
@@ -188,6 +194,20 @@ def children(process: int) -> list[int]:
     """Return the processes that a process has begun and that have not ended."""
     listed = Path(f"/proc/{process}/task/{process}/children")
     return [int(number) for number in listed.read_text().split()] if listed.exists() else []
+
+
+def session_of(process: int) -> list[int]:
+    """Return the processes of a session that have not ended."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            try:
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if fields[3] == str(process) and fields[0] not in "ZX":
+                found.append(int(folder.name))
+    return found
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:

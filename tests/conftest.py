@@ -35,6 +35,8 @@ settings.load_profile("project")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As it is in what a script has put into the background; what the tests start would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as it is below nohup
 
 platform.processor()  # asks another program, and MLflow asks for it; once is enough
 
@@ -84,7 +86,8 @@ def _childless(request: pytest.FixtureRequest) -> Iterator[None]:
 
 SLOWEST = (
     *("test_search", "test_api", "test_launching", "test_import_cost", "test_search_processes"),
-    *("test_guides", "test_readme", "test_recorder", "test_multirun", "test_train_processes"),
+    *("test_faults", "test_full_disks", "test_sync", "test_first_starts"),
+    *("test_guides", "test_readme", "test_multirun", "test_train_processes"),
     *("test_wheel", "test_own_data", "test_streamed_data", "test_train", "test_composition"),
     *("test_predict", "test_serve", "test_promote", "test_records", "test_vectorizer_model_pairs"),
 )
@@ -142,12 +145,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def migrated(shared: Path) -> Path:
     """A tracking database without experiments of ours; making one takes seconds."""
-    from tagifai.tracking import store
+    from tagifai.tracking import databases
 
     path = shared / "mlflow.db"
     with FileLock(shared / "mlflow.lock"):
         if not path.exists():
-            store.make_database(f"sqlite:///{path}.new")
+            databases.make_database(f"sqlite:///{path}.new")
             Path(f"{path}.new").rename(path)
     return path
 

@@ -31,7 +31,7 @@ GUIDES = {
     "search": ("sweep", "experiment", "pruner", "sweeper"),
     "cluster": ("launcher",),
     "compare": ("compare", "curve", "errors", "evaluate", "nested", "tracking"),
-    "records": ("clean", "cache"),
+    "records": ("clean", "repair", "sync", "cache"),
     "reports": ("plots",),
     "share-and-serve": (*("predict", "promote", "rollback", "serve", "export", "import", "rerun"),),
     "extend": ("vectorizer", "model", "sampling", "threshold"),
@@ -64,6 +64,8 @@ EXAMPLES = {
     "export": ["task=export task.path=model.zip"],
     "import": ["task=import task.path=model.zip"],
     "clean": ["task=clean", "task=clean task.days=7 task.max_gb=2 task.apply=true"],
+    "sync": ["task=sync"],
+    "repair": ["task=repair", "task=repair task.apply=true"],
     "info": ["task=info"],
 }
 """Arguments that a test composes."""
@@ -89,7 +91,12 @@ MORE = {
     " code is 1.",
     "import": "The run keeps its id, and the latest run stays the latest.",
     "clean": "Pruned trials and unfinished writes are among them. A model is unused if it is"
-    " neither the latest nor registered.",
+    " neither the latest, nor the best on its data by the objective, nor registered.",
+    "repair": "What is damaged is renamed into the folder `damaged` of the stores, or of the"
+    " outputs, by the day, and a tracking database beside itself. What killed processes have left"
+    " half written or half removed is finished, and their runs are closed.",
+    "sync": "Each run is recorded exactly once, however often it is tried: parents first, metrics"
+    " with their times. The exit code is 0 if nothing is left, and 3 if something is.",
     "predict": "It uses the run's own cleaning, model and threshold.",
     "evaluate": "The rows are the run's own test rows, or those of a labelled file.",
 }

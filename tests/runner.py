@@ -32,7 +32,8 @@ from tagifai.evaluation import metrics, slices
 from tagifai.preprocessing import cleaning
 from tagifai.reporting import run_report
 from tagifai.tracking import provenance
-from tagifai.utils import own_modules, process_pool
+from tagifai.tracking.recording import outcome
+from tagifai.utils import own_modules, process_pool, signals
 
 COMMIT = {"mlflow.source.git.commit": "0" * 40, "mlflow.source.git.dirty": "false"}
 """What is recorded of the checkout; asking Git would begin a process."""
@@ -99,12 +100,12 @@ _compose_defaults = cache(compose_defaults)
 @contextmanager
 def _keep_process() -> Iterator[None]:
     """Put back what a command changes of its process, and let it have one processor."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     folder, variables, threshold = Path.cwd(), dict(os.environ), gc.get_threshold()
     arguments, stdin = sys.argv, sys.stdin
     hydra, job = HydraConfig.instance().cfg, dict(JobRuntime.instance().conf)
     with (
         warnings.catch_warnings(),
+        keep_signals(),
         _keep_logging(),
         keep_own_code(),
         # On several it would begin processes.
@@ -118,6 +119,9 @@ def _keep_process() -> Iterator[None]:
             yield
         finally:
             GlobalHydra.instance().clear()
+            outcome._away.clear()
+            with outcome.take_present():
+                pass
             HydraConfig.instance().cfg = hydra
             JobRuntime.instance().conf.update(job)
             sys.argv, sys.stdin = arguments, stdin
@@ -125,8 +129,20 @@ def _keep_process() -> Iterator[None]:
             os.environ.clear()
             os.environ.update(variables)
             os.chdir(folder)
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
+
+
+@contextmanager
+def keep_signals() -> Iterator[None]:
+    """Put back the handlers of signals and errors, and stop what counts signals."""
+    handlers = {number: signal.getsignal(number) for number in signals.NUMBERS}
+    hooks = sys.excepthook, sys.unraisablehook
+    try:
+        yield
+    finally:
+        signals._guard.forget()
+        sys.excepthook, sys.unraisablehook = hooks
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

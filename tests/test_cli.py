@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,9 +27,11 @@ from tagifai.exceptions import (
 )
 from tagifai.tracking import multirun
 from tagifai.utils import program
+from tagifai.utils.processes import descendants
+from tagifai.utils.signals import Terminated
 from tests.app import environment
 from tests.conftest import Compose
-from tests.runner import run_in_process
+from tests.runner import keep_signals, run_in_process
 
 RUN = Path(__file__).parent.parent / "run.py"
 
@@ -69,15 +70,14 @@ sys.exit(cli.run_main(main))
 @pytest.fixture
 def command_line(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The process's command line, environment and signals, put back afterwards."""
-    before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     for name in (program.COMMAND_VARIABLE, program.PROGRAM_VARIABLE, "TAGIFAI_STORES"):
         # What is set is put back; what is deleted without having been there would stay as it is.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setattr(sys, "argv", ["run.py"])
-    yield
-    signal.signal(signal.SIGTERM, before)
+    with keep_signals():
+        yield
 
 
 def failing(error: BaseException) -> Callable[[], None]:
@@ -96,7 +96,7 @@ def failing(error: BaseException) -> Callable[[], None]:
         (cli.JobFailed(DataError("no rows")), 2, "Error: no rows\n"),
         (BundleError("holds \x1b[2J\r é\n"), 2, "Error: holds \\x1b[2J\\r é\n"),
         (KeyboardInterrupt(), 130, "Interrupted.\n"),
-        (cli.Terminated(), 143, "Terminated.\n"),
+        (Terminated(), 143, "Terminated.\n"),
     ],
 )
 def test_an_error_is_one_message_on_standard_error_and_an_exit_code(
@@ -264,7 +264,7 @@ class Closing:
         (cli.JobFailed(DataError("no rows")), ("FAILED", "no rows"), 2),
         (TrackingError("no answer"), ("FAILED", "no answer"), 1),
         (KeyboardInterrupt(), ("KILLED", "Interrupted."), 130),
-        (cli.Terminated(), ("KILLED", "Interrupted."), 143),
+        (Terminated(), ("KILLED", "Interrupted."), 143),
     ],
 )
 def test_the_parent_is_closed_as_its_sweep_ended_and_hides_no_error_of_the_sweep(
@@ -476,26 +476,24 @@ def test_the_job_of_a_search_is_none_of_its_own(
 @pytest.fixture
 def signals() -> Iterator[None]:
     """The process's signals, put back afterwards."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    with keep_signals():
+        yield
 
 
 @pytest.fixture
-def worker(output: Path, signals: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """This process as a launcher's, at a job; gives the exit codes that it would end with."""
+def worker(output: Path, signals: None, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """This process as a launcher's, at a job; gives the processes that it is to end with."""
     parent = SimpleNamespace(pid=os.getppid())
-    monkeypatch.setattr("multiprocessing.parent_process", lambda: parent)
-    ended: list[int] = []
-    monkeypatch.setattr(os, "_exit", ended.append)
-    yield ended
-    monkeypatch.undo()
+    monkeypatch.setattr("multiprocessing.process.parent_process", lambda: parent)
+    ends_with: list[int] = []
+    monkeypatch.setattr(descendants, "end_with", ends_with.append)
+    return ends_with
 
 
 def told_to_end(left: list[str]) -> None:
     with cli.guard_job():
         signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGHUP)
         left.append("went on")
         signal.raise_signal(signal.SIGTERM)
         left.append("never")
@@ -506,19 +504,21 @@ def test_a_worker_ends_its_job_when_it_is_told_to_and_leaves_ctrl_c_to_the_first
     worker: list[int], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     if kind == "of a cluster":
-        monkeypatch.setattr("multiprocessing.parent_process", lambda: None)
+        monkeypatch.setattr("multiprocessing.process.parent_process", lambda: None)
         monkeypatch.setenv("SUBMITIT_EXECUTOR", "local")
+        monkeypatch.setenv("TAGIFAI_LAUNCHER", "1")
     left: list[str] = []
     with pytest.raises(StaleTrialError, match="Interrupted") as caught:
         told_to_end(left)
     assert left == ["went on"]
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
-    assert worker == []
+    assert worker == [1 if kind == "of a cluster" else os.getppid()]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 @pytest.mark.usefixtures("output", "signals")
-@pytest.mark.parametrize("error", [KeyboardInterrupt, cli.Terminated])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, Terminated])
 def test_an_interrupt_of_the_first_process_is_left_as_it_is(error: type[BaseException]) -> None:
     with pytest.raises(KeyboardInterrupt) as caught, cli.guard_job():
         raise error
@@ -545,24 +545,6 @@ def test_signals_of_a_worker_s_other_threads_are_left_alone() -> None:
     thread.start()
     thread.join(timeout=30)
     assert found == [before]
-    assert before is not cli._terminate
-
-
-@pytest.mark.parametrize("error", [None, DataError("no rows")])
-def test_a_worker_whose_launcher_is_gone_ends_after_its_job(
-    worker: list[int],
-    output: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    error: Exception | None,
-) -> None:
-    job_of(monkeypatch, output, RunMode.MULTIRUN)
-    gone = SimpleNamespace(pid=-1)
-    with suppress(DataError), cli.guard_job():
-        assert worker == []
-        monkeypatch.setattr("multiprocessing.parent_process", lambda: gone)
-        if error is not None:
-            raise error
-    assert worker == [0]
 
 
 # --- as a person does --------------------------------------------------------------------------

@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "--cfg job": (["--cfg", "job"], set()),
     "completion": (["-sc", "query=bash"], set()),
     "elt": (["task=elt"], {*CONSOLE, *SKLEARN}),
-    "train": ([*SMALL], {*CONSOLE, *SKLEARN, "snorkel"}),
+    "train": ([*SMALL], {*CONSOLE, *SKLEARN, *TRACKING, "snorkel"}),
     "train untracked, with sampling": (
         [*SMALL, "tracking=none", "sampling=random_over"],
         {*CONSOLE, *SKLEARN, "imblearn", "snorkel"},
@@ -46,7 +46,10 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
         {*CONSOLE, *SKLEARN, *TRACKING, "snorkel"},
     ),
     # Of the latest run, which has sampling.
-    "rerun": (["task=rerun", "plots=none"], {*CONSOLE, *SKLEARN, "imblearn", "snorkel"}),
+    "rerun": (
+        ["task=rerun", "plots=none"],
+        {*CONSOLE, *SKLEARN, *TRACKING, "imblearn", "snorkel"},
+    ),
     "curve": (
         ["task=curve", "task.shares=[0.5,1]", "task.repeats=2", *SMALL],
         {*CONSOLE, *SKLEARN, "snorkel"},
@@ -55,6 +58,9 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     # The process that checks the file has scikit-learn, and not this one.
     "import": (["task=import", f"task.path={MODEL}"], {*CONSOLE, "numpy"}),
     "clean": (["task=clean"], {*CONSOLE, *TRACKING}),
+    # There is nothing to record.
+    "sync": (["task=sync"], CONSOLE),
+    "repair": (["task=repair"], {*CONSOLE, *FRAMES}),
     # There is one version only, so it is refused, but not before the registry has been asked.
     "rollback": (["task=rollback"], {*CONSOLE, *TRACKING}),
 }

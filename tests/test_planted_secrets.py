@@ -287,7 +287,7 @@ def test_errors_and_representations_of_the_functions_have_no_secret(
 
 
 @pytest.mark.e2e
-def test_workers_and_the_recorder_leave_no_secret(app: App, vault: Vault) -> None:
+def test_workers_leave_no_secret(app: App, vault: Vault) -> None:
     env = {"PLANTED_API_KEY": ENVIRONMENT}
     search = ("-m", "sweep=quick", "hydra.sweeper.n_trials=3", "plots=none")
     for words in ((), search):

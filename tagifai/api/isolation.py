@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,20 +25,23 @@ from tagifai.config import allowed, paths
 from tagifai.config.arguments import quote
 from tagifai.config.error_messages import explain
 from tagifai.console import outlets
-from tagifai.console.logs import LineFormatter
-from tagifai.exceptions import ConfigError, UserError
-from tagifai.utils import program, secrets
+from tagifai.console.logs import LineFormatter, RunLog
+from tagifai.exceptions import ConfigError, NotRecordedError, UserError
+from tagifai.runs.recording import syncing
+from tagifai.utils import program, secrets, signals
 
 PRIMARY_CONFIG = "config"
 """Name of the file that all configurations begin with."""
 
 VARIABLES = (
     *("TAGIFAI_ROOT", "TAGIFAI_STORES", program.PROGRAM_VARIABLE, program.COMMAND_VARIABLE),
-    program.CONFIG_DIR_VARIABLE,
+    *(program.CONFIG_DIR_VARIABLE, signals.LAUNCHER_VARIABLE, *signals.THREAD_VARIABLES),
 )
 """Variables of the environment that are set for as long as something is done."""
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s | %(message)s"
+
+log = logging.getLogger(__name__)
 
 _busy = threading.Lock()
 
@@ -65,7 +69,12 @@ def call_hydra(
             own: Any = GlobalHydra.instance().hydra
             # Of the command line's decorator only what it allows to be made from a configuration.
             allow = hydra.main(execution_whitelist=allowed.list_hydra_targets())
-            return allow(lambda _: call(own, arguments))(OmegaConf.create())
+            result = allow(lambda _: call(own, arguments))(OmegaConf.create())
+            try:
+                syncing.settle()
+            except NotRecordedError as error:
+                log.warning("%s", error)  # what was asked for is there
+            return result
 
 
 def _check_override(item: object) -> str:
@@ -76,6 +85,8 @@ def _check_override(item: object) -> str:
         )
     if item.startswith("-"):
         raise ConfigError(f"{item!r} is a flag of the command line, not an override.")
+    if "\0" in item or re.search("[\ud800-\udfff]", item):
+        raise ConfigError(f"{item!r} has a character that no argument of a command can have.")
     return item
 
 
@@ -153,7 +164,7 @@ def keep_log(path: Path) -> Iterator[None]:
     """
     logger = logging.getLogger("tagifai")
     level, propagate = logger.level, logger.propagate
-    file = logging.FileHandler(path, encoding="utf-8", delay=True)
+    file = RunLog(str(path))
     file.setFormatter(LineFormatter(LOG_FORMAT))
     forwarder = _Forwarder()
     # The first of the two masks a record for both.

@@ -23,7 +23,7 @@ TARGET = "_target_"
 
 HYDRA_TARGETS = (
     *("tagifai.tracking.MultirunCallback", "tagifai.tracking.multirun.MultirunCallback"),
-    "tagifai.console.logs.LineFormatter",
+    *("tagifai.console.logs.LineFormatter", "tagifai.console.logs.RunLog"),
 )
 """What Hydra may make of this project beside its own plugins, by the name and where it is."""
 

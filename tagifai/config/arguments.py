@@ -21,6 +21,9 @@ from tagifai.utils.secrets import mask
 LITERAL = "task.text"
 """The argument that is taken as it stands, quotes and all."""
 
+NODES = ("hydra.sweeper", "hydra.launcher", "hydra.callbacks", "hydra.callbacks.sweep")
+"""What Hydra takes apart without a look at what it is."""
+
 PHRASES = ("task.filter", "task.baseline")
 """Arguments that are quoted where they need it, because they have spaces and commas."""
 
@@ -110,11 +113,7 @@ def quote(argument: str, *, sweep: bool = False) -> str:
     name = key.lstrip("+")
     if not equals:
         return argument
-    if name == "hydra.output_subdir":
-        raise ConfigError(
-            f"{name} cannot be chosen: a job's record is in .hydra in its folder, written without"
-            " secrets. Leave it out."
-        )
+    _refuse_own(name)
     if name in (*FOLDERS, "hydra.run.dir", "hydra.sweep.dir"):
         if not value.strip():
             raise ConfigError(f"{name} is blank; give a folder.")
@@ -138,6 +137,20 @@ def quote(argument: str, *, sweep: bool = False) -> str:
     # What choice(...) has in quotes, Hydra would give to the jobs without them.
     items = _split(choice[1] if choice else value, nested=bool(shapes))
     return f"{key}={','.join(_quote_value(item, shapes, interpolated) for item in items)}"
+
+
+def _refuse_own(name: str) -> None:
+    """Refuse settings of Hydra's that are ours to choose, and those that are no values."""
+    if name == "hydra.output_subdir":
+        raise ConfigError(
+            f"{name} cannot be chosen: a job's record is in .hydra in its folder, written without"
+            " secrets. Leave it out."
+        )
+    if name in NODES:
+        raise ConfigError(
+            f"{name} is no value: choose an option of {name.replace('.', '/')}, or set one of its"
+            f" keys, as in {name}.key=..."
+        )
 
 
 def _enclose(text: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import sys
+import traceback
 from pathlib import Path
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -11,53 +13,103 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from tagifai.config.paths import explain_unwritable
 from tagifai.exceptions import UserError, suggest_closest
+from tagifai.utils.excerpts import shorten
 from tagifai.utils.files import is_writable
+from tagifai.utils.system import errors
 
 NO_LIST = " is not a ListConfig, TupleConfig, list"
 """What OmegaConf says where a list should be."""
 
-UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+MOST_SHOWN = 300
+"""Characters of an argument that are shown."""
 
 
 def explain(error: Exception) -> tuple[str, int]:
-    """Return one message for an error, and the exit code."""
+    """Return one message for an error, with the notes that it was given, and the exit code."""
+    message, code = _explain(error)
+    return " ".join([message, *getattr(error, "__notes__", ())]), code
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    limit = errors.describe_limit(error)
     if isinstance(error, UserError):
-        return str(error), error.exit_code
-    if isinstance(error, OverrideParseException):
-        reason = str(error).splitlines()[1:2]
-        message = (
-            f"'{error.override}' does not follow Hydra's grammar ({''.join(reason)}). Put values"
-            " with special characters in quotes, which the shell needs quoted again:"
-            " key='\"a, b\"'."
-        )
-        return message, 2
-    if isinstance(error, MissingConfigException):
-        group, _, option = str(error.missing_cfg_file).rpartition("/")
-        extras = {"submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray"}
-        if group == "hydra/launcher" and option in extras:
-            install = f"pip install 'tagifai[{extras[option]}]'"
-            return f"The launcher {option} is not installed. To install it: {install}", 2
-        if error.options is not None:
-            known = ", ".join(error.options)
-            close = suggest_closest(option, error.options)
-            takes = f"{group} takes: {known}" if known else f"{group} has no options yet"
-            return f"{group}={option}: there is no such option.{close} {takes}.", 2
-    if isinstance(error, HydraException):
-        return _explain_hydra_error(error), 2
-    if isinstance(error, OmegaConfBaseException):
-        return _explain_omegaconf_error(error), 2
+        # Whoever asked for what was written has said so already, with the reason.
+        told = limit is None or limit in str(error)
+        return (str(error) if told else str(limit)), error.exit_code if limit is None else 1
+    if limit is not None:
+        return limit, 1
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _explain_composition(error), 2
     if isinstance(error, OSError):
-        if error.errno in UNWRITABLE and error.filename and not is_writable(Path(error.filename)):
-            return explain_unwritable(error.filename, "paths.outputs=... or paths.stores=..."), 2
+        path = error.filename2 or error.filename
+        if error.errno in errors.CLOSED and path and not is_writable(Path(path)):
+            return explain_unwritable(path, "paths.outputs=... or paths.stores=..."), 2
         user_can_help = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
-        return str(error), 2 if isinstance(error, user_can_help) else 1
-    if isinstance(error, ValueError) and "Config group override" in str(error):
+        odd = error.errno in (errno.ENAMETOOLONG, errno.ELOOP)
+        return errors.describe(error), 2 if odd or isinstance(error, user_can_help) else 1
+    if _is_group_override(error):
         return f"A group takes the name of an option, as in sampling=none. ({error})", 2
+    return _explain_other(error)
+
+
+def _explain_other(error: Exception) -> tuple[str, int]:
+    """Return a message for an error of a kind that tells nothing by itself, and the exit code."""
+    if _is_of_hydra(error):
+        given = [word for word in sys.argv[1:] if word.lstrip("+~").startswith("hydra.")]
+        reason = shorten(" ".join(f"{type(error).__name__} {error}".split()), MOST_SHOWN)
+        return f"Hydra cannot work with {', '.join(given) or 'these arguments'} ({reason}).", 2
     message = (
         f"{type(error).__name__}: {error}\nThis was not foreseen. The run's log has the traceback;"
         " HYDRA_FULL_ERROR=1 shows it here."
     )
     return message, 1
+
+
+def _explain_composition(error: HydraException | OmegaConfBaseException) -> str:
+    if isinstance(error, OverrideParseException):
+        return _explain_grammar(error)
+    if isinstance(error, MissingConfigException):
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        extras = {"submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray"}
+        if group == "hydra/launcher" and option in extras:
+            install = f"pip install 'tagifai[{extras[option]}]'"
+            return f"The launcher {option} is not installed. To install it: {install}"
+        if error.options is not None:
+            known = ", ".join(error.options)
+            close = suggest_closest(option, error.options)
+            takes = f"{group} takes: {known}" if known else f"{group} has no options yet"
+            return f"{group}={option}: there is no such option.{close} {takes}."
+    if isinstance(error, HydraException):
+        return _explain_hydra_error(error)
+    return _explain_omegaconf_error(error)
+
+
+def _is_of_hydra(error: Exception) -> bool:
+    """Return whether an error comes from Hydra's own work, before it has called any of ours."""
+    frames = traceback.extract_tb(error.__traceback__)
+    folders = [name for at in frames for name in Path(at.filename).parent.parts]
+    packages = [name for name in folders if name in ("hydra", "tagifai")]
+    return packages[-1:] == ["hydra"]
+
+
+def _is_group_override(error: Exception) -> bool:
+    """Return whether Hydra has found something else where the name of an option should be."""
+    if isinstance(error, ValueError):
+        return "Config group override" in str(error)
+    frames = traceback.extract_tb(error.__traceback__)[-1:]
+    return isinstance(error, TypeError) and any("defaults_list" in at.filename for at in frames)
+
+
+def _explain_grammar(error: OverrideParseException) -> str:
+    """Return what is wrong with an argument, which may have any characters, lines too."""
+    shown, whole = shorten(error.override, MOST_SHOWN), str(error)
+    if error.override:
+        whole = whole.replace(error.override, shown)
+    reason = shorten("".join(whole.split("\n")[1:2]), MOST_SHOWN)
+    return (
+        f"'{shown}' does not follow Hydra's grammar ({reason}). Put values with special characters"
+        " in quotes, which the shell needs quoted again: key='\"a, b\"'."
+    )
 
 
 def _explain_hydra_error(error: HydraException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -77,6 +78,18 @@ def get_job() -> Job:
     return _given[-1] if _given else _read_hydra()
 
 
+def remove_refused_output(job: Job) -> None:
+    """Remove the folder of a refused job, which has nothing in it but Hydra's record of it.
+
+    Only a folder that was named for this run: one that the user chose may have been there before.
+    """
+    output_dir, chosen = job.output_dir, any(i.startswith("hydra.") for i in job.hydra_overrides)
+    if not chosen and [entry.name for entry in output_dir.iterdir()] == [".hydra"]:
+        shutil.rmtree(output_dir)
+        if not any(output_dir.parent.iterdir()):
+            output_dir.parent.rmdir()
+
+
 @contextmanager
 def use_job(job: Job) -> Iterator[None]:
     """Make a job the present one for a block, where Hydra has not started it."""
@@ -118,6 +131,11 @@ def _read_hydra() -> Job:
     if not _read or _read[0][0] is not hydra:
         _read[:] = [(hydra, _read_node(hydra))]
     return _read[0][1]
+
+
+def is_multirun() -> bool:
+    """Return whether the present job is one of several, whatever is wrong with Hydra's node."""
+    return _given[-1].is_multirun if _given else bool(HydraConfig.get().mode == RunMode.MULTIRUN)
 
 
 def _read_node(hydra: Any) -> Job:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
+import logging
 import os
+import re
+import shutil
+import tempfile
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from tagifai.config.job import get_job
 from tagifai.config.schema import Config
-from tagifai.exceptions import ConfigError
+from tagifai.exceptions import ConfigError, DataError
+from tagifai.utils import files
 from tagifai.utils.files import is_writable
-from tagifai.utils.urls import is_packaged, is_url, locate_file
+from tagifai.utils.secrets import mask_all
+from tagifai.utils.system import errors
+from tagifai.utils.system.space import has_room
+from tagifai.utils.urls import get_sqlite_path, is_packaged, is_url, locate_file
 
 PATHS = (
     *("task.input", "task.output", "task.data", "task.path"),
@@ -24,7 +35,14 @@ FOLDERS = ("paths.root", "paths.outputs", "paths.stores")
 READ_ONLY_TASKS = ("compare", "errors", "evaluate", "export", "info", "predict", "serve")
 """Tasks that put nothing into the stores."""
 
+LONGEST, LONGEST_NAME = 450, 255
+"""Most bytes of the path of the stores, whose databases SQLite opens up to 512, and of a name."""
+STORE_FOLDERS = ("artifacts", "cache", "data", "pending", "presets", "running")
+"""Folders in the folder of stores."""
+
 PACKAGE = Path(__file__).parent.parent
+
+log = logging.getLogger(__name__)
 
 
 def get_conf_folder() -> Path:
@@ -68,7 +86,31 @@ def resolve(config: Config) -> Config:
             setattr(settings, key, [_make_absolute(item, base) for item in value])
     for key in ("root", "outputs", "stores"):
         setattr(config.paths, key, str(Path(getattr(config.paths, key)).absolute()))
+        _refuse_odd_folder(f"paths.{key}", getattr(config.paths, key))
+    errors.note_folders({key: Path(getattr(config.paths, key[6:])) for key in FOLDERS[1:]})
     return config
+
+
+def _refuse_odd_folder(key: str, path: str) -> None:
+    """Refuse a folder in which files could not be made, or not be found again.
+
+    Raises:
+        ConfigError: with the reason.
+    """
+    if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", path):
+        raise ConfigError(f"{key} = {path!r} has a control character; give a plain path.")
+    if key == "paths.stores" and get_sqlite_path(f"sqlite:///{path}") != Path(path):
+        raise ConfigError(
+            f"{key} = {path!r}: ? and %.. have a meaning in the URIs of the databases there, which"
+            f" would not be found. Choose another folder: {key}=..."
+        )
+    size, most = len(os.fsencode(path)), LONGEST if key == "paths.stores" else 4 * LONGEST
+    part = max(len(os.fsencode(part)) for part in Path(path).parts)
+    if size > most or part > LONGEST_NAME:
+        raise ConfigError(
+            f"{key} = {path[:100]}… is too long: {size} bytes, of which the longest name has"
+            f" {part}. It may have {most}, and a name {LONGEST_NAME}."
+        )
 
 
 def _make_absolute(source: str, base: Path) -> str:
@@ -80,6 +122,60 @@ def _make_absolute(source: str, base: Path) -> str:
     return os.path.normpath(base / (path.expanduser() if home else path))
 
 
+_temporary: list[str] = []
+"""The folder of a job that may do without one, and that nobody keeps."""
+
+
+def make_output_folder(folder: Path, task: str) -> Path:
+    """Make the folder of a job, and return it: a temporary one where a reading task can do without.
+
+    Args:
+        folder: as it is configured.
+        task: its name.
+    """
+    _temporary.clear()
+    if task not in READ_ONLY_TASKS:
+        return folder
+    with suppress(OSError):
+        if has_room(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            if is_writable(folder):
+                return folder
+    with suppress(OSError):
+        _temporary[:] = [tempfile.mkdtemp(prefix="tagifai-")]
+        atexit.register(shutil.rmtree, _temporary[0], ignore_errors=True)
+        return Path(_temporary[0])
+    return folder
+
+
+def write_results(content: Any, output: str | None, name: str) -> Path | None:
+    """Write what a reading task shows as JSON, too, and return the file.
+
+    Args:
+        content: of JSON's types.
+        output: the file that was asked for.
+        name: of a file in the job's folder where none was; there it need not be.
+
+    Returns:
+        The file, or None for one that nobody asked for and that cannot be written.
+
+    Raises:
+        DataError: the file that was asked for cannot be written.
+    """
+    if output is None and _temporary:
+        return None
+    path = get_job().output_dir / name if output is None else Path(output)
+    try:
+        with files.open_output(path) as file:
+            file.write(files.format_json(mask_all(content)))
+    except DataError as error:
+        if output is not None:
+            raise
+        log.warning("%s", error)
+        return None
+    return path
+
+
 def check_stores(config: Config) -> None:
     """Refuse a folder of stores that cannot be written, where the task would write to it.
 
@@ -89,9 +185,14 @@ def check_stores(config: Config) -> None:
     Raises:
         ConfigError: with the way to another folder.
     """
-    if config.task.name in READ_ONLY_TASKS:
+    if config.task.name in (*READ_ONLY_TASKS, "repair"):
         return
     stores = Path(config.paths.stores)
+    for path in (stores / name for name in STORE_FOLDERS):
+        if os.path.lexists(path) and not path.is_dir():
+            raise ConfigError(
+                f"{path} is not a folder. To put aside what is there: task=repair task.apply=true"
+            )
     if not is_writable(stores / "running"):
         raise ConfigError(explain_unwritable(stores, "paths.stores=..."))
 

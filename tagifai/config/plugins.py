@@ -65,16 +65,35 @@ class FileConfigSource(_hydra.FileConfigSource):
     """
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Return a file's content, and what YAML took for more than a text as a text."""
+        """Return a file's content, and what YAML took for more than a text as a text.
+
+        Raises:
+            ConfigError: it cannot be read, or is empty.
+        """
+        file = self._get_file(config_path)
+        try:
+            result = self._load(config_path)
+        except (YAMLError, UnicodeDecodeError, OSError) as error:
+            reason = " ".join(f"{error!s:.300}".split())
+            raise ConfigError(
+                f"{file} cannot be read as YAML: {reason}. Put it right, or remove it."
+            ) from None
+        if not file.read_text(encoding="utf-8").strip():
+            raise ConfigError(f"{file} is empty. Write it again, or remove it.")
+        return result
+
+    def _get_file(self, config_path: str) -> Path:
+        return Path(self.path, f"{config_path.removesuffix('.yaml')}.yaml")
+
+    def _load(self, config_path: str) -> ConfigResult:
         result = super().load_config(config_path)
         group = str(PurePosixPath(config_path).parent).replace("/", ".").strip(".")
         package = result.header.get("package") or "_group_"
         package = {"_global_": "", "_group_": group}.get(package, package)
         if package in ("", "data", "task"):
-            file = Path(self.path, f"{config_path.removesuffix('.yaml')}.yaml")
+            text = self._get_file(config_path).read_text(encoding="utf-8")
             content: Any = OmegaConf.to_container(result.config, resolve=False)
-            typed = read_typed(content, package, file.read_text(encoding="utf-8"))
-            for key, value in typed.items():
+            for key, value in read_typed(content, package, text).items():
                 OmegaConf.update(result.config, key, value, merge=False)
         return result
 
@@ -87,6 +106,9 @@ PRESET_GROUP = "experiment"
 
 PRESET_KEYS = (*EXPERIMENT_GROUPS, "seed", "training", "objective", "metrics")
 """What they set."""
+
+WRITTEN, PRESET_END = "# Written by the search. ", "# The preset ends here.\n"
+"""What a search's preset has in its head, and its last line, without which it is cut off."""
 
 MOST_CHARACTERS = 2**20
 """Of a preset; a search's has some hundred, or those of a list of words."""
@@ -110,21 +132,27 @@ class PresetSource(FileConfigSource):
         Raises:
             ConfigError: it holds more than values of an experiment.
         """
-        file = Path(self.path, f"{config_path.removesuffix('.yaml')}.yaml")
+        file = self._get_file(config_path)
         try:
             if not self.is_config(config_path) or not stat.S_ISREG(file.lstat().st_mode):
                 raise ConfigError("it is not a plain file.")
             if file.stat().st_size > 4 * MOST_CHARACTERS:
                 raise ConfigError(f"it has more than {MOST_CHARACTERS:,} characters.")
-            check_plain_yaml(file.read_text(encoding="utf-8"), MOST_CHARACTERS)
-            result = super().load_config(config_path)
+            text = file.read_text(encoding="utf-8")
+            if not text.strip():
+                raise ConfigError("it is empty.")
+            if WRITTEN in text and not text.endswith(PRESET_END):
+                raise ConfigError(f"it is cut off: its last line is not {PRESET_END.strip()!r}.")
+            check_plain_yaml(text, MOST_CHARACTERS)
+            result = self._load(config_path)
             _check_preset(result)
-        except (ConfigError, YAMLError, ValueError) as error:
+        except (ConfigError, YAMLError, ValueError, OSError) as error:
             reason = " ".join(f"{error!s:.200}".split())
             raise ConfigError(
-                f"{file} is not taken as a preset: {reason} A preset of the stores sets"
-                f" {', '.join(PRESET_KEYS)} to plain values, and nothing else. If the file is"
-                " yours, move it into conf/experiment, or into a folder that --config-dir names."
+                f"{file} is not taken as a preset: {reason} task=repair puts it aside. A preset"
+                f" of the stores sets {', '.join(PRESET_KEYS)} to plain values, and"
+                " nothing else. If the file is yours, move it into conf/experiment, or into a"
+                " folder that --config-dir names."
             ) from None
         return result
 
@@ -153,6 +181,8 @@ def _check_preset(result: ConfigResult) -> None:
     content = OmegaConf.to_container(result.config, resolve=False)
     if not isinstance(content, dict):
         raise ConfigError("it is not a mapping.")
+    if not content:
+        raise ConfigError("it sets nothing.")
     for key, value in content.items():
         if key == "defaults":
             _check_defaults(value)

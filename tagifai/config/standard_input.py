@@ -16,6 +16,7 @@ from tagifai.config import paths
 from tagifai.config.schema import PIPED
 from tagifai.exceptions import ConfigError
 from tagifai.utils.files import is_writable, read_pieces
+from tagifai.utils.state import drafts
 
 PIECE = 2**20
 MAX_LINE = 2**26
@@ -76,22 +77,17 @@ def _get_stream(argument: str) -> BinaryIO:
 
 def _copy(stream: BinaryIO, folder: Path) -> Path:
     """Return the file that has the content of a stream."""
-    folder.mkdir(parents=True, exist_ok=True)
-    made = folder / f".piped.{os.getpid()}"
-    try:
-        digest = hashlib.sha256()
-        with made.open("wb") as file:
-            for piece in read_pieces(stream):
-                digest.update(piece)
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
+    digest = hashlib.sha256()
+    with drafts.open_file(folder / "piped", "wb") as (file, made):
+        for piece in read_pieces(stream):
+            digest.update(piece)
+            file.write(piece)
+        drafts.finish_file(file)
         if not made.stat().st_size:
             raise ConfigError("Standard input is empty; there are no data to read.")
-        kept = folder / f"{digest.hexdigest()[:16]}{_recognize(made)}"
-        return made.replace(kept)
-    finally:
-        made.unlink(missing_ok=True)
+        kept = made.replace(folder / f"{digest.hexdigest()[:16]}{_recognize(made)}")
+    drafts.sync_folder(folder)
+    return kept
 
 
 def _recognize(path: Path) -> str:

@@ -6,9 +6,12 @@ import logging
 import sys
 import traceback
 import warnings
+from io import FileIO
+from pathlib import Path
 from typing import Any
 
 from tagifai.utils.excerpts import make_lines_visible, make_visible
+from tagifai.utils.system.errors import describe
 
 
 class LineFormatter(logging.Formatter):
@@ -32,6 +35,51 @@ class LineFormatter(logging.Formatter):
     def formatException(self, ei: Any) -> str:  # noqa: N802
         """Return the lines of a traceback."""
         return "    " + make_lines_visible(super().formatException(ei))
+
+
+class RunLog(logging.Handler):
+    """The file of a run's log; a run goes on without it where it cannot be written.
+
+    Args:
+        filename: of the log; the file is made with the first record.
+    """
+
+    def __init__(self, filename: str) -> None:
+        super().__init__()
+        self.path = Path(filename).absolute()
+        self._file: FileIO | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, unless one could not be written before."""
+        if self.path in _lost:
+            return
+        try:
+            line = self.format(record) + "\n"
+            # Without a buffer: Python would try to write what is left in one once more at exit.
+            self._file = self._file or FileIO(self.path, "a")
+            self._file.write(line.encode(errors="backslashreplace"))
+        except OSError as error:
+            error.filename = error.filename or str(self.path)
+            _lost[self.path] = describe(error)
+        except Exception:
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+        super().close()
+
+
+_lost: dict[Path, str] = {}
+"""Logs that could not be written, with the reason."""
+
+
+def warn_of_lost_logs() -> None:
+    """Say which logs are not complete, and why; a command that has failed has more to say."""
+    for reason in _lost.values():
+        sys.stderr.write(f"WARNING: The log is not complete. {make_visible(reason)}\n")
+    _lost.clear()
 
 
 _format = warnings.formatwarning

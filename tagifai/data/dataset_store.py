@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Mapping
@@ -11,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from filelock import FileLock
 
 from tagifai.data import blocks
-from tagifai.exceptions import DataError
+from tagifai.exceptions import DamagedFileError, DataError
+from tagifai.utils import locks
 from tagifai.utils.files import compute_sha256, write_json
+from tagifai.utils.state import aside, drafts, reading
 
 MANIFEST_FORMAT = 3
 
@@ -82,7 +82,7 @@ def move_into_place(folder: Path, stores: Path, manifest: Mapping[str, Any]) -> 
     """
     path = _get_folder(stores, manifest["name"], manifest["digest"])
     # One process at a time: a table that another one has put there may be in use already.
-    with FileLock(stores / ".data.lock"):
+    with locks.wait_for(stores / ".data.lock"):
         kept = _read_manifest(path)
         if kept is not None and _is_intact(path):
             # Other settings have given the same rows: the next question is about these. The table
@@ -90,8 +90,11 @@ def move_into_place(folder: Path, stores: Path, manifest: Mapping[str, Any]) -> 
             found = {**manifest, "sha256": kept["sha256"]}
             write_json(path / MANIFEST, found)
             return Dataset(found, path / TABLE, fresh=True)
+        if path.is_symlink() or path.is_file():
+            aside.put_aside(stores, path)
         shutil.rmtree(path, ignore_errors=True)
         folder.rename(path)
+        drafts.sync_folder(path.parent)
     return Dataset(dict(manifest), path / TABLE, fresh=True)
 
 
@@ -146,15 +149,48 @@ def find_by_digest(name: str, digest: str, stores: Path) -> Dataset | None:
 
 def list_manifests(stores: Path) -> list[dict[str, Any]]:
     """Return the manifests of the data sets in the store, by their names and their time."""
-    manifests = [_read_manifest(path.parent) for path in stores.glob(f"data/*/{MANIFEST}")]
+    manifests = [_read_manifest(folder) for folder in list_folders(stores)]
     found = (m for m in manifests if m is not None)
     return sorted(found, key=lambda m: (str(m["name"]), str(m["created"])))
 
 
+def list_folders(stores: Path) -> list[Path]:
+    """Return the folders of data sets in the store, whatever is in them."""
+    found = stores.glob(f"data/*-{'[0-9a-f]' * SHOWN_DIGITS}")
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
+def check(folder: Path, *, thorough: bool) -> None:
+    """Refuse a stored data set that cannot be used.
+
+    Args:
+        folder: of the data set.
+        thorough: compare its rows with their sum.
+
+    Raises:
+        DamagedFileError: with the reason.
+    """
+    if not folder.is_dir():
+        raise DamagedFileError(folder, "it is not a folder")
+    try:
+        reading.read_json(folder / MANIFEST)
+    except FileNotFoundError:
+        raise DamagedFileError(folder, f"it has no {MANIFEST}") from None
+    manifest = _read_manifest(folder)
+    if manifest is None:
+        raise DamagedFileError(folder / MANIFEST, "it is of another form")
+    try:
+        intact = _is_intact(folder) if thorough else (folder / TABLE).is_file()
+    except OSError as error:
+        raise DamagedFileError(folder / TABLE, error.strerror or str(error)) from None
+    if not intact:
+        raise DamagedFileError(folder / TABLE, "it is not what was saved")
+
+
 def _read_manifest(folder: Path) -> dict[str, Any] | None:
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        manifest = reading.read_json(folder / MANIFEST)
+    except (FileNotFoundError, DamagedFileError):
         return None
     is_ours = isinstance(manifest, dict) and manifest.get("format") == MANIFEST_FORMAT
     return manifest if is_ours and set(MANIFEST_KEYS) <= set(manifest) else None

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from tagifai.config.schema import DataConfig, TableConfig
@@ -32,8 +30,9 @@ from tagifai.data.tables.options import ReadOptions, infer_format
 from tagifai.data.tables.reader import TableFile
 from tagifai.data.totals import DatasetTotals
 from tagifai.exceptions import DataError, suggest_closest
-from tagifai.utils.files import compute_sha256, get_umask, write_json
+from tagifai.utils.files import compute_sha256, write_json
 from tagifai.utils.secrets import mask
+from tagifai.utils.state import drafts
 from tagifai.utils.urls import is_url
 
 if TYPE_CHECKING:
@@ -111,19 +110,15 @@ def _make(
     kept = replace(options, format=options.format or kind, ending=kind)
     # Before there is a folder: most errors show in the first rows.
     first = next(chunks)
-    (stores / "data").mkdir(parents=True, exist_ok=True)
-    folder = Path(mkdtemp(prefix=".partial-", dir=stores / "data"))
-    try:
+    with drafts.open_folder(stores / "data" / source.name) as folder:
         blocks.write_table(folder / TABLE, _count(first, chunks, totals, on_progress))
         manifest = _make_manifest(source, files, sums, totals) | {
             "options": kept.to_document(),
             "sha256": compute_sha256(folder / TABLE),
         }
         write_json(folder / MANIFEST, manifest)
-        folder.chmod(0o777 & ~get_umask())
+        drafts.finish_folder(folder)
         return move_into_place(folder, stores, manifest)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _make_chunks(

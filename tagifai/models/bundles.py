@@ -25,6 +25,7 @@ from tagifai.preprocessing.labels import LabelEncoder
 from tagifai.utils import own_modules
 from tagifai.utils.environment import are_versions, find_version_differences, get_versions
 from tagifai.utils.files import compute_sha256, format_json, replace_folder_atomically, write_json
+from tagifai.utils.state import reading
 
 FORMAT, MANIFEST = 4, "manifest.json"
 """The only format that is read; the part that makes a folder a bundle."""
@@ -48,7 +49,7 @@ def get_path(stores: Path, run_id: str) -> Path:
     Raises:
         BundleError: not a run id, which is letters, digits, "-" and "_" only.
     """
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", run_id):
+    if not reading.RUN_ID.fullmatch(run_id):
         raise BundleError(f"{run_id!r} is not a run id: those have letters, digits, - and _ only.")
     return stores / "artifacts" / run_id / "artifacts" / "bundle"
 

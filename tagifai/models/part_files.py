@@ -9,7 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from tagifai.exceptions import BundleError
+from tagifai.exceptions import BundleError, DamagedFileError
+from tagifai.utils.state import reading
+
+MOST_BYTES = 2**30
+"""Of a JSON document; lists of words are the largest."""
 
 DEPTH = 20
 """Most levels of JSON: scores by class and slice have six, a union of vectorizers ten."""
@@ -22,7 +26,7 @@ def read_json(file: Path) -> Any:
         BundleError: it cannot be read, or is no such document.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        text = reading.read_text(file, MOST_BYTES)
         content = json.loads(text, parse_constant=_read_number, parse_float=_read_number)
         if r"\ud" in text.lower():  # the only way in for half of a character
             json.dumps(content, ensure_ascii=False).encode()
@@ -32,8 +36,9 @@ def read_json(file: Path) -> Any:
                 raise ValueError(f"it is nested in more than {DEPTH} levels")
             inner = [item for item in level if isinstance(item, dict | list)]
             level = [i for one in inner for i in (one.values() if isinstance(one, dict) else one)]
-    except (OSError, ValueError, RecursionError) as error:
-        raise BundleError(f"{file} cannot be read ({error!s:.200}).") from None
+    except (OSError, ValueError, RecursionError, DamagedFileError) as error:
+        reason = error.reason if isinstance(error, DamagedFileError) else str(error)
+        raise BundleError(f"{file} cannot be read ({reason:.200}).") from None
     return content
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.random import RandomState
 
 from tagifai.exceptions import DataError
 from tagifai.preprocessing.labels import Indices
@@ -32,6 +33,11 @@ class FeatureRows:
 
 class RowStream(Protocol):
     """Rows to fit on, of which only some are in memory at a time."""
+
+    @property
+    def random_state(self) -> RandomState:
+        """What decides the order of the rows; each epoch changes it."""
+        ...
 
     def count_by_class(self) -> dict[int, int]:
         """Return rows by class, in the classes' order."""

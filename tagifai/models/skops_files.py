@@ -42,6 +42,18 @@ def save(file: Path, estimator: Any) -> None:
     _number_anew(file)
 
 
+def write_state(file: Any, state: Any) -> None:
+    """Write a value with all that it holds, random states too, as `load` returns it.
+
+    Args:
+        file: anything with a method `write` for bytes.
+        state: the value.
+    """
+    import skops.io
+
+    skops.io.dump(state, file)
+
+
 def _strip(value: Any) -> Any:
     """Return a copy of an estimator, and of those inside, without what is no part of a model."""
     if isinstance(value, np.random.RandomState):

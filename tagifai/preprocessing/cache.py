@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import platform
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -24,6 +23,7 @@ import numpy as np
 from filelock import FileLock
 
 from tagifai.utils.environment import ALL_LIBRARIES, get_versions
+from tagifai.utils.state import drafts
 
 CODE = (
     *("cleaning", "vectorizers", "feature_cache", "char_ngrams", "_sklearn"),
@@ -102,13 +102,11 @@ class FeatureCache:
         if size > self._max_bytes:
             return
         try:
-            handle, name = tempfile.mkstemp(dir=self._folder, prefix=f".{path.name}.")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    np.savez(file, allow_pickle=False, **arrays)
-                Path(name).replace(path)
-            finally:
-                Path(name).unlink(missing_ok=True)
+            # What is lost with the machine's power is made again, so nobody waits for the disk.
+            with drafts.open_file(path, "wb") as (file, draft):
+                np.savez(file, allow_pickle=False, **arrays)
+                file.flush()
+                draft.replace(path)
             self._trim()
         except OSError as error:
             self._log_once(error)
@@ -147,6 +145,8 @@ def open_feature_cache(stores: str | Path, max_gb: float) -> FeatureCache:
 
 def _read(path: Path) -> Arrays | None:
     """Return an entry that is there and intact, and note its use; otherwise None."""
+    if not path.is_file():
+        return None
     try:
         # Opened here: NumPy would leave a damaged file open.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as content:

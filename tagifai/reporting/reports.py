@@ -16,6 +16,7 @@ from tagifai.tracking import session
 from tagifai.tracking.leaderboard import Leaderboard
 from tagifai.utils import program
 from tagifai.utils.files import replace_atomically
+from tagifai.utils.system.errors import describe_limit
 
 if TYPE_CHECKING:
     from tagifai.training.fitting import FitResult
@@ -135,7 +136,9 @@ def write(tracked: session.TrackedRun, make_report: Any, output: Path) -> Path |
         with replace_atomically(path) as file:
             file.write(html)
     except Exception as error:
-        log.warning("The report cannot be written: %s", error, exc_info=error)
+        limit = describe_limit(error)
+        reason = limit or error
+        log.warning("The report cannot be written: %s", reason, exc_info=None if limit else error)
         return None
     tracked.log_file(path)
     return path

@@ -88,11 +88,16 @@ class LearningCurve:
 
 
 def check_supported(config: Config) -> None:
-    """Refuse data of which the rows are never in memory all at once.
+    """Refuse data of which the rows are never in memory all at once, and checkpoints.
 
     Raises:
-        ConfigError: data.chunk_rows is set.
+        ConfigError: data.chunk_rows or training.resume is set.
     """
+    if config.training.resume:
+        raise ConfigError(
+            "training.resume = true: task=curve keeps no checkpoints of its many short trainings."
+            " Use training.resume=false."
+        )
     if streaming.get_chunk_rows(config) is not None:
         raise ConfigError(
             "task=curve draws from all train rows. Leave data.chunk_rows out; for data that do not"

@@ -109,20 +109,21 @@ class SplitEstimator:
         words = program.list_words(*arguments)
         # With it, which the command sets for itself, an error would be a traceback.
         env = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
-        with subprocess.Popen(  # noqa: S603 # nosec B603
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=env,
-            text=True,
-            encoding="utf-8",
-        ) as process:
+        with signals.keep_from_children():
+            process = subprocess.Popen(  # noqa: S603 # nosec B603
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=env,
+                text=True,
+                encoding="utf-8",
+            )
+        with process:
             try:
                 _, errors = process.communicate()
             except BaseException:
-                # Its own study is closed by it; an impatient second Ctrl-C must not leave it alone.
-                with signals.ignore_signals():
+                with signals.hold_back():  # its own study is closed by it
                     process.terminate()
                     process.communicate()
                 raise

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from tagifai.config.schema import Config
 from tagifai.exceptions import ConfigError
 from tagifai.tracking import store
 from tagifai.tracking.registry import ModelRegistry
+from tagifai.utils import locks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +37,7 @@ def lock_registry(config: Config) -> Iterator[ModelRegistry]:
     if not config.tracking.enabled:
         raise ConfigError("The registry is part of the tracking store, and tracking=none has none.")
     models = ModelRegistry(store.get_tracking_uri(config.tracking.uri), config.tracking.model)
-    with FileLock(Path(config.paths.stores) / ".promote.lock"):
+    with locks.wait_for(Path(config.paths.stores) / ".promote.lock"):
         yield models
 
 

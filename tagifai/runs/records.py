@@ -32,7 +32,7 @@ LOCAL_GROUPS = ("tracking", "console", "cache", "plots", "paths")
 
 LATER_SETTINGS = frozenset(
     {
-        *("data.keep", "split.near_duplicates", "training.max_rows"),
+        *("data.keep", "split.near_duplicates", "training.max_rows", "training.resume"),
         *("model.C", "vectorizer.token_pattern"),
         *("data.max_download_mb", "data.max_download_seconds", "data.max_unpacked_ratio"),
     }

@@ -10,7 +10,7 @@ from tagifai.config.job import get_job
 from tagifai.console.display import Display
 from tagifai.data.prepare import PreparedData
 from tagifai.exceptions import UserError
-from tagifai.runs import logger
+from tagifai.runs.recording import logger
 from tagifai.training import objectives
 from tagifai.training.callbacks import ProgressCallback, PruningCallback
 from tagifai.training.components import Components, build_components
@@ -81,7 +81,7 @@ class RepeatTrainer:
         trial, config = self._run.trial, self._run.config
         trial.check()
         last_epoch = config.training.epochs - 1
-        between = number + 1 < config.objective.repeats and self._is_reported()
+        between = number + 1 < config.objective.repeats and self._choose_reported() is not None
         if between and last_epoch not in history.scores:
             last_step = number * config.training.epochs + last_epoch
             if trial.report(last_step, sum(v[0] for v in values) / len(values)):
@@ -105,12 +105,13 @@ class RepeatTrainer:
             values: of the repeats before, for the reports.
             prefix: of the metrics by epoch in the tracking store.
         """
-        run, config, objective = self._run, self._run.config, self._run.config.objective
+        run, config = self._run, self._run.config
         listener = self._make_pruning_callback(values)
         epochs = config.training.epochs if is_trained_by_epochs(components.model) else 1
-        reported = (objective.metrics[0], objective.report_every or 1)
         estimator = self._make_estimator()
-        trainer = TaggerTrainer(prepared, components, config.training, run.cache, estimator)
+        kept = run.checkpoints.open(prefix.rstrip("/") or "run")
+        made_of = (prepared, components, config.training)
+        trainer = TaggerTrainer(*made_of, run.cache, estimator, kept)
         rows = prepared.count_streamed_rows()
         with (
             logger.log_epochs_on_error(run.tracked, prefix) as keep,
@@ -122,7 +123,7 @@ class RepeatTrainer:
             result = trainer.fit(
                 (keep, ProgressCallback(show), ProgressCallback(_log_epoch), listener),
                 test=test,
-                scored=reported if self._is_reported() else None,
+                scored=self._choose_reported(),
                 on_progress=on_progress,
             )
         if get_job().trial is not None:
@@ -140,24 +141,18 @@ class RepeatTrainer:
     def _make_pruning_callback(self, values: Sequence[Sequence[float]]) -> PruningCallback:
         return PruningCallback(
             self._run.trial.report,
-            self._check,
+            self._run.trial.check,
             first_step=len(values) * self._run.config.training.epochs,
             earlier=[value[0] for value in values],
         )
 
-    def _check(self) -> None:
-        """Raise if the trial's result is not needed any more, or the run cannot be recorded.
-
-        A store that cannot be reached is an error after the first epoch at the latest.
-        """
-        self._run.trial.check()
-        self._run.tracked.wait_until_open()
-
-    def _is_reported(self) -> bool:
-        """Return whether the objective has a value for each epoch and is reported."""
+    def _choose_reported(self) -> tuple[str, int] | None:
+        """Return the metric that is reported and every how many epochs, or None."""
         objective = self._run.config.objective
         one = len(objective.metrics) == 1 and objective.metrics[0] != "model_bytes"
-        return one and objective.report_every is not None
+        if not one or objective.report_every is None:
+            return None
+        return objective.metrics[0], objective.report_every
 
 
 def _log_epoch(epoch: int, train_loss: float, val_loss: float) -> None:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import logging
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tagifai.config.job import get_job
 from tagifai.config.schema import Config
-from tagifai.exceptions import BundleError, ConfigError
+from tagifai.exceptions import BundleError, ConfigError, DamagedFileError, DataError
 from tagifai.models import bundles, part_files
 from tagifai.models.tagger import Tagger
+from tagifai.runs import latest
 from tagifai.serving import archives
 from tagifai.tracking import session, store
 from tagifai.tracking.registry import CHAMPION, ModelRegistry
 from tagifai.utils import program
-from tagifai.utils.files import replace_atomically, write_json
 from tagifai.utils.secrets import mask
+from tagifai.utils.state import drafts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,22 +29,15 @@ log = logging.getLogger(__name__)
 
 
 def get_latest(stores: Path) -> str | None:
-    """Return the id of the latest successful training run, or None if there is none."""
+    """Return the id of the latest successful training run, or None if none is known.
+
+    Where its file cannot be read, a warning names it.
+    """
     try:
-        return (stores / "run_id.txt").read_text(encoding="utf-8").strip() or None
-    except FileNotFoundError:
+        return latest.read(stores)
+    except DamagedFileError as error:
+        log.warning("%s", error)
         return None
-
-
-def set_latest(stores: Path, run_id: str, performance: Mapping[str, Any]) -> None:
-    """Name the latest successful training run and its scores, each file as a whole."""
-    from filelock import FileLock  # late: it brings asyncio, which a prediction does without
-
-    # One process at a time, so that both files are of the same run.
-    with FileLock(stores / ".latest.lock"):
-        write_json(stores / "performance.json", performance)
-        with replace_atomically(stores / "run_id.txt") as file:
-            file.write(run_id + "\n")
 
 
 def find(stores: Path, run_id: str | None, uri: str | None) -> tuple[str, Path]:
@@ -58,17 +50,25 @@ def find(stores: Path, run_id: str | None, uri: str | None) -> tuple[str, Path]:
 
     Raises:
         BundleError: there is no such run, or no run at all.
+        DamagedFileError: it is not known which run is the latest.
         TrackingError: it is not on this machine, and the tracking store does not answer.
     """
-    run_id = run_id or get_latest(stores)
+    run_id = run_id or latest.read(stores)
     if run_id is None:
         raise BundleError(
             f"No run has been trained into {stores} yet. Train one: {program.get_name()}"
         )
     path = bundles.get_path(stores, run_id)
+    if not path.is_dir() and uri:
+        # A run that was recorded later had another id before.
+        run_id = session.find_id(run_id, uri)
+        path = bundles.get_path(stores, run_id)
     if not path.is_dir() and not (uri and _fetch(stores, run_id, uri)):
         known = get_latest(stores)
-        hint = f" The latest run is {known}." if known and known != run_id else ""
+        hint = f" The latest run is {known}." if known else ""
+        if known == run_id:
+            named = f"which {stores / latest.NAME} names as the latest"
+            hint = f" It is the one {named}. Train again, or choose another: task.run_id=..."
         raise BundleError(f"There is no run {run_id!r} with a model in {stores}.{hint}")
     return run_id, path
 
@@ -88,7 +88,7 @@ def choose_run(config: Config, default: str = LATEST) -> tuple[str, Path]:
         TrackingError: the store does not answer.
     """
     stores = Path(config.paths.stores)
-    session.close_abandoned_runs(stores, config.tracking.uri)
+    finish_interrupted(stores, config.tracking.uri)
     uri = store.get_tracking_uri(config.tracking.uri) if config.tracking.enabled else None
     run_id = config.task.run_id or default
     if run_id in (BEST, CHAMPION) and uri is None:
@@ -98,6 +98,17 @@ def choose_run(config: Config, default: str = LATEST) -> tuple[str, Path]:
     if run_id == CHAMPION and uri is not None:
         run_id = find_champion(uri, config.tracking.model)
     return find(stores, None if run_id == LATEST else run_id, uri)
+
+
+def finish_interrupted(stores: Path, uri: str) -> list[str]:
+    """Finish what killed processes left half done, and return the runs of theirs that were closed.
+
+    Args:
+        stores: the folder of stores.
+        uri: of the configured tracking store.
+    """
+    latest.mend(stores)
+    return session.close_abandoned_runs(stores, uri)
 
 
 def find_best(uri: str, config: Config) -> str:
@@ -119,6 +130,21 @@ def find_best(uri: str, config: Config) -> str:
     maximize = config.objective.directions[0] == "maximize"
     chosen = select_configured_data(runs, config)
     return selection.find_best(chosen, config.objective.metrics[0], maximize=maximize)
+
+
+def find_bests(uri: str, config: Config) -> set[str]:
+    """Return the ids of the best run on each data set, by the objective; errors as of `find_best`.
+
+    Without a run that can be ranked there is none.
+    """
+    from tagifai.tracking import query, selection
+
+    try:
+        runs = query.load_runs(uri, config.tracking.experiment)
+    except (ConfigError, DataError):
+        return set()
+    maximize = config.objective.directions[0] == "maximize"
+    return selection.find_bests(runs, config.objective.metrics[0], maximize=maximize)
 
 
 def select_configured_data(
@@ -191,9 +217,8 @@ def load_tagger(stores: Path, run_id: str | None, uri: str | None) -> tuple[str,
 
 
 def _fetch(stores: Path, run_id: str, uri: str) -> bool:
-    stores.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=stores, prefix=".fetch.") as scratch:
-        bundle = store.download_bundle(uri, run_id, Path(scratch))
+    with drafts.open_folder(stores / "fetched") as scratch:
+        bundle = store.download_bundle(uri, run_id, scratch)
         if bundle is None:
             return False
         # Whoever may write to the store may have put it there, so it is a stranger's.

@@ -21,11 +21,13 @@ from tagifai.evaluation.metrics import Performance
 from tagifai.exceptions import StaleTrialError
 from tagifai.preprocessing.cache import open_feature_cache
 from tagifai.reporting import profile_text, reports, run_summary
-from tagifai.runs import logger, preparation, resolve
+from tagifai.runs import latest, preparation, resolve
+from tagifai.runs.recording import logger
 from tagifai.runs.repeats import RepeatTrainer
 from tagifai.tracking import multirun, session
 from tagifai.tracking.provenance import Invocation
 from tagifai.tracking.store import Experiment
+from tagifai.training import checkpoints
 from tagifai.training.components import build_components
 from tagifai.training.loop import History, TrainingPruned
 from tagifai.training.open_run import OpenRun
@@ -78,7 +80,7 @@ def train(
         objective = repeats.compute_objective(result)
         logger.save_model(run, result, objective, repeats.histories)
         report = reports.write_for_run(run, result, objective, profile, display)
-    resolve.set_latest(run.stores, run.tracked.id, result.performance)
+    latest.set_run(run.stores, run.tracked.id, result.performance)
     run_summary.show_result(display, run, result, objective, report)
     return TrainedRun(run.tracked.id, objective, result.performance, result.history)
 
@@ -112,7 +114,7 @@ def _open_run(
     components = build_components(config, random_state)
     preparation.check_settings(config, components)
     if search_trial is None:
-        session.close_abandoned_runs(stores, config.tracking.uri)
+        resolve.finish_interrupted(stores, config.tracking.uri)
     if dataset is None:
         dataset = preparation.load_dataset(config, display)
     opened = session.start_run(
@@ -128,7 +130,6 @@ def _open_run(
         logger.log_run_id(tracked, invocation.output_dir),
     ):
         if search_trial is not None:
-            # Only then: reading the id waits for the recorder.
             trial.note(run_id=tracked.id)
         provenance = invocation.make_record(config)
         logger.log_inputs(tracked, config, dataset, invocation, provenance)
@@ -136,9 +137,9 @@ def _open_run(
         prepared = preparation.prepare_rows(
             config, dataset, components, random_state, cache, display
         )
-        yield OpenRun(
-            config, invocation, provenance, tracked, trial, dataset, prepared, components, cache
-        )
+        with checkpoints.hold(config, dataset.digest, display.show_note) as held:
+            opened_run = (config, invocation, provenance, tracked, trial, dataset, prepared)
+            yield OpenRun(*opened_run, components, cache, held)
 
 
 def _open_trial(trial: SearchTrial | None) -> AbstractContextManager[TrialHandle]:
@@ -176,9 +177,11 @@ def _train_repeats(run: OpenRun, repeats: RepeatTrainer) -> Any:
                 logger.log_result(run.tracked, repeats.last_result, objective)
             # Kept with the trial, in case the search's process is gone and another goes on.
             run.trial.note(**{RESULT: list(objective.values()), SECONDS: seconds})
+            run.checkpoints.remove()
             return _to_return_value(objective)
     except TrainingPruned:
         run.trial.note(**{RESULT: PRUNED})
+        run.checkpoints.remove()
         return PRUNED
     except StaleTrialError:
         return STALE

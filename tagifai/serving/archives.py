@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from tagifai.models import bundles
 from tagifai.serving import unpacking
 from tagifai.utils import process_pool
 from tagifai.utils.files import compute_sha256, create_atomically, format_json
+from tagifai.utils.state import drafts
 
 SECONDS, MEGABYTES = 15, 1_000
 """What checking a file may take; a model of 100,000 terms takes a tenth of a second."""
@@ -111,9 +111,8 @@ def import_run(
         BundleError: the file is not from `export_run`, a part of it cannot be trusted, it took too
             much, or there is another run of the same id.
     """
-    stores.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=stores, prefix=".import.") as scratch:
-        unpacked = Path(scratch) / "bundle"
+    with drafts.open_folder(stores / "imported") as scratch:
+        unpacked = scratch / "bundle"
         run_id = call_check(
             check_file, path, unpacked, trusted, seconds=seconds, megabytes=megabytes
         )

@@ -34,7 +34,10 @@ MODULES = (
     *("models.verification", "serving.pyfunc"),
     *("preprocessing.embeddings", "preprocessing.vectorizers", "preprocessing.encoders.files"),
     *("preprocessing.encoders.encoder", "preprocessing.characters", "utils.labels"),
-    *("utils.process_pool", "utils.secrets", "utils.excerpts"),
+    *("utils.process_pool", "utils.secrets", "utils.excerpts", "utils.signals"),
+    *("utils.processes.beginning", "utils.processes.descendants", "utils.processes.interrupts"),
+    *("utils.system.errors", "utils.system.space", "utils.state.drafts"),
+    "utils.state.reading",
     # What an extension may have beside the steps and classes that a model needs.
     *("evaluation.metrics", "evaluation.slices", "evaluation.intervals", "evaluation.summary"),
     *("evaluation.standard_metrics", "models.losses"),

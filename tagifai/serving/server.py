@@ -8,7 +8,8 @@ import math
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tagifai.exceptions import ConfigError
 from tagifai.serving.application import Application
+from tagifai.utils import signals
 
 if TYPE_CHECKING:
     from tagifai.config.schema import ServeTaskConfig
     from tagifai.models.tagger import Tagger
 
-GRACE_SECONDS = 5
+GRACE_SECONDS = 2
 """Seconds that requests under way have to end when the server is stopped."""
 
 TOKEN_VARIABLE = "TAGIFAI_TOKEN"  # noqa: S105 # nosec B105
@@ -153,6 +155,12 @@ class _NotifyingServer(uvicorn.Server):
     def __init__(self, settings: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(settings)
         self._ready = ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at a signal, and raise it when the server has stopped."""
+        with signals.hold_back(lambda number: self.handle_exit(number, None)):
+            yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -159,11 +159,11 @@ STUDY_FORMAT = 1
 SEARCH_DESCRIPTION = "search"
 """Attribute of a study: the description of its search."""
 
-LOCATION_KEYS = (
+IRRELEVANT_KEYS = (
     *("data.projects", "data.tags", "data.projects_sha256", "data.tags_sha256"),
-    *("data.path", "data.val_path", "data.test_path", "data.sha256"),
+    *("data.path", "data.val_path", "data.test_path", "data.sha256", "training.resume"),
 )
-"""Keys of where the data come from; only the data's digest identifies a search."""
+"""Where the data come from, whose digest identifies a search, and how a trial is interrupted."""
 
 
 def describe_search(config: Config, space: SearchSpace, digest: str) -> dict[str, Any]:
@@ -177,10 +177,10 @@ def describe_search(config: Config, space: SearchSpace, digest: str) -> dict[str
     settings = {
         k: v
         for k, v in flatten_config(config, without=IRRELEVANT_GROUPS).items()
-        if k not in LOCATION_KEYS
+        if k not in IRRELEVANT_KEYS
     }
     # Values that the preset's space fixes are not in the configuration that all trials share.
-    fixed = {key: value for key, value in space.fixed.items() if key not in LOCATION_KEYS}
+    fixed = {key: value for key, value in space.fixed.items() if key not in IRRELEVANT_KEYS}
     settings |= {k: v for k, v in fixed.items() if k.partition(".")[0] not in IRRELEVANT_GROUPS}
     found = {
         "format": STUDY_FORMAT,

@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import logging
 import math
-import multiprocessing
-import os
 import queue
-import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,17 +29,16 @@ from tagifai.sweeping.auto import winner
 from tagifai.sweeping.plan import SearchPlan, prepare_search
 from tagifai.sweeping.settings import SweeperPlugin
 from tagifai.sweeping.studies import Study, has_died
+from tagifai.sweeping.workers import interruption, joblib_pool
 from tagifai.training.trial import PRUNED, RESULT, STALE
-from tagifai.utils.signals import block_interrupt
+from tagifai.utils import signals
+from tagifai.utils.system import errors
 
 IDLE_POLL_SECONDS = 1.0
 """Seconds after which a worker without a trial checks whether a trial of another has died."""
 
 JOB_POLL_SECONDS = 3.0
 """Seconds between two checks whether the trial of a launched job is still alive."""
-
-SHUTDOWN_SECONDS = 10.0
-"""Seconds that interrupted jobs may take to close their runs."""
 
 DEATHS_IN_A_ROW = 5
 """Workers that die one after another, with no trial ending in between, until the search ends."""
@@ -93,8 +88,7 @@ class SearchLoop:
         self._show: Callable[[SearchProgress], None] = lambda state: None
         self._began = time.monotonic()
         self._ended_here = 0
-        # Of who else works in this process.
-        self._others = multiprocessing.active_children()
+        self._workers = interruption.Workers(launcher)
 
     def run(self) -> None:
         """Run trials until the study is full, time is up, or too many trials have failed."""
@@ -215,21 +209,22 @@ class SearchLoop:
 
     def _launch_safely(self, trial: Trial, overrides: list[str]) -> _JobOutcome:
         try:
-            return self._launch(trial, overrides)
+            # Processes started here inherit it: Ctrl-C is handled by this process, which ends them.
+            with signals.keep_from_children():
+                return self._launch(trial, overrides)
         except Exception as error:
             # An error that ends this thread would leave its waiter waiting for ever.
             return _JobOutcome(TrialState.FAIL, reason=_format_error(error))
 
     def _launch(self, trial: Trial, overrides: list[str]) -> _JobOutcome:
         try:
-            # Processes started here inherit it: Ctrl-C is handled by this process, which ends them.
-            with block_interrupt():
-                returned = self._launcher.launch([overrides], initial_job_idx=trial.number)[0]
+            returned = self._launcher.launch([overrides], initial_job_idx=trial.number)[0]
         except Exception as error:
             if _is_death(error):
-                return _JobOutcome(
-                    None, reason=f"Its worker died: {_format_error(error)}", dead=True
-                )
+                reason = f"Its worker died: {_format_error(error)}"
+                return _JobOutcome(None, reason=reason, dead=True)
+            if errors.is_full(error):
+                return _JobOutcome(None, reason=_format_error(error), dead=True)
             return _JobOutcome(TrialState.FAIL, reason=_format_error(error))
         except BaseException as error:
             if threading.current_thread() is threading.main_thread():
@@ -246,7 +241,7 @@ class SearchLoop:
                 if self._deaths_in_a_row >= DEATHS_IN_A_ROW and not self._stop.is_set():
                     raise SearchFailedError(
                         f"{DEATHS_IN_A_ROW} workers died one after another; the last one:"
-                        f" {outcome.reason}"
+                        f" {outcome.reason}{_advise(outcome.reason)}"
                     )
             elif outcome.state is not None:
                 self._deaths_in_a_row = 0
@@ -297,23 +292,7 @@ class SearchLoop:
             # All jobs see it at their next heartbeat; those on this machine get a signal, too.
             self._study.abandon_own_trials(reason)
             self._changed.notify_all()
-        for child in self._list_workers():
-            child.terminate()
-        seen_to = launchers.end_jobs(self._launcher, SHUTDOWN_SECONDS)
-        until = time.monotonic() + (0.0 if seen_to else SHUTDOWN_SECONDS)
-        for thread in threading.enumerate():
-            if thread.name.startswith(("worker-", "job-")):
-                thread.join(timeout=max(0.0, until - time.monotonic()))
-        for child in self._list_workers():
-            # Not by a method of the process, which joblib's processes do not have.
-            if child.pid is not None:
-                with suppress(ProcessLookupError):
-                    os.kill(child.pid, signal.SIGKILL)
-                # It has to end before its run is closed here.
-                child.join(SHUTDOWN_SECONDS)
-
-    def _list_workers(self) -> list[Any]:
-        return [child for child in multiprocessing.active_children() if child not in self._others]
+        self._workers.end("worker-", "job-")
 
 
 def _is_death(error: Exception) -> bool:
@@ -335,7 +314,10 @@ def _judge(returned: JobReturn, n_values: int) -> _JobOutcome:
             return _JobOutcome(TrialState.PRUNED)
         if isinstance(value, StaleTrialError):
             return _JobOutcome(None, reason="Its job was interrupted.", dead=True)
-        return _JobOutcome(TrialState.FAIL, reason=_format_error(value))
+        # Of a disk that is full the trial is not to blame: there is another one when there is room.
+        full = errors.is_full(value)
+        state = None if full else TrialState.FAIL
+        return _JobOutcome(state, reason=_format_error(value), dead=full)
     if isinstance(value, str) and value in (PRUNED, STALE):
         return _JobOutcome(TrialState.PRUNED if value == PRUNED else None)
     try:
@@ -350,7 +332,15 @@ def _judge(returned: JobReturn, n_values: int) -> _JobOutcome:
     return _JobOutcome(TrialState.COMPLETE, values)
 
 
+def _advise(reason: str) -> str:
+    """Return what helps if a worker was ended by the system, which does not say why."""
+    ended = "SIGKILL" in reason or "terminated" in reason
+    return f" If memory ran out: {errors.LESS_MEMORY}" if ended else ""
+
+
 def _format_error(error: BaseException) -> str:
+    if limit := errors.describe_limit(error):
+        return limit
     text = str(error)
     if TRACE in text:
         lines = text.splitlines()
@@ -387,7 +377,7 @@ def run_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> SearchPlan:
             raise
         finally:
             launchers.end_jobs(launcher, 0.0)
-            launchers.end_workers(launcher)
+            joblib_pool.end_workers(launcher)
             plan.close_dead_runs()
             results.write(plan)
         if budget is None:

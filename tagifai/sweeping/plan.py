@@ -12,7 +12,6 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from omegaconf import DictConfig
 from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import GridSampler
@@ -31,9 +30,10 @@ from tagifai.sweeping.auto.search import ROWS, BudgetSearch
 from tagifai.sweeping.settings import SearchSettings, SweeperPlugin
 from tagifai.sweeping.space import SearchSpace
 from tagifai.sweeping.studies import Study
-from tagifai.tracking import multirun, query, session, store
+from tagifai.tracking import multirun, opening, query, session, store
+from tagifai.tracking.recording import records
 from tagifai.tracking.store import Experiment
-from tagifai.utils import program
+from tagifai.utils import locks, program
 
 PARENT_RUN = "parent_run"
 """Attribute of a study: its run in the tracking store."""
@@ -148,8 +148,10 @@ class SearchPlan:
             "trial.state": "FAIL",
             "command": program.format_command(*self._make_command_overrides(number)),
         }
-        made = session.create_run(Experiment.from_config(self.config), f"trial-{number}", tags)
-        made.end("FAILED", reason)
+        experiment = Experiment.from_config(self.config)
+        with session.start_run(experiment, f"trial-{number}", tags) as made:
+            made.status = "FAILED"
+            made.log_tags({"error": reason})
 
     def close_dead_runs(self) -> None:
         """Close the runs of dead trials that their jobs could not close.
@@ -161,19 +163,21 @@ class SearchPlan:
         if not config.enabled or not dead:
             return
         uri = store.get_tracking_uri(config.uri)
+        reasons = {number: str(t.user_attrs[studies.DIED]) for number, t in dead.items()}
+        records.close_dead_trials(Path(self.config.paths.stores), self.parent.id, reasons)
+        if self.parent.is_kept:
+            return
         try:
             left = query.find_unfinished_children(uri, self.parent.id)
             for run_id, (status, tags) in left.items():
-                trial = dead.get(tags.get("trial.number", ""))
-                if trial is not None:
+                number = tags.get("trial.number", "")
+                if number in dead:
                     run = session.reopen_run(run_id, uri)
                     state = tags.get("trial.state", "RUNNING")
                     if state == "RUNNING":
                         run.log_tags({"trial.state": "DIED"})
                     if status == "RUNNING":
-                        run.end(
-                            RUN_STATUSES.get(state, "KILLED"), str(trial.user_attrs[studies.DIED])
-                        )
+                        run.end(RUN_STATUSES.get(state, "KILLED"), reasons[number])
         except TrackingError as error:
             # An error here must not hide how the search ended.
             log.info("The runs of dead trials could not be closed: %s", error)
@@ -196,6 +200,7 @@ def prepare_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> Iterator
     """
     settings = SearchSettings.from_hydra(sweeper.settings)
     config = paths.resolve(check(composition.strip_hydra_node(sweeper.master)))
+    opening.limit_opening(config.tracking.timeout)
     extensions.load(config)
     paths.check_stores(config)
     if config.task.name != "train":
@@ -212,7 +217,7 @@ def prepare_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> Iterator
         ExitStack() as until_the_end,
     ):
         # One process at a time, or two that start together would each create the study's run.
-        with FileLock(stores / ".search.lock"):
+        with locks.wait_for(stores / ".search.lock"):
             study, searched, budget = _open_study(sweeper, config, settings, space, pruner)
             parent = until_the_end.enter_context(
                 session.start_run(

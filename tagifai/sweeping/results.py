@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from tagifai.config.plugins import PRESET_END
 from tagifai.config.schema import Config
 from tagifai.config.texts import escape
 from tagifai.exceptions import ConfigError
@@ -275,6 +276,7 @@ def write_preset(path: Path, head: str, choices: Mapping[str, str], values: dict
         file.writelines(f"# {line}\n" for line in mask(head).splitlines())
         file.write(
             OmegaConf.to_yaml(OmegaConf.create(mask_all({"defaults": overrides, **escape(values)})))
+            + PRESET_END
         )
 
 

@@ -8,16 +8,16 @@ gets one from each process that finds it, after which it dies like any other.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, cast
 
 import optuna
-from filelock import FileLock
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, GridSampler
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
@@ -27,7 +27,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from tagifai.exceptions import UserError
 from tagifai.sweeping._optuna import get_trial_id, list_stale_trials
 from tagifai.training.trial import PRUNED, RESULT
-from tagifai.utils import sqlite
+from tagifai.utils import locks
+from tagifai.utils.databases import servers, sqlite
+from tagifai.utils.databases.waiting import call_within
 from tagifai.utils.secrets import mask, mask_all
 from tagifai.utils.urls import get_sqlite_path
 
@@ -37,6 +39,9 @@ GRACE_SECONDS = 9
 
 LOCK_SECONDS = 60
 """Seconds that a process waits for the lock of a SQLite file."""
+
+OWN_TABLES = {"studies", "trials", "version_info"}
+"""Tables by which a database of studies is known, also one that is half made."""
 
 DIED = "died"
 """Attribute of a trial that died with its process and is replaced: the reason."""
@@ -56,7 +61,9 @@ class StudyError(UserError):
 
 def is_shared(url: str | None) -> bool:
     """Return whether other processes can reach the database at a URL."""
-    return url is not None and ":memory:" not in url and url not in ("sqlite://", "sqlite:///")
+    if url is None or url in ("sqlite://", "sqlite:///"):
+        return False
+    return ":memory:" not in url.replace("/:memory:/", "/")  # a folder may have that name
 
 
 @contextmanager
@@ -84,42 +91,80 @@ def connect(url: str | None) -> BaseStorage:
     return connect_database(url)
 
 
+OPENING_SECONDS = 10
+"""Seconds that a database has to answer for the first time."""
+
+WHAT = "Opening the database of studies"
+
+
 @cache
 def connect_database(url: str) -> BaseStorage:
     """Return the storage at a URL, once for each process, because its creation takes a while."""
-    alone: AbstractContextManager[Any] = nullcontext()
-    arguments: dict[str, Any] = {}
-    if url.startswith("sqlite"):
-        arguments["connect_args"] = {"timeout": LOCK_SECONDS}
-        sqlite.enable_wal()
-    else:
-        # A server may have closed an idle connection.
-        arguments["pool_pre_ping"] = True
     try:
-        path = get_sqlite_path(url)
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # Two processes that create the tables of a new file at once fail.
-            alone = FileLock(path.with_name(f".{path.name}.lock"))
-        with (
-            alone,
-            warnings.catch_warnings(
-                action="ignore", category=optuna.exceptions.ExperimentalWarning
-            ),
-        ):
-            storage = RDBStorage(
-                url,
-                engine_kwargs=arguments,
-                heartbeat_interval=HEARTBEAT_SECONDS if is_shared(url) else None,
-                grace_period=GRACE_SECONDS,
-            )
+        _check_database(url)
+        return optuna.storages.get_storage(_open_database(url))
+    except StudyError:
+        raise
     except Exception as error:
         raise StudyError(
-            f"hydra.sweeper.storage = {mask(url)!r} cannot be used: {_first_line(error)}."
+            f"hydra.sweeper.storage = {mask(url)!r} cannot be used: {mask(_first_line(error))}."
             " It takes the URL of a database, such as sqlite:////folder/studies.db or"
             " postgresql://user@host/studies (pip install 'tagifai[postgres]')."
         ) from error
-    return optuna.storages.get_storage(storage)
+
+
+def _check_database(url: str) -> None:
+    """Refuse a database that does not answer, is damaged or another program's.
+
+    Optuna would wait for minutes, or say what only its makers understand.
+    """
+    path = get_sqlite_path(url)
+    if path is None:
+        if url.partition(":")[0].partition("+")[0] in servers.PORTS:
+            servers.ask(url, OPENING_SECONDS, lambda connection: None, WHAT)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not os.path.lexists(path):
+        return
+    # Later than the lock's own time: a file system may hang, too.
+    damage = call_within(
+        OPENING_SECONDS + 1, lambda: sqlite.find_damage(path, OPENING_SECONDS), WHAT
+    )
+    if damage is None:
+        with closing(sqlite.open_file(path, OPENING_SECONDS)) as connection:
+            tables = sqlite.list_tables(connection)
+            connection.execute("BEGIN IMMEDIATE")  # or Optuna waits, and says nothing
+            connection.rollback()
+        if not tables or tables & OWN_TABLES:
+            return
+        damage = f"belongs to another program (it has the tables {', '.join(sorted(tables)[:3])})"
+    raise StudyError(
+        f"hydra.sweeper.storage = {mask(url)!r} cannot be used: {path} {damage}. Give it another"
+        " file, or move this one away: its studies then begin anew."
+    )
+
+
+def _open_database(url: str) -> RDBStorage:
+    path = get_sqlite_path(url)
+    arguments: dict[str, Any] = {}
+    # Two processes that create the tables of a new database at once fail.
+    alone: AbstractContextManager[None] = nullcontext()
+    if path is not None:
+        arguments["connect_args"] = {"timeout": LOCK_SECONDS}
+        sqlite.enable_wal()
+        alone = locks.wait_for(path.with_name(f".{path.name}.lock"), LOCK_SECONDS)
+    else:
+        # A server may have closed an idle connection.
+        arguments["pool_pre_ping"] = True
+        alone = servers.hold_lock(url, LOCK_SECONDS)
+    ignored = optuna.exceptions.ExperimentalWarning
+    with alone, warnings.catch_warnings(action="ignore", category=ignored):
+        return RDBStorage(
+            url,
+            engine_kwargs=arguments,
+            heartbeat_interval=HEARTBEAT_SECONDS if is_shared(url) else None,
+            grace_period=GRACE_SECONDS,
+        )
 
 
 def _first_line(error: BaseException) -> str:

@@ -87,6 +87,7 @@ class GridSweeper(BasicSweeper):
     """Hydra's own sweeper of all combinations, whose record of a multirun has no secrets."""
 
     config: DictConfig
+    launcher: Any
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the jobs; the launcher has the configuration as it is."""
@@ -97,6 +98,10 @@ class GridSweeper(BasicSweeper):
         masked = mask_all(content)
         if masked != content:
             self.config = OmegaConf.create(masked)
+        if type(self.launcher).__name__ in ("JoblibLauncher", "LocalLauncher"):
+            from tagifai.sweeping.workers import interruption  # late: it loads joblib
+
+            self.launcher = interruption.PatientLauncher(self.launcher)
         return super().sweep(arguments)
 
 

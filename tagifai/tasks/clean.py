@@ -11,16 +11,16 @@ from pathlib import Path
 from tagifai.config.job import get_job
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
-from tagifai.exceptions import TrackingError, UserError
-from tagifai.runs import cleanup, disk, retention
-from tagifai.runs.cleanup import CleanupRoots, TrackedCandidates
-from tagifai.runs.retention import RemovalCandidate
-from tagifai.tracking import session, store
+from tagifai.exceptions import DamagedFileError, TrackingError, UserError
+from tagifai.runs import resolve
+from tagifai.runs.upkeep import cleanup, disk
+from tagifai.runs.upkeep.cleanup import RemovalCandidate
+from tagifai.tracking import store
 from tagifai.tracking.inventory import RunInventory
 from tagifai.utils import program
 
-MLFLOW_KINDS = (retention.FAILED, retention.PRUNED, retention.MODEL)
-KINDS = (*MLFLOW_KINDS, retention.FOLDER, retention.CACHE, retention.PARTIAL)
+MLFLOW_KINDS = (cleanup.FAILED, cleanup.PRUNED, cleanup.MODEL)
+KINDS = (*MLFLOW_KINDS, disk.FOLDER, disk.CACHE, disk.PARTIAL)
 """Kinds of candidates, in the order of the table."""
 
 EXAMPLES = 3
@@ -32,49 +32,55 @@ log = logging.getLogger(__name__)
 def run(config: Config) -> None:
     """Show what can be removed, and remove it if `task.apply` says so."""
     display, task = Display.from_config(config.console), config.task
-    roots = CleanupRoots(Path(config.paths.stores), Path(config.paths.outputs))
-    session.close_abandoned_runs(roots.stores, config.tracking.uri)
+    stores, outputs = Path(config.paths.stores), Path(config.paths.outputs)
+    resolve.finish_interrupted(stores, config.tracking.uri)
     with display.show_spinner("Looking for what can be removed"):
-        inventory, tracked = _find_tracked(display, config, roots)
-        busy = [*tracked.busy, get_job().output_dir]
-        on_disk = cleanup.find_on_disk(roots, busy, task.days, task.max_gb, all_caches=task.cache)
-    found = [*on_disk, *tracked.candidates]
-    if tracked.unknown_runs:
+        inventory, tracked, busy, unknown = _find_tracked(display, config, stores)
+        busy += [get_job().output_dir]
+        on_disk = cleanup.find_on_disk(
+            stores, outputs, busy, task.days, task.max_gb, all_caches=task.cache
+        )
+    found = [*on_disk, *tracked]
+    if unknown:
         display.show_line(
-            f"Kept: {len(tracked.unknown_runs)} models of runs that this tracking store does not"
-            " know; they may be registered elsewhere."
+            f"Kept: {len(unknown)} models of runs that this tracking store does not know; they may"
+            " be registered elsewhere."
         )
     if not found:
         display.show_result("There is nothing to remove.")
     elif task.apply:
-        removed = _remove(display, roots, inventory, found)
+        removed = _remove(display, stores, inventory, found)
+        disk.remove_empty_dates(outputs)
         if any(candidate.kind in MLFLOW_KINDS for candidate in removed):
             uri = store.get_tracking_uri(config.tracking.uri)
             display.show_line("MLflow keeps their records, marked as deleted.")
             display.show_copyable("Purge them", _make_purge_command(uri))
     else:
         _show(display, "Can be removed", found)
-        if any(candidate.kind == retention.MODEL for candidate in found):
+        if any(candidate.kind == cleanup.MODEL for candidate in found):
             display.show_line("To keep a model, register it: task=promote task.run_id=...")
         display.show_line("Nothing was removed yet.")
         display.show_copyable("Remove them", _make_apply_command())
 
 
 def _find_tracked(
-    display: Display, config: Config, roots: CleanupRoots
-) -> tuple[RunInventory | None, TrackedCandidates]:
+    display: Display, config: Config, stores: Path
+) -> tuple[RunInventory | None, list[RemovalCandidate], list[Path], list[str]]:
     """Ask the tracking store; without an answer, runs and models are kept, and a note says so."""
     reason = "tracking=none."
     try:
         if config.tracking.enabled:
-            inventory = RunInventory(store.get_tracking_uri(config.tracking.uri), roots.stores)
-            return inventory, cleanup.find_tracked(roots, inventory, config.tracking.experiment)
-    except TrackingError as error:
+            uri = store.get_tracking_uri(config.tracking.uri)
+            inventory = RunInventory(uri, stores)
+            best = resolve.find_bests(uri, config)
+            name = config.tracking.experiment
+            return inventory, *cleanup.find_tracked(stores, inventory, name, best)
+    except (TrackingError, DamagedFileError) as error:
         reason = str(error)
     display.show_note(
-        f"{reason} Runs and models are kept, because it is not known which are registered."
+        f"{reason} Runs and models are kept, because it is not known which are in use."
     )
-    return None, TrackedCandidates([], [], [])
+    return None, [], [], []
 
 
 def _show(display: Display, title: str, candidates: Sequence[RemovalCandidate]) -> None:
@@ -116,7 +122,7 @@ def _make_apply_command() -> str:
 
 def _remove(
     display: Display,
-    roots: CleanupRoots,
+    stores: Path,
     inventory: RunInventory | None,
     candidates: Sequence[RemovalCandidate],
 ) -> list[RemovalCandidate]:
@@ -131,7 +137,7 @@ def _remove(
     try:
         for candidate in candidates:
             try:
-                if cleanup.remove(roots, inventory, candidate):
+                if cleanup.remove(stores, inventory, candidate):
                     removed.append(candidate)
                     log.info(
                         "Removed of %s: %s (%s)", candidate.kind, candidate.name, candidate.why
@@ -140,7 +146,6 @@ def _remove(
                 raise TrackingError(f"{error} Run the same command again to go on.") from error
             except (UserError, OSError) as error:
                 failures.append(f"{candidate.name}: {str(error).rstrip('.')}")
-        disk.remove_empty_dates(roots.outputs)
     finally:
         if removed:
             _show(display, "Removed", removed)

@@ -12,7 +12,8 @@ from tagifai.console.display import Display
 from tagifai.exceptions import ConfigError, UserError, suggest_closest
 from tagifai.reporting import reports as reporting_reports
 from tagifai.reporting import text_tables
-from tagifai.tracking import leaderboard, query, selection, session, store
+from tagifai.runs import resolve
+from tagifai.tracking import leaderboard, query, selection, store
 from tagifai.utils import files
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _choose_runs(config: Config) -> RunSelection:
     if not config.tracking.enabled:
         raise ConfigError("task=compare compares tracked runs, and tracking=none has none.")
     uri = store.get_tracking_uri(config.tracking.uri)
-    session.close_abandoned_runs(Path(config.paths.stores), config.tracking.uri)
+    resolve.finish_interrupted(Path(config.paths.stores), config.tracking.uri)
     experiment = task.experiment or config.tracking.experiment
     found = query.load_runs(uri, experiment, parent=task.parent, filter=task.filter)
     return selection.select_runs(

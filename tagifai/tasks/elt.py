@@ -16,7 +16,7 @@ from tagifai.data.prepare import PreparedData
 from tagifai.exceptions import DataError
 from tagifai.preprocessing import deletions
 from tagifai.reporting import profile_text
-from tagifai.tracking import session
+from tagifai.runs import resolve
 from tagifai.training import streaming
 from tagifai.utils.files import write_json
 
@@ -27,7 +27,7 @@ def run(config: Config) -> None:
     """Fetch and check the tables, and show the profile of the rows as they are trained on."""
     display = Display.from_config(config.console)
     stores = Path(config.paths.stores)
-    session.close_abandoned_runs(stores, config.tracking.uri)
+    resolve.finish_interrupted(stores, config.tracking.uri)
     with display.show_row_progress("Reading") as on_progress:
         dataset = datasets.load(
             config.data,

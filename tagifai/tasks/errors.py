@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tagifai.config.job import get_job
+from tagifai.config.paths import write_results
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.evaluation import error_analysis
 from tagifai.models import bundles
 from tagifai.runs import records, resolve
-from tagifai.utils.files import write_json
 
 SHOWN_CLASSES = 12
 """Most classes of a confusion matrix on the terminal; with more, pairs of classes are listed."""
@@ -38,10 +37,11 @@ def run(config: Config) -> None:
     _show_confusion(display, tagger.encoder.classes, counts, f"Run {run_id}, {task.part} rows")
     display.show_result(f"{wrong} of {len(texts)} rows are misclassified.")
     _show_mistakes(display, found)
-    output = Path(task.output or get_job().output_dir / "errors.json")
-    write_json(output, error_analysis.build_document(tagger, counts, found))
-    display.show_result("")
-    display.show_copyable("Errors", output)
+    document = error_analysis.build_document(tagger, counts, found)
+    output = write_results(document, task.output, "errors.json")
+    if output is not None:
+        display.show_result("")
+        display.show_copyable("Errors", output)
 
 
 def _show_confusion(

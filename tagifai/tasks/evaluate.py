@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from tagifai.config.job import get_job
+from tagifai.config.paths import write_results
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.data.tables.inputs import read_labeled
@@ -38,11 +38,10 @@ def run(config: Config) -> float:
         recorded = bundles.read_document(path, "performance.json", "test").get("baseline")
         label = recorded.get("label") if isinstance(recorded, dict) else None
         performance = scoring.score_texts(tagger, texts, tags, label)
-    output = Path(task.output or get_job().output_dir / "performance.json")
-    with files.open_output(output) as file:
-        file.write(files.format_json(performance))
     display.show_scores(title, performance, config.metrics)
-    display.show_copyable("Scores", output)
+    output = write_results(performance, task.output, "performance.json")
+    if output is not None:
+        display.show_copyable("Scores", output)
     return performance["overall"]["f1"]
 
 

@@ -11,7 +11,7 @@ from tagifai.config.schema import EXPERIMENT_GROUPS, Config
 from tagifai.console.display import Display
 from tagifai.exceptions import ConfigError
 from tagifai.reporting import run_summary
-from tagifai.tracking import provenance, recorder, store
+from tagifai.tracking import provenance
 from tagifai.utils import own_modules
 from tagifai.utils.files import write_json
 
@@ -33,8 +33,6 @@ def run(config: Config) -> Any:
     """
     invocation, display = provenance.get_invocation(), Display.from_config(config.console)
     _refuse_settings(invocation.overrides)
-    if config.tracking.enabled:
-        recorder.start_if_useful(store.get_tracking_uri(config.tracking.uri))
     with display.show_spinner("Loading the run"):
         from tagifai.models import bundles
         from tagifai.runs import records, reproducibility, resolve, trainer

@@ -8,7 +8,7 @@ from tagifai.config.job import get_job
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.reporting import run_summary
-from tagifai.tracking import provenance, recorder, store
+from tagifai.tracking import provenance
 
 if TYPE_CHECKING:
     from tagifai.runs.trainer import TrainedRun
@@ -26,8 +26,6 @@ def run(config: Config) -> Any:
 
 def train(config: Config) -> TrainedRun:
     """Train, score, record and show a run."""
-    if config.tracking.enabled:
-        recorder.start_if_useful(store.get_tracking_uri(config.tracking.uri))
     invocation = provenance.get_invocation()
     display = Display.from_config(config.console)
     run_summary.show_header(display, config, invocation)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from filelock import FileLock
+from typing import TYPE_CHECKING, Any
 
 from tagifai.exceptions import ConfigError, DataError, TrackingError, suggest_closest
 from tagifai.tracking import query, store
 from tagifai.utils import locks
 
 if TYPE_CHECKING:
-    from mlflow.entities import LoggedModel
     from mlflow.entities import Run as MlflowRun
-    from mlflow.entities.model_registry import ModelVersion
 
 MODELS_PER_PAGE = 100
 VERSIONS_PER_PAGE = 1000
@@ -52,6 +48,49 @@ class RunInfo:
     state: str | None = None
     output: str | None = None
     ended: float | None = None
+
+    @property
+    def failure(self) -> str | None:
+        """How it failed; None if it did not, is under way, or is deleted."""
+        if not self.active or self.status not in ENDED:
+            return None
+        if self.state in ("PRUNED", "FAIL"):
+            return self.state
+        return None if self.status == "FINISHED" else self.status
+
+
+def select_failed_runs(runs: Sequence[RunInfo], protected: Collection[str]) -> list[RunInfo]:
+    """Return the failed runs, except those of a search that is under way.
+
+    A parent is kept as long as one of its children is.
+
+    Args:
+        runs: all runs of an experiment.
+        protected: ids of runs that are kept in any case.
+    """
+    under_way = {run.id for run in runs if run.status not in ENDED}
+    going = {
+        run.id
+        for run in runs
+        if run.failure and run.id not in protected and run.parent not in under_way
+    }
+    while parents := going & {run.parent for run in runs if run.id not in going}:
+        going -= parents
+    return [run for run in runs if run.id in going]
+
+
+def is_model_unused(run: RunInfo, protected: Collection[str], latest_since: float | None) -> bool:
+    """Return whether the model of a run is not used.
+
+    Args:
+        run: with a model.
+        protected: ids of the runs whose models are kept.
+        latest_since: when the latest run was named, in seconds since 1970. A run that ended later
+            may be about to become the latest.
+    """
+    if run.id in protected or run.status not in ENDED:
+        return False
+    return run.ended is not None and latest_since is not None and run.ended < latest_since
 
 
 class RunInventory:
@@ -115,17 +154,7 @@ class RunInventory:
 
     def list_registered_ids(self) -> set[str]:
         """Return the ids of runs and models that versions of registered models refer to."""
-        versions: list[ModelVersion] = []
-        token: str | None = None
-        with store.translate_errors():
-            while True:
-                page = self._client.search_model_versions(
-                    max_results=VERSIONS_PER_PAGE, page_token=token
-                )
-                versions += page
-                token = page.token
-                if not token:
-                    break
+        versions = _list_all(self._client.search_model_versions, max_results=VERSIONS_PER_PAGE)
         named = {name for version in versions for name in (version.run_id, version.model_id)}
         # A version that was made from a path or a logged model names its run only there.
         parts = {part for v in versions for part in re.split(r"[/:]+", v.source or "")}
@@ -139,17 +168,16 @@ class RunInventory:
             run_id: of the run whose models are wanted; empty for all runs.
         """
         wanted = f"source_run_id = '{run_id}'" if run_id else None
-        models: list[LoggedModel] = []
-        token: str | None = None
-        with store.translate_errors():
-            while experiments:
-                page = self._client.search_logged_models(
-                    list(experiments), wanted, max_results=MODELS_PER_PAGE, page_token=token
-                )
-                models += page
-                token = page.token
-                if not token:
-                    break
+        models = (
+            _list_all(
+                self._client.search_logged_models,
+                experiment_ids=list(experiments),
+                filter_string=wanted,
+                max_results=MODELS_PER_PAGE,
+            )
+            if experiments
+            else []
+        )
         found: dict[str, list[str]] = {}
         for model in models:
             found.setdefault(model.source_run_id or "", []).append(model.model_id)
@@ -161,7 +189,7 @@ class RunInventory:
 
         No process can create or reopen a run in the meantime.
         """
-        with FileLock(self._stores / ".tracking.lock"):
+        with locks.wait_for(self._stores / ".tracking.lock"):
             found = self.get_run(run_id)
             if found is None or found.status not in ENDED:
                 yield None
@@ -178,6 +206,19 @@ class RunInventory:
         """Mark a logged model as deleted."""
         with store.translate_errors():
             self._client.delete_logged_model(model_id)
+
+
+def _list_all(search: Callable[..., Any], **wanted: Any) -> list[Any]:
+    """Return what a search of MLflow's client finds, page by page."""
+    found: list[Any] = []
+    token = None
+    with store.translate_errors():
+        while True:
+            page = search(**wanted, page_token=token)
+            found += page
+            token = page.token
+            if not token:
+                return found
 
 
 def _make_run(run: MlflowRun) -> RunInfo:

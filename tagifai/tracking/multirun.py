@@ -6,22 +6,31 @@ Hydra loads this module before every command, so it imports late what only a mul
 from __future__ import annotations
 
 import hashlib
-import json
+import logging
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, read_write
 
+from tagifai.config import paths
 from tagifai.config.job import get_job
+from tagifai.exceptions import DamagedFileError
 from tagifai.utils import program
 from tagifai.utils.files import is_writable
 from tagifai.utils.secrets import mask, mask_all
+from tagifai.utils.state import aside, reading
+from tagifai.utils.system import errors
 
 if TYPE_CHECKING:
     from tagifai.config.schema import Config
+
+log = logging.getLogger(__name__)
+
+PARENT = "parent_run.json"
+"""File in a multirun's folder that names its parent run."""
 
 PARENT_RUN_VARIABLE = "TAGIFAI_PARENT_RUN"
 """Variable by which a search tells its jobs the id of their parent run."""
@@ -38,14 +47,11 @@ def ensure_parent_run(config: Config) -> str | None:
         return None
     if PARENT_RUN_VARIABLE in os.environ:
         return os.environ[PARENT_RUN_VARIABLE]
-    from filelock import FileLock
-
     from tagifai.tracking import session, store
-    from tagifai.utils import locks
+    from tagifai.utils import locks, signals
     from tagifai.utils.files import write_json
 
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".parent.lock"):
+    with signals.hold_back(), locks.wait_for(folder / ".parent.lock"):
         known = _read_parent(folder)
         experiment = store.Experiment.from_config(config)
         if known is not None and known["uri"] == mask(experiment.uri):
@@ -58,19 +64,37 @@ def ensure_parent_run(config: Config) -> str | None:
                 "command": program.get_command(),
                 **config.tracking.tags,
             },
+            lock=make_lock_key(folder),
         )
-        write_json(folder / "parent_run.json", {"run_id": made.id, "uri": experiment.uri})
-        running = experiment.stores / "running"
-        locks.write_mark(running, make_lock_key(folder), made.id, experiment.uri)
+        if (folder / PARENT).is_dir():
+            aside.put_aside(folder, folder / PARENT)
+        named = {"run_id": made.id, "uri": experiment.uri, "experiment": experiment.name}
+        write_json(folder / PARENT, named)
+        if not made.is_kept:
+            running = experiment.stores / "running"
+            locks.write_mark(running, make_lock_key(folder), made.id, experiment.uri)
         return made.id
 
 
 def _read_parent(folder: Path) -> dict[str, str] | None:
+    """Return the run that a multirun's file names, or None; a warning names a damaged file."""
     try:
-        found = json.loads((folder / "parent_run.json").read_text(encoding="utf-8"))
+        return read_parent(folder)
     except FileNotFoundError:
         return None
-    return dict(found)
+    except DamagedFileError as error:
+        log.warning("%s", error)
+        return None
+
+
+def read_parent(folder: Path) -> dict[str, str]:
+    """Return id, store and experiment of the parent run of the multirun with this folder.
+
+    Raises:
+        FileNotFoundError: it has none.
+        DamagedFileError: the file cannot be read.
+    """
+    return reading.read_run(folder / PARENT, "uri", "experiment")
 
 
 def make_lock_key(folder: Path) -> str:
@@ -98,13 +122,15 @@ class MultirunCallback(Callback):
         from tagifai.tracking import store
         from tagifai.utils import locks
 
+        _note_folders(config)
         folder = Path(config.hydra.sweep.dir).absolute()
         stores = Path(config.paths.stores).absolute()
         if not is_writable(stores):
             return  # the jobs, or the search, raise the error
         if _watched.enter_context(locks.hold(stores / "running", make_lock_key(folder))):
             # An existing file belongs to an earlier multirun with the same folder.
-            (folder / "parent_run.json").unlink(missing_ok=True)
+            with suppress(IsADirectoryError, PermissionError):  # the first job puts it aside
+                (folder / PARENT).unlink(missing_ok=True)
             _folders.append(
                 (
                     folder,
@@ -113,9 +139,25 @@ class MultirunCallback(Callback):
                 )
             )
 
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Let a task that only reads do without a folder where there can be none."""
+        configured = Path(config.hydra.run.dir)
+        made = paths.make_output_folder(configured, str(config.task.name))
+        if made != configured:
+            with read_write(config):
+                config.hydra.run.dir = str(made)
+
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the record of a job as Hydra does, but without secrets."""
-        folder = Path(config.hydra.runtime.output_dir, RECORD)
+        _unwritten.clear()
+        _note_folders(config)
+        try:
+            self._write_record(config, Path(config.hydra.runtime.output_dir, RECORD))
+        except OSError as error:
+            if config.task.name not in paths.READ_ONLY_TASKS:
+                _unwritten.append(error)
+
+    def _write_record(self, config: DictConfig, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         content: Any = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
         masked = mask_all(content)
@@ -127,7 +169,31 @@ class MultirunCallback(Callback):
             "overrides": shown.hydra.overrides.task,
         }
         for name, part in parts.items():
-            (folder / f"{name}.yaml").write_text(OmegaConf.to_yaml(part), encoding="utf-8")
+            path = folder / f"{name}.yaml"
+            with errors.name_file(path):
+                path.write_text(OmegaConf.to_yaml(part), encoding="utf-8")
+
+
+def _note_folders(config: DictConfig) -> None:
+    keys = [key for key in ("outputs", "stores") if key in config.paths]
+    errors.note_folders({f"paths.{key}": Path(config.paths[key]).absolute() for key in keys})
+
+
+_unwritten: list[OSError] = []
+"""Why the record of the present job could not be written; Hydra only warns of it."""
+
+
+def require_record() -> None:
+    """Raise the error with which the record of the present job could not be written, if any."""
+    if _unwritten:
+        raise _unwritten.pop()
+
+
+def load_tracking() -> None:
+    """Import what closing the parent run takes, so that an interrupt does not wait for it."""
+    from mlflow import MlflowClient  # noqa: F401
+
+    from tagifai.tracking import session  # noqa: F401
 
 
 def close_parent_run(status: str, reason: str = "") -> None:
@@ -148,6 +214,7 @@ def close_parent_run(status: str, reason: str = "") -> None:
         known = _read_parent(folder)
         if known is not None:
             whole = store.complete_uri(known["uri"], uri)
-            session.reopen_run(known["run_id"], whole).end(status, reason)
+            experiment = store.Experiment(whole, known["experiment"], stores)
+            session.end_run(experiment, known["run_id"], status, reason)
             locks.remove_mark(stores / "running", make_lock_key(folder))
     _watched.close()

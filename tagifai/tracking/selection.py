@@ -6,6 +6,7 @@ Runs come as a table, a row each, with the columns of `leaderboard`.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,6 +108,15 @@ def find_best(
     chosen = _select_eligible(eligible, metric, "not counting trials of searches").runs
     ordered = chosen.sort_values([f"metrics.{metric}", "start"], ascending=[not maximize, False])
     return str(ordered["run_id"].iloc[0])
+
+
+def find_bests(runs: pd.DataFrame, metric: str, *, maximize: bool) -> set[str]:
+    """Return the ids of the best run on each data set; arguments as of `find_best`."""
+    found = set()
+    for _, those in runs.groupby(get_column(runs, "digest").fillna(""), dropna=False):
+        with suppress(DataError):  # there is none on these data
+            found.add(find_best(those, metric, maximize=maximize))
+    return found
 
 
 def _select_eligible(chosen: pd.DataFrame, metric: str, description: str) -> RunSelection:

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
-from tagifai.exceptions import TrackingError, UserError
-from tagifai.tracking import recorder, store
+from tagifai.exceptions import DataError, TrackingError, UserError
+from tagifai.tracking import store
+from tagifai.tracking.recording import beginning, operations
+from tagifai.tracking.recording.operations import RunSender
+from tagifai.tracking.recording.recorder import RunRecorder
 from tagifai.tracking.run import TrackedRun
 from tagifai.tracking.store import Experiment
-from tagifai.utils import locks, program
-from tagifai.utils.secrets import HIDDEN, mask, mask_all
-from tagifai.utils.signals import hold_back_signals, ignore_signals
+from tagifai.utils import locks
+from tagifai.utils.secrets import HIDDEN
+from tagifai.utils.signals import hold_back
+from tagifai.utils.system.errors import describe_limit
 from tagifai.utils.urls import get_sqlite_path
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run as MlflowRun
 
 __all__ = [
     "TrackedRun",
     "close_abandoned_runs",
     "create_run",
-    "open_run",
+    "end_run",
     "reopen_run",
     "start_run",
 ]
-
-ABANDONED_REASON = "The process ended unexpectedly (it was killed, or the machine went down)."
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +37,22 @@ class MarkedRun(TrackedRun):
     """An open run with the mark that says that it is under way.
 
     Args:
-        run: without a mark.
+        recorder: of its operations.
         folder: of the marks.
         unmark: removes the mark, or None if another process has set it.
     """
 
-    def __init__(self, run: TrackedRun, folder: Path, unmark: Callable[[], None] | None) -> None:
-        super().__init__(run.id, run._client, run._artifacts)
+    def __init__(
+        self, recorder: RunRecorder, folder: Path, unmark: Callable[[], None] | None
+    ) -> None:
+        super().__init__(recorder.run_id, recorder)
         self.is_ours = unmark is not None
         self._folder = folder
         self._unmark = unmark or _do_nothing
+        # What is kept is closed by who sends it.
+        recorder.on_kept = self._unmark
+        if recorder.is_kept:
+            self._unmark()
 
     def close(self, status: str, reason: str = "") -> None:
         """Close the run, unless another process has it open, which then closes it."""
@@ -84,9 +84,6 @@ def start_run(
 ) -> Iterator[TrackedRun]:
     """Open a run for a block; it ends FINISHED, FAILED (with the error) or KILLED (interrupted).
 
-    If there is a recorder, the recorder opens the run, and this process does not wait for it:
-    errors are raised by later calls for the run.
-
     Args:
         experiment: where it is recorded; without one, the run is not tracked.
         name: of the run; None for a random name of MLflow.
@@ -98,16 +95,13 @@ def start_run(
     Raises:
         TrackingError: the store cannot be used.
     """
-    helper = recorder.get_active()
     if experiment is None:
         opening: AbstractContextManager[TrackedRun] = nullcontext(TrackedRun(uuid.uuid4().hex))
-    elif helper is None or resumed is not None:
-        opening = open_run(experiment, name, tags, resumed)
     else:
-        opening = helper.open_run(experiment, name, dict(tags or {}))
+        opening = _open_run(experiment, name, tags, resumed)
     with ExitStack() as until_the_end:
         # A run that is created but not marked yet would never be closed.
-        deliver = until_the_end.enter_context(hold_back_signals())
+        deliver = until_the_end.enter_context(hold_back())
         run = until_the_end.enter_context(opening)
         try:
             deliver()
@@ -115,25 +109,25 @@ def start_run(
             run.log_file(log_file)
             run.close(run.status)
         except BaseException as error:
-            with ignore_signals():
+            with hold_back():
                 if run.is_ours:
                     _close_after_error(run, error, log_file)
             raise
 
 
 @contextmanager
-def open_run(
+def _open_run(
     experiment: Experiment,
-    name: str | None = None,
-    tags: Mapping[str, str] | None = None,
-    resumed: str | None = None,
+    name: str | None,
+    tags: Mapping[str, str] | None,
+    resumed: str | None,
 ) -> Iterator[TrackedRun]:
     """Open a run and mark it; the block closes it. Arguments and errors as in `start_run`."""
     folder = experiment.stores / "running"
     folder.mkdir(parents=True, exist_ok=True)
-    run = _create_run(experiment, name, tags, resumed)
-    with locks.hold_mark(folder, run.id, experiment.uri) as unmark:
-        yield MarkedRun(run, folder, unmark)
+    recorder = beginning.make_recorder(experiment, name, tags, resumed)
+    with locks.hold_mark(folder, recorder.run_id, experiment.uri) as unmark:
+        yield MarkedRun(recorder, folder, unmark)
 
 
 def _close_after_error(run: TrackedRun, error: BaseException, log_file: Path | None) -> None:
@@ -141,7 +135,8 @@ def _close_after_error(run: TrackedRun, error: BaseException, log_file: Path | N
     killed = isinstance(error, KeyboardInterrupt)
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     reason = "Interrupted." if killed else text
-    traceback = None if killed or isinstance(error, UserError) else error
+    foreseen = isinstance(error, UserError | OSError | MemoryError) or describe_limit(error)
+    traceback = None if killed or foreseen else error
     log.info("The run %s: %s", "was killed" if killed else "failed", reason, exc_info=traceback)
     status = "KILLED" if killed else "FAILED"
     if _try_step(run, lambda: run.close(status, reason)):
@@ -162,61 +157,40 @@ def create_run(
     name: str | None = None,
     tags: Mapping[str, str] | None = None,
     resumed: str | None = None,
+    lock: str | None = None,
 ) -> TrackedRun:
-    """Return a new run that the caller closes; arguments and errors as in `start_run`."""
-    helper = recorder.get_active()
-    if helper is None or resumed is not None:
-        return _create_run(experiment, name, tags, resumed)
-    return helper.create_run(experiment, name, dict(tags or {}))
-
-
-def _create_run(
-    experiment: Experiment,
-    name: str | None,
-    tags: Mapping[str, str] | None,
-    resumed: str | None,
-) -> TrackedRun:
-    stores = experiment.stores
-    stores.mkdir(parents=True, exist_ok=True)
-    with FileLock(stores / ".tracking.lock"), store.translate_errors():
-        store.make_database(experiment.uri)
-        client = store.connect(experiment.uri)
-        found = None if resumed is None else _resume_run(client, resumed)
-        made = found or client.create_run(
-            experiment.ensure(client),
-            tags={**_source_tags(), **mask_all(dict(tags or {}))},
-            run_name=name and mask(name),
-        )
-    return TrackedRun(made.info.run_id, client, made.info.artifact_uri)
+    """Return a new run that the caller closes; arguments and errors as of `make_recorder`."""
+    recorder = beginning.make_recorder(experiment, name, tags, resumed, lock)
+    return TrackedRun(recorder.run_id, recorder)
 
 
 def reopen_run(run_id: str, uri: str) -> TrackedRun:
-    """Return a run that is in a store already."""
-    helper = recorder.get_active()
-    return (
-        TrackedRun(run_id, store.connect(uri)) if helper is None else helper.reopen_run(run_id, uri)
-    )
+    """Return a run that is in a store already; nothing of it is kept if the store fails."""
+    return TrackedRun(run_id, RunSender(store.connect(uri), run_id))
 
 
-def _resume_run(client: MlflowClient, run_id: str) -> MlflowRun | None:
-    """Return a run with the status RUNNING again, or None if it was deleted."""
-    found = store.find_run(client, run_id)
-    if found is None or found.info.lifecycle_stage != "active":
-        return None
-    client.update_run(run_id, status="RUNNING")
-    if "error" in found.data.tags:
-        client.delete_tag(run_id, "error")
-    return found
+def end_run(experiment: Experiment, run_id: str, status: str, reason: str = "") -> None:
+    """Close a run that another process has created; other arguments as of `TrackedRun.end`."""
+    recorder = beginning.adopt_run(experiment, run_id)
+    TrackedRun(run_id, recorder).end(status, reason)
 
 
-def _source_tags() -> dict[str, str]:
-    from mlflow.utils import mlflow_tags
+def find_id(run_id: str, uri: str) -> str:
+    """Return MLflow's id of a run, which had another one if it was recorded later.
 
-    return {
-        mlflow_tags.MLFLOW_USER: getpass.getuser(),
-        mlflow_tags.MLFLOW_SOURCE_TYPE: "LOCAL",
-        mlflow_tags.MLFLOW_SOURCE_NAME: program.get_name(),
-    }
+    Args:
+        run_id: either id.
+        uri: of the tracking store.
+
+    Returns:
+        The id as it was given if the store does not know it, or does not answer.
+    """
+    try:
+        found = operations.find_run(store.connect_existing(uri), run_id)
+    except (TrackingError, DataError) as error:
+        log.info("Run %s was not looked for in the tracking store: %s", run_id, error)
+        return run_id
+    return run_id if found is None else str(found.info.run_id)
 
 
 def close_abandoned_runs(stores: Path, present: str = "") -> list[str]:
@@ -250,7 +224,7 @@ def _close_abandoned_run(run_id: str, uri: str) -> bool:
             client = store.connect(uri)
             found = client.get_run(run_id).info
         if (found.status, found.lifecycle_stage) == ("RUNNING", "active"):
-            TrackedRun(run_id, client).end("FAILED", ABANDONED_REASON)
+            TrackedRun(run_id, RunSender(client, run_id)).end("FAILED", operations.ABANDONED_REASON)
     except TrackingError as error:
         log.info("The abandoned run %s could not be closed: %s", run_id, error)
         return "RESOURCE_DOES_NOT_EXIST" in str(error) or "not found" in str(error)

@@ -7,7 +7,6 @@ import logging
 import os
 import posixpath
 import re
-import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from tagifai.exceptions import DataError, TrackingError
-from tagifai.utils import program, sqlite
+from tagifai.exceptions import DataError, StoreUnavailableError, TrackingError
+from tagifai.tracking import opening
+from tagifai.tracking.opening import failures, probes
+from tagifai.utils import program
+from tagifai.utils.databases.waiting import mention_wait
 from tagifai.utils.secrets import mask
-from tagifai.utils.urls import get_sqlite_path, is_url, locate_file
+from tagifai.utils.system import errors
+from tagifai.utils.urls import format_place, get_sqlite_path, is_url, locate_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -45,18 +48,16 @@ def complete_uri(recorded: str, present: str) -> str:
 
 
 def connect(uri: str) -> MlflowClient:
-    """Return a client of a tracking store; MLflow is imported here."""
-    # Telemetry is off unless the user turns it on; a missing server is an error after seconds.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-    with translate_errors():
-        import mlflow
+    """Return a client of a tracking store that answers; its database is made if it is missing.
 
-        sqlite.enable_wal()
-        return mlflow.MlflowClient(uri)
+    No other function makes a client: MLflow would wait for minutes, or migrate what stands there.
+
+    Raises:
+        StoreUnavailableError: the store is away, mute or locked; it may come back.
+        TrackingError: it is damaged, of another MLflow, or none.
+    """
+    with translate_errors():
+        return opening.open_client(uri)
 
 
 def connect_existing(uri: str) -> MlflowClient:
@@ -64,16 +65,12 @@ def connect_existing(uri: str) -> MlflowClient:
 
     Raises:
         DataError: there is no store yet.
-        TrackingError: it does not answer.
+        TrackingError: as `connect`.
     """
     path = get_sqlite_path(uri)
-    if path is not None and not path.exists():
+    if path is not None and not os.path.lexists(path):
         raise DataError(
             f"There are no tracked runs yet: no {path}. Train some: {program.get_name()}"
-        )
-    if not is_reachable(uri):
-        raise TrackingError(
-            f"{mask(uri)} does not answer. Check tracking.uri and MLFLOW_TRACKING_URI."
         )
     return connect(uri)
 
@@ -88,22 +85,6 @@ def find_run(client: MlflowClient, run_id: str) -> Run | None:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return None
-
-
-def make_database(uri: str) -> None:
-    """Create a missing SQLite database, under another name until it is complete.
-
-    MLflow's migrations cannot be resumed after a kill in the middle of them.
-    """
-    path = get_sqlite_path(uri)
-    if path is None or path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
-    # A killed process may have left a draft; the caller's lock says that it is not in use.
-    draft.unlink(missing_ok=True)
-    connect(f"sqlite:///{draft}").search_experiments(max_results=1)
-    draft.rename(path)
 
 
 @dataclass(frozen=True)
@@ -138,7 +119,7 @@ class Experiment:
         found = client.get_experiment_by_name(self.name)
         if found is None:
             # A server knows where to put artifacts; a database does not.
-            where = None if self.uri.startswith("http") else str(self.stores / "artifacts")
+            where = None if self.uri.startswith("http") else format_place(self.stores / "artifacts")
             return str(client.create_experiment(self.name, artifact_location=where))
         if found.lifecycle_stage != "active":
             raise TrackingError(
@@ -146,9 +127,9 @@ class Experiment:
                 f" Restore it (mlflow experiments restore -x {found.experiment_id}) or use another"
                 " name."
             )
-        where = found.artifact_location.removeprefix("file://")
-        is_ours = is_url(where) or Path(where) == self.stores / "artifacts"
-        if self.uri.startswith("sqlite:") and not is_ours and not Path(where).is_dir():
+        where = found.artifact_location
+        is_ours = is_url(where) or locate_file(where) == self.stores / "artifacts"
+        if self.uri.startswith("sqlite:") and not is_ours and not locate_file(where).is_dir():
             # MLflow would create the old folder again, wherever that was.
             raise TrackingError(
                 f"tracking.experiment = {self.name!r} has its artifacts in {where}, which does not"
@@ -157,35 +138,41 @@ class Experiment:
         return str(found.experiment_id)
 
 
-def is_reachable(uri: str) -> bool:
-    """Return whether a server accepts connections, without waiting for retries."""
-    server = urlsplit(uri)
-    if not server.scheme.startswith("http") or server.hostname is None:
-        return True
+def is_reachable(uri: str, seconds: float = 2) -> bool:
+    """Return whether a tracking store answers within seconds; how else it is, is not asked."""
     try:
-        port = server.port or (443 if server.scheme == "https" else 80)
-        socket.create_connection((server.hostname, port), timeout=1).close()
-    except (OSError, ValueError):
+        probes.check_store(uri, seconds)
+    except StoreUnavailableError:
         return False
+    except TrackingError:
+        return True
     return True
 
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn any error of a tracking store into a `TrackingError` with its first line."""
+    """Turn any error of a tracking store into a `TrackingError`, and say so if it is slow.
+
+    Raises:
+        StoreUnavailableError: the store is away, mute or locked; it may come back.
+    """
     try:
-        yield
-    except TrackingError:
+        with mention_wait("The tracking store"):
+            yield
+    except (TrackingError, MemoryError):
         raise
     except Exception as error:
-        text = " ".join(str(error).split())
-        raise TrackingError(
-            f"Tracking failed: {type(error).__name__}: {_shorten(mask(text))}. Check"
-            " tracking.uri and MLFLOW_TRACKING_URI, or run with tracking=none."
+        if limit := errors.describe_limit(error):
+            raise TrackingError(limit) from error
+        text = _shorten(mask(" ".join(str(error).split())))
+        kind = StoreUnavailableError if failures.may_pass(error) else TrackingError
+        raise kind(
+            f"Tracking failed: {type(error).__name__}: {text}. {failures.advise(error)}"
         ) from error
 
 
 def _shorten(text: str, length: int = 300) -> str:
+    text = errors.strip_codes(text)
     return text.rstrip(".") if len(text) <= length else f"{text[:length]}…"
 
 
@@ -205,14 +192,17 @@ def download_bundle(uri: str, run_id: str, scratch: Path) -> Path | None:
         The bundle's folder, or None if the store does not have the run or its bundle. What is in
         a folder of this machine is neither copied nor checked: the store says where it is.
     """
-    if not is_reachable(uri):
-        raise TrackingError(
-            f"Run {run_id} has no model on this machine, and {mask(uri)} does not answer."
-            " Check tracking.uri and MLFLOW_TRACKING_URI."
-        )
+    path = get_sqlite_path(uri)
+    if path is not None and not os.path.lexists(path):
+        return None
+    try:
+        client = connect(uri)
+    except StoreUnavailableError as error:
+        raise StoreUnavailableError(
+            f"Run {run_id} has no model on this machine. {error}"
+        ) from error
     try:
         with translate_errors():
-            client = connect(uri)
             where = str(client.get_run(run_id).info.artifact_uri)
             scheme = urlsplit(where).scheme
             if scheme in REMOTE:

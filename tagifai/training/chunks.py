@@ -166,6 +166,11 @@ class ChunkStream:
         self._map_chunks = map_chunks
         self._on_progress = on_progress
 
+    @property
+    def random_state(self) -> RandomState:
+        """Of the order of the rows."""
+        return self._prepared.random_state
+
     def count_by_class(self) -> dict[int, int]:
         """Return train rows by class."""
         return dict(enumerate(self._prepared.train_counts))

@@ -29,7 +29,7 @@ from tagifai.models.thresholds import Probabilities, Threshold
 from tagifai.preprocessing.feature_cache import ArrayCache, CachedVectorizer, skip_cache
 from tagifai.training.components import Components
 from tagifai.training.estimates import FitEstimator
-from tagifai.training.loop import Callback, EpochLoop, History, TrainedModel
+from tagifai.training.loop import Callback, Checkpoint, EpochLoop, History, TrainedModel
 from tagifai.training.model_fitting import refit_model
 from tagifai.training.scorers import make_scorer
 
@@ -96,6 +96,7 @@ class TaggerTrainer:
         training: epochs, patience and whether to refit.
         cache: of features.
         estimator: says how long it will take, where the rows are in memory.
+        checkpoint: from which a training that was interrupted goes on.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class TaggerTrainer:
         training: TrainingConfig,
         cache: ArrayCache = skip_cache,
         estimator: FitEstimator | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         split = shorten_train(prepared.split, prepared.y, training.max_rows)
         self._prepared = prepared if split is prepared.split else prepared.replace_split(split)
@@ -112,6 +114,7 @@ class TaggerTrainer:
         self._training = training
         self._cache = cache
         self._estimator = estimator
+        self._checkpoint = checkpoint
 
     @_limit_to_one_thread()
     def fit(
@@ -133,15 +136,15 @@ class TaggerTrainer:
         Raises:
             DataError: no features are left, or a threshold has no fallback label.
         """
-        prepared, components = self._prepared, self._components
+        prepared, components, training = self._prepared, self._components, self._training
         policy = components.resolve_threshold(prepared)
         components.adapt(prepared)
-        unfitted = copy.deepcopy(components) if self._training.refit and test else None
+        unfitted = copy.deepcopy(components) if training.refit and test else None
         features = CachedVectorizer(components.vectorizer, self._cache)
         train_rows = _fit_features(prepared, features)
         val_rows = _transform_part(prepared, features, "val")
         scorer = scored and make_scorer(prepared, components.model, policy, *scored)
-        loop = EpochLoop(self._training.epochs, self._training.patience, callbacks, scorer)
+        loop = EpochLoop(training.epochs, training.patience, callbacks, scorer, self._checkpoint)
         trained = self._train(loop, train_rows, val_rows, on_progress)
         tagger, y_prob = self._build_tagger(trained.model, policy, val_rows)
         texts = prepared.get_texts("val")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.random import RandomState
 from scipy.sparse import issparse, vstack
 
 from tagifai.models.losses import get_loss_function
@@ -47,6 +48,40 @@ class History:
     def best_epoch(self) -> int:
         """Number of the first epoch with the lowest validation loss."""
         return int(np.argmin(self.val_loss))
+
+    def shorten(self, epochs: int) -> History:
+        """Return what the history was after so many epochs."""
+        scores = {epoch: score for epoch, score in self.scores.items() if epoch < epochs}
+        return History(self.train_loss[:epochs], self.val_loss[:epochs], scores)
+
+
+@dataclass
+class TrainingState:
+    """All that changes from one epoch to the next.
+
+    Args:
+        model: that is fitted.
+        stream: of the order of streamed rows; None where they are in memory.
+        history: of the epochs so far.
+        best: a copy of the model as it was after the best epoch, where it is wanted.
+    """
+
+    model: Any
+    stream: RandomState | None = None
+    history: History = field(default_factory=History)
+    best: Any = None
+
+
+class Checkpoint(Protocol):
+    """Keeps the state of a training that may be interrupted."""
+
+    def restore(self, state: TrainingState, inputs: Sequence[Any]) -> None:
+        """Set the state to the one that was kept of a training with the same inputs, if any."""
+        ...
+
+    def save(self, state: TrainingState) -> None:
+        """Keep the state in place of the one before."""
+        ...
 
 
 class Callback(Protocol):
@@ -89,12 +124,15 @@ class EpochLoop:
             of the best one; None goes through all epochs and keeps the last.
         callbacks: called after every epoch, in this order.
         scorer: of the history's scores.
+        checkpoint: from which a training that was interrupted goes on; the callbacks are called
+            for its earlier epochs again.
     """
 
     epochs: int
     patience: int | None = None
     callbacks: Sequence[Callback] = ()
     scorer: ValidationScorer | None = None
+    checkpoint: Checkpoint | None = None
 
     def train(
         self,
@@ -117,27 +155,54 @@ class EpochLoop:
             FitError: the model refuses the features or its arguments.
             TrainingPruned: a callback asked to stop.
         """
-        history = History()
         by_epochs = is_trained_by_epochs(model)
         if by_epochs:
             prepare_partial_fit(model, balanced.count_by_class())
         both = _stack_features(train_rows, val_rows)
-        best = model
-        for epoch in range(self.epochs if by_epochs else 1):
+        state = self._begin(model, balanced, train_rows, val_rows)
+        history = state.history
+        for epoch in range(history.epoch + 1, self.epochs if by_epochs else 1):
+            if self._is_over(history):
+                break
             fit_once(model, balanced, by_epochs, epoch)
             y_prob = _record_losses(history, model, both, train_rows.y, val_rows.y)
             if self.scorer is not None and epoch % self.scorer.every == 0:
                 history.scores[epoch] = self.scorer.score(y_prob)
+            if self.patience is not None and history.best_epoch == epoch:
+                state.best = copy.deepcopy(model)
+            if self.checkpoint is not None:
+                self.checkpoint.save(state)
             for callback in self.callbacks:
                 callback.on_epoch_end(history)
-            if self.patience is None:
-                continue
-            if history.best_epoch == epoch:
-                best = copy.deepcopy(model)
-            elif epoch - history.best_epoch >= self.patience:
-                break
-        kept = history.epoch if self.patience is None else history.best_epoch
-        return TrainedModel(best, history, kept)
+        if self.patience is None:
+            return TrainedModel(model, history, history.epoch)
+        return TrainedModel(state.best, history, history.best_epoch)
+
+    def _begin(
+        self, model: Any, balanced: FeatureRows | RowStream, *scored: FeatureRows
+    ) -> TrainingState:
+        """Return the state of a training before its first epoch, or after its last checkpoint."""
+        state = TrainingState(model)
+        inputs: Any = balanced
+        if not isinstance(balanced, FeatureRows):
+            state.stream = balanced.random_state
+            inputs = (balanced.count_by_class(), balanced.random_state)
+        if self.checkpoint is None:
+            return state
+        self.checkpoint.restore(state, [model, inputs, *scored])
+        history = state.history
+        if self.patience is not None and state.best is None and history.val_loss:
+            state.best = copy.deepcopy(model)
+        for epoch in range(len(history.val_loss)):
+            for callback in self.callbacks:
+                callback.on_epoch_end(history.shorten(epoch + 1))
+        return state
+
+    def _is_over(self, history: History) -> bool:
+        """Return whether the validation loss has not become lower for too long."""
+        if self.patience is None or not history.val_loss:
+            return False
+        return history.epoch - history.best_epoch >= self.patience
 
 
 def _stack_features(train_rows: FeatureRows, val_rows: FeatureRows) -> Any:

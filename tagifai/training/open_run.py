@@ -13,6 +13,7 @@ from tagifai.data.prepare import PreparedData
 from tagifai.preprocessing.feature_cache import ArrayCache
 from tagifai.tracking.provenance import Invocation
 from tagifai.tracking.run import TrackedRun
+from tagifai.training.checkpoints import Checkpoints
 from tagifai.training.components import Components
 from tagifai.training.trial import TrialHandle
 
@@ -31,6 +32,7 @@ class OpenRun:
         prepared: its rows.
         components: unfitted objects.
         cache: of features.
+        checkpoints: of its trainings.
     """
 
     config: Config
@@ -42,6 +44,7 @@ class OpenRun:
     prepared: PreparedData
     components: Components
     cache: ArrayCache
+    checkpoints: Checkpoints
 
     @property
     def output_dir(self) -> Path:

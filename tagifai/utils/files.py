@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,8 @@ from typing import IO, Any, BinaryIO
 
 from tagifai.exceptions import DataError
 from tagifai.utils.secrets import mask_all
+from tagifai.utils.state import drafts
+from tagifai.utils.system import errors
 
 MOST_PIPED = 10**9
 """Bytes of standard input that are kept."""
@@ -36,7 +37,8 @@ def open_output(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         with replace_atomically(path, mode) as file:
             yield file
     except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
+        reason = f"{path} cannot be written: {error.strerror or error}."
+        raise DataError(errors.describe_limit(error) or reason) from error
 
 
 def check_output(path: str | None, source: str | None) -> None:
@@ -61,25 +63,20 @@ def check_output(path: str | None, source: str | None) -> None:
 
 @contextmanager
 def replace_atomically(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a file that takes the place of `path` when the block ends well.
+    """Open a file that takes the place of `path` when the block ends well, and is on disk then.
+
+    What an earlier writer of the same file left when it was killed is removed.
 
     Args:
         path: where the file will stand; its folder is made if it is missing.
         mode: "w" for text, "wb" for bytes.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
-    try:
-        with os.fdopen(handle, mode, **text) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o666 & ~get_umask())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    drafts.remove_abandoned(path)
+    with errors.name_file(path), drafts.open_file(path, mode) as (file, draft):
+        yield file
+        drafts.finish_file(file)
+        draft.replace(path)
+    drafts.sync_folder(path.parent)
 
 
 @contextmanager
@@ -93,19 +90,13 @@ def create_atomically(path: Path) -> Iterator[IO[bytes]]:
         FileExistsError: something is there, before or after the block.
     """
     _refuse_existing(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o666 & ~get_umask())
+    drafts.remove_abandoned(path)
+    with errors.name_file(path), drafts.open_file(path, "wb") as (file, draft):
+        yield file
+        drafts.finish_file(file)
         _refuse_existing(path)
-        Path(name).rename(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        draft.rename(path)
+    drafts.sync_folder(path.parent)
 
 
 def _refuse_existing(path: Path) -> None:
@@ -117,24 +108,27 @@ def _refuse_existing(path: Path) -> None:
 def replace_folder_atomically(path: Path) -> Iterator[Path]:
     """Give a new folder that takes the place of `path` when the block ends well.
 
+    Its files are on disk before it has its name.
+
     Args:
         path: where the folder will stand; its parent is made if it is missing.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    old = made.with_name(f"{made.name}.old")
-    try:
-        yield made
-        made.chmod(0o777 & ~get_umask())
-        if path.exists():
-            path.rename(old)
-        made.rename(path)
+    drafts.remove_abandoned(path)
+    with drafts.open_folder(path) as made:
+        with errors.name_file(path):
+            yield made
+            drafts.finish_folder(made)
+        old = made.with_name(f"{made.name}{drafts.OLD}")
+        try:
+            if path.exists():
+                path.rename(old)
+            made.rename(path)
+        except BaseException:
+            if old.exists() and not path.exists():
+                old.rename(path)
+            raise
+        drafts.sync_folder(path.parent)
         shutil.rmtree(old, ignore_errors=True)
-    except BaseException:
-        if old.exists() and not path.exists():
-            old.rename(path)
-        shutil.rmtree(made, ignore_errors=True)
-        raise
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -175,10 +169,3 @@ def read_pieces(stream: BinaryIO) -> Iterator[bytes]:
                 " give its path."
             )
         yield piece
-
-
-def get_umask() -> int:
-    """Return the process's umask; temporary files are private, finished ones are not."""
-    present = os.umask(0)
-    os.umask(present)
-    return present

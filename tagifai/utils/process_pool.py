@@ -9,10 +9,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
-import signal
 import sys
-import threading
-import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -25,11 +22,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from tagifai.exceptions import UserError
+from tagifai.utils import signals
+from tagifai.utils.processes import descendants
 
 Map = Callable[[Iterable[Any]], Iterator[Any]]
 """Takes items and yields a function's values for them, in the same order."""
-
-WATCH_SECONDS = 1.0
 
 
 class WorkerLostError(UserError):
@@ -68,10 +65,11 @@ class ProcessPool:
         self._number = number
         self._processes: list[Any] = []
         self._idle: SimpleQueue[Connection] = SimpleQueue()
+        share = max(1, count_processors() // number)
         for _ in range(number):
             here, there = context.Pipe()
             process = context.Process(
-                target=_serve, args=(function, there, os.getpid()), daemon=True
+                target=_serve, args=(function, there, os.getpid(), share), daemon=True
             )
             _start(process)
             there.close()
@@ -177,7 +175,7 @@ def _answer_once(
     limits: tuple[int, float, int],
 ) -> None:
     parent, seconds, megabytes = limits
-    _end_with(parent)
+    _begin_worker(parent)
     with suppress(ImportError):
         import resource  # where there is none, the parent still ends it by the clock
 
@@ -206,9 +204,22 @@ def _start(process: Any) -> None:
         process.start()
 
 
-def _serve(function: Callable[[Any], Any], connection: Connection, parent: int) -> None:
-    """Answer items with the function's values, until the other end is closed."""
-    _end_with(parent)
+def _begin_worker(parent: int) -> None:
+    signals.leave_to_parent()
+    descendants.end_with(parent, grace=0.0)
+
+
+def _serve(
+    function: Callable[[Any], Any], connection: Connection, parent: int, threads: int
+) -> None:
+    """Answer items with the function's values, until the other end is closed.
+
+    Numeric libraries take a thread for each processor, in each process.
+    """
+    from threadpoolctl import threadpool_limits  # late: a command without processes needs none
+
+    _begin_worker(parent)
+    threadpool_limits(threads)
     with suppress(EOFError, OSError):
         while True:
             connection.send(_answer(function, connection.recv()))
@@ -219,17 +230,3 @@ def _answer(function: Callable[[Any], Any], item: Any) -> tuple[Any, Exception |
         return function(item), None
     except Exception as error:
         return None, error
-
-
-def _end_with(parent: int) -> None:
-    # Ctrl-C reaches all processes of a terminal; the parent ends the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
-
-
-def _exit_with_parent(parent: int) -> None:
-    """End this process when its parent has ended, however that was."""
-    while os.getppid() == parent:
-        time.sleep(WATCH_SECONDS)
-    os._exit(1)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TextIO, cast
 
 from tagifai.utils.secrets import mask
+from tagifai.utils.system.errors import STANDARD_OUTPUT
 
 
 class TerminalStream(Protocol):
@@ -63,8 +66,25 @@ class MaskedStream:
 
     def write(self, text: str) -> int:
         """Write a text without its secrets, and return its length."""
-        self.stream.write(mask(text))
+        with self._name_errors():
+            self.stream.write(mask(text))
         return len(text)
+
+    def flush(self) -> None:
+        """Write what is held back."""
+        with self._name_errors():
+            self.stream.flush()
+
+    @contextmanager
+    def _name_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if error.filename is None and self.stream is get_raw(sys.stdout):
+                error.filename = STANDARD_OUTPUT
+            raise
 
     def writelines(self, lines: Any) -> None:
         """Write several texts."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 PACKAGED = "pkg://tagifai/"
 
@@ -48,6 +48,14 @@ def locate_file(source: str) -> Path:
         return Path(__file__).parent.parent / source.removeprefix(PACKAGED)
     found = re.fullmatch(r"file:(?://(?:localhost(?=/))?)?(.*)", source, re.IGNORECASE | re.DOTALL)
     return Path(unquote(found[1]) if found else source)
+
+
+def format_place(folder: Path) -> str:
+    """Return a folder as a place of artifacts: as it is, or as a URI if its name is an odd one.
+
+    A tracking store would take a part of such a name, as of `a?b`, for something else.
+    """
+    return str(folder) if quote(str(folder)) == str(folder) else folder.as_uri()
 
 
 def get_sqlite_path(uri: str) -> Path | None:

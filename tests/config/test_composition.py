@@ -24,7 +24,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         for name in (
             *("elt", "train", "evaluate", "errors", "predict", "compare", "info"),
             *("promote", "rollback", "rerun", "export", "import", "serve", "clean"),
-            *("nested", "curve"),
+            *("nested", "curve", "repair", "sync"),
         )
     },
     "data": {
@@ -142,7 +142,8 @@ def test_the_default_is_the_first_option_of_each_line(composed: Compose, tmp_pat
     assert (config.split.train_size, config.split.val_size) == (0.7, 0.15)
     assert (config.model.loss, config.model.learning_rate) == ("log_loss", "optimal")
     assert (config.model.C, config.model.alpha, config.model.eta0) == (10.0, None, None)
-    assert values(config.training) == {"epochs": 10, "patience": 3, "refit": True, "max_rows": None}
+    more = {"max_rows": None, "resume": False}
+    assert values(config.training) == {"epochs": 10, "patience": 3, "refit": True, **more}
     assert (config.objective.metric, config.objective.direction) == ("val_f1", "maximize")
     assert config.paths.root == str(tmp_path)
     assert config.paths.stores == f"{tmp_path}/stores"
@@ -254,7 +255,13 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "preprocessing": CLEANING,
         "vectorizer": CHARACTERS,
         "threshold": {"_target_": "tagifai.models.FixedThreshold", "value": 0.6},
-        "training": {"epochs": 100, "patience": None, "refit": False, "max_rows": None},
+        "training": {
+            "epochs": 100,
+            "patience": None,
+            "refit": False,
+            "max_rows": None,
+            "resume": False,
+        },
         "model": CONSTANT_SGD,
         "objective": OBJECTIVE,
     },
@@ -267,7 +274,13 @@ PUBLISHED: dict[str, dict[str, Any]] = {
             "char_weight": 1.4755999307064833,
         },
         "threshold": {},
-        "training": {"epochs": 30, "patience": None, "refit": True, "max_rows": None},
+        "training": {
+            "epochs": 30,
+            "patience": None,
+            "refit": True,
+            "max_rows": None,
+            "resume": False,
+        },
         "model": {**CONSTANT_SGD, "alpha": 0.00018107783713050836, "eta0": 1.3195192974237784},
         "objective": OBJECTIVE,
     },
@@ -275,7 +288,13 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "preprocessing": CLEANING,
         "vectorizer": CHARACTERS,
         "threshold": {"_target_": "tagifai.models.AutoThreshold", "q": 0.25},
-        "training": {"epochs": 100, "patience": None, "refit": False, "max_rows": None},
+        "training": {
+            "epochs": 100,
+            "patience": None,
+            "refit": False,
+            "max_rows": None,
+            "resume": False,
+        },
         "model": CONSTANT_SGD,
         "objective": {**OBJECTIVE, "report_every": 5},
     },
@@ -283,7 +302,13 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "preprocessing": CLEANING,
         "vectorizer": UNION,
         "threshold": {},
-        "training": {"epochs": 30, "patience": None, "refit": True, "max_rows": None},
+        "training": {
+            "epochs": 30,
+            "patience": None,
+            "refit": True,
+            "max_rows": None,
+            "resume": False,
+        },
         "model": CONSTANT_SGD,
         "objective": {**OBJECTIVE, "report_every": 5, "repeats": 5},
     },

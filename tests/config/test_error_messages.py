@@ -142,7 +142,8 @@ def test_a_missing_file_is_named_and_for_the_user_to_put_right(tmp_path: Path) -
             path.read_text()
         message, code = explain(caught.value)
         assert code == 2
-        assert f"'{path}'" in message
+        assert str(path) in message
+        assert "Errno" not in message
     with pytest.raises(FileExistsError) as there:
         tmp_path.mkdir()
     assert explain(there.value)[1] == 2
@@ -150,7 +151,33 @@ def test_a_missing_file_is_named_and_for_the_user_to_put_right(tmp_path: Path) -
 
 def test_another_error_of_the_system_names_the_file_and_is_not_the_user_s() -> None:
     error = OSError(28, "No space left on device", "/full/file")
-    assert explain(error) == ("[Errno 28] No space left on device: '/full/file'", 1)
+    message, code = explain(error)
+    assert message.startswith("/full/file cannot be written: the disk is full (the file system at ")
+    assert code == 1
+    strange = OSError(errno.EBUSY, "Device or resource busy", "/full/file")
+    assert explain(strange) == ("Device or resource busy: '/full/file'", 1)
+
+
+def test_what_is_noted_with_an_error_follows_its_message() -> None:
+    error = TrackingError("It failed.")
+    error.add_note("The model is trained.")
+    assert explain(error) == ("It failed. The model is trained.", 1)
+
+
+def test_of_whatever_came_from_a_full_disk_the_disk_is_told() -> None:
+    for outer in (BundleError("It is broken."), KeyError("x")):
+        outer.__cause__ = OSError(errno.ENOSPC, "No space left on device", "/full/file")
+        message, code = explain(outer)
+        assert message.startswith("/full/file cannot be written: the disk is full (")
+        assert code == 1
+
+
+def test_for_missing_memory_the_settings_are_named_that_need_less() -> None:
+    message, code = explain(MemoryError("Unable to allocate 3.2 GiB for an array"))
+    assert message.startswith("Memory ran out (3.2 GiB more were wanted). Have it need less: ")
+    for knob in ("vectorizer=hashing", "vectorizer.max_features", "data.chunk_rows", "n_jobs"):
+        assert knob in message
+    assert (code, "\n" in message) == (1, False)
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
@@ -158,7 +185,8 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_way_to_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     error = OSError(number, os.strerror(number), str(tmp_path / "outputs" / "day"))
-    assert explain(error) == (str(error), 1)
+    path = tmp_path / "outputs" / "day"
+    assert explain(error) == (f"{os.strerror(number)}: '{path}'", 1)
     monkeypatch.setattr("os.access", lambda path, mode: mode == os.F_OK)
     keys = "paths.outputs=... or paths.stores=..."
     message = f"{tmp_path}/outputs/day cannot be written. Choose another folder: {keys}"

@@ -13,6 +13,7 @@ from tagifai.config.job import Job, use_job
 from tagifai.config.schema import SCHEMA_CLASSES, Config, check
 from tagifai.config.schema.settings import PathsConfig
 from tagifai.exceptions import ConfigError
+from tagifai.utils.urls import get_sqlite_path
 from tests.conftest import CONF, Compose
 
 
@@ -206,6 +207,47 @@ def test_stores_that_are_not_there_yet_are_fine_and_not_made(
 ) -> None:
     paths.check_stores(resolve("task=elt", f"paths.stores={tmp_path}/new/stores"))
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("st?a=b", "have a meaning in the URIs"),
+        ("a%20b", "have a meaning in the URIs"),
+        ("new\nline", "has a control character"),
+        ("x" * 256, "is too long: "),
+        ("/".join(["x" * 100] * 5), "is too long: "),
+    ],
+)
+def test_stores_whose_databases_would_be_elsewhere_are_refused_in_one_sentence(
+    resolve: Resolve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, reason: str
+) -> None:
+    monkeypatch.setenv("TAGIFAI_STORES", f"{tmp_path}/{name}")
+    with pytest.raises(ConfigError, match=reason) as caught:
+        resolve("task=info")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a#b", "a;b", "a b", "50%", "~x", "-x", ":memory:", "x${y}"])
+def test_stores_with_other_odd_names_are_found_by_the_uri_of_their_database(
+    resolve: Resolve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.setenv("TAGIFAI_STORES", f"{tmp_path}/{name}")
+    config = resolve("task=info")
+    assert get_sqlite_path(config.tracking.uri) == tmp_path / name / "mlflow.db"
+
+
+def test_a_reading_task_has_a_temporary_folder_where_there_can_be_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    below = tmp_path / "file" / "day" / "run"
+    assert paths.make_output_folder(below, "info").parent == tmp_path / "tmp"
+    assert paths.write_results({}, None, "performance.json") is None
+    assert paths.make_output_folder(below, "train") == below
+    assert paths.make_output_folder(tmp_path / "day" / "run", "info") == tmp_path / "day" / "run"
 
 
 def test_every_task_that_only_reads_is_a_task() -> None:

@@ -247,8 +247,9 @@ metrics: [f1]
 """
 
 MOVE = (
-    "A preset of the stores sets data, preprocessing, split, vectorizer, sampling, model,"
-    " threshold, seed, training, objective, metrics to plain values, and nothing else."
+    "task=repair puts it aside. A preset of the stores sets data, preprocessing, split,"
+    " vectorizer, sampling, model, threshold, seed, training, objective, metrics"
+    " to plain values, and nothing else."
     " If the file is yours, move it into conf/experiment, or into a folder that --config-dir names."
 )
 
@@ -347,6 +348,42 @@ def test_a_preset_of_the_stores_has_one_package_and_is_a_mapping(
     tmp_path: Path, content: str, reason: str
 ) -> None:
     assert reason in refused_preset(tmp_path, content)
+
+
+WHOLE = """\
+# @package _global_
+# Trial 3 of the search 's', the best of 9: 0.5.
+# Written by the search. Its values win over options that are chosen on the
+# command line.
+model:
+  alpha: 0.75
+# The preset ends here.
+"""
+
+
+def test_a_preset_that_is_cut_off_anywhere_is_refused_by_its_name(
+    presets: PresetSource, tmp_path: Path
+) -> None:
+    for size in range(len(WHOLE)):
+        reason = refused_preset(tmp_path, WHOLE[:size])
+        if not size:
+            assert "it is empty." in reason
+    (tmp_path / "stores" / "presets" / "experiment").mkdir(parents=True)
+    (tmp_path / "stores" / "presets" / "experiment" / "whole.yaml").write_text(WHOLE)
+    assert presets.load_config("experiment/whole").config == {"model": {"alpha": 0.75}}
+
+
+@pytest.mark.parametrize("content", [b"\0" * 10, b"\xff\xfe", b"", b" \n", b"model: {alpha: ["])
+def test_a_file_of_options_that_cannot_be_read_or_is_empty_is_named(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        FileConfigSource("test", f"file://{tmp_path}").load_config("experiment/mine")
+    assert str(caught.value).startswith(f"{tmp_path}/experiment/mine.yaml ")
+    assert str(caught.value).endswith(" or remove it.")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_link_is_no_preset_of_the_stores(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 import yaml
@@ -70,3 +71,28 @@ def test_a_traceback_is_shown_with_nothing_that_steers(capsys: pytest.CaptureFix
     shown = capsys.readouterr().err
     assert SHOWN in shown.replace("\n  ", r"\n")
     assert all(line.startswith("  ") for line in shown.splitlines()[1:])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device")
+def test_a_log_on_a_full_disk_ends_with_one_warning_and_the_run_goes_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    handler = logs.RunLog("/dev/full")
+    for number in range(3):
+        handler.handle(logging.makeLogRecord({"msg": f"line {number}"}))
+    handler.close()
+    assert capsys.readouterr() == ("", "")
+    logs.warn_of_lost_logs()
+    logs.warn_of_lost_logs()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        "WARNING: The log is not complete. /dev/full cannot be written: the disk is full ("
+    )
+
+
+def test_a_log_has_its_lines_in_utf_8_and_is_not_made_before_the_first(tmp_path: Path) -> None:
+    handler = logs.RunLog(str(tmp_path / "run.log"))
+    assert not (tmp_path / "run.log").exists()
+    handler.handle(logging.makeLogRecord({"msg": "gr\u00fcn \ud800"}))
+    handler.close()
+    assert (tmp_path / "run.log").read_bytes() == b"gr\xc3\xbcn \\ud800\n"

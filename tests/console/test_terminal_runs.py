@@ -46,7 +46,7 @@ def test_a_training_leaves_no_bars_on_the_terminal(app: App) -> None:
     assert "Loading" not in text
     assert "Epochs:        3 of 3, train loss" in text
     assert re.search(r"^vectorizer +tfidf_word ", text, re.M)
-    assert re.search(r"^training +epochs=3 · patience=3, refit=True$", text, re.M)
+    assert re.search(r"^training +epochs=3 · patience=3, refit=True, resume=False$", text, re.M)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_a_document_as_it_was_written_is_read(tmp_path: Path, value: Any) -> Non
     [
         (b"", "Expecting value"),
         (b"{", "Expecting property name"),
-        (b"\xff", "can't decode"),
+        (b"\xff", "it is not UTF-8"),
         (b"NaN", "NaN is no finite number"),
         (b'{"a": [-Infinity]}', "-Infinity is no finite number"),
         (b"[1e999]", "1e999 is no finite number"),

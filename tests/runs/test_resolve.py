@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +17,7 @@ from tagifai.data.dataset_store import Dataset
 from tagifai.exceptions import BundleError, DataError, TrackingError
 from tagifai.models import bundles
 from tagifai.models.tagger import Tagger
-from tagifai.runs import resolve
+from tagifai.runs import latest, resolve
 from tagifai.tracking import session
 from tagifai.tracking.store import Experiment
 from tagifai.utils import process_pool
@@ -30,22 +27,6 @@ from tests.runner import call_here
 
 TEXT = ["Images with convolutions"]
 
-SET_LATEST = """
-import sys
-from pathlib import Path
-from tagifai.runs import resolve
-
-def slow(path):
-    print("between", flush=True)
-    sys.stdin.read()
-    return replacing(path)
-
-replacing = resolve.replace_atomically
-resolve.replace_atomically = slow
-resolve.set_latest(Path(sys.argv[1]), "a", {"run": "a"})
-"""
-"""Waits after the scores have been written, and before the run is named."""
-
 
 @pytest.fixture
 def bundle(tmp_path: Path, tagger: Tagger) -> Path:
@@ -53,56 +34,10 @@ def bundle(tmp_path: Path, tagger: Tagger) -> Path:
     return tmp_path / "made" / "bundle"
 
 
-def test_without_a_run_there_is_no_latest(tmp_path: Path) -> None:
-    assert resolve.get_latest(tmp_path) is None
-    (tmp_path / "run_id.txt").write_text("\n")
-    assert resolve.get_latest(tmp_path) is None
-
-
-def test_the_latest_run_is_the_one_that_was_set_last_with_its_scores(tmp_path: Path) -> None:
-    for run_id, f1 in (("a", 0.25), ("b", 0.5)):
-        resolve.set_latest(tmp_path / "stores", run_id, {"f1": f1})
-    assert resolve.get_latest(tmp_path / "stores") == "b"
-    assert (tmp_path / "stores" / "run_id.txt").read_text() == "b\n"
-    assert json.loads((tmp_path / "stores" / "performance.json").read_text()) == {"f1": 0.5}
-
-
-@pytest.mark.e2e
-def test_of_two_processes_that_set_the_latest_run_both_files_are_of_one(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", SET_LATEST, str(tmp_path)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "between\n"
-            arguments = (tmp_path, "b", {"run": "b"})
-            thread = threading.Thread(target=resolve.set_latest, args=arguments, daemon=True)
-            thread.start()
-            thread.join(timeout=0.3)
-            waits = thread.is_alive()
-            assert process.communicate(timeout=30)[0] == ""
-            assert process.returncode == 0
-        finally:
-            process.kill()
-            process.wait(timeout=30)
-    thread.join(timeout=30)
-    assert waits
-    assert resolve.get_latest(tmp_path) == "b"
-    assert json.loads((tmp_path / "performance.json").read_text()) == {"run": "b"}
-
-
-def test_scores_that_cannot_be_written_leave_the_latest_run_as_it_was(tmp_path: Path) -> None:
-    resolve.set_latest(tmp_path, "a", {"f1": 0.25})
-    with pytest.raises(ValueError, match="JSON compliant"):
-        resolve.set_latest(tmp_path, "b", {"f1": float("nan")})
-    assert resolve.get_latest(tmp_path) == "a"
-
-
 def test_a_run_is_found_by_its_id_and_the_latest_without_one(tmp_path: Path, bundle: Path) -> None:
     for run_id in ("a", "b"):
         bundles.publish(bundle, tmp_path, run_id)
-    resolve.set_latest(tmp_path, "b", {})
+    latest.set_run(tmp_path, "b", {})
     assert resolve.find(tmp_path, "a", None) == ("a", bundles.get_path(tmp_path, "a"))
     assert resolve.find(tmp_path, None, None) == ("b", bundles.get_path(tmp_path, "b"))
 
@@ -116,16 +51,20 @@ def test_an_unknown_run_is_refused_with_the_latest_one(tmp_path: Path) -> None:
     with pytest.raises(BundleError) as caught:
         resolve.find(tmp_path, "x", None)
     assert str(caught.value) == f"There is no run 'x' with a model in {tmp_path}."
-    resolve.set_latest(tmp_path, "a", {})
+    latest.set_run(tmp_path, "a", {})
     with pytest.raises(BundleError, match=r"The latest run is a\.$"):
         resolve.find(tmp_path, "x", None)
 
 
 def test_a_latest_run_whose_model_is_gone_is_not_offered_instead_of_itself(tmp_path: Path) -> None:
-    resolve.set_latest(tmp_path, "a", {})
+    latest.set_run(tmp_path, "a", {})
     with pytest.raises(BundleError) as caught:
         resolve.find(tmp_path, None, None)
-    assert str(caught.value) == f"There is no run 'a' with a model in {tmp_path}."
+    assert str(caught.value) == (
+        f"There is no run 'a' with a model in {tmp_path}. It is the one which"
+        f" {tmp_path}/run_id.txt names as the latest. Train again, or choose another:"
+        " task.run_id=..."
+    )
 
 
 def test_what_is_no_run_id_is_refused_before_any_path_is_looked_at(tmp_path: Path) -> None:
@@ -147,7 +86,7 @@ def test_the_package_loads_the_latest_run_of_a_store(
     tmp_path: Path, bundle: Path, tagger: Tagger
 ) -> None:
     bundles.publish(bundle, tmp_path, "a")
-    resolve.set_latest(tmp_path, "a", {})
+    latest.set_run(tmp_path, "a", {})
     assert tagifai.load(stores=tmp_path).predict(TEXT) == tagger.predict(TEXT)
     assert tagifai.load("a", stores=str(tmp_path)).predict(TEXT) == tagger.predict(TEXT)
     with pytest.raises(BundleError, match="There is no run 'b'"):
@@ -224,7 +163,9 @@ def test_a_changed_bundle_of_the_tracking_store_is_refused_and_not_kept(
 
 def test_a_tracking_store_that_does_not_answer_is_told_at_once(tmp_path: Path, nobody: str) -> None:
     begun = time.monotonic()
-    with pytest.raises(TrackingError, match="Run abc has no model on this machine, and http"):
+    with pytest.raises(
+        TrackingError, match=r"Run abc has no model on this machine\. The tracking store http"
+    ):
         resolve.find(tmp_path, "abc", nobody)
     assert time.monotonic() - begun < 3
     assert list(tmp_path.iterdir()) == []
@@ -256,7 +197,7 @@ def test_the_best_run_is_one_on_the_data_of_the_latest_run_which_are_named(
     bundle = bundles.get_path(tmp_path, "news")
     bundle.mkdir(parents=True)
     (bundle / "splits.json").write_text(json.dumps({"data": {"name": "news", "digest": NEWS}}))
-    resolve.set_latest(tmp_path, "news", {})
+    latest.set_run(tmp_path, "news", {})
     assert choose(config) == ["news"]
     assert caplog.messages == [
         "Of runs on 2 data sets those on news (bbbbbbbb) count, the data of the latest run"

@@ -19,7 +19,7 @@ from sklearn.ensemble import RandomForestClassifier
 from tagifai.exceptions import BundleError
 from tagifai.models import bundles
 from tagifai.models.tagger import Tagger
-from tagifai.runs import resolve
+from tagifai.runs import latest, resolve
 from tagifai.serving import archives, unpacking
 from tagifai.utils import files, process_pool
 from tests.conftest import DOCUMENTS, TAGS, TEXTS, fitted
@@ -51,7 +51,7 @@ def exported(tmp_path: Path, bundle: Path) -> Path:
 @pytest.fixture
 def stores(tmp_path: Path) -> Path:
     """Stores with a latest run, which no import may change."""
-    resolve.set_latest(tmp_path / "stores", "latest", {"f1": 0.5})
+    latest.set_run(tmp_path / "stores", "latest", {"f1": 0.5})
     return tmp_path / "stores"
 
 
@@ -82,7 +82,7 @@ def refusal(path: Path, stores: Path) -> str:
     with pytest.raises(BundleError) as caught:
         archives.import_run(path, stores)
     assert tree(stores) == before
-    assert ".import." not in str(caught.value)
+    assert ".tagifai" not in str(caught.value)
     assert str(path) in str(caught.value)
     return str(caught.value)
 

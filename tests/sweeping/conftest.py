@@ -124,7 +124,7 @@ class Kept(TrackedRun):
     def log_tags(self, tags: Mapping[str, Any]) -> None:
         self.tags |= tags
 
-    def log_metrics(self, metrics: Mapping[str, float], model_id: str | None = None) -> None:
+    def log_metrics(self, metrics: Mapping[str, float], *, of_model: bool = False) -> None:
         self.metrics |= metrics
 
     def log_file(self, path: Path | None) -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import pwd
-import shutil
 import signal
 import socket
 import stat
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -30,6 +27,7 @@ from tagifai.exceptions import ConfigError
 from tagifai.sweeping import launchers, studies
 from tagifai.sweeping.studies import StudyError
 from tests.app import SMALL, TIMEOUT_SECONDS, App, environment
+from tests.databases import run_postgres
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
@@ -228,67 +226,11 @@ def test_a_launcher_that_is_not_installed_is_an_error_that_says_how_to_install_i
 # --- PostgreSQL ------------------------------------------------------------------------------
 
 
-def _initdb() -> str | None:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return str(found[-1]) if found else shutil.which("initdb")
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[URL]:
     """A PostgreSQL server on the loopback device, with a password; skips where there is none."""
-    initdb = _initdb()
-    if initdb is None:
-        pytest.skip("PostgreSQL's initdb is not installed")
-    as_owner: list[str] = []
-    if os.geteuid() == 0:
-        # It refuses to be run by root.
-        with suppress(KeyError):
-            pwd.getpwnam("postgres")
-            as_owner = ["runuser", "-u", "postgres", "--"]
-        if not as_owner:
-            pytest.skip("there is no user postgres, and root may not run PostgreSQL")
-    folder = Path(tempfile.mkdtemp(dir="/tmp"))
-    password = folder / "password"
-    password.write_text("pass:word")
-    if as_owner:
-        for path in (folder, password):
-            shutil.chown(path, "postgres")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    data = folder / "data"
-    make: list[str | Path] = [
-        initdb,
-        "-D",
-        data,
-        "-U",
-        "tagger",
-        f"--pwfile={password}",
-        "-A",
-        "scram-sha-256",
-    ]
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
-    control: list[str | Path] = [
-        Path(initdb).with_name("pg_ctl"),
-        "-D",
-        data,
-        "-l",
-        folder / "log",
-        "-w",
-    ]
-
-    def run(*command: str | Path) -> None:
-        subprocess.run(
-            [*as_owner, *command], check=True, stdout=subprocess.DEVNULL, cwd=folder.parent
-        )
-
-    try:
-        run(*make, "--no-sync")
-        run(*control, "-o", options, "start")
-        yield URL.create("postgresql", "tagger", "pass:word", "127.0.0.1", port, "postgres")
-        run(*control, "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder)
+    with run_postgres() as server:
+        yield server.url
 
 
 @pytest.mark.e2e

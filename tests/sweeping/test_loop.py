@@ -31,6 +31,7 @@ from tagifai.sweeping import studies
 from tagifai.sweeping.loop import SearchFailedError, SearchLoop, _judge
 from tagifai.sweeping.plan import SearchPlan
 from tagifai.sweeping.studies import DIED, ERROR, Study, StudyError, TrialCounts
+from tagifai.sweeping.workers import interruption
 from tagifai.training.trial import PRUNED, RESULT, STALE
 from tests.databases import make_studies
 
@@ -846,7 +847,7 @@ GONE = 99
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine()
     monkeypatch.setattr(multiprocessing, "active_children", lambda: list(made.children))
-    monkeypatch.setattr("tagifai.sweeping.loop.os.kill", made.kill)
+    monkeypatch.setattr("tagifai.sweeping.workers.interruption.os.kill", made.kill)
     return made
 
 
@@ -985,7 +986,7 @@ def test_a_trial_that_is_asked_for_as_the_interrupt_comes_is_abandoned_and_not_l
 def test_a_job_that_does_not_end_is_killed_after_its_last_words(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SHUTDOWN_SECONDS", 0.1)
+    monkeypatch.setattr(interruption, "SHUTDOWN_SECONDS", 0.1)
     plan, release = FakePlan(9, n_workers=2), threading.Event()
 
     def job(number: int) -> float:

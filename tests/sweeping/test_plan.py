@@ -14,6 +14,7 @@ from optuna.trial import Trial, TrialState
 from tagifai.sweeping import plan as module
 from tagifai.sweeping.plan import SearchPlan
 from tagifai.tracking import session
+from tagifai.tracking.recording import operations
 from tagifai.tracking.store import Experiment
 from tagifai.utils import program
 from tests.sweeping.conftest import Planning, kept, tried
@@ -102,7 +103,7 @@ def test_a_trial_that_failed_before_it_had_a_run_gets_one_that_says_why(
     (run,) = recorded()
     assert (run.info.status, run.info.run_name) == ("FAILED", "trial-0")
     tags = {key: value for key, value in run.data.tags.items() if "source" not in key}
-    del tags["mlflow.user"], tags["mlflow.runName"]
+    del tags["mlflow.user"], tags["mlflow.runName"], tags["tagifai.id"]
     assert tags == {
         "mlflow.parentRunId": "parent",
         "study": "s",
@@ -196,12 +197,12 @@ def test_a_run_that_was_closed_without_a_word_says_that_its_trial_died(
 ) -> None:
     trial = asked(begun)
     run = child(begun, trial, tracked_stores)
-    run.end("FAILED", session.ABANDONED_REASON)
+    run.end("FAILED", operations.ABANDONED_REASON)
     begun.study.abandon(trial._trial_id, "killed")
     begun.close_dead_runs()
     (found,) = [one for one in recorded() if one.info.run_id == run.id]
     assert (found.info.status, found.data.tags["trial.state"]) == ("FAILED", "DIED")
-    assert found.data.tags["error"] == session.ABANDONED_REASON
+    assert found.data.tags["error"] == operations.ABANDONED_REASON
 
 
 def test_runs_of_other_searches_are_left(

@@ -632,6 +632,7 @@ def test_a_preset_chooses_options_and_then_holds_values(tmp_path: Path) -> None:
         "- override /model: sgd\n"
         "- override /split: x\n"
         "seed: 3\n"
+        "# The preset ends here.\n"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from tests.app import TIMEOUT_SECONDS, App
+from tagifai.sweeping.studies import GRACE_SECONDS
+from tests.app import TIMEOUT_SECONDS, App, children, session_of, wait_until
 from tests.showcase import SEARCH, SERIAL, Showcase
 from tests.sweeping.searches import by_state, results, runs, study
 
@@ -131,20 +133,68 @@ def test_a_search_goes_on_after_kill_9_to_the_exact_total(app: App) -> None:
     assert time.monotonic() - began < TIMEOUT_SECONDS
 
 
-def test_the_jobs_of_a_search_that_was_killed_bring_their_trials_home(app: App) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_the_jobs_of_a_search_that_was_killed_end_with_it_and_are_tried_again(app: App) -> None:
     arguments = [*JOBLIB, *LONG]
 
     process = stopped_in_a_trial(app, lambda p: p.kill(), *arguments)
-    with process, suppress(subprocess.TimeoutExpired):
-        process.communicate(timeout=120)  # its workers end their trials and then themselves
+    process.wait(timeout=60)
+    wait_until(lambda: session_of(process.pid) == [], seconds=10)
+    process.communicate(timeout=60)
+    assert "RUNNING" not in {run.info.status for run in runs(app)[1].values()}
     app.ok(*arguments)
 
     trials = study(app).trials
+    finished = by_state(trials, TrialState.COMPLETE, TrialState.PRUNED)
+    assert len(finished) == 5
+    died = [trial for trial in trials if trial not in finished]
+    assert {trial.user_attrs["died"] for trial in died} == {"Its process ended unexpectedly."}
+    assert by_state(trials, TrialState.RUNNING) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_a_second_signal_ends_a_search_and_its_workers_at_once(app: App) -> None:
+    def twice(process: subprocess.Popen[str]) -> None:
+        for worker in children(process.pid):
+            os.kill(worker, signal.SIGSTOP)  # so that the first signal has to wait for it
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+
+    process = stopped_in_a_trial(app, twice, *JOBLIB, *LONG)
+    output = process.communicate(timeout=60)[0]
+
+    assert process.returncode == 130, output
+    assert "Interrupted at once: the next command closes what was open.\n" in output
+    assert "Traceback" not in output
+    wait_until(lambda: session_of(process.pid) == [], seconds=10)
+    app.ok(*JOBLIB, *LONG)
+    trials = study(app).trials
     assert len(by_state(trials, TrialState.COMPLETE, TrialState.PRUNED)) == 5
-    # One that was asked for and not yet begun when the search was killed has no job to bring it.
-    failed = by_state(trials, TrialState.FAIL)
-    assert [t.user_attrs for t in failed if "job" in t.user_attrs] == []
-    assert len(trials) == 5 + len(failed)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+@pytest.mark.parametrize("whom", ["a worker", "all"])
+def test_what_stands_still_for_longer_than_a_heartbeat_loses_no_trial(app: App, whom: str) -> None:
+    def pause(process: subprocess.Popen[str]) -> None:
+        busy = [p for p in session_of(process.pid) if p != process.pid]
+        paused = busy[-1:] if whom == "a worker" else [process.pid, *busy]
+        for number in paused:
+            os.kill(number, signal.SIGSTOP)
+        time.sleep(GRACE_SECONDS + 4)
+        for number in paused:
+            os.kill(number, signal.SIGCONT)
+
+    process = stopped_in_a_trial(app, pause, *JOBLIB, *LONG)
+    output = process.communicate(timeout=TIMEOUT_SECONDS)[0]
+
+    assert process.returncode == 0, output
+    assert "5 of 5 done" in output
+    trials = study(app).trials
+    finished = by_state(trials, TrialState.COMPLETE, TrialState.PRUNED)
+    assert len(finished) == 5
+    assert len({tuple(trial.params.values()) for trial in finished}) == 5
+    assert all("died" in trial.user_attrs for trial in trials if trial not in finished)
 
 
 def test_two_processes_on_one_study_share_the_work(app: App) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import sqlite3
 import threading
 import time
@@ -94,6 +96,7 @@ def beats(database: Path) -> dict[int, str]:
         ("sqlite:///:memory:", False),
         ("sqlite:///file::memory:?cache=shared&uri=true", False),
         ("sqlite:////x/studies.db", True),
+        ("sqlite:////x/:memory:/studies.db", True),
         ("postgresql://host/studies", True),
     ],
 )
@@ -187,8 +190,68 @@ def test_a_password_among_the_options_is_not_shown_either() -> None:
 def test_a_file_that_is_no_database_is_one_error(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("not a database, but long enough to look at it as one\n" * 20)
-    with pytest.raises(StudyError, match=r"cannot be used: .*file is not a database"):
+    with pytest.raises(StudyError, match=r"cannot be used: .* is no SQLite database"):
         studies.connect(f"sqlite:///{path}")
+
+
+def make_songs(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE songs (x)")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda path: path.write_bytes(bytes(9000)), "is no SQLite database"),
+        (Path.mkdir, "is a folder"),
+        (os.mkfifo, "is not a regular file"),
+        (make_songs, "belongs to another program"),
+    ],
+)
+def test_a_damaged_database_is_told_before_it_is_opened(
+    database: Path, spoil: Callable[[Path], object], told: str
+) -> None:
+    database.unlink()
+    spoil(database)
+    with pytest.raises(StudyError) as caught:
+        studies.connect_database.__wrapped__(f"sqlite:///{database}")
+    assert f"cannot be used: {database} {told}" in str(caught.value)
+    assert "move this one away" in str(caught.value)
+
+
+def test_a_database_that_is_cut_off_is_told(database: Path) -> None:
+    database.write_bytes(database.read_bytes()[:9000])
+    with pytest.raises(StudyError, match=r"cannot be used: .* is cut off: it has 9,000 of"):
+        studies.connect_database.__wrapped__(f"sqlite:///{database}")
+
+
+def test_an_empty_file_becomes_a_database(tmp_path: Path) -> None:
+    (tmp_path / "studies.db").touch()
+    storage = studies.connect_database.__wrapped__(f"sqlite:///{tmp_path}/studies.db")
+    assert storage.get_all_studies() == []
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+def test_a_locked_database_is_not_waited_for_without_an_end(
+    database: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studies, "OPENING_SECONDS", 0.2)
+    with closing(sqlite3.connect(database)) as other:
+        other.execute(f"PRAGMA journal_mode = {mode}")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StudyError, match=r"cannot be used: .*is locked"):
+            studies.connect_database.__wrapped__(f"sqlite:///{database}")
+
+
+def test_a_server_that_accepts_and_says_nothing_is_mute_for_seconds_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(studies, "OPENING_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"postgresql://me:s3cret@127.0.0.1:{mute.getsockname()[1]}/db"
+        with pytest.raises(StudyError, match="cannot be used: no answer within 1 s") as caught:
+            studies.connect(url)
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_store_that_fails_on_the_way_is_one_error(opened: Open, database: Path) -> None:

@@ -14,9 +14,8 @@ from mlflow import MlflowClient
 
 from tagifai.console.display import Display
 from tagifai.exceptions import TrackingError
-from tagifai.runs import cleanup
-from tagifai.runs.cleanup import CleanupRoots
-from tagifai.runs.retention import RemovalCandidate
+from tagifai.runs.upkeep import cleanup
+from tagifai.runs.upkeep.cleanup import RemovalCandidate
 from tagifai.tasks import clean
 from tagifai.tracking import session
 from tagifai.tracking.inventory import RunInventory
@@ -67,9 +66,12 @@ def test_what_can_go_is_shown_then_removed_by_the_command_and_then_there_is_noth
     tmp_path: Path, showcase: Showcase
 ) -> None:
     app = showcase.copy("run", tmp_path)
-    spare, bundle = app.run_id(), app.bundle()
-    app.ok(*SMALL)
-    latest = app.bundle()
+    trained = {app.run_id(): app.bundle()}
+    # The first is the best, and the last the latest.
+    for alpha in ("0.1", "0.05"):
+        app.ok(*SMALL, f"model.alpha={alpha}")
+        trained[app.run_id()] = app.bundle()
+    (_, best), (spare, bundle), (_, latest) = trained.items()
     failed, pruned = ended(app, "FAILED"), ended(app, "KILLED", **{"trial.state": "PRUNED"})
     running = session.create_run(Experiment(uri(app), "tagifai", app.stores)).id
     old, recent = output(app, OLD, days=31), output(app, RECENT, days=29)
@@ -97,7 +99,7 @@ def test_what_can_go_is_shown_then_removed_by_the_command_and_then_there_is_noth
     assert [stage(app, x) for x in (spare, running)] == ["active", "active"]
     assert not bundle.exists()
     assert not old.parent.exists()
-    for kept in (latest / "manifest.json", recent, mine, app.dataset("sample")):
+    for kept in (best, latest / "manifest.json", recent, mine, app.dataset("sample")):
         assert kept.exists()
     assert "There is nothing to remove." in app.ok("task=clean", "task.apply=true")
     assert "natural" in app.ok("task=predict", "task.text=words of a language")
@@ -121,7 +123,7 @@ def test_without_a_store_that_answers_runs_and_models_are_left_and_that_is_said(
     put(app.stores / "run_id.txt", "abc\n")
     old = output(app, OLD, days=31)
     said = app.ok("task=clean", "task.apply=true", given.replace("NOBODY", nobody))
-    assert "Runs and models are kept, because it is not known which are registered." in said
+    assert "Runs and models are kept, because it is not known which are in use." in said
     assert not old.exists()
     assert bundle.exists()
     assert stage(app, failed) == "active"
@@ -152,9 +154,7 @@ def test_a_store_that_fails_in_the_middle_is_said_after_what_is_gone(
 ) -> None:
     asked = []
 
-    def remove(
-        place: CleanupRoots, ledger: RunInventory | None, leftover: RemovalCandidate
-    ) -> bool:
+    def remove(stores: Path, inventory: RunInventory | None, leftover: RemovalCandidate) -> bool:
         asked.append(leftover.name)
         if leftover.name == "b":
             raise TrackingError("Tracking failed: gone.")
@@ -164,7 +164,7 @@ def test_a_store_that_fails_in_the_middle_is_said_after_what_is_gone(
     display = Display(quiet=False, plain=True, every=1)
     found = [RemovalCandidate("failed runs", name, 5, "FAILED") for name in "abc"]
     with pytest.raises(TrackingError, match=r"gone\. Run the same command again to go on\."):
-        clean._remove(display, CleanupRoots(tmp_path, tmp_path), None, found)
+        clean._remove(display, tmp_path, None, found)
     assert asked == ["a", "b"]
     assert re.search(r"failed runs +1 +5 B +a \(FAILED\)", capsys.readouterr().out)
 

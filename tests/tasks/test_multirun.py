@@ -40,7 +40,7 @@ def parent_and_children(app: App) -> tuple[Run, list[Run]]:
     (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     children = [run for run in runs if run is not parent]
     assert {run.data.tags["mlflow.parentRunId"] for run in children} <= {parent.info.run_id}
-    return parent, sorted(children, key=lambda run: Path(run.data.tags["output_dir"]).name)
+    return parent, sorted(children, key=lambda run: Path(run.data.tags.get("output_dir", "")).name)
 
 
 def test_a_multirun_is_one_run_with_a_child_for_each_combination(app: App) -> None:
@@ -127,7 +127,9 @@ def test_the_parent_of_a_multirun_that_was_killed_is_closed_by_the_next_command(
     app.ok("task=info")
     parent, children = parent_and_children(app)
     assert children
-    assert {run.info.status for run in (parent, *children)} == {"FAILED"}
+    assert parent.info.status == "FAILED"
+    # A worker that is told so in time closes its run itself.
+    assert {run.info.status for run in children} <= {"FAILED", "KILLED"}
     assert not list((app.stores / "running").iterdir())
 
 
@@ -150,7 +152,7 @@ def test_a_multirun_that_is_interrupted_is_killed_with_its_job(
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("long_multirun", ["joblib"], indirect=True)
-def test_workers_of_a_multirun_that_is_interrupted_end_and_leave_no_run_open(
+def test_workers_of_a_multirun_that_is_interrupted_close_their_runs(
     app: App, long_multirun: subprocess.Popen[str]
 ) -> None:
     os.killpg(long_multirun.pid, signal.SIGINT)  # as Ctrl-C does
@@ -158,11 +160,8 @@ def test_workers_of_a_multirun_that_is_interrupted_end_and_leave_no_run_open(
 
     assert long_multirun.returncode == 130
     assert "Traceback" not in errors
-    assert parent_and_children(app)[0].info.status == "KILLED"
-    # The launcher kills its workers outright; the next command closes what they had open.
-    app.ok("task=info")
     parent, children = parent_and_children(app)
     assert parent.info.status == "KILLED"
     assert children
-    assert {run.info.status for run in children} <= {"FAILED", "KILLED"}
+    assert {run.info.status for run in children} == {"KILLED"}
     assert not list((app.stores / "running").iterdir())

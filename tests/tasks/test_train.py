@@ -172,14 +172,15 @@ def test_a_run_that_raises_is_failed_with_the_reason(tmp_path: Path, showcase: S
     assert app.run_id() == latest
 
 
-def test_a_tracking_server_out_of_reach_is_said_before_anything_is_trained(app: App) -> None:
+def test_a_tracking_server_out_of_reach_is_said_and_the_run_is_kept(app: App) -> None:
     done = app.run(*SMALL, env={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})
 
-    assert done.returncode == 1
-    assert "Tracking failed" in done.stderr
-    assert "tracking=none" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not (app.stores / "run_id.txt").exists()
+    assert done.returncode == 3
+    warning, error = done.stderr.splitlines()
+    assert "http://127.0.0.1:9 does not answer" in warning
+    assert "task=sync" in error
+    (kept,) = (app.stores / "pending").glob("*/record.jsonl")
+    assert kept.parent.name == app.run_id()
 
 
 REFUSED = [

@@ -1,9 +1,8 @@
-"""A training and its other processes: the recorder, signals, a tracking server."""
+"""A training as a process: signals, a tracking server."""
 
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app import SMALL, App, children, end_group, environment, tracked_runs, wait_until
+from tests.app import SMALL, App, end_group, environment, tracked_runs, wait_until
 from tests.showcase import Showcase
 
 pytestmark = pytest.mark.e2e
@@ -24,30 +23,12 @@ PATIENT = ("vectorizer=tfidf_word", "training.patience=null")
 TEXT = "Transfer learning with transformers for text"
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor")
-@pytest.mark.usefixtures("unmeasured")
-def test_a_training_leaves_mlflow_to_another_process(app: App) -> None:
-    command = app.command(*SMALL)
-    done = subprocess.run(
-        [command[0], "-X", "importtime", *command[1:]],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=app.cwd,
-        env=environment(),
-    )
-    loaded = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
-    assert {"sklearn", "tagifai.tracking.recorder"} <= loaded
-    assert not {"mlflow", "sqlalchemy"} & loaded
-    (run,) = tracked_runs(app)
-    assert (run.info.run_id, run.info.status) == (app.run_id(), "FINISHED")
-
-
 @pytest.mark.parametrize(
     ("number", "code", "status"),
     [
         (signal.SIGINT, 130, "KILLED"),
         (signal.SIGTERM, 143, "KILLED"),
+        (signal.SIGHUP, 129, "KILLED"),
         (signal.SIGKILL, -9, "FAILED"),
     ],
 )
@@ -60,10 +41,7 @@ def test_an_interrupted_run_is_closed_and_the_latest_run_stays(
     process = app.start(*PATIENT, "training.epochs=100000")
     try:
         app.wait_for("Epoch 20")
-        helpers = children(process.pid) if number == signal.SIGKILL else []
         process.send_signal(number)
-        for helper in helpers:
-            os.kill(helper, number)
         _, errors = process.communicate(timeout=60)
     finally:
         process.kill()
@@ -128,13 +106,12 @@ def test_a_server_that_dies_in_the_middle_does_not_take_the_model_with_it(
     finally:
         training.kill()
 
-    assert training.returncode == 1
-    (bundle,) = app.outputs.glob("*/*/bundle")
-    assert errors.count("\n") == 1
-    assert f"The model is trained and saved anyway: {bundle}" in errors
-    assert not (app.stores / "run_id.txt").exists()
-    (run_id,) = [path.stem for path in (app.stores / "running").iterdir()]
-    # It can be used, and the run is closed when the server is back.
+    assert training.returncode == 3, errors
+    assert errors.splitlines()[-1].startswith("Error: The run is trained and kept, and not")
+    assert list((app.stores / "running").iterdir()) == []
+    (run_id,) = [path.name for path in (app.stores / "pending").iterdir()]
+    assert app.run_id() == run_id
+    # It can be used, and is recorded when the server is back.
     output = app.run("task=predict", f"task.text={TEXT}", f"task.run_id={run_id}").stdout
     assert json.loads(output)[0]["input_text"] == TEXT
 
@@ -144,7 +121,11 @@ def test_a_run_is_tracked_by_a_server_and_its_model_fetched_from_there(
 ) -> None:
     env = {"MLFLOW_TRACKING_URI": server[0]}
     done = app.run(*SMALL, env=env)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    # The server may be a slow one.
+    assert {
+        line for line in done.stderr.splitlines() if "has not answered for" not in line
+    } == set()
     assert f"MLflow:        {server[0]}" in done.stdout
 
     elsewhere = App(tmp_path / "elsewhere")

@@ -18,7 +18,8 @@ from omegaconf import OmegaConf
 from tagifai.config import job
 from tagifai.config.job import Job
 from tagifai.config.schema import Config, check
-from tagifai.exceptions import TrackingError
+from tagifai.exceptions import DamagedFileError
+from tagifai.runs.recording import syncing
 from tagifai.tracking import multirun, session
 from tagifai.utils import program
 from tests.conftest import CONF, Compose
@@ -150,7 +151,7 @@ def test_the_first_job_of_a_sweep_makes_its_parent_and_the_others_find_it(
     assert run.data.tags["team"] == "x"
     assert running(stores) == [".run"]
     known = json.loads((folder / "parent_run.json").read_text())
-    assert known == {"run_id": parent, "uri": uri(stores)}
+    assert known == {"run_id": parent, "uri": uri(stores), "experiment": "tagifai"}
 
 
 def test_a_parent_is_made_where_the_environment_says_that_runs_are(
@@ -276,7 +277,7 @@ def test_where_there_was_no_multirun_there_is_nothing_to_close(stores: Path) -> 
     assert (running(stores), runs(stores)) == ([], [])
 
 
-def test_a_parent_that_cannot_be_closed_keeps_its_mark_for_the_next_command(
+def test_a_parent_that_cannot_be_closed_is_kept_and_closed_when_it_is_sent(
     watch: Callable[[], None],
     config: Config,
     stores: Path,
@@ -291,13 +292,11 @@ def test_a_parent_that_cannot_be_closed_keeps_its_mark_for_the_next_command(
     parent = found_parent(config)
     with monkeypatch.context() as broken:
         broken.setattr(MlflowClient, "set_terminated", full)
-        with pytest.raises(TrackingError, match="disk full"):
-            multirun.close_parent_run("FINISHED")
-    assert ".run" in running(stores)
-    multirun._watched.close()  # as the end of the process would
-    assert session.close_abandoned_runs(stores) == [parent]
-    assert recorded(stores, parent).info.status == "FAILED"
+        multirun.close_parent_run("FINISHED")
     assert running(stores) == []
+    assert recorded(stores, parent).info.status == "RUNNING"
+    assert syncing.send_records(stores, uri(stores)).sent == {parent: parent}
+    assert recorded(stores, parent).info.status == "FINISHED"
 
 
 @pytest.mark.e2e
@@ -365,3 +364,16 @@ def test_a_sweep_into_the_folder_of_one_with_other_stores_has_a_parent_in_its_ow
 def test_the_environment_of_this_process_names_no_parent() -> None:
     # It would be taken for the parent of every sweep of these tests.
     assert multirun.PARENT_RUN_VARIABLE not in os.environ
+
+
+@pytest.mark.parametrize("missing", ["run_id", "uri", "experiment"])
+def test_a_file_that_does_not_say_all_of_the_parent_run_is_damaged(
+    tmp_path: Path, missing: str
+) -> None:
+    whole = {"run_id": "abc", "uri": "sqlite:///there.db", "experiment": "e"}
+    (tmp_path / "parent_run.json").write_text(json.dumps(whole))
+    assert multirun.read_parent(tmp_path) == whole
+    del whole[missing]
+    (tmp_path / "parent_run.json").write_text(json.dumps(whole))
+    with pytest.raises(DamagedFileError, match="it names no run"):
+        multirun.read_parent(tmp_path)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tagifai.exceptions import DataError, TrackingError
+from tagifai.serving import saving
 from tagifai.tracking import session
 from tagifai.tracking.registry import ModelRegistry, ModelVersion
 from tagifai.tracking.store import Experiment
@@ -18,15 +19,20 @@ def uri(tracked_stores: Path) -> str:
 def a_run(uri: str, stores: Path) -> tuple[str, str]:
     """A run with a model that is one file; ids of both."""
     run = session.create_run(Experiment(uri, "tagifai", stores))
-    model_id = run.log_model(a_model)
+    run.log_model(stores)
+    model_id = run.get_model_id()
     assert model_id is not None
     run.end("FINISHED")
     return run.id, model_id
 
 
-def a_model(folder: Path, model_id: str) -> None:
-    folder.mkdir()
-    (folder / "MLmodel").write_text(f"model_id: {model_id}\n")
+@pytest.fixture(autouse=True)
+def _small_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    def save(folder: Path, model_id: str, *, bundle: Path, run_id: str) -> None:
+        folder.mkdir()
+        (folder / "MLmodel").write_text(f"model_id: {model_id}\n")
+
+    monkeypatch.setattr(saving, "save", save)
 
 
 def test_without_a_registered_model_there_is_no_champion_and_no_version(uri: str) -> None:
@@ -74,19 +80,20 @@ def test_a_run_says_which_model_it_keeps(uri: str, tracked_stores: Path) -> None
 def test_a_run_without_a_model_keeps_none(uri: str, tracked_stores: Path) -> None:
     assert session.create_run(Experiment(uri, "tagifai", tracked_stores)).get_model_id() is None
     untracked = session.TrackedRun("abc")
-    assert untracked.log_model(a_model) is None
+    untracked.log_model(tracked_stores)
     assert (untracked.get_model_id(), untracked.get_status()) == (None, None)
 
 
 def test_a_model_that_cannot_be_written_is_failed_and_not_the_run_s(
-    uri: str, tracked_stores: Path
+    uri: str, tracked_stores: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(folder: Path, model_id: str) -> None:
+    def broken(folder: Path, model_id: str, **_: object) -> None:
         raise OSError("no space left")
 
-    run = session.create_run(Experiment(uri, "tagifai", tracked_stores))
+    run = session.reopen_run(session.create_run(Experiment(uri, "tagifai", tracked_stores)).id, uri)
+    monkeypatch.setattr(saving, "save", broken)
     with pytest.raises(TrackingError, match="no space left"):
-        run.log_model(broken)
+        run.log_model(tracked_stores)
     assert run.get_model_id() is None
 
 

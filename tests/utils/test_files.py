@@ -287,7 +287,7 @@ def test_an_output_below_a_file_is_named_with_the_system_s_reason(tmp_path: Path
 def test_an_output_on_a_full_disk_is_named_too_and_the_old_file_is_kept(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("old")
     with (
-        pytest.raises(DataError, match=r"a\.json cannot be written: No space left on device\."),
+        pytest.raises(DataError, match=r"a\.json cannot be written: the disk is full"),
         open_output(tmp_path / "a.json"),
     ):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from threadpoolctl import threadpool_info
 
 from tagifai.exceptions import DataError
 from tagifai.utils.process_pool import (
@@ -87,6 +88,22 @@ def test_several_processes_work_and_none_of_them_is_this_one() -> None:
     assert len(found) == 2
     assert os.getpid() not in found
     assert all(map(is_gone, found))
+
+
+def threads(_item: object) -> list[int]:
+    time.sleep(0.05)
+    return [pool["num_threads"] for pool in threadpool_info()]
+
+
+@pytest.mark.e2e
+def test_processes_have_no_more_numeric_threads_than_there_are_processors() -> None:
+    import numpy  # noqa: F401 - it loads a library with threads
+
+    share = max(1, count_processors() // 2)
+    with ProcessPool(threads, 2, **LIMITS) as workers:
+        found = [number for numbers in workers.map(range(4)) for number in numbers]
+    assert found
+    assert max(found) <= share
 
 
 @pytest.mark.e2e

@@ -272,6 +272,6 @@ def test_a_full_disk_is_one_sentence(
         return (os.open("/dev/full", os.O_WRONLY) if "prefix" in settings else handle), path
 
     monkeypatch.setattr(tempfile, "mkstemp", make_full)
-    with pytest.raises(DataError, match=rf"{name} cannot be written: No space left on device\."):
+    with pytest.raises(DataError, match=rf"{name} cannot be written: the disk is full"):
         write(tmp_path / name, [(str(n), os.urandom(50).hex(), 0.5, None) for n in range(2000)])
     assert [*tmp_path.iterdir()] == []

@@ -166,12 +166,15 @@ class TrainingConfig:
             together, for as many epochs; the test rows are scored by that model. Validation
             scores, threshold and objective are of the first one, which had not seen these rows.
         max_rows: fit to so many of these rows at most, of each label its share; None fits to all.
+        resume: keep a checkpoint after every epoch, and go on from the one that the same training
+            left when it was interrupted; the result is the same to the last bit.
     """
 
     epochs: int = 10
     patience: int | None = 3
     refit: bool = True
     max_rows: int | None = None
+    resume: bool = False
 
     def __post_init__(self) -> None:
         require_at_least("epochs", self.epochs, 1)

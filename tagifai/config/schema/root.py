@@ -120,6 +120,8 @@ SCHEMA_CLASSES: dict[str, type] = {
     "task/import": model_tasks.ImportTaskConfig,
     "task/serve": model_tasks.ServeTaskConfig,
     "task/clean": tasks.CleanTaskConfig,
+    "task/repair": tasks.RepairTaskConfig,
+    "task/sync": tasks.SyncTaskConfig,
     "task/info": tasks.InfoTaskConfig,
     "data/table": TableConfig,
     "data/two_tables": TwoTablesConfig,

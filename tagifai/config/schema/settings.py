@@ -70,6 +70,7 @@ class TrackingConfig:
         run_name: None names the run by its model, vectorizer and data.
         tags: further tags of the run.
         model: name of the registered model that runs are promoted to.
+        timeout: seconds that the store has to open, from 1 to 600.
     """
 
     enabled: bool = True
@@ -78,6 +79,7 @@ class TrackingConfig:
     run_name: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     model: str = "tagifai"
+    timeout: float = 10.0
 
     __repr__ = represent
 
@@ -86,11 +88,12 @@ class TrackingConfig:
             require_no_secret(key, getattr(self, key))
         for key in ("uri", "experiment", "run_name"):
             require_not_blank(key, getattr(self, key))
+        require(1 <= self.timeout <= 600, "timeout", self.timeout, "seconds from 1 to 600")
         plain = re.fullmatch(r"[\w][\w .-]*", self.model) is not None
         require(plain, "model", self.model, "letters, digits, spaces and _ . -")
-        for key in self.tags:
-            named = re.fullmatch(r"[\w ./:-]+", key) is not None
-            require(named, "tags", key, "names of letters, digits, spaces and _ . / : -")
+        for tag in self.tags:
+            named = re.fullmatch(r"[\w ./:-]+", tag) is not None
+            require(named, "tags", tag, "names of letters, digits, spaces and _ . / : -")
 
 
 @dataclass
@@ -98,8 +101,7 @@ class CacheConfig:
     """The cache of cleaned texts and features, which later runs use again.
 
     Args:
-        max_gb: of the cache, in 10**9 bytes; above it the least recently used entries are removed.
-            0 caches nothing.
+        max_gb: in 10**9 bytes; above it the least recently used entries are removed. 0 caches none.
     """
 
     max_gb: float = 1.0

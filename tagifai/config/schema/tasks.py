@@ -210,7 +210,26 @@ class CleanTaskConfig:
 
 
 @dataclass
+class RepairTaskConfig:
+    """Find what is damaged, dead or half done in stores and outputs, and mend it on request.
+
+    Args:
+        apply: mend it; otherwise it is only shown.
+    """
+
+    name: str = "repair"
+    apply: bool = False
+
+
+@dataclass
+class SyncTaskConfig:
+    """Record the runs that were kept because the tracking store was away."""
+
+    name: str = "sync"
+
+
+@dataclass
 class InfoTaskConfig:
-    """Show versions, data sets, the latest run, and where everything is."""
+    """Show versions, data sets, the latest run, where everything is, and what is wrong."""
 
     name: str = "info"

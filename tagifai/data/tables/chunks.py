@@ -197,14 +197,13 @@ def make_missing_error(
 ) -> MissingColumnError:
     """Return the error of a column that is not there, with what would read the file."""
     options = table.options
-    shown = ", ".join(name or "(no name)" for name in names[:MAX_SHOWN_COLUMNS])
+    cut = [f"{name[:99]}{'…' * (len(name) > 99)}" for name in names[:MAX_SHOWN_COLUMNS]]
+    shown = ", ".join(name or "(no name)" for name in cut)
     more = f" and {len(names) - MAX_SHOWN_COLUMNS} more" if len(names) > MAX_SHOWN_COLUMNS else ""
     is_text = options.kind in ("csv", "tsv")
     other = advise_first_line(table, names) if is_text and options.header is not False else None
     why = find_data(names, first) if options.header is None and first else None
-    later = [
-        at for at, row in enumerate(first[:20], 2) if column in map(clean_label, map(str, row))
-    ]
+    later = [n for n, row in enumerate(first[:20], 2) if column in map(clean_label, map(str, row))]
     if later:
         advice = f"Row {later[0]} has it: take away the rows above that one."
     elif other is not None:

@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 
 from tagifai.data.limits import UnpackLimits
 from tagifai.exceptions import DataError, suggest_closest
+from tagifai.utils.excerpts import shorten
 
 if TYPE_CHECKING:
     from python_calamine import CalamineWorkbook
@@ -73,9 +74,10 @@ def read_rows(
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
+        reason = shorten(str(error).rstrip("."), 200)
         raise DataError(
             f"{named} is a workbook that is damaged, protected or of an unknown kind"
-            f" ({str(error).rstrip('.')}): open it in a spreadsheet program and save it as CSV."
+            f" ({reason}): open it in a spreadsheet program and save it as CSV."
         ) from None
     for number, cells in enumerate(rows, 1):
         texts = [_format_cell(cell) for cell in cells]

@@ -60,7 +60,7 @@ class EmbeddingStore:
     def read(self, encoder: Encoder, texts: Sequence[str]) -> dict[str, Vectors]:
         """Return the vectors of those texts that are there."""
         path = self._get_path(encoder)
-        if self._max_bytes <= 0 or not path.exists():
+        if self._max_bytes <= 0 or not path.is_file():
             return {}
         found: dict[str, Vectors] = {}
         try:
@@ -85,6 +85,8 @@ class EmbeddingStore:
         rows = [(_make_key(text), vector.tobytes()) for text, vector in vectors.items()]
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            if path.exists() and not path.is_file():
+                raise IsADirectoryError(f"{path} is not a file")
             with closing(_connect(path)) as connection, connection:
                 connection.execute(
                     "CREATE TABLE IF NOT EXISTS vectors (text BLOB UNIQUE, vector BLOB)"

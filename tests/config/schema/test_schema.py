@@ -65,7 +65,9 @@ from tagifai.config.schema.tasks import (
     EvaluateTaskConfig,
     InfoTaskConfig,
     PredictTaskConfig,
+    RepairTaskConfig,
     RerunTaskConfig,
+    SyncTaskConfig,
     TrainTaskConfig,
 )
 from tagifai.config.schema.vectorizers import (
@@ -622,7 +624,7 @@ def test_the_name_of_a_task_is_its_option() -> None:
             ImportTaskConfig,
             CleanTaskConfig,
         ),
-        *(NestedTaskConfig, CurveTaskConfig),
+        *(NestedTaskConfig, CurveTaskConfig, RepairTaskConfig, SyncTaskConfig),
     }
     found = {name: getattr(node, "name", None) for name, node in named.items()}
     assert found == {name: name for name in named}

@@ -18,7 +18,7 @@ from tagifai.data.tables.options import ReadOptions
 from tagifai.data.tables.reader import TableFile, read_rows
 from tagifai.data.tables.values import read_label_names
 from tagifai.exceptions import BundleError, DataError
-from tagifai.utils.files import get_umask
+from tagifai.utils.state.drafts import get_umask
 from tests.data.tables.reading import iterate_chunks, read, refuse, write
 
 ROWS = [["a;b", "x"], ['c "d"', "y"]]

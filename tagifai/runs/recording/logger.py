@@ -1,0 +1,222 @@
+"""Record a training run, on disk and in the tracking store."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from tagifai.config.schema import Config, flatten_config
+from tagifai.data.dataset_store import Dataset
+from tagifai.exceptions import StaleTrialError, TrackingError
+from tagifai.models import bundles
+from tagifai.tracking import session
+from tagifai.tracking.provenance import Invocation
+from tagifai.training.callbacks import HistoryCallback
+from tagifai.training.fitting import FitResult
+from tagifai.training.loop import History, TrainingPruned
+from tagifai.training.open_run import OpenRun
+from tagifai.utils.files import format_json, write_json
+from tagifai.utils.secrets import mask_all
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def log_epochs_on_error(tracked: session.TrackedRun, prefix: str = "") -> Iterator[HistoryCallback]:
+    """Record the losses of a training that fails; a complete one is recorded with its result.
+
+    Args:
+        tracked: the open run.
+        prefix: of the metrics' names.
+    """
+    keep = HistoryCallback()
+    try:
+        yield keep
+    except BaseException:
+        # An error of the store must not hide the first one.
+        with suppress(TrackingError):
+            log_epochs(tracked, keep.history, prefix)
+        raise
+
+
+def log_epochs(tracked: session.TrackedRun, history: History, prefix: str = "") -> None:
+    """Record the losses and the reported scores by epoch."""
+    by_epoch: dict[str, list[float] | dict[int, float]] = {
+        f"{prefix}train_loss": history.train_loss,
+        f"{prefix}val_loss": history.val_loss,
+    }
+    if history.scores:
+        by_epoch[f"{prefix}reported"] = history.scores
+    tracked.log_epochs(by_epoch)
+
+
+@contextmanager
+def log_trial_state(tracked: session.TrackedRun) -> Iterator[None]:
+    """Record how a trial ends: COMPLETE, PRUNED, FAIL, or DIED if its result was not needed."""
+    state = "FAIL"
+    try:
+        yield
+        state = "COMPLETE"
+    except TrainingPruned:
+        state, tracked.status = "PRUNED", "KILLED"
+        raise
+    except (StaleTrialError, KeyboardInterrupt):
+        state, tracked.status = "DIED", "KILLED"
+        raise
+    finally:
+        with nullcontext() if state == "COMPLETE" else suppress(TrackingError):
+            tracked.log_tags({"trial.state": state})
+
+
+@contextmanager
+def mention_saved_model(output: Path) -> Iterator[None]:
+    """Note with an error where the model is, if it has been saved."""
+    try:
+        yield
+    except Exception as error:
+        saved = output / "bundle"
+        if saved.is_dir():
+            error.add_note(f"The model is trained and saved anyway: {saved}")
+        raise
+
+
+@contextmanager
+def log_run_id(tracked: session.TrackedRun, output: Path) -> Iterator[None]:
+    """Log the run's id at the end of the block, because the id may not be known before."""
+    try:
+        yield
+    finally:
+        log.info("Run %s in %s", tracked, output)
+
+
+def log_inputs(
+    tracked: session.TrackedRun,
+    config: Config,
+    dataset: Dataset,
+    invocation: Invocation,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Record everything that the run is made from, before it can fail.
+
+    Args:
+        tracked: the open run.
+        config: of the run.
+        dataset: its rows.
+        invocation: of the configuration.
+        provenance: the invocation's record.
+    """
+    output, overrides = invocation.output_dir, invocation.overrides
+    with tracked.batch_logging():
+        tracked.log_params(flatten_config(config, without=("paths", "sweep", "cache")))
+        tracked.log_tags(
+            {
+                "command": invocation.command,
+                "cwd": str(Path.cwd()),
+                "overrides": shlex.join(overrides),
+                "output_dir": str(output),
+                "seed": config.seed,
+                **{f"option.{group}": option for group, option in invocation.options.items()},
+                **{f"version.{name}": found for name, found in provenance["versions"].items()},
+                **{f"mlflow.source.git.{key}": value for key, value in provenance["git"].items()},
+                **config.tracking.tags,
+            }
+        )
+    manifest = dataset.manifest
+    counts = {"rows": manifest["rows"], "tags": manifest["tag_counts"]}
+    source = next(iter(manifest["tables"].values()))["source"]
+    tracked.log_dataset(manifest["name"], dataset.digest, source, counts)
+    (output / "config.yaml").write_text(format_yaml(config), encoding="utf-8")
+    tracked.log_file(output / "config.yaml")
+    tracked.log_file(output / ".hydra" / "overrides.yaml")
+
+
+def log_profile(tracked: session.TrackedRun, output: Path, profile: Mapping[str, Any]) -> None:
+    """Record the profile of the data."""
+    write_json(output / "profile.json", profile)
+    tracked.log_file(output / "profile.json")
+
+
+_yaml_by_group: dict[tuple[str, str], str] = {}
+"""YAML of the groups that this process has formatted, by their name and content."""
+
+
+def format_yaml(config: Config, without: str = "") -> str:
+    """Return a configuration as YAML without secrets.
+
+    Args:
+        config: of the run.
+        without: a group that is left out.
+    """
+    groups = []
+    # A group at a time, because most are equal in all trials.
+    for name, content in mask_all(asdict(config)).items():
+        if name == without:
+            continue
+        key = (name, repr(content))
+        if key not in _yaml_by_group:
+            _yaml_by_group[key] = OmegaConf.to_yaml(OmegaConf.create({name: content}))
+        groups.append(_yaml_by_group[key])
+    return "".join(groups)
+
+
+def save_model(
+    run: OpenRun,
+    result: FitResult,
+    objective: Mapping[str, float],
+    histories: Mapping[str, History],
+) -> None:
+    """Save the model in the run's folder, then in the stores, then in the tracking store.
+
+    Args:
+        run: the open run.
+        result: the fitted tagger and its scores.
+        objective: the objective's metrics, and their values.
+        histories: of all trainings, by the prefix of their metrics' names.
+    """
+    tracked, output = run.tracked, run.output_dir
+    documents = {
+        "config.yaml": format_yaml(run.config, without="tracking"),
+        "performance.json": format_json(result.performance),
+        "provenance.json": format_json(run.provenance),
+        "splits.json": format_json(run.describe_splits()),
+    }
+    # Later tables are read as the run's own was.
+    tagger = replace(result.tagger, input=run.dataset.options)
+    sums = bundles.save(output / "bundle", tagger, documents)
+    write_json(output / "performance.json", result.performance)
+    published = bundles.publish(output / "bundle", run.stores, tracked.id)
+    run.checkpoints.remove()
+    for prefix, history in histories.items():
+        log_epochs(tracked, history, prefix)
+    tracked.log_model(published)
+    log_result(tracked, result, objective, of_model=True)
+    tracked.log_metrics({"model_bytes": result.get_metric("model_bytes")}, of_model=True)
+    tracked.log_tags({f"content.{name}": of_part for name, of_part in sums.items()})
+    tracked.log_file(output / "performance.json")
+    tracked.log_bundle(published)
+
+
+def log_result(
+    tracked: session.TrackedRun,
+    result: FitResult,
+    objective: Mapping[str, float],
+    *,
+    of_model: bool = False,
+) -> None:
+    """Record the scores of a training and the objective; a single one has the name `objective`."""
+    log.info("Objective %s", ", ".join(f"{name} = {value!r}" for name, value in objective.items()))
+    by_epoch = ("train_loss", "val_loss")
+    final = {name: value for name, value in result.get_metrics().items() if name not in by_epoch}
+    if len(objective) == 1:
+        final["objective"] = next(iter(objective.values()))
+    else:
+        final |= {f"objective/{name}": value for name, value in objective.items()}
+    tracked.log_metrics(final, of_model=of_model)
+    tracked.log_tags({"epoch": result.epoch, "features": result.features})

@@ -1,0 +1,1 @@
+"""The processes of this machine that run the jobs of a search or a multirun."""

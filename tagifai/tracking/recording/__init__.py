@@ -1,0 +1,1 @@
+"""What a run records: sent to the tracking store at once, or kept and sent later."""

@@ -1,0 +1,1 @@
+"""Databases before a library opens them: what is wrong with a file, whether a server answers."""

@@ -1,0 +1,1 @@
+"""Which signals and processes end this process, and which processes it ends."""

@@ -1,0 +1,1 @@
+"""Files of the stores: written as drafts, and read whatever may be in their place."""

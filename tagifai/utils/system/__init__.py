@@ -1,0 +1,1 @@
+"""What the system refuses, from full disks to missing memory, told in a sentence."""
