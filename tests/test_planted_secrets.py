@@ -295,6 +295,8 @@ def test_workers_leave_no_secret(app: App, vault: Vault) -> None:
         typed = Path(f"/proc/{process.pid}/cmdline").read_bytes()
         seen: set[str] = set()
         while process.poll() is None:
+            with suppress(OSError):  # at its very beginning it may have another one
+                typed = Path(f"/proc/{process.pid}/cmdline").read_bytes()
             for child in children(process.pid):
                 with suppress(OSError):
                     line = Path(f"/proc/{child}/cmdline").read_bytes()
