@@ -6,7 +6,6 @@ A notebook or a script has its own environment, log handlers, signals and perhap
 from __future__ import annotations
 
 import logging
-import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +28,7 @@ from tagifai.console.logs import LineFormatter, RunLog
 from tagifai.exceptions import ConfigError, NotRecordedError, UserError
 from tagifai.runs.recording import syncing
 from tagifai.utils import program, secrets, signals
+from tagifai.utils.environment import keep_variables
 
 PRIMARY_CONFIG = "config"
 """Name of the file that all configurations begin with."""
@@ -60,7 +60,7 @@ def call_hydra(
         UserError: what is wrong with the overrides, or with what is done with them; or something
             is being done in this process already.
     """
-    with _claim_process(), _translate_errors(), _keep_environment(), _keep_hydra():
+    with _claim_process(), _translate_errors(), keep_variables(VARIABLES), _keep_hydra():
         checked = list(map(_check_override, overrides))
         sweep = not {"-m", "hydra.mode=MULTIRUN"}.isdisjoint([*flags, *checked])
         arguments = [quote(item, sweep=sweep) for item in checked]
@@ -117,19 +117,6 @@ def _translate_errors() -> Iterator[None]:
         if code != UserError.exit_code:
             raise
         raise ConfigError(message) from None
-
-
-@contextmanager
-def _keep_environment() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in VARIABLES}
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Which code, libraries and platform this process runs on."""
+"""Which code, libraries and platform this process runs on, and its variables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -104,3 +105,21 @@ def _git(root: Path, emptied: Sequence[str], *arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+@contextmanager
+def keep_variables(names: Iterable[str]) -> Iterator[None]:
+    """Put variables of the environment back at the end of a block, which may change them.
+
+    Args:
+        names: of the variables, also of such as are not set.
+    """
+    before = {name: os.environ.get(name) for name in names}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

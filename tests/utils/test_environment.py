@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from importlib.metadata import version
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tagifai.utils import environment
+from tagifai.utils.environment import keep_variables
 
 
 @pytest.fixture
@@ -152,3 +154,21 @@ def test_a_module_of_the_repository_is_not_looked_into(checkout: Path, tmp_path:
     (inner / "file").write_text("b")
     assert environment.read_git_state(checkout)["mlflow.source.git.dirty"] == "false"
     assert not marker.exists()
+
+
+def change_and_fail() -> None:
+    with keep_variables(["TAGIFAI_A", "TAGIFAI_B"]):
+        del os.environ["TAGIFAI_A"]
+        os.environ["TAGIFAI_B"] = "2"
+        raise ValueError("no")
+
+
+def test_variables_are_put_back_whatever_a_block_does_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TAGIFAI_A", "1")
+    monkeypatch.delenv("TAGIFAI_B", raising=False)
+    with pytest.raises(ValueError, match="no"):
+        change_and_fail()
+    assert os.environ["TAGIFAI_A"] == "1"
+    assert "TAGIFAI_B" not in os.environ

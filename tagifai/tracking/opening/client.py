@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -16,6 +14,7 @@ from tagifai.tracking.databases.making import LOCK_SECONDS
 from tagifai.tracking.opening.probes import CHECK, WHAT, check_store
 from tagifai.utils.databases import servers, sqlite
 from tagifai.utils.databases.waiting import call_within
+from tagifai.utils.environment import keep_variables
 from tagifai.utils.secrets import mask
 
 if TYPE_CHECKING:
@@ -69,7 +68,10 @@ def open_client(uri: str) -> MlflowClient:
     # To import and to make are no waits for the store.
     left = max(1.0, ends - begun)
     if urlsplit(uri).scheme in ("http", "https"):
-        with _set_variables(MAX_RETRIES="0", TIMEOUT=f"{left:.0f}"):
+        request = "MLFLOW_HTTP_REQUEST_"
+        limits = {f"{request}MAX_RETRIES": "0", f"{request}TIMEOUT": f"{left:.0f}"}
+        with keep_variables(limits):
+            os.environ.update(limits)
             return call_within(left, lambda: _ask_server(uri), WHAT)
     # MLflow loads its migrations, which takes longer than the store does where much is going on.
     left += LOADING_SECONDS
@@ -96,15 +98,3 @@ def _ask_server(uri: str) -> MlflowClient:
             ) from error
         raise
     return client
-
-
-@contextmanager
-def _set_variables(**values: str) -> Iterator[None]:
-    """Change MLflow's settings of requests for a block."""
-    changed: Mapping[str, str] = {f"MLFLOW_HTTP_REQUEST_{key}": v for key, v in values.items()}
-    before = {name: os.environ[name] for name in changed}
-    os.environ.update(changed)
-    try:
-        yield
-    finally:
-        os.environ.update(before)

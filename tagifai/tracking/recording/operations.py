@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tagifai.tracking import store
+from tagifai.utils.environment import keep_variables
 from tagifai.utils.urls import is_url, locate_file
 
 if TYPE_CHECKING:
@@ -56,17 +57,9 @@ def ask_once() -> Iterator[None]:
 
     Not all of its requests may be sent again, and it would wait for minutes. Nor does it print.
     """
-    before = {name: os.environ.get(name) for name in ONCE}
-    os.environ.update(ONCE)
-    try:
-        with store.translate_errors():
-            yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    with keep_variables(ONCE), store.translate_errors():
+        os.environ.update(ONCE)
+        yield
 
 
 def create_run(client: MlflowClient, experiment_id: str, create: Mapping[str, Any]) -> MlflowRun:
