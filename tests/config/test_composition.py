@@ -250,18 +250,15 @@ CONSTANT_SGD = {
 OBJECTIVE = {
     "metric": "val_f1", "direction": "maximize", "report_every": None, "repeats": 1, "by": "seeds",
 }  # fmt: skip
+TRAINING = {
+    "epochs": 100, "patience": None, "refit": False, "max_rows": None, "resume": False,
+}  # fmt: skip
 PUBLISHED: dict[str, dict[str, Any]] = {
     "experiment=reference": {
         "preprocessing": CLEANING,
         "vectorizer": CHARACTERS,
         "threshold": {"_target_": "tagifai.models.FixedThreshold", "value": 0.6},
-        "training": {
-            "epochs": 100,
-            "patience": None,
-            "refit": False,
-            "max_rows": None,
-            "resume": False,
-        },
+        "training": TRAINING,
         "model": CONSTANT_SGD,
         "objective": OBJECTIVE,
     },
@@ -274,13 +271,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
             "char_weight": 1.4755999307064833,
         },
         "threshold": {},
-        "training": {
-            "epochs": 30,
-            "patience": None,
-            "refit": True,
-            "max_rows": None,
-            "resume": False,
-        },
+        "training": {**TRAINING, "epochs": 30, "refit": True},
         "model": {**CONSTANT_SGD, "alpha": 0.00018107783713050836, "eta0": 1.3195192974237784},
         "objective": OBJECTIVE,
     },
@@ -288,13 +279,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "preprocessing": CLEANING,
         "vectorizer": CHARACTERS,
         "threshold": {"_target_": "tagifai.models.AutoThreshold", "q": 0.25},
-        "training": {
-            "epochs": 100,
-            "patience": None,
-            "refit": False,
-            "max_rows": None,
-            "resume": False,
-        },
+        "training": TRAINING,
         "model": CONSTANT_SGD,
         "objective": {**OBJECTIVE, "report_every": 5},
     },
@@ -302,13 +287,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "preprocessing": CLEANING,
         "vectorizer": UNION,
         "threshold": {},
-        "training": {
-            "epochs": 30,
-            "patience": None,
-            "refit": True,
-            "max_rows": None,
-            "resume": False,
-        },
+        "training": {**TRAINING, "epochs": 30, "refit": True},
         "model": CONSTANT_SGD,
         "objective": {**OBJECTIVE, "report_every": 5, "repeats": 5},
     },

@@ -47,9 +47,7 @@ def fill_disk(trial: Trial) -> None:
         size = _measure(folder) + free
         _mount("-o", f"remount,size={size}k", str(folder))
         trial.say(f"{name} with {free} kB left in {folder.name}")
-        trial.take(trial.start(name).end())
-        trial.take(place.follow("task=info"), (0,))
-        trial.take(place.predict(place.latest), (0,))
+        _try_and_read(trial, name)
         _mount("-o", f"remount,{ENOUGH}", str(folder))
         trial.check()
 
@@ -63,11 +61,16 @@ def write_protect(trial: Trial) -> None:
     with _mounted(place, folder):
         _mount("-o", "remount,ro", str(folder))
         trial.say(f"{name} with {folder.name} read-only")
-        trial.take(trial.start(name).end())
-        trial.take(place.follow("task=info"), (0,))
-        trial.take(place.predict(place.latest), (0,))
+        _try_and_read(trial, name)
         _mount("-o", f"remount,rw,{ENOUGH}", str(folder))
         trial.check()
+
+
+def _try_and_read(trial: Trial, name: str) -> None:
+    """Try a command, and read what was there before."""
+    trial.take(trial.start(name).end())
+    trial.take(trial.place.follow("task=info"), (0,))
+    trial.take(trial.place.predict(trial.place.latest), (0,))
 
 
 def damage_file(trial: Trial) -> None:
