@@ -16,12 +16,13 @@ import hydra
 from omegaconf import DictConfig
 
 from tagifai.config import allowed, arguments, extensions, paths
-from tagifai.config.error_messages import explain
+from tagifai.config.error_messages import LOG, explain
 from tagifai.config.job import SEARCH_TARGET, get_job, is_multirun, remove_refused_output
 from tagifai.config.schema import Config, check
 from tagifai.console import error_box, logs, outlets
 from tagifai.exceptions import ConfigError, StaleTrialError, TrackingError, UserError
 from tagifai.runs.recording import syncing
+from tagifai.runs.upkeep import used_folders
 from tagifai.tracking import multirun
 from tagifai.utils import program, secrets, signals, terminal
 from tagifai.utils.system import errors
@@ -68,7 +69,15 @@ def run_job(cfg: DictConfig) -> Any:
 def run_task(cfg: DictConfig) -> Any:
     """Check a composed configuration and run the task that it names."""
     config = load_config(cfg)
+    if config.sweep.preview and not is_multirun():
+        raise ConfigError(
+            "sweep.preview=true shows the jobs of a multirun or the trials of a search, which needs"
+            " -m. What a single run would do: --cfg job"
+        )
     paths.check_stores(config)
+    used_folders.begin_log()
+    if config.task.name not in ("train", "rerun"):  # which do so when data are loaded
+        used_folders.remove_earlier(config.task.name)
     return import_task(config).run(config)
 
 
@@ -87,20 +96,36 @@ def guard_job() -> Iterator[None]:
     """Run a job so that it ends well in whatever process: see `record_failure` too."""
     mask = outlets.mask_output() if signals.is_worker() else nullcontext()
     try:
-        with signals.guard_job(), mask, record_failure():
+        with signals.guard_job(), mask, use_command_folder(), record_failure():
             multirun.require_record()
             _refuse_search_of_one()
             yield
     except KeyboardInterrupt:
         if not signals.is_worker():
             raise
-        # Hydra ties what escapes a job to the job's return, in a circle that takes for ever to
-        # send home.
+        # What escapes a job is tied to its return, in a circle that takes for ever to send home.
         raise StaleTrialError("Interrupted.") from None
     except Exception as error:
         if not is_multirun():
             raise JobFailed(error) from error
         raise
+
+
+@contextmanager
+def use_command_folder() -> Iterator[None]:
+    """Be in the working directory of the command for a block, whatever hydra.job.chdir says.
+
+    Paths are relative to it wherever they stand, and launchers may begin processes in another.
+    """
+    folder = program.get_folder()
+    if folder is None or not Path(folder).is_dir() or Path(folder) == (before := Path.cwd()):
+        yield
+        return
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 @contextmanager
@@ -117,6 +142,8 @@ def record_failure() -> Iterator[None]:
                 log.info("The job was refused: %s", error)
         elif not isinstance(error, UserError):
             log.info("The job failed.", exc_info=error)
+            if (path := logs.find_log()) is not None:
+                vars(error)[LOG] = str(path)
         raise
 
 
@@ -156,8 +183,8 @@ def _run_masked(main: Callable[[], Any]) -> int:
     traceback_wanted = os.environ.get("HYDRA_FULL_ERROR") == "1"
     # Hydra would print its errors in a form of its own; with this it raises them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    signals.guard_command()
     try:
+        signals.guard_command()
         export_environment(sys.argv)
         arguments.prepare(sys.argv)
         with close_parent_run():

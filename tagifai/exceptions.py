@@ -49,6 +49,12 @@ class StoreUnavailableError(TrackingError):
     """The tracking store does not answer now; it may do so later."""
 
 
+class TrackingSettingError(TrackingError):
+    """A store or an experiment that a setting or a variable names, and that is of no use."""
+
+    exit_code = 2
+
+
 class NotRecordedError(TrackingError):
     """A run is trained and kept, and the tracking store does not have it yet."""
 

@@ -212,6 +212,9 @@ def session_of(process: int) -> list[int]:
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     # The last one would have every process compile everything again.
-    unwanted = ("MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR", "PYTHONDONTWRITEBYTECODE")
+    unwanted = (
+        *("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"),
+        *("HYDRA_FULL_ERROR", "PYTHONDONTWRITEBYTECODE"),
+    )
     kept = {key: value for key, value in os.environ.items() if key not in unwanted}
     return kept | dict(more or {})

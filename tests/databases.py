@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from tagifai.sweeping import studies
+from tagifai.sweeping import storage
 from tests.app import children
 
 
@@ -35,7 +35,7 @@ def make_studies(path: Path) -> str:
 def _empty() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "studies.db.draft"  # of a draft all is in one file
-        studies.connect_database.__wrapped__(f"sqlite:///{path}")
+        storage.connect_database.__wrapped__(f"sqlite:///{path}")
         return path.read_bytes()
 
 

@@ -30,10 +30,9 @@ LONG_MODULES = {
     # So is what a person sees on a terminal,
     *("console/display.py", "console/progress.py"),
     # and how a search keeps its trials.
-    *("sweeping/loop.py", "sweeping/plan.py", "sweeping/results.py", "sweeping/studies.py"),
 }
 
-LONG_FUNCTIONS = {"sweeping/plan.py:prepare_search"}
+LONG_FUNCTIONS: set[str] = set()
 """For the same reasons."""
 
 VERBS = {
@@ -96,7 +95,7 @@ HEAVY = ["pandas", "sklearn", "mlflow", "optuna", "matplotlib"]
 
 EVERY_COMMAND = [
     *("run", "tagifai", "tagifai.cli", "tagifai.config.schema", "tagifai.config.plugins"),
-    *("tagifai.sweeping.sweeper", "tagifai.tracking.multirun"),
+    *("tagifai.sweeping.plugins.stock", "tagifai.sweeping.sweeper", "tagifai.tracking.multirun"),
 ]
 """What is imported before it is known what the command is; the plugins by Hydra's discovery."""
 

@@ -71,7 +71,8 @@ sys.exit(cli.run_main(main))
 def command_line(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The process's command line, environment and signals, put back afterwards."""
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-    for name in (program.COMMAND_VARIABLE, program.PROGRAM_VARIABLE, "TAGIFAI_STORES"):
+    ours = (program.COMMAND_VARIABLE, program.PROGRAM_VARIABLE, program.FOLDER_VARIABLE)
+    for name in (*ours, "TAGIFAI_STORES"):
         # What is set is put back; what is deleted without having been there would stay as it is.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "tagifai"
 
 FENCES = {
     *("config/_hydra.py", "config/_sklearn.py", "preprocessing/_sklearn.py"),
-    *("sweeping/_hydra.py", "sweeping/_launchers.py", "sweeping/_optuna.py"),
+    *("sweeping/_hydra.py", "sweeping/_optuna.py"),
 }
 
 PUBLIC = {"_target_", "_exit"}

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
-from omegaconf import DictConfig, flag_override
+from omegaconf import DictConfig
 
 from tagifai import cli
 from tagifai.api.isolation import PRIMARY_CONFIG, call_hydra, keep_log
 from tagifai.config import paths
-from tagifai.config.job import SEARCH_TARGET, get_job, use_hydra_config
+from tagifai.config.job import SEARCH_TARGET, get_job, strip_hydra_node, use_hydra_config
 from tagifai.exceptions import ConfigError
+from tagifai.runs.upkeep import used_folders
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,8 +64,7 @@ def train(*overrides: str) -> Run:
 def search(*overrides: str) -> Search:
     """Search for the best settings, as the command `tagifai -m sweep=...` does.
 
-    The study is kept: the same search again goes on where it was, and has nothing to do if it has
-    its trials.
+    The study is kept: the same search again goes on where it was.
 
     Args:
         overrides: as on the command line: a preset (`sweep=quick`), or values to choose from.
@@ -101,8 +101,7 @@ def compare(*overrides: str) -> pd.DataFrame:
         UserError: there are no such runs.
 
     Example:
-        >>> board = tagifai.compare("task.metric=test_f1")
-        >>> bool(board["mean"].between(0, 1).all())
+        >>> bool(tagifai.compare("task.metric=test_f1")["mean"].between(0, 1).all())
         True
     """
     found: pd.DataFrame = call_hydra(["task=compare", *overrides], _compare)
@@ -162,6 +161,7 @@ def _train_job(cfg: DictConfig) -> Run:
         config = cli.load_config(cfg)
         _require_task(config, "train")
         paths.check_stores(config)
+        used_folders.remove_earlier("train")
         from tagifai.api.results import Run
         from tagifai.tasks import train
 
@@ -191,7 +191,10 @@ def _search(own: Any, arguments: list[str]) -> Search:
     overrides = [*arguments, *SEARCH_OVERRIDES]
     with cli.close_parent_run():
         job = partial(run_trial, os.getpid(), _list_own_functions())
-        return Search.from_plan(own.multirun(PRIMARY_CONFIG, job, overrides, False))
+        plan = own.multirun(PRIMARY_CONFIG, job, overrides, False)
+        if plan is None:
+            raise ConfigError("sweep.preview=true starts no search; leave it out.")
+        return Search.from_plan(plan)
 
 
 Registered = Sequence[tuple[Callable[[Any], Any], Sequence[Any]]]
@@ -251,6 +254,4 @@ def compose_config(_own: Any, arguments: list[str]) -> Config:
     """Return the checked configuration of overrides, with Hydra at work: see `call_hydra`."""
     cfg = hydra.compose(PRIMARY_CONFIG, arguments, return_hydra_config=True)
     with use_hydra_config(cfg):
-        with flag_override(cfg, ["struct", "readonly"], [False, False]):
-            del cfg["hydra"]
-        return cli.load_config(cfg)
+        return cli.load_config(strip_hydra_node(cfg))

@@ -34,7 +34,8 @@ PRIMARY_CONFIG = "config"
 """Name of the file that all configurations begin with."""
 
 VARIABLES = (
-    *("TAGIFAI_ROOT", "TAGIFAI_STORES", program.PROGRAM_VARIABLE, program.COMMAND_VARIABLE),
+    *("TAGIFAI_ROOT", "TAGIFAI_STORES", program.FOLDER_VARIABLE),
+    *(program.PROGRAM_VARIABLE, program.COMMAND_VARIABLE),
     *(program.CONFIG_DIR_VARIABLE, signals.LAUNCHER_VARIABLE, *signals.THREAD_VARIABLES),
 )
 """Variables of the environment that are set for as long as something is done."""

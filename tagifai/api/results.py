@@ -128,7 +128,7 @@ class Search:
         Args:
             plan: of the search, which has ended.
         """
-        from tagifai.sweeping import results
+        from tagifai.sweeping.findings import results
 
         trials = tabulate_trials(plan)
         found = results.summarize_study(plan.study, plan.metrics).best

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tagifai.config import extensions
+from tagifai.config.schema import EXPERIMENT_GROUPS
 from tagifai.exceptions import ConfigError, suggest_closest
 
 FILE = Path(__file__).with_name("allowed.json")
@@ -150,3 +151,58 @@ def check_argument(where: str, target: str, name: str, known: Collection[str]) -
         f"{where}.{name:.100}: {target} takes no such argument.{suggest_closest(name[:100], known)}"
         f" It takes: {', '.join(known)}.{custom}"
     )
+
+
+# --- presets of the stores ----------------------------------------------------------------------
+
+PRESET_KEYS = (*EXPERIMENT_GROUPS, "seed", "training", "objective", "metrics")
+"""What they set: whoever hands on stores hands on these files."""
+
+
+def check_preset(header: Mapping[str, str | None], content: Any) -> None:
+    """Refuse a preset of the stores that is more than values of an experiment.
+
+    Args:
+        header: of the file, as Hydra takes it.
+        content: as it was loaded.
+
+    Raises:
+        ConfigError: with the reason.
+    """
+    if {**header} != {"package": "_global_"}:
+        raise ConfigError("it does not begin with '# @package _global_'.")
+    if not isinstance(content, dict):
+        raise ConfigError("it is not a mapping.")
+    if not content:
+        raise ConfigError("it sets nothing.")
+    for key, value in content.items():
+        if key == "defaults":
+            _check_defaults(value)
+            continue
+        if key not in PRESET_KEYS:
+            raise ConfigError(f"it sets {key!s:.100}.")
+        _refuse_lookups(str(key), value)
+        check(str(key), value, check_name)
+
+
+def _check_defaults(defaults: Any) -> None:
+    if not isinstance(defaults, list):
+        raise ConfigError("its defaults have no list.")
+    groups = {f"override /{group}" for group in EXPERIMENT_GROUPS}
+    for item in defaults:
+        right = isinstance(item, dict) and len(item) == 1 and item.keys() <= groups
+        option = str(*item.values()) if right else ""
+        if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)*", option, re.ASCII):
+            raise ConfigError(f"its defaults have {item!s:.100}, which is not 'override /<group>'.")
+
+
+def _refuse_lookups(where: str, value: Any) -> None:
+    """Refuse a text that OmegaConf would look something up for."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            _refuse_lookups(f"{where}.{name!s:.100}", item)
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            _refuse_lookups(f"{where}.{number}", item)
+    elif isinstance(value, str) and re.search(r"(?<!\\)(\\\\)*\$\{", value):
+        raise ConfigError(f"{where} = {value!r:.100} refers to something else.")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
-from tagifai.config import standard_input
-from tagifai.config.paths import FOLDERS, PATHS
+from tagifai.config import standard_input, words
+from tagifai.config.paths import FOLDERS, PATHS, refuse_long_path
 from tagifai.config.texts import escape, get_shapes
 from tagifai.exceptions import ConfigError
 from tagifai.utils import program
@@ -59,10 +59,12 @@ def prepare(argv: list[str]) -> None:
     """
     if "COMP_LINE" in os.environ and not {"-sc", "--shell-completion"}.isdisjoint(argv):
         os.environ["COMP_LINE"] = leave_out_texts(os.environ["COMP_LINE"])
+    words.refuse_unknown_flags(argv[1:])
     kept = standard_input.keep(argv[1:])
     if kept != argv[1:]:
         program.export_command([argv[0], *kept])
-    sweep = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(kept)
+    kept = words.prepare_flags(kept)
+    sweep = not {"-m", "--multirun", words.MULTIRUN}.isdisjoint(kept)
     argv[1:] = [quote(argument, sweep=sweep) for argument in kept]
 
 
@@ -119,10 +121,12 @@ def quote(argument: str, *, sweep: bool = False) -> str:
             raise ConfigError(f"{name} is blank; give a folder.")
         if mask(value) != value:
             raise ConfigError(f"{name} = {mask(value)!r} has a secret, and names are seen by all.")
+        refuse_long_path(name, value)
         # The shell does so at the start of a word only.
         value = str(Path(value).expanduser()) if value.startswith("~") else value
     if name == LITERAL:
         return f"{key}={_enclose(value)}"
+    value = write_choices(value) if sweep else value
     shapes = "" if name in (*FOLDERS, *PHRASES) else get_shapes(name)
     if shapes is None or not value:
         return f"{key}={value}"
@@ -137,6 +141,13 @@ def quote(argument: str, *, sweep: bool = False) -> str:
     # What choice(...) has in quotes, Hydra would give to the jobs without them.
     items = _split(choice[1] if choice else value, nested=bool(shapes))
     return f"{key}={','.join(_quote_value(item, shapes, interpolated) for item in items)}"
+
+
+def write_choices(value: str) -> str:
+    """Return choice(...) as its values alone where null is one, which Hydra does not take there."""
+    choice = CHOICE.fullmatch(value)
+    found = _split(choice[1], nested=True) if choice else []
+    return ",".join(found) if len(found) > 1 and "null" in map(str.lower, found) else value
 
 
 def _refuse_own(name: str) -> None:

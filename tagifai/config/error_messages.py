@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -11,7 +13,8 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from tagifai.config.paths import explain_unwritable
+from tagifai.config import words
+from tagifai.config.paths import LONGEST_NAME, explain_unwritable
 from tagifai.exceptions import UserError, suggest_closest
 from tagifai.utils.excerpts import shorten
 from tagifai.utils.files import is_writable
@@ -19,6 +22,20 @@ from tagifai.utils.system import errors
 
 NO_LIST = " is not a ListConfig, TupleConfig, list"
 """What OmegaConf says where a list should be."""
+
+OWNERS = ("hydra", "hydra_plugins", "tagifai")
+"""Packages in whose work an error may come up."""
+
+AMBIGUOUS = re.compile(
+    r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'(?:\n| requires)", re.S
+)
+"""What Hydra says of several values where there is one job."""
+
+LONGEST_PATH = 4095
+"""Most bytes of a path."""
+
+LOG = "tagifai_log"
+"""Attribute of an error with the path of the log that has its traceback."""
 
 MOST_SHOWN = 300
 """Characters of an argument that are shown."""
@@ -44,8 +61,10 @@ def _explain(error: Exception) -> tuple[str, int]:
         path = error.filename2 or error.filename
         if error.errno in errors.CLOSED and path and not is_writable(Path(path)):
             return explain_unwritable(path, "paths.outputs=... or paths.stores=..."), 2
+        if error.errno == errno.ENAMETOOLONG and path:
+            return _explain_long_name(os.fsdecode(path)), 2
         user_can_help = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
-        odd = error.errno in (errno.ENAMETOOLONG, errno.ELOOP)
+        odd = error.errno == errno.ELOOP
         return errors.describe(error), 2 if odd or isinstance(error, user_can_help) else 1
     if _is_group_override(error):
         return f"A group takes the name of an option, as in sampling=none. ({error})", 2
@@ -55,14 +74,55 @@ def _explain(error: Exception) -> tuple[str, int]:
 def _explain_other(error: Exception) -> tuple[str, int]:
     """Return a message for an error of a kind that tells nothing by itself, and the exit code."""
     if _is_of_hydra(error):
-        given = [word for word in sys.argv[1:] if word.lstrip("+~").startswith("hydra.")]
-        reason = shorten(" ".join(f"{type(error).__name__} {error}".split()), MOST_SHOWN)
-        return f"Hydra cannot work with {', '.join(given) or 'these arguments'} ({reason}).", 2
+        return explain_plugin(error), 2
     message = (
-        f"{type(error).__name__}: {error}\nThis was not foreseen. The run's log has the traceback;"
-        " HYDRA_FULL_ERROR=1 shows it here."
+        f"{type(error).__name__}: {error}\nThis was not foreseen. HYDRA_FULL_ERROR=1 shows the"
+        " traceback here."
     )
-    return message, 1
+    path = vars(error).get(LOG)
+    return message if path is None else f"{message} The log has it, too: {path}", 1
+
+
+def explain_plugin(error: Exception) -> str:
+    """Return a sentence for an error of Hydra, or of a plugin that was given settings like these.
+
+    Args:
+        error: that it raised.
+    """
+    given = [word for word in sys.argv[1:] if re.match(r"[+~]*hydra[./]", word)]
+    reason = shorten(" ".join(f"{type(error).__name__} {error}".split()), MOST_SHOWN)
+    return f"Hydra cannot work with {', '.join(given) or 'these arguments'} ({reason})."
+
+
+def _explain_long_name(path: str) -> str:
+    """Return which setting gives a file a name that the system does not take."""
+    name = max(Path(path).parts, key=lambda part: len(os.fsencode(part)))
+    size = len(os.fsencode(name))
+    what, most = "name", LONGEST_NAME
+    if size <= LONGEST_NAME:
+        name, size, what, most = path, len(os.fsencode(path)), "path", LONGEST_PATH
+    pairs = [item.partition("=")[::2] for item in sys.argv[1:] if "=" in item]
+    made = [
+        key.lstrip("+")
+        for key, value in pairs
+        if "${" in value and key.lstrip("+").startswith(("hydra.run", "hydra.sweep"))
+    ]
+    said = [
+        key.lstrip("+")
+        for key, value in pairs
+        if len(value) > LONGEST_NAME // 4 and (value.strip("'\"") in path or name in value)
+    ]
+    keys = ", ".join(dict.fromkeys(made or said)) or "The folder of a run"
+    way = (
+        "Choose another, as in hydra.sweep.subdir='${hydra.job.num}', or leave out keys with"
+        " hydra.job.config.override_dirname.exclude_keys=[...]."
+        if made
+        else "Give a shorter one."
+    )
+    return (
+        f"{keys}: the {what} {shorten(name, 60)} has {size} bytes, and the system takes {most}."
+        f" {way}"
+    )
 
 
 def _explain_composition(error: HydraException | OmegaConfBaseException) -> str:
@@ -85,11 +145,16 @@ def _explain_composition(error: HydraException | OmegaConfBaseException) -> str:
 
 
 def _is_of_hydra(error: Exception) -> bool:
-    """Return whether an error comes from Hydra's own work, before it has called any of ours."""
-    frames = traceback.extract_tb(error.__traceback__)
-    folders = [name for at in frames for name in Path(at.filename).parent.parts]
-    packages = [name for name in folders if name in ("hydra", "tagifai")]
-    return packages[-1:] == ["hydra"]
+    """Return whether an error comes from the work of Hydra or a plugin of it, and not of ours.
+
+    One of a job in another process has lost where it came from, and is raised where Hydra is asked
+    for the job's result.
+    """
+    for at in reversed(traceback.extract_tb(error.__traceback__)):
+        folders = [name for name in Path(at.filename).parent.parts if name in OWNERS]
+        if folders:
+            return folders[-1] != "tagifai" and at.name != "return_value"
+    return False
 
 
 def _is_group_override(error: Exception) -> bool:
@@ -102,6 +167,8 @@ def _is_group_override(error: Exception) -> bool:
 
 def _explain_grammar(error: OverrideParseException) -> str:
     """Return what is wrong with an argument, which may have any characters, lines too."""
+    if error.override and "=" not in error.override and not error.override.startswith("~"):
+        return words.explain_word(error.override, sys.argv[1:])
     shown, whole = shorten(error.override, MOST_SHOWN), str(error)
     if error.override:
         whole = whole.replace(error.override, shown)
@@ -114,6 +181,8 @@ def _explain_grammar(error: OverrideParseException) -> str:
 
 def _explain_hydra_error(error: HydraException) -> str:
     cause = error.__cause__
+    if several := AMBIGUOUS.match(str(error)):
+        return _explain_several(several[1])
     if isinstance(cause, OmegaConfBaseException):
         return _explain_omegaconf_error(cause)
     inner = error.__context__  # a preset's value: the message alone says in which file
@@ -121,6 +190,22 @@ def _explain_hydra_error(error: HydraException) -> str:
         place = str(error).partition(": ")[0]
         return f"{place}: {_explain_omegaconf_error(inner)}"
     return " ".join(str(error).split())
+
+
+def _explain_several(argument: str) -> str:
+    """Return what is said of an argument with several values, where there is one configuration."""
+    shown = shorten(argument, MOST_SHOWN)
+    key = argument.partition("=")[0]
+    if any(re.match(r"(-c|--cfg|-i|--info)", word) for word in sys.argv[1:]):
+        return (
+            f"{shown} has several values, and one configuration is shown: give one of them. To list"
+            " the jobs: -m sweep.preview=true"
+        )
+    return (
+        f"{shown} has several values, which are jobs of a multirun, and that needs -m. A list is in"
+        f" brackets ({key}=[a,b]), and a text with commas in quotes, which the shell needs quoted"
+        f" again: {key}='\"a,b\"'."
+    )
 
 
 def _explain_omegaconf_error(error: OmegaConfBaseException) -> str:
@@ -132,8 +217,11 @@ def _explain_omegaconf_error(error: OmegaConfBaseException) -> str:
         known = [str(name) for name in parent]
         if OmegaConf.get_type(parent) is dict:
             return f"'{key}' is not there yet; to add it, write +{key}=..."
-        close = suggest_closest(str(error.key), known)
         takes = ", ".join(known) or "nothing"
+        meant = words.suggest_key(key, sys.argv[1:])
+        if meant:
+            return f"'{key}' is not a key of the configuration.{meant}"
+        close = suggest_closest(str(error.key), known)
         return f"'{key}' is not a key of the configuration.{close} It takes: {takes}."
     if key and NO_LIST in text:
         return f"{key} takes a list, in brackets: {key}=[...]."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, flag_override
 
 SEARCH_TARGET = "tagifai.sweeping.sweeper.SearchSweeper"
 """The sweeper whose jobs are trials of a search."""
@@ -24,14 +25,10 @@ class SearchTrial:
     Args:
         number: of the trial in its study.
         study: name of the study.
-        storage: URL of the store of studies, or None where the study is in memory.
-        pruner: the pruner's configuration, or None.
     """
 
     number: int
     study: str
-    storage: str | None
-    pruner: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -100,17 +97,19 @@ def use_job(job: Job) -> Iterator[None]:
         _given.pop()
 
 
-def set_hydra_config(cfg: DictConfig) -> None:
-    """Set Hydra's present configuration, as Hydra itself does at the start of a job."""
-    HydraConfig.instance().set_config(cfg)
+def strip_hydra_node(cfg: DictConfig) -> DictConfig:
+    """Return a composed configuration without Hydra's own node."""
+    alone = copy.deepcopy(cfg)
+    with flag_override(alone, ["struct", "readonly"], [False, False]):
+        del alone["hydra"]
+    return alone
 
 
 @contextmanager
-def use_hydra_config(cfg: DictConfig) -> Iterator[None]:
-    """Let a composed configuration be Hydra's present one for a block."""
+def use_hydra_config(cfg: Any) -> Iterator[None]:
+    """Let a composed configuration, with Hydra's own node, be Hydra's present one for a block."""
     hydra = HydraConfig.instance()
-    before = hydra.cfg
-    hydra.set_config(cfg)
+    before, hydra.cfg = hydra.cfg, cfg
     try:
         yield
     finally:
@@ -151,14 +150,8 @@ def _read_node(hydra: Any) -> Job:
         options=dict(hydra.runtime.choices),
         number=number if is_multirun else None,
         multirun_dir=Path(hydra.sweep.dir).absolute() if is_multirun else None,
-        trial=_read_trial(hydra.sweeper, number) if is_multirun and number is not None else None,
+        trial=SearchTrial(number, str(hydra.sweeper.study_name))
+        if is_multirun and number is not None and target == SEARCH_TARGET
+        else None,
         sweeper=target,
     )
-
-
-def _read_trial(sweeper: Any, number: int) -> SearchTrial | None:
-    if sweeper.get("_target_") != SEARCH_TARGET:
-        return None
-    pruner: Any = OmegaConf.to_container(sweeper.pruner, resolve=True) if sweeper.pruner else None
-    storage = str(sweeper.storage) if sweeper.storage else None
-    return SearchTrial(number, str(sweeper.study_name), storage, pruner)

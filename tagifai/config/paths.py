@@ -64,7 +64,9 @@ def get_root() -> Path:
 def get_stores() -> Path:
     """Return the folder of stores where no configuration is composed."""
     given = os.environ.get("TAGIFAI_STORES", "").strip()
-    return Path(given).expanduser().absolute() if given else get_root() / "stores"
+    if given:
+        return Path(given).expanduser().absolute()
+    return Path(os.environ.get("TAGIFAI_ROOT") or get_root()) / "stores"
 
 
 def resolve(config: Config) -> Config:
@@ -104,8 +106,23 @@ def _refuse_odd_folder(key: str, path: str) -> None:
             f"{key} = {path!r}: ? and %.. have a meaning in the URIs of the databases there, which"
             f" would not be found. Choose another folder: {key}=..."
         )
+    refuse_long_path(key, path)
+
+
+def refuse_long_path(key: str, path: str) -> None:
+    """Refuse a folder whose path, or a name in it, is longer than systems take.
+
+    Args:
+        key: of the setting.
+        path: of the folder, which may refer to other settings.
+
+    Raises:
+        ConfigError: with the sizes.
+    """
+    if "${" in path:
+        return
     size, most = len(os.fsencode(path)), LONGEST if key == "paths.stores" else 4 * LONGEST
-    part = max(len(os.fsencode(part)) for part in Path(path).parts)
+    part = max(len(os.fsencode(part)) for part in (*Path(path).parts, ""))
     if size > most or part > LONGEST_NAME:
         raise ConfigError(
             f"{key} = {path[:100]}… is too long: {size} bytes, of which the longest name has"

@@ -26,7 +26,7 @@ TEXTS = {
     **dict.fromkeys(("task.records", "task.sheet"), ""),
     **dict.fromkeys(("task.delimiter", "task.quotechar", "task.escape"), ""),
     "task.missing": "[]",
-    "task.columns": "{",
+    **dict.fromkeys(("task.columns", "objective.constraints"), "{"),
 }
 """What each may be besides a text: a list of texts ("["), a mapping ("{"); "[]" is a list only."""
 

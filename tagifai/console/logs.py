@@ -6,6 +6,8 @@ import logging
 import sys
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -64,6 +66,29 @@ class RunLog(logging.Handler):
         except Exception:
             self.handleError(record)
 
+    def move(self, path: Path) -> None:
+        """Write to another file from now on."""
+        with self.lock or nullcontext():
+            if self._file is not None:
+                self._file.close()
+            self.path, self._file = path, None
+
+    def begin(self) -> None:
+        """Begin the file anew: what an earlier run has left in it is not of this one."""
+        try:
+            if self._file is not None:
+                self._file.truncate(0)
+            else:
+                self.path.unlink(missing_ok=True)
+        except OSError as error:
+            error.filename = error.filename or str(self.path)
+            _lost[self.path] = describe(error)
+
+    @property
+    def is_written(self) -> bool:
+        """Whether there is something in the file."""
+        return self._file is not None and self.path not in _lost
+
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
@@ -71,8 +96,42 @@ class RunLog(logging.Handler):
         super().close()
 
 
+def move(folder: Path) -> None:
+    """Let the logs of runs go on in files of the same names in another folder."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, RunLog):
+            handler.move(folder / handler.path.name)
+
+
+@contextmanager
+def redirect(folder: Path) -> Iterator[None]:
+    """Let the logs of runs go on in files of the same names in another folder, for a block."""
+    found = [h for h in logging.getLogger().handlers if isinstance(h, RunLog)]
+    before = [handler.path for handler in found]
+    for handler in found:
+        handler.move(folder / handler.path.name)
+    try:
+        yield
+    finally:
+        for handler, path in zip(found, before, strict=True):
+            handler.move(path)
+
+
 _lost: dict[Path, str] = {}
 """Logs that could not be written, with the reason."""
+
+
+def begin_logs() -> None:
+    """Begin the log of the present run anew."""
+    for handler in (*logging.getLogger().handlers, *logging.getLogger("tagifai").handlers):
+        if isinstance(handler, RunLog):
+            handler.begin()
+
+
+def find_log() -> Path | None:
+    """Return the log of the present run, or None if nothing could be written to one."""
+    logs = [item for item in logging.getLogger().handlers if isinstance(item, RunLog)]
+    return next((item.path for item in logs if item.is_written), None)
 
 
 def warn_of_lost_logs() -> None:

@@ -19,6 +19,12 @@ BOUNDS = (0.025, 0.975)
 SEED = 0
 """The same for all runs, so that the same predictions have the same intervals everywhere."""
 
+SCORES = (
+    *("accuracy", "macro_f1", "micro_f1", "balanced_accuracy", "matthews"),
+    *("f1", "precision", "recall"),
+)
+"""Scores of predicted labels, which have intervals."""
+
 MAX_COUNTS = 4_000_000
 """Most counts of resampled rows that are in memory at a time."""
 
@@ -55,7 +61,7 @@ def compute_intervals(y_true: Indices, y_pred: Indices, classes: int) -> Interva
     parts = []
     for start in range(0, RESAMPLES, step):
         drawn = state.multinomial(n, rows / n, size=min(step, RESAMPLES - start))
-        parts.append(_compute_scores(drawn.astype(np.float64), true, predicted, classes))
+        parts.append(compute_scores(drawn.astype(np.float64), true, predicted, classes))
     bounds = {
         name: np.quantile(np.concatenate([part[name] for part in parts]), BOUNDS)
         for name in parts[0]
@@ -67,10 +73,10 @@ def compute_intervals(y_true: Indices, y_pred: Indices, classes: int) -> Interva
     }
 
 
-def _compute_scores(
+def compute_scores(
     counts: Counts, true: Indices, predicted: Indices, classes: int
 ) -> dict[str, Counts]:
-    """Return the scores of several sets of rows.
+    """Return the scores of several sets of rows, each as counts of pairs of classes.
 
     Args:
         counts: rows of each pair of classes, shape (sets, pairs).

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from tagifai.utils.secrets import mask
 
+HIDDEN_GROUPS = ("paths", "sweep", "task", "console", "plots")
+"""Groups that have no influence on the model."""
+
 if TYPE_CHECKING:
     from jinja2 import Template
 

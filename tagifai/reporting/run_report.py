@@ -13,12 +13,9 @@ from tagifai.evaluation import summary
 from tagifai.evaluation.metrics import Performance, Scores
 from tagifai.reporting import html_pages, profile_text, render
 from tagifai.reporting.fit_notes import list_fit_notes
-from tagifai.reporting.html_pages import HtmlReport, ReportTable
+from tagifai.reporting.html_pages import HIDDEN_GROUPS, HtmlReport, ReportTable
 from tagifai.training.fitting import FitResult
 from tagifai.training.open_run import OpenRun
-
-HIDDEN_GROUPS = ("paths", "sweep", "task", "console", "plots")
-"""Groups that have no influence on the model."""
 
 SCORES: tuple[Literal["precision", "recall", "f1"], ...] = ("precision", "recall", "f1")
 

@@ -75,7 +75,7 @@ def prepare_rows(
             dataset, config, random_state, cache, on_progress, processes
         )
     refuse_deletions(prepared.deletions)
-    for metric in config.objective.metrics:
+    for metric in config.objective.measured:
         prepared.check_objective(metric)
     _warm_embeddings(config, prepared, components, display)
     return prepared

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from tagifai.config.job import get_job
 from tagifai.console.display import Display
 from tagifai.data.prepare import PreparedData
+from tagifai.evaluation.paired import PredictedRows
 from tagifai.exceptions import UserError
 from tagifai.runs.recording import logger
 from tagifai.training import objectives
@@ -16,7 +17,7 @@ from tagifai.training.callbacks import ProgressCallback, PruningCallback
 from tagifai.training.components import Components, build_components
 from tagifai.training.estimates import FitEstimator
 from tagifai.training.fitting import FitResult, TaggerTrainer
-from tagifai.training.loop import History, TrainingPruned
+from tagifai.training.loop import Callback, History, TrainingPruned
 from tagifai.training.model_fitting import is_trained_by_epochs
 from tagifai.training.open_run import OpenRun
 
@@ -33,6 +34,7 @@ class RepeatTrainer:
     Attributes:
         last_result: the training of the last repeat.
         histories: of all trainings outside a search, by the prefix of their metrics' names.
+        predicted: validation rows with their predictions, one for each repeat.
     """
 
     last_result: FitResult
@@ -41,6 +43,7 @@ class RepeatTrainer:
         self._run = run
         self._display = display
         self.histories: dict[str, History] = {}
+        self.predicted: list[PredictedRows] = []
 
     def compute_objective(self, own_result: FitResult | None = None) -> dict[str, float]:
         """Return the value of each metric of the objective, a mean over the repeats.
@@ -53,11 +56,12 @@ class RepeatTrainer:
             TrainingPruned: the search has pruned the trial.
             UserError: a value is not a number.
         """
-        config, metrics = self._run.config, self._run.config.objective.metrics
+        config = self._run.config
+        names = config.objective.measured
         values: list[list[float]] = []
         repeats = objectives.make_repeats(self._run.prepared, config.objective, config.seed)
         for repeat in repeats[1:]:
-            for metric in metrics:
+            for metric in names:
                 # A slice may have rows in one split and none in another.
                 repeat.prepared.check_objective(metric)
         for number, repeat in enumerate(repeats):
@@ -68,14 +72,19 @@ class RepeatTrainer:
                 fresh = build_components(config, repeat.random_state)
                 prefix = f"{config.objective.by.removesuffix('s')}_{number}/"
                 result = self.fit(repeat.prepared, fresh, values=values, prefix=prefix)
-            values.append([result.get_metric(metric) for metric in metrics])
+            values.append([result.get_metric(metric) for metric in names])
+            if result.predicted is not None:
+                self.predicted.append(result.predicted)
             self._report_repeat(number, values, result.history)
         self.last_result = result
-        objective = dict(zip(metrics, objectives.compute_means(values), strict=True))
-        for metric, value in objective.items():
+        means = dict(zip(names, objectives.compute_means(values), strict=True))
+        for metric, value in means.items():
             if not math.isfinite(value):
                 raise UserError(f"The objective {metric} is {value}, which is not a number.")
-        return objective
+        constraints = {metric: means[metric] for metric in config.objective.constraints}
+        if constraints:
+            self._run.trial.note(constraints=constraints)
+        return {metric: means[metric] for metric in config.objective.metrics}
 
     def _report_repeat(self, number: int, values: list[list[float]], history: History) -> None:
         trial, config = self._run.trial, self._run.config
@@ -106,7 +115,6 @@ class RepeatTrainer:
             prefix: of the metrics by epoch in the tracking store.
         """
         run, config = self._run, self._run.config
-        listener = self._make_pruning_callback(values)
         epochs = config.training.epochs if is_trained_by_epochs(components.model) else 1
         estimator = self._make_estimator()
         kept = run.checkpoints.open(prefix.rstrip("/") or "run")
@@ -121,7 +129,7 @@ class RepeatTrainer:
             if estimator is not None and rows is not None:
                 on_progress = estimator.watch(components.model, rows, on_progress)
             result = trainer.fit(
-                (keep, ProgressCallback(show), ProgressCallback(_log_epoch), listener),
+                [keep, ProgressCallback(show), *self._list_callbacks(values)],
                 test=test,
                 scored=self._choose_reported(),
                 on_progress=on_progress,
@@ -138,13 +146,16 @@ class RepeatTrainer:
         first = get_job().trial is None and not self.histories
         return FitEstimator(self._run.config, self._display.show_note) if first else None
 
-    def _make_pruning_callback(self, values: Sequence[Sequence[float]]) -> PruningCallback:
-        return PruningCallback(
+    def _list_callbacks(self, values: Sequence[Sequence[float]]) -> list[Callback]:
+        pruning = PruningCallback(
             self._run.trial.report,
             self._run.trial.check,
             first_step=len(values) * self._run.config.training.epochs,
             earlier=[value[0] for value in values],
         )
+        # A line takes as long as an epoch of few rows.
+        is_logged = get_job().trial is None or not self._run.config.tracking.enabled
+        return [ProgressCallback(_log_epoch), pruning] if is_logged else [pruning]
 
     def _choose_reported(self) -> tuple[str, int] | None:
         """Return the metric that is reported and every how many epochs, or None."""

@@ -13,7 +13,7 @@ from tagifai.models import bundles, part_files
 from tagifai.models.tagger import Tagger
 from tagifai.runs import latest
 from tagifai.serving import archives
-from tagifai.tracking import session, store
+from tagifai.tracking import downloads, session, store
 from tagifai.tracking.registry import CHAMPION, ModelRegistry
 from tagifai.utils import program
 from tagifai.utils.secrets import mask
@@ -126,7 +126,7 @@ def find_best(uri: str, config: Config) -> str:
     """
     from tagifai.tracking import query, selection
 
-    runs = query.load_runs(uri, config.tracking.experiment)
+    runs = query.load_runs(uri, store.get_experiment_name(config))
     maximize = config.objective.directions[0] == "maximize"
     chosen = select_configured_data(runs, config)
     return selection.find_best(chosen, config.objective.metrics[0], maximize=maximize)
@@ -140,7 +140,7 @@ def find_bests(uri: str, config: Config) -> set[str]:
     from tagifai.tracking import query, selection
 
     try:
-        runs = query.load_runs(uri, config.tracking.experiment)
+        runs = query.load_runs(uri, store.get_experiment_name(config))
     except (ConfigError, DataError):
         return set()
     maximize = config.objective.directions[0] == "maximize"
@@ -218,7 +218,7 @@ def load_tagger(stores: Path, run_id: str | None, uri: str | None) -> tuple[str,
 
 def _fetch(stores: Path, run_id: str, uri: str) -> bool:
     with drafts.open_folder(stores / "fetched") as scratch:
-        bundle = store.download_bundle(uri, run_id, scratch)
+        bundle = downloads.download_bundle(uri, run_id, scratch)
         if bundle is None:
             return False
         # Whoever may write to the store may have put it there, so it is a stranger's.

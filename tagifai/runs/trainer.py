@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,15 @@ from tagifai.reporting import profile_text, reports, run_summary
 from tagifai.runs import latest, preparation, resolve
 from tagifai.runs.recording import logger
 from tagifai.runs.repeats import RepeatTrainer
+from tagifai.runs.upkeep import used_folders
 from tagifai.tracking import multirun, session
 from tagifai.tracking.provenance import Invocation
 from tagifai.tracking.store import Experiment
-from tagifai.training import checkpoints
+from tagifai.training import checkpoints, validation_rows
 from tagifai.training.components import build_components
 from tagifai.training.loop import History, TrainingPruned
 from tagifai.training.open_run import OpenRun
-from tagifai.training.trial import PRUNED, RESULT, SECONDS, STALE, NullTrial, TrialHandle
+from tagifai.training.trial import PRUNED, SECONDS, STALE, get_trial
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ def _open_run(
     config: Config, invocation: Invocation, display: Display, dataset: Dataset | None = None
 ) -> Iterator[OpenRun]:
     """Check what can be checked without data, then open the run and prepare its rows."""
-    stores, search_trial = Path(config.paths.stores), get_job().trial
+    stores, search_trial, trial = Path(config.paths.stores), get_job().trial, get_trial()
     random_state = RandomState(config.seed)
     components = build_components(config, random_state)
     preparation.check_settings(config, components)
@@ -117,6 +118,7 @@ def _open_run(
         resolve.finish_interrupted(stores, config.tracking.uri)
     if dataset is None:
         dataset = preparation.load_dataset(config, display)
+    used_folders.remove_earlier(config.task.name)
     opened = session.start_run(
         Experiment.from_config(config) if config.tracking.enabled else None,
         config.tracking.run_name or invocation.name,
@@ -124,13 +126,11 @@ def _open_run(
         log_file=invocation.output_dir / "run.log",
     )
     with (
-        _open_trial(search_trial) as trial,
         logger.mention_saved_model(invocation.output_dir),
         opened as tracked,
         logger.log_run_id(tracked, invocation.output_dir),
     ):
-        if search_trial is not None:
-            trial.note(run_id=tracked.id)
+        trial.note(run_id=tracked.id)
         provenance = invocation.make_record(config)
         logger.log_inputs(tracked, config, dataset, invocation, provenance)
         cache = open_feature_cache(stores, config.cache.max_gb)
@@ -140,17 +140,6 @@ def _open_run(
         with checkpoints.hold(config, dataset.digest, display.show_note) as held:
             opened_run = (config, invocation, provenance, tracked, trial, dataset, prepared)
             yield OpenRun(*opened_run, components, cache, held)
-
-
-def _open_trial(trial: SearchTrial | None) -> AbstractContextManager[TrialHandle]:
-    """Open the trial that the present job works on, if its study can be reached from here."""
-    if trial is None or trial.storage is None:
-        return nullcontext(NullTrial())
-    from tagifai.sweeping import studies, trials  # late: only a search has Optuna
-
-    return (
-        trials.open_trial(trial) if studies.is_shared(trial.storage) else nullcontext(NullTrial())
-    )
 
 
 def _make_tags(config: Config, invocation: Invocation, trial: SearchTrial | None) -> dict[str, str]:
@@ -169,22 +158,19 @@ def _make_tags(config: Config, invocation: Invocation, trial: SearchTrial | None
 
 def _train_repeats(run: OpenRun, repeats: RepeatTrainer) -> Any:
     try:
-        with logger.log_trial_state(run.tracked):
+        with run.tracked.batch_logging(), logger.log_trial_state(run.tracked):
             began = time.monotonic()
-            with run.tracked.batch_logging():
-                objective = repeats.compute_objective()
-                seconds = time.monotonic() - began
-                logger.log_result(run.tracked, repeats.last_result, objective)
-            # Kept with the trial, in case the search's process is gone and another goes on.
-            run.trial.note(**{RESULT: list(objective.values()), SECONDS: seconds})
-            run.checkpoints.remove()
-            return _to_return_value(objective)
+            objective = repeats.compute_objective()
+            run.trial.note(**{SECONDS: time.monotonic() - began})
+            logger.log_result(run.tracked, repeats.last_result, objective)
+        validation_rows.write(run.output_dir / validation_rows.FILE_NAME, repeats.predicted)
     except TrainingPruned:
-        run.trial.note(**{RESULT: PRUNED})
         run.checkpoints.remove()
         return PRUNED
     except StaleTrialError:
         return STALE
+    run.checkpoints.remove()
+    return _to_return_value(objective)
 
 
 def _to_return_value(objective: dict[str, float]) -> Any:

@@ -61,7 +61,7 @@ class Application:
         self._any_port = {name.lower() for name in task.allowed_hosts}
         self._most = int(task.max_request_mb * 2**20)
         self._held = self._reading = 0
-        self._worker = Worker(task.max_waiting)
+        self._worker = SerialWorker(task.max_waiting)
         self._logged: set[type[Exception]] = set()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -169,7 +169,7 @@ class Application:
         return Refusal(413, f"The request has more than {self._most:,} bytes; send less.")
 
 
-class Worker:
+class SerialWorker:
     """A thread that computes one thing after the other, and the few that wait for it.
 
     It does not keep the process from ending, whatever it computes.

@@ -6,13 +6,14 @@ fails when it changes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from hydra.core.override_parser.types import Override
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 
 def get_trial_id(trial: Trial | FrozenTrial) -> int:
@@ -28,7 +29,7 @@ def get_storage(study: Study) -> BaseStorage:
 def list_stale_trials(storage: BaseStorage, study_id: int) -> list[int]:
     """Return the ids of the trials whose heartbeats have stopped.
 
-    The public `fail_stale_trials` fails them all at once, those too whose job has left a result.
+    The public `fail_stale_trials` fails them at once, before the reason of their death is noted.
 
     Args:
         storage: one with heartbeats.
@@ -57,3 +58,18 @@ def list_grid_choices(distribution: BaseDistribution) -> list[Any]:
     from hydra_plugins.hydra_optuna_sweeper._impl import OptunaSweeperImpl
 
     return list(OptunaSweeperImpl._to_grid_sampler_choices(distribution))
+
+
+def tell_alone(
+    study: Study, trial: Trial, state: TrialState, values: Sequence[float] | None
+) -> None:
+    """Tell a study how a trial ended, where Optuna's own loop does not run.
+
+    An exhausted grid stops that loop, whether it runs or not, and reads an attribute that enqueued
+    trials do not have.
+    """
+    try:
+        study.tell(trial, values, state, skip_if_finished=True)
+    except (RuntimeError, KeyError) as error:
+        if "Study.stop" not in str(error) and "grid_id" not in str(error):
+            raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.errors import HydraException
@@ -11,14 +11,14 @@ from omegaconf.errors import OmegaConfBaseException
 from optuna.pruners import BasePruner, NopPruner
 from optuna.storages import BaseStorage
 
-from tagifai.config.schema import STANDARD_METRICS, Config, flatten_config
+from tagifai.config.schema import STANDARD_METRICS, Config, ObjectiveConfig, flatten_config
 from tagifai.data.dataset_store import Dataset
 from tagifai.exceptions import ConfigError
-from tagifai.sweeping import studies
+from tagifai.sweeping import storage
 from tagifai.sweeping.composition import Compose
-from tagifai.sweeping.results import IRRELEVANT_GROUPS
+from tagifai.sweeping.findings.presets import IRRELEVANT_GROUPS
 from tagifai.sweeping.settings import SearchSettings
-from tagifai.sweeping.space import SearchSpace
+from tagifai.sweeping.spaces.space import SearchSpace
 from tagifai.utils.secrets import mask, mask_all
 
 
@@ -34,14 +34,8 @@ def check_objective(config: Config, settings: SearchSettings, pruner: BasePruner
         ConfigError: with the reason.
     """
     objective = config.objective
-    if settings.directions is not None and settings.directions != objective.directions:
-        raise ConfigError(
-            f"hydra.sweeper.direction = {', '.join(settings.directions)}, and objective.direction ="
-            f" {', '.join(objective.directions)}. Set objective.direction alone; the sweeper"
-            " follows it."
-        )
-    if config.sweep.budget is not None:
-        _check_budget(config)
+    check_directions(objective, settings.directions)
+    _check_single(config)
     if isinstance(pruner, NopPruner):
         return
     name = type(pruner).__name__
@@ -55,26 +49,40 @@ def check_objective(config: Config, settings: SearchSettings, pruner: BasePruner
             f"{name} needs a metric that changes during training, and model_bytes does not. Use"
             " hydra/sweeper/pruner=none."
         )
-    if not studies.is_shared(settings.storage):
+
+
+def check_directions(objective: ObjectiveConfig, directions: Sequence[str] | None) -> None:
+    """Refuse directions of a sweeper that are not the objective's.
+
+    Args:
+        objective: of the configuration.
+        directions: of the sweeper; None follow the objective.
+
+    Raises:
+        ConfigError: they contradict it.
+    """
+    if directions is not None and directions != objective.directions:
         raise ConfigError(
-            f"{name} needs a storage that jobs can reach, and hydra.sweeper.storage ="
-            f" {settings.storage or 'null'} is in the memory of this process. Leave storage out, or"
-            " use hydra/sweeper/pruner=none."
+            f"hydra.sweeper.direction = {', '.join(directions)}, and objective.direction ="
+            f" {', '.join(objective.directions)}. Set objective.direction alone; the sweeper"
+            " follows it."
         )
 
 
-def _check_budget(config: Config) -> None:
-    if not config.sweep.start:
+def _check_single(config: Config) -> None:
+    """Refuse settings that are for one metric alone, and a budget without a start."""
+    sweep, count = config.sweep, len(config.objective.metrics)
+    if sweep.budget is not None and not sweep.start:
         raise ConfigError(
-            f"sweep.budget = {config.sweep.budget:g} needs configurations to begin with, in"
-            " sweep.start. Use sweep=auto, which has some; hydra.sweeper.timeout is a limit for any"
-            " search."
+            f"sweep.budget = {sweep.budget:g} needs configurations to begin with, in sweep.start."
+            " Use sweep=auto, which has some; hydra.sweeper.timeout is a limit for any search."
         )
-    if len(config.objective.metrics) > 1:
-        raise ConfigError(
-            f"sweep.budget chooses one winner, and objective.metric has"
-            f" {len(config.objective.metrics)} metrics. Name one."
-        )
+    for key, value in {"sweep.budget": sweep.budget, "sweep.stop": sweep.stop}.items():
+        if value is not None and count > 1:
+            raise ConfigError(
+                f"{key} = {value} needs one best, and objective.metric has {count} metrics. Name"
+                " one."
+            )
 
 
 def check_metrics(config: Config, dataset: Dataset) -> None:
@@ -87,7 +95,7 @@ def check_metrics(config: Config, dataset: Dataset) -> None:
     Raises:
         ConfigError: there is no such metric; with the known ones.
     """
-    named = [metric for metric in config.objective.metrics if metric not in STANDARD_METRICS]
+    named = [metric for metric in config.objective.measured if metric not in STANDARD_METRICS]
     if not named:
         return
     # Late: other metrics are in every run, and do not need scikit-learn here.
@@ -102,7 +110,7 @@ def check_metrics(config: Config, dataset: Dataset) -> None:
 
 
 def check_space(space: SearchSpace, compose: Compose) -> None:
-    """Refuse parameters that do not exist, or whose values are all invalid.
+    """Refuse parameters that do not exist, and a space none of whose trials could begin.
 
     Args:
         space: of the search.
@@ -125,18 +133,18 @@ def check_space(space: SearchSpace, compose: Compose) -> None:
             raise ConfigError(
                 f"The parameter {parameter.name} cannot be set by {overrides[-1]}: {text}."
             ) from error
-    never = [name for name, reasons in refused.items() if len(reasons) == tried[name]]
-    # Some values are allowed only together with other values, as in a corner of the space.
-    if never and not any(_composes(compose, overrides) for overrides in space.list_corners()):
+    # Some values are allowed only together with other values, and some never together.
+    reasons: list[str] = []
+    for overrides in space.iterate_probes():
+        try:
+            compose(overrides)
+            return
+        except (ConfigError, HydraException, OmegaConfBaseException) as error:
+            reasons.append(str(error))
+    never = [name for name, found in refused.items() if len(found) == tried[name]]
+    if never:
         raise ConfigError(f"The parameter {never[0]} has no allowed value: {refused[never[0]][0]}")
-
-
-def _composes(compose: Compose, overrides: list[str]) -> bool:
-    try:
-        compose(overrides)
-    except (ConfigError, HydraException, OmegaConfBaseException):
-        return False
-    return True
+    raise ConfigError(f"None of {len(reasons)} trials of the search could begin: {reasons[0]}")
 
 
 def refuse_secrets(space: SearchSpace) -> None:
@@ -174,14 +182,11 @@ def describe_search(config: Config, space: SearchSpace, digest: str) -> dict[str
         space: of the search.
         digest: SHA-256 of the data set.
     """
-    settings = {
-        k: v
-        for k, v in flatten_config(config, without=IRRELEVANT_GROUPS).items()
-        if k not in IRRELEVANT_KEYS
-    }
+    settings = flatten_config(config, without=IRRELEVANT_GROUPS)
     # Values that the preset's space fixes are not in the configuration that all trials share.
-    fixed = {key: value for key, value in space.fixed.items() if key not in IRRELEVANT_KEYS}
-    settings |= {k: v for k, v in fixed.items() if k.partition(".")[0] not in IRRELEVANT_GROUPS}
+    fixed = space.fixed.items()
+    settings |= {k: v for k, v in fixed if k.partition(".")[0] not in IRRELEVANT_GROUPS}
+    settings = {key: value for key, value in settings.items() if key not in IRRELEVANT_KEYS}
     found = {
         "format": STUDY_FORMAT,
         "parameters": space.describe(),
@@ -191,11 +196,11 @@ def describe_search(config: Config, space: SearchSpace, digest: str) -> dict[str
     return dict(mask_all(json.loads(json.dumps(found, default=str))))
 
 
-def choose_study(storage: BaseStorage, name: str, now: Mapping[str, Any], *, restart: bool) -> str:
+def choose_study(database: BaseStorage, name: str, now: Mapping[str, Any], *, restart: bool) -> str:
     """Return the name of the study to go on with, or of a new one.
 
     Args:
-        storage: of studies.
+        database: of studies.
         name: of the search; its restarts have a number behind it.
         now: description of the search.
         restart: begin a new study.
@@ -204,20 +209,17 @@ def choose_study(storage: BaseStorage, name: str, now: Mapping[str, Any], *, res
         ConfigError: the newest study of that name belongs to another search, or was begun by
             another version.
     """
-    known = studies.list_names(storage, name)
+    known = storage.list_names(database, name)
     if restart and known:
         number = 1 if known[0] == name else int(known[0].rpartition("-")[2])
         return f"{name}-{number + 1}"
-    kept = {
-        found: studies.get_attributes(storage, found).get(SEARCH_DESCRIPTION) for found in known
-    }
-    for found in known:
-        if kept[found] == now:
-            return found
+    kept = [storage.get_attributes(database, found).get(SEARCH_DESCRIPTION) for found in known]
+    if now in kept:
+        return known[kept.index(now)]
     if not known:
         return name
-    newest = kept[known[0]]
-    if newest is None and not studies.has_trials(storage, known[0]):
+    newest = kept[0]
+    if newest is None and not storage.has_trials(database, known[0]):
         return known[0]  # the process that created it died early
     if newest is None or newest.get("format") != STUDY_FORMAT:
         raise ConfigError(

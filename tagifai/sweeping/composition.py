@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, flag_override
+from omegaconf import DictConfig, OmegaConf, flag_override, open_dict, read_write
 
 from tagifai.config import paths
+from tagifai.config.job import (
+    SEARCH_TARGET,
+    Job,
+    SearchTrial,
+    strip_hydra_node,
+    use_hydra_config,
+    use_job,
+)
 from tagifai.config.schema import EXPERIMENT_GROUPS, Config, check
-from tagifai.sweeping._hydra import ConfigLoaderImpl, apply_overrides
+from tagifai.console import logs
+from tagifai.sweeping._hydra import apply_overrides
 from tagifai.sweeping.settings import SweeperPlugin
 from tagifai.sweeping.studies import Study
+from tagifai.tracking import multirun
 
 FOLDER = "folder"
 """Attribute of a study: its folder below the outputs."""
@@ -26,29 +38,9 @@ Compose = Callable[[Sequence[str]], tuple[Config, dict[str, str]]]
 """Takes a trial's overrides and returns its configuration and its chosen options."""
 
 
-def strip_hydra_node(cfg: DictConfig) -> DictConfig:
-    """Return a composed configuration without Hydra's own node."""
-    alone = copy.deepcopy(cfg)
-    with flag_override(alone, ["struct", "readonly"], [False, False]):
-        del alone["hydra"]
-    return alone
-
-
-def make_loader(sweeper: SweeperPlugin) -> ConfigLoader:
-    """Return the loader that composes the configurations of jobs in any process."""
-    return CachingLoader(cast(ConfigLoaderImpl, sweeper.context.config_loader))
-
-
 def make_composer(sweeper: SweeperPlugin) -> Compose:
-    """Return the function that composes a job's configuration."""
-    quick, master = make_loader(sweeper), sweeper.master
-
-    def compose(overrides: Sequence[str]) -> tuple[Config, dict[str, str]]:
-        cfg = quick.load_sweep_config(master, list(overrides))
-        choices = {group: str(cfg.hydra.runtime.choices[group]) for group in EXPERIMENT_GROUPS}
-        return paths.resolve(check(strip_hydra_node(cfg))), choices
-
-    return compose
+    """Return the function that composes a trial's configuration."""
+    return TrialComposer(sweeper.context.config_loader, sweeper.master).compose_checked
 
 
 def make_run_composer(sweeper: SweeperPlugin) -> Callable[[Sequence[str]], Config]:
@@ -113,10 +105,95 @@ def set_hydra_value(cfg: DictConfig, key: str, value: str | int) -> None:
         value: its value.
     """
     shown = QuotedString(value, Quote.double).with_quotes() if isinstance(value, str) else value
-    plus = "+" if OmegaConf.select(cfg, key) is None and "env_set" in key else ""
+    plus = "+" if "env_set" in key and OmegaConf.select(cfg, key) is None else ""
     OmegaConf.update(cfg, key, value)
-    kept = [i for i in cfg.hydra.overrides.hydra if i.lstrip("+").partition("=")[0] != key]
+    # Not resolved: what is told of each job alone, such as its number, is missing here.
+    told: Any = OmegaConf.to_container(cfg.hydra.overrides.hydra, resolve=False)
+    kept = [item for item in told if item.lstrip("+").partition("=")[0] != key]
     cfg.hydra.overrides.hydra = [*kept, f"{plus}{key}={shown}"]
+
+
+class TrialComposer:
+    """Composes trials, quickly from the second one with the same options on, and opens their jobs.
+
+    It does not see edits of YAML files during a search.
+
+    Args:
+        loader: Hydra's own.
+        master: of the multirun, that trials are composed from.
+    """
+
+    def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
+        self._loader = loader
+        self._master = master
+        self._records: dict[int, dict[str, Any]] = {}
+        self._composed: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
+
+    def compose(self, overrides: Sequence[str]) -> tuple[DictConfig, DictConfig]:
+        """Return a trial's configuration, and what it was made of, with Hydra's own node.
+
+        Args:
+            overrides: of the trial.
+        """
+        parsed = [_parse_override(text) for text in overrides]
+        options = tuple(str(o.input_line) for o in parsed if not _is_value(o))
+        if options not in self._composed:
+            whole = self._loader.load_sweep_config(self._master, list(options))
+            self._composed[options] = (strip_hydra_node(whole), whole)
+        alone, whole = self._composed[options]
+        cfg = copy.deepcopy(alone)
+        with flag_override(cfg, "readonly", False):
+            apply_overrides(filter(_is_value, parsed), cfg)
+        OmegaConf.copy_cache(from_config=self._master, to_config=cfg)
+        return cfg, whole
+
+    def _get_record(self, whole: DictConfig) -> dict[str, Any]:
+        """Return the content of Hydra's own node; of what trials do not change, a kept one."""
+        if id(whole) not in self._records:
+            self._records[id(whole)] = multirun.get_content(whole)
+        hydra = whole.hydra
+        own = {key: OmegaConf.to_container(hydra[key]) for key in ("overrides", "job", "runtime")}
+        return self._records[id(whole)] | own
+
+    def compose_checked(self, overrides: Sequence[str]) -> tuple[Config, dict[str, str]]:
+        """Return a trial's checked configuration and its chosen options."""
+        cfg, whole = self.compose(overrides)
+        choices = {group: str(whole.hydra.runtime.choices[group]) for group in EXPERIMENT_GROUPS}
+        return paths.resolve(check(cfg)), choices
+
+    @contextmanager
+    def open_job(self, trial: SearchTrial, overrides: Sequence[str]) -> Iterator[DictConfig]:
+        """Give the configuration of a trial whose job is the present one in a block.
+
+        It has a folder, a log and a record of its own, as a job of Hydra's.
+
+        Args:
+            trial: whose number is that of the job, too.
+            overrides: of the trial.
+        """
+        cfg, whole = self.compose(overrides)
+        hydra = whole.hydra
+        with read_write(hydra), open_dict(hydra):
+            hydra.overrides.task = list(overrides)
+            hydra.job.num = trial.number
+            hydra.job.id = f"{hydra.job.name}_{trial.number}"
+            # By its number, whatever hydra.sweep.subdir is: it is its own, and the results name it.
+            folder = Path(hydra.sweep.dir, str(trial.number)).absolute()
+            hydra.runtime.output_dir = str(folder)
+        job = Job(
+            output_dir=folder,
+            overrides=tuple(overrides),
+            hydra_overrides=tuple(hydra.overrides.hydra),
+            options=dict(hydra.runtime.choices),
+            number=trial.number,
+            multirun_dir=Path(hydra.sweep.dir).absolute(),
+            trial=trial,
+            sweeper=SEARCH_TARGET,
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        with use_hydra_config(whole), use_job(job), logs.redirect(folder):
+            multirun.write_record(cfg, self._get_record(whole))
+            yield cfg
 
 
 def get_path_overrides(cfg: DictConfig) -> list[str]:
@@ -145,46 +222,9 @@ def load_space_extension(name: str | None) -> Callable[[DictConfig, Any], None] 
     return locate_function("hydra.sweeper.custom_search_space", name)
 
 
-_composed_configs: dict[tuple[object, ...], DictConfig] = {}
-"""Configurations that this process has composed, by everything that decides them."""
-
-
-class CachingLoader(ConfigLoaderImpl):
-    """Hydra's loader, but faster from the second job of a process on.
-
-    It does not see edits of YAML files during a search.
-
-    Args:
-        loader: Hydra's own.
-    """
-
-    def __init__(self, loader: ConfigLoaderImpl) -> None:
-        self.__dict__.update(vars(loader))
-
-    def load_sweep_config(
-        self, master_config: DictConfig, sweep_overrides: list[str]
-    ) -> DictConfig:
-        """Return a job's configuration.
-
-        Args:
-            master_config: of the multirun.
-            sweep_overrides: of the job.
-        """
-        parsed = OverridesParser.create().parse_overrides(list(sweep_overrides))
-        options = [str(o.input_line) for o in parsed if not _is_value(o)]
-        given = OmegaConf.to_container(master_config.hydra.overrides.hydra)
-        name = master_config.hydra.job.config_name
-        where = tuple(source.path for source in self.config_search_path.get_path())
-        key = (name, where, tuple(given or ()), tuple(options))
-        if key not in _composed_configs:
-            _composed_configs[key] = super().load_sweep_config(master_config, options)
-        cfg = copy.deepcopy(_composed_configs[key])
-        with flag_override(cfg, "readonly", False):
-            apply_overrides(filter(_is_value, parsed), cfg)
-        with flag_override(cfg.hydra, "readonly", False):
-            cfg.hydra.overrides.task = [str(o.input_line) for o in parsed]
-        OmegaConf.copy_cache(from_config=master_config, to_config=cfg)
-        return cfg
+@lru_cache(maxsize=1024)
+def _parse_override(text: str) -> Override:
+    return OverridesParser.create().parse_override(text)
 
 
 def _is_value(override: Override) -> bool:

@@ -1,357 +1,224 @@
-"""The loop of a search: ask the study for a trial, launch its job, and record its result.
-
-Each worker is a thread that launches one job at a time, so none waits for another. Processes that
-work on one study share nothing but the study.
-"""
+"""A search in the process of its command: it launches workers, watches their study and ends it."""
 
 from __future__ import annotations
 
 import logging
 import math
 import queue
-import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-import optuna
-from hydra.core.utils import JobReturn, JobStatus
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 
-from tagifai.console.progress import SearchProgress
-from tagifai.exceptions import StaleTrialError, UserError
-from tagifai.sweeping import composition, launchers, report, results
+from tagifai.exceptions import ConfigError, UserError
+from tagifai.sweeping import storage
 from tagifai.sweeping._hydra import get_return_value
-from tagifai.sweeping._optuna import get_trial_id
 from tagifai.sweeping.auto import winner
-from tagifai.sweeping.plan import SearchPlan, prepare_search
+from tagifai.sweeping.findings import ending, report, results
+from tagifai.sweeping.plan import SearchPlan
+from tagifai.sweeping.preparation import Preparation
 from tagifai.sweeping.settings import SweeperPlugin
-from tagifai.sweeping.studies import Study, has_died
-from tagifai.sweeping.workers import interruption, joblib_pool
-from tagifai.training.trial import PRUNED, RESULT, STALE
-from tagifai.utils import signals
-from tagifai.utils.system import errors
+from tagifai.sweeping.studies import WORKER, Study, count_trials
+from tagifai.sweeping.watch import SearchWatch
+from tagifai.sweeping.workers import launchers, outcomes
+from tagifai.sweeping.workers.source import TrialSource
+from tagifai.sweeping.workers.worker import DONE, Worker
+from tagifai.utils.processes import descendants
 
-IDLE_POLL_SECONDS = 1.0
-"""Seconds after which a worker without a trial checks whether a trial of another has died."""
+POLL_SECONDS = 0.5
+"""Seconds between two looks at the workers and their study."""
 
-JOB_POLL_SECONDS = 3.0
-"""Seconds between two checks whether the trial of a launched job is still alive."""
+MOST_BARREN = 3
+"""Launches one after another in which no trial ends, until the search gives up."""
 
-DEATHS_IN_A_ROW = 5
-"""Workers that die one after another, with no trial ending in between, until the search ends."""
+LEAVING_SECONDS = 15.0
+"""Seconds that workers may take to leave when no trial is left or under way."""
 
-REMOTE_DEATHS = ("UncompletedJobError", "WorkerCrashedError", "NodeDiedError", "OutOfMemoryError")
-"""Errors that launchers of clusters raise for a job whose process is gone."""
-
-TRACE = "failed during processing with trace:"
-"""Text that submitit writes above the traceback of a job that failed."""
+MISCONFIGURED = (TypeError, ValueError, NameError)
+"""What launchers raise for settings that they do not know; the next launch would fail as well."""
 
 log = logging.getLogger(__name__)
 
 
 class SearchFailedError(UserError):
-    """Too many trials failed."""
+    """Too many trials failed, or no worker can work."""
 
     exit_code = 1
 
 
-@dataclass(frozen=True)
-class _JobOutcome:
-    """How a job ended."""
-
-    state: TrialState | None
-    values: list[float] | None = None
-    reason: str = ""
-    dead: bool = False
-
-
 class SearchLoop:
-    """The workers of a search in this process.
+    """Launches the workers of a search until its study is full.
 
     Args:
         plan: of the search.
-        launcher: runs one job for each call.
+        worker: what the launcher's jobs call.
     """
 
-    def __init__(self, plan: SearchPlan, launcher: launchers.JobLauncher) -> None:
+    def __init__(self, plan: SearchPlan, worker: Worker) -> None:
         self._plan = plan
         self._study: Study = plan.study
-        self._launcher = launcher
-        self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
-        self._stop = threading.Event()
-        self._error: BaseException | None = None
-        self._deaths_in_a_row = 0
-        self._show: Callable[[SearchProgress], None] = lambda state: None
-        self._began = time.monotonic()
-        self._ended_here = 0
-        self._workers = interruption.Workers(launcher)
+        self._worker = worker
+        self._source = TrialSource(worker, plan.study)
+        self._kind = launchers.get_kind(plan.cfg)
+        self._watch = SearchWatch(plan)
+        self._is_over = False
+        self._spared = descendants.list_children()
 
     def run(self) -> None:
-        """Run trials until the study is full, time is up, or too many trials have failed."""
-        with (
-            self._study.heartbeat,
-            self._plan.display.show_trial_progress(self._count_shown()) as self._show,
-        ):
-            self._show_state("")
+        """Launch workers until the study is full, time is up, or too many trials have failed."""
+        total = self._plan.n_trials if self._plan.budget is None else None
+        with self._plan.display.show_trial_progress(total) as self._watch.show:
             try:
-                self._work_all()
+                self._watch.update()
+                self._launch_until_done()
+                trials = self._watch.update()
             except KeyboardInterrupt:
-                self._interrupt_jobs("Interrupted with its search.")
+                self._interrupt("Interrupted with its search.")
+                raise
+            except Exception:
+                self._interrupt("Its search ended with an error.")
                 raise
             finally:
-                self._stop.set()
-        if self._error is not None:
-            self._study.abandon_own_trials("Its search ended with an error.")
-            raise self._error
+                launchers.close(self._kind)
+                with suppress(OSError):  # logs of workers are in it, or it is none of ours
+                    (self._plan.folder / launchers.WORKERS).rmdir()
+        done = count_trials(trials).finished
+        if self._plan.budget is None and done < self._plan.n_trials:
+            self._plan.display.show_fact("Ended", f"{self._source.find_end(trials)}.")
 
-    def _count_shown(self) -> int | None:
-        """Return how many trials there will be; None where time decides."""
-        return self._plan.n_trials if self._plan.budget is None else None
+    def _launch_until_done(self) -> None:
+        barren, reason = 0, ""
+        while not self._source.find_end(self._watch.update()):
+            before = self._watch.n_ended
+            ended, reason = self._launch()
+            self._watch.update()
+            if ended:
+                return
+            barren = 0 if self._watch.n_ended > before else barren + 1
+            if barren == MOST_BARREN:
+                raise SearchFailedError(
+                    f"No trial has ended in {barren} launches of workers; the last one:"
+                    f" {reason or 'they ended without a word.'}{outcomes.advise(reason)}"
+                )
+            if reason:
+                log.warning("Workers are launched again: %s", reason)
+            if reason or barren:
+                time.sleep(storage.PAUSES[barren])
 
-    def check_failures(self) -> None:
-        """Raise an error if more trials have failed than allowed."""
+    def _launch(self) -> tuple[bool, str]:
+        """Launch workers; return whether the search has ended, and why they ended before."""
+        worker = self._worker
+        launcher = launchers.make(self._plan.cfg, worker.context, worker, worker.session)
+        jobs = [self._plan.space.list_fixed_overrides() for _ in range(self._count_workers())]
+        if self._kind == launchers.SERIAL:
+            worker.notify = self._watch.update
+            return self._read_reports(launcher.launch(jobs, initial_job_idx=0))
+        returned = self._wait_for(launchers.begin(launcher, jobs, 0))
+        if isinstance(returned, MISCONFIGURED) and not self._watch.n_ended:
+            text = outcomes.format_error(returned).rstrip(".")
+            raise ConfigError(f"hydra.launcher: no worker can begin with its settings: {text}.")
+        if isinstance(returned, BaseException):
+            if self._kind in (launchers.JOBLIB, launchers.LOCAL):
+                # The others would be one too many; their trials are tried again.
+                self._end_workers()
+                self._study.abandon_session(worker.session, "A worker beside it died.")
+            return False, f"A worker died: {outcomes.format_error(returned)}"
+        return self._read_reports(returned)
+
+    def _count_workers(self) -> int:
+        most, n_workers = self._plan.config.sweep.trials_per_worker, self._plan.n_workers
+        trials = self._watch.update()
+        if most is not None and self._kind != launchers.LOCAL:
+            # The launcher has its own limit of jobs at a time.
+            left = self._plan.n_trials - count_trials(trials).finished
+            return max(n_workers, math.ceil(left / most)) if n_workers > 1 else 1
+        others = [t for t in trials if t.state is TrialState.RUNNING and self._is_own(t)]
+        return max(1, n_workers - len(others))
+
+    def _is_own(self, trial: FrozenTrial) -> bool:
+        return str(trial.user_attrs.get(WORKER)).startswith(self._worker.session)
+
+    def _read_reports(self, jobs: Sequence[Any]) -> tuple[bool, str]:
+        found = [get_return_value(job) for job in jobs]
+        reasons = [
+            outcomes.format_error(item) if isinstance(item, BaseException) else str(item)
+            for item in found
+        ]
+        reason = next((r for r in reasons if r and r != DONE), "")
+        if self._is_over or DONE in reasons:
+            if reason:
+                log.warning("A worker ended before the others: %s", reason)
+            return True, ""
+        return False, reason
+
+    def _wait_for(self, outcome: queue.SimpleQueue[Any]) -> Any:
+        """Return what a launch returned or raised; nothing if its workers are not waited for."""
+        looked, full_since = time.monotonic(), math.inf
+        while True:
+            try:
+                return outcome.get(timeout=POLL_SECONDS)
+            except queue.Empty:
+                trials = self._watch.update()
+            now = time.monotonic()
+            if self._plan.is_overdue():
+                self._interrupt("There was no time left for it.")
+                self._is_over = True
+                return []
+            under_way = any(t.state is TrialState.RUNNING and self._is_own(t) for t in trials)
+            if not self._source.find_end(trials):
+                full_since = math.inf
+            elif under_way:  # it has begun in time; one whose worker is gone is not waited for
+                storage.call_patiently(self._study.end_stale_trials)
+                full_since = math.inf
+            else:
+                full_since = min(full_since, now)
+                if now - full_since > LEAVING_SECONDS:
+                    return []
+            if self._kind == launchers.SLURM and now - looked > launchers.QUEUE_SECONDS:
+                looked = now
+                if launchers.count_queued(self._worker.session) == 0:
+                    return ChildProcessError("its jobs are not in the queue any more")
+
+    # --- an interrupt --------------------------------------------------------------------------
+
+    def _interrupt(self, reason: str) -> None:
+        """Interrupt the workers so that they close their runs, and record their trials as dead."""
+        session = self._worker.session
+        try:
+            self._study.stop_session(session)
+            # Before they end, for them to know, and again for what was asked for meanwhile.
+            self._study.abandon_session(session, reason)
+            self._end_workers()
+            self._study.abandon_session(session, reason)
+        except storage.STORAGE_ERRORS as error:
+            self._end_workers()
+            log.warning("The study does not know that the search has ended: %s", error)
+
+    def _end_workers(self) -> None:
+        if self._kind == launchers.SLURM:
+            launchers.cancel_queued(self._worker.session)
+        elif self._kind == launchers.RAY:
+            launchers.close(self._kind)
+        elif self._kind != launchers.SERIAL:
+            descendants.end_children(self._spared, launchers.SHUTDOWN_SECONDS)
+
+    def check_failures(self, written: Path | None) -> None:
+        """Raise an error if more trials have failed than allowed.
+
+        Args:
+            written: the report, or None.
+        """
         tally = self._study.count_trials()
         failed, allowed = tally.failed, self._plan.max_failure_rate * self._plan.n_trials
         if failed and (failed > allowed or failed == tally.finished):
             found = results.summarize_study(self._study, self._plan.metrics)
-            raise SearchFailedError(
-                f"{failed} of {tally.finished} trials of {self._study.name!r} failed; the first"
-                f" reason: {next(iter(found.failures))}"
-            )
-
-    # --- workers -----------------------------------------------------------------------------
-
-    def _work_all(self) -> None:
-        if self._plan.n_workers == 1:
-            self._work()
-            return
-        threads = [
-            threading.Thread(target=self._work, name=f"worker-{n}", daemon=True)
-            for n in range(self._plan.n_workers)
-        ]
-        for thread in threads:
-            thread.start()
-        while any(thread.is_alive() for thread in threads):
-            # A join without a timeout would not be interrupted by a signal.
-            for thread in threads:
-                thread.join(timeout=0.2)
-            if not self._stop.is_set() and self._plan.is_overdue():
-                self._interrupt_jobs("There was no time left for it.")
-
-    def _work(self) -> None:
-        try:
-            while (trial := self._next_trial()) is not None:
-                if self._stop.is_set():
-                    return  # asked for as the search was interrupted, and abandoned since
-                self._show_state("")
-                self._end_trial(trial, self._launch_and_wait(trial))
-        except Exception as error:
-            with self._changed:
-                self._error = self._error or error
-                self._stop.set()
-                self._changed.notify_all()
-
-    def _next_trial(self) -> Trial | None:
-        """Return the next trial; None if none is left, also after waiting for those of others."""
-        with self._changed:
-            while not self._stop.is_set() and not self._time_is_up():
-                self._study.end_stale_trials()
-                tally = self._study.count_trials()
-                if tally.finished >= self._plan.n_trials or self._too_many_failed():
-                    return None
-                more = tally.finished + tally.running < self._plan.n_trials
-                if more and self._plan.choose_trial():
-                    trial = self._study.ask(self._plan.n_trials)
-                    if trial is not None:
-                        return trial
-                elif more and not tally.running:
-                    return None
-                self._changed.wait(IDLE_POLL_SECONDS)
-        return None
-
-    def _time_is_up(self) -> bool:
-        timeout = self._plan.timeout
-        return timeout is not None and time.monotonic() - self._began >= timeout
-
-    def _too_many_failed(self) -> bool:
-        return self._study.count_trials().failed > self._plan.max_failure_rate * self._plan.n_trials
-
-    # --- one trial ---------------------------------------------------------------------------
-
-    def _launch_and_wait(self, trial: Trial) -> _JobOutcome:
-        """Launch a trial's job, and return how it ended.
-
-        Not every launcher notices that a job was killed or requeued, so the trial is checked, too.
-        """
-        with self._lock:
-            overrides = self._plan.suggest_overrides(trial)
-        if composition.is_serial(self._plan.cfg):
-            return self._launch(trial, overrides)
-        outcomes: queue.SimpleQueue[_JobOutcome] = queue.SimpleQueue()
-        threading.Thread(
-            target=lambda: outcomes.put(self._launch_safely(trial, overrides)),
-            name=f"job-{trial.number}",
-            daemon=True,
-        ).start()
-        while True:
-            try:
-                return outcomes.get(timeout=JOB_POLL_SECONDS)
-            except queue.Empty:
-                with self._lock:
-                    self._study.end_stale_trials()
-                    if self._study.has_ended(trial):
-                        # The study has recorded its death, or the result that its job left.
-                        return _JobOutcome(None)
-
-    def _launch_safely(self, trial: Trial, overrides: list[str]) -> _JobOutcome:
-        try:
-            # Processes started here inherit it: Ctrl-C is handled by this process, which ends them.
-            with signals.keep_from_children():
-                return self._launch(trial, overrides)
-        except Exception as error:
-            # An error that ends this thread would leave its waiter waiting for ever.
-            return _JobOutcome(TrialState.FAIL, reason=_format_error(error))
-
-    def _launch(self, trial: Trial, overrides: list[str]) -> _JobOutcome:
-        try:
-            returned = self._launcher.launch([overrides], initial_job_idx=trial.number)[0]
-        except Exception as error:
-            if _is_death(error):
-                reason = f"Its worker died: {_format_error(error)}"
-                return _JobOutcome(None, reason=reason, dead=True)
-            if errors.is_full(error):
-                return _JobOutcome(None, reason=_format_error(error), dead=True)
-            return _JobOutcome(TrialState.FAIL, reason=_format_error(error))
-        except BaseException as error:
-            if threading.current_thread() is threading.main_thread():
-                raise
-            # Only the job was interrupted, not this process.
-            return _JobOutcome(None, reason=f"Interrupted ({type(error).__name__}).", dead=True)
-        return _judge(returned, len(self._plan.metrics))
-
-    def _end_trial(self, trial: Trial, outcome: _JobOutcome) -> None:
-        with self._changed:
-            if outcome.dead:
-                self._study.abandon(get_trial_id(trial), outcome.reason)
-                self._deaths_in_a_row += 1
-                if self._deaths_in_a_row >= DEATHS_IN_A_ROW and not self._stop.is_set():
-                    raise SearchFailedError(
-                        f"{DEATHS_IN_A_ROW} workers died one after another; the last one:"
-                        f" {outcome.reason}{_advise(outcome.reason)}"
-                    )
-            elif outcome.state is not None:
-                self._deaths_in_a_row = 0
-                state, values = outcome.state, outcome.values
-                if state is TrialState.COMPLETE and self._plan.is_on_sample(trial):
-                    state, values = TrialState.PRUNED, None
-                self._study.tell(trial, state, values, outcome.reason)
-                self._ended_here += 1
-            if outcome.reason and outcome.state is TrialState.FAIL:
-                self._plan.record_failure(trial.number, outcome.reason)
-            self._show_state(self._describe_end(trial))
-            self._changed.notify_all()
-
-    def _describe_end(self, trial: Trial) -> str:
-        record = self._study.list_trials()[trial.number]
-        if has_died(record):
-            return f"Trial {trial.number} died"
-        told = record.user_attrs.get(RESULT)
-        if self._plan.is_on_sample(record) and isinstance(told, list):
-            return f"Trial {trial.number} on a sample {', '.join(self._plan.format_values(told))}"
-        values = ", ".join(self._plan.format_values(record.values or []))
-        shown = f" {values}" if record.state is TrialState.COMPLETE else ""
-        state = {TrialState.FAIL: "failed"}.get(record.state, record.state.name.lower())
-        return f"Trial {trial.number} {state}{shown}"
-
-    def _show_state(self, event: str) -> None:
-        with self._lock:
-            tally = self._study.count_trials()
-            passed = time.monotonic() - self._began
-            self._show(
-                SearchProgress(
-                    done=tally.finished,
-                    running=tally.running,
-                    pruned=tally.pruned,
-                    failed=tally.failed,
-                    best=self._plan.describe_best(),
-                    event=event,
-                    seconds_per_trial=passed / self._ended_here if self._ended_here else None,
-                )
-            )
-
-    # --- an interrupt --------------------------------------------------------------------------
-
-    def _interrupt_jobs(self, reason: str) -> None:
-        """Interrupt the jobs so that they close their runs, and record their trials as dead."""
-        self._stop.set()
-        with self._changed:  # not while a worker asks, because its trial would not be abandoned
-            # All jobs see it at their next heartbeat; those on this machine get a signal, too.
-            self._study.abandon_own_trials(reason)
-            self._changed.notify_all()
-        self._workers.end("worker-", "job-")
+            raise SearchFailedError(results.describe_failures(found, written))
 
 
-def _is_death(error: Exception) -> bool:
-    """Return whether an error of a launcher means that the job's process is gone."""
-    name = type(error).__name__
-    # submitit also raises it if a job cannot be submitted; a job's own error has a traceback.
-    refused = name == "FailedJobError" and TRACE not in str(error)
-    return isinstance(error, BrokenProcessPool) or name in REMOTE_DEATHS or refused
-
-
-def _judge(returned: JobReturn, n_values: int) -> _JobOutcome:
-    """Return how a job ended, from its return value.
-
-    Hydra's `return_value` is not used, because it writes to standard error and raises.
-    """
-    value: Any = get_return_value(returned)
-    if returned.status is JobStatus.FAILED:
-        if isinstance(value, optuna.TrialPruned):
-            return _JobOutcome(TrialState.PRUNED)
-        if isinstance(value, StaleTrialError):
-            return _JobOutcome(None, reason="Its job was interrupted.", dead=True)
-        # Of a disk that is full the trial is not to blame: there is another one when there is room.
-        full = errors.is_full(value)
-        state = None if full else TrialState.FAIL
-        return _JobOutcome(state, reason=_format_error(value), dead=full)
-    if isinstance(value, str) and value in (PRUNED, STALE):
-        return _JobOutcome(TrialState.PRUNED if value == PRUNED else None)
-    try:
-        values = [float(v) for v in (value if n_values > 1 else [value])]
-    except (TypeError, ValueError):
-        return _JobOutcome(TrialState.FAIL, reason=f"The job returned {value!r}, not a number.")
-    if len(values) != n_values:
-        reason = f"The job returned {len(values)} values for {n_values} objectives."
-        return _JobOutcome(TrialState.FAIL, reason=reason)
-    if any(math.isnan(v) for v in values):
-        return _JobOutcome(TrialState.FAIL, reason=f"The job returned {value!r}.")
-    return _JobOutcome(TrialState.COMPLETE, values)
-
-
-def _advise(reason: str) -> str:
-    """Return what helps if a worker was ended by the system, which does not say why."""
-    ended = "SIGKILL" in reason or "terminated" in reason
-    return f" If memory ran out: {errors.LESS_MEMORY}" if ended else ""
-
-
-def _format_error(error: BaseException) -> str:
-    if limit := errors.describe_limit(error):
-        return limit
-    text = str(error)
-    if TRACE in text:
-        lines = text.splitlines()
-        return lines[lines.index("-" * 22, 2) - 2].strip()
-    text = " ".join(text.split())
-    if isinstance(error, UserError):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def run_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> SearchPlan:
+def run_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> SearchPlan | None:
     """Run a search until the study has its trials, then write and show the results.
 
     Args:
@@ -359,16 +226,18 @@ def run_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> SearchPlan:
         arguments: overrides of the command line.
 
     Returns:
-        The search, which has ended.
+        The search, which has ended; None if it was only to be shown.
 
     Raises:
         UserError: the search cannot begin, or failed.
     """
-    with prepare_search(sweeper, arguments) as plan:
+    preparation = Preparation(sweeper, arguments)
+    if preparation.is_preview:
+        preparation.show_preview()
+        return None
+    with preparation.open() as plan:
         budget = plan.budget
-        context = replace(sweeper.context, config_loader=composition.make_loader(sweeper))
-        launcher = launchers.make(plan.cfg, context, sweeper.function)
-        loop = SearchLoop(plan, launcher)
+        loop = SearchLoop(plan, plan.make_worker())
         try:
             loop.run()
         except KeyboardInterrupt:
@@ -376,14 +245,12 @@ def run_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> SearchPlan:
                 winner.mention_best(plan)
             raise
         finally:
-            launchers.end_jobs(launcher, 0.0)
-            joblib_pool.end_workers(launcher)
             plan.close_dead_runs()
-            results.write(plan)
+            ending.write(plan)
+        written = report.write(plan) if budget is None else None
         if budget is None:
-            results.show(plan, report.write(plan))
-            loop.check_failures()
-        else:
-            loop.check_failures()
+            ending.show(plan, written)
+        loop.check_failures(written)
+        if budget is not None:
             winner.end_search(plan, sweeper, budget)
     return plan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -68,10 +68,7 @@ class SearchSettings:
             else value
             for key, value in values.items()
         }
-        direction = plain.pop("direction")
-        several = isinstance(direction, list)
-        named = [getattr(d, "name", d) for d in (direction if several else [direction])]
-        return cls(directions=None if direction is None else named, **plain)
+        return cls(directions=read_directions(plain.pop("direction")), **plain)
 
     def __post_init__(self) -> None:
         rules = {
@@ -92,6 +89,14 @@ class SearchSettings:
             if not holds:
                 value = getattr(self, key)
                 raise ConfigError(f"hydra.sweeper.{key} = {value!r} is not allowed: {allowed}")
+
+
+def read_directions(direction: Any) -> list[str] | None:
+    """Return the directions of a sweeper's setting: a text, one of the plugin's, or a list."""
+    if direction is None:
+        return None
+    several = isinstance(direction, Sequence) and not isinstance(direction, str)
+    return [getattr(d, "name", d) for d in (direction if several else [direction])]
 
 
 def refuse_secrets(cfg: DictConfig) -> None:

@@ -71,8 +71,8 @@ class SearchSweeper(Sweeper):
         self.function = task_function
         self.master = config
 
-    def sweep(self, arguments: list[str]) -> SearchPlan:
-        """Run the search with the overrides of the command line, and return its plan."""
+    def sweep(self, arguments: list[str]) -> SearchPlan | None:
+        """Run the search with the overrides of the command line, and return its plan, if any."""
         from tagifai.console.display import Display
         from tagifai.sweeping.settings import refuse_secrets
 
@@ -87,22 +87,39 @@ class GridSweeper(BasicSweeper):
     """Hydra's own sweeper of all combinations, whose record of a multirun has no secrets."""
 
     config: DictConfig
+    hydra_context: HydraContext
     launcher: Any
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Run the jobs; the launcher has the configuration as it is."""
+        """Run the jobs and show their board; the launcher has the configuration as it is."""
         from tagifai.sweeping.settings import refuse_secrets
 
         refuse_secrets(self.config)
+        from tagifai.console.display import Display
+        from tagifai.sweeping.multiruns import board, jobs
+
+        display = Display.from_config(self.config.console)
+        loader = self.hydra_context.config_loader
+        planned = jobs.Multirun.from_sweeper(self, self.config, loader, arguments)
+        if self.config.sweep.preview:
+            board.show_preview(display, planned)
+            return []
+        planned.refuse_folders()
         content = OmegaConf.to_container(self.config, resolve=False)
         masked = mask_all(content)
         if masked != content:
             self.config = OmegaConf.create(masked)
-        if type(self.launcher).__name__ in ("JoblibLauncher", "LocalLauncher"):
-            from tagifai.sweeping.workers import interruption  # late: it loads joblib
+        kind = type(self.launcher).__name__
+        if kind in ("JoblibLauncher", "LocalLauncher"):
+            from tagifai.sweeping.workers import launchers  # late: it loads joblib
 
-            self.launcher = interruption.PatientLauncher(self.launcher)
-        return super().sweep(arguments)
+            self.launcher = launchers.PatientLauncher(self.launcher, kind)
+        self.launcher = noting = jobs.NotingLauncher(self.launcher, planned.folder)
+        try:
+            return super().sweep(arguments)
+        finally:
+            if noting.ended:
+                board.show_board(display, planned, noting.ended)
 
 
 @dataclass

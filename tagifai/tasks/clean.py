@@ -73,7 +73,7 @@ def _find_tracked(
             uri = store.get_tracking_uri(config.tracking.uri)
             inventory = RunInventory(uri, stores)
             best = resolve.find_bests(uri, config)
-            name = config.tracking.experiment
+            name = store.get_experiment_name(config)
             return inventory, *cleanup.find_tracked(stores, inventory, name, best)
     except (TrackingError, DamagedFileError) as error:
         reason = str(error)

@@ -106,7 +106,7 @@ def _choose_runs(config: Config) -> RunSelection:
         raise ConfigError("task=compare compares tracked runs, and tracking=none has none.")
     uri = store.get_tracking_uri(config.tracking.uri)
     resolve.finish_interrupted(Path(config.paths.stores), config.tracking.uri)
-    experiment = task.experiment or config.tracking.experiment
+    experiment = task.experiment or store.get_experiment_name(config)
     found = query.load_runs(uri, experiment, parent=task.parent, filter=task.filter)
     return selection.select_runs(
         found, task.metric, parent=task.parent, tags=task.tags, filter=task.filter

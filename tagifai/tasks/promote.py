@@ -58,7 +58,9 @@ def _choose_challenger(
     without = [
         version.run_id for version in models.list_versions() if ROLLED_BACK_TAG in version.tags
     ]
-    runs = query.load_runs(uri, task.experiment or config.tracking.experiment, filter=task.filter)
+    runs = query.load_runs(
+        uri, task.experiment or store.get_experiment_name(config), filter=task.filter
+    )
     champion = None if present is None else present.tags.get("data")
     runs = resolve.select_configured_data(runs, config, champion)
     metric = task.metric or config.objective.metrics[0]

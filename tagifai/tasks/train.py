@@ -10,6 +10,9 @@ from tagifai.console.display import Display
 from tagifai.reporting import run_summary
 from tagifai.tracking import provenance
 
+RUN_ID = "run_id.txt"
+"""File in a run's folder with its id."""
+
 if TYPE_CHECKING:
     from tagifai.runs.trainer import TrainedRun
 
@@ -33,4 +36,6 @@ def train(config: Config) -> TrainedRun:
     with display.show_spinner("Loading libraries"):
         from tagifai.runs import trainer
 
-    return trainer.train(config, invocation, display)
+    trained = trainer.train(config, invocation, display)
+    (invocation.output_dir / RUN_ID).write_text(f"{trained.run_id}\n", encoding="utf-8")
+    return trained

@@ -8,17 +8,21 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from tagifai.config import paths
-from tagifai.config.job import get_job
+from tagifai.config.formatting import format_yaml
+from tagifai.config.job import SEARCH_TARGET, get_job
 from tagifai.exceptions import DamagedFileError
-from tagifai.utils import program
+from tagifai.utils import program, signals
 from tagifai.utils.files import is_writable
 from tagifai.utils.secrets import mask, mask_all
 from tagifai.utils.state import aside, reading
@@ -48,7 +52,7 @@ def ensure_parent_run(config: Config) -> str | None:
     if PARENT_RUN_VARIABLE in os.environ:
         return os.environ[PARENT_RUN_VARIABLE]
     from tagifai.tracking import session, store
-    from tagifai.utils import locks, signals
+    from tagifai.utils import locks
     from tagifai.utils.files import write_json
 
     with signals.hold_back(), locks.wait_for(folder / ".parent.lock"):
@@ -110,6 +114,13 @@ _folders: list[tuple[Path, Path, str]] = []
 RECORD = ".hydra"
 """Folder of Hydra's record of a job, in the job's own."""
 
+GRID_TARGET = "tagifai.sweeping.sweeper.GridSweeper"
+"""The sweeper that takes no folder in which a multirun has left jobs."""
+
+
+def _has_jobs(folder: Path) -> bool:
+    return (folder / "multirun.yaml").is_file() and any(folder.glob(f"*/{RECORD}"))
+
 
 class MultirunCallback(Callback):
     """Notes the folder of a multirun, and holds a lock while its process lives; records jobs.
@@ -125,9 +136,12 @@ class MultirunCallback(Callback):
         _note_folders(config)
         folder = Path(config.hydra.sweep.dir).absolute()
         stores = Path(config.paths.stores).absolute()
-        if not is_writable(stores):
-            return  # the jobs, or the search, raise the error
+        if not is_writable(stores) or OmegaConf.select(config, "sweep.preview"):
+            return  # the jobs, or the search, raise the error; a preview has none
         if _watched.enter_context(locks.hold(stores / "running", make_lock_key(folder))):
+            target = OmegaConf.select(config, "hydra.sweeper._target_")
+            if target == GRID_TARGET and _has_jobs(folder):
+                return  # it is refused, and what is there belongs to the multirun that left it
             # An existing file belongs to an earlier multirun with the same folder.
             with suppress(IsADirectoryError, PermissionError):  # the first job puts it aside
                 (folder / PARENT).unlink(missing_ok=True)
@@ -150,28 +164,44 @@ class MultirunCallback(Callback):
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the record of a job as Hydra does, but without secrets."""
         _unwritten.clear()
-        _note_folders(config)
         try:
-            self._write_record(config, Path(config.hydra.runtime.output_dir, RECORD))
+            with signals.prefer_interrupt():  # Hydra only warns of an error
+                _note_folders(config)
+                is_worker = config.hydra.sweeper.get("_target_") == SEARCH_TARGET
+                if not is_worker or config.hydra.mode != RunMode.MULTIRUN:
+                    write_record(config, get_content(config))
         except OSError as error:
             if config.task.name not in paths.READ_ONLY_TASKS:
                 _unwritten.append(error)
 
-    def _write_record(self, config: DictConfig, folder: Path) -> None:
-        folder.mkdir(exist_ok=True)
-        content: Any = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
-        masked = mask_all(content)
-        # Making a configuration anew takes longer than writing it.
-        shown = config if masked == content else OmegaConf.create(masked)
-        parts = {
-            "config": OmegaConf.masked_copy(shown, [str(key) for key in shown if key != "hydra"]),
-            "hydra": OmegaConf.masked_copy(shown, ["hydra"]),
-            "overrides": shown.hydra.overrides.task,
-        }
-        for name, part in parts.items():
-            path = folder / f"{name}.yaml"
-            with errors.name_file(path):
-                path.write_text(OmegaConf.to_yaml(part), encoding="utf-8")
+
+def write_record(config: DictConfig, hydra: Mapping[str, Any]) -> None:
+    """Write the record of a job into its folder as Hydra does, but without secrets.
+
+    Args:
+        config: of the job, with or without Hydra's own node.
+        hydra: the content of Hydra's own node.
+    """
+    folder = Path(hydra["runtime"]["output_dir"], RECORD)
+    folder.mkdir(exist_ok=True)
+    content: Any = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
+    content.pop("hydra", None)
+    overrides = [*mask_all(hydra["overrides"]["task"])]
+    parts = {
+        "config": format_yaml(content),
+        "hydra": "hydra:\n" + indent(format_yaml(hydra), "  "),
+        "overrides": OmegaConf.to_yaml(OmegaConf.create(overrides)),
+    }
+    for name, text in parts.items():
+        path = folder / f"{name}.yaml"
+        with errors.name_file(path):
+            path.write_text(text, encoding="utf-8")
+
+
+def get_content(config: DictConfig) -> dict[str, Any]:
+    """Return the content of Hydra's own node of a composed configuration."""
+    content: Any = OmegaConf.to_container(config.hydra, resolve=False, enum_to_str=True)
+    return dict(content)
 
 
 def _note_folders(config: DictConfig) -> None:

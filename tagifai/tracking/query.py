@@ -42,7 +42,7 @@ def load_runs(
     """
     client = store.connect_existing(uri)
     found = search_runs(
-        client, _get_experiment_id(client, experiment), _build_filter(parent, filter)
+        client, _get_experiment_id(client, uri, experiment), _build_filter(parent, filter)
     )
     return make_table(found)
 
@@ -78,16 +78,16 @@ def _build_filter(parent: str | None, filter: str | None) -> str:
     return " AND ".join(part for part in (filter, children) if part)
 
 
-def _get_experiment_id(client: MlflowClient, name: str) -> str:
+def _get_experiment_id(client: MlflowClient, uri: str, name: str) -> str:
     with store.translate_errors():
         found = client.get_experiment_by_name(name)
-        if found is not None and found.lifecycle_stage == "active":
-            return str(found.experiment_id)
         known = [experiment.name for experiment in client.search_experiments()]
-    what = "there is no such experiment" if found is None else "this experiment was deleted"
+    if found is not None:
+        store.refuse_deleted(found, uri, "task.experiment")
+        return str(found.experiment_id)
     raise ConfigError(
-        f"task.experiment = {name!r}: {what} in the tracking store.{suggest_closest(name, known)}"
-        f" There are: {', '.join(known) or 'none'}."
+        f"task.experiment = {name!r}: there is no such experiment in the tracking"
+        f" store.{suggest_closest(name, known)} There are: {', '.join(known) or 'none'}."
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tagifai.exceptions import TrackingError
-from tagifai.tracking import store
+from tagifai.tracking import limits, store
 from tagifai.tracking.recording import operations
 from tagifai.utils.secrets import mask, mask_all
 
@@ -55,10 +55,10 @@ class TrackedRun:
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Record parameters, which cannot be changed afterwards."""
-        accepted = store.sanitize_names(params)
+        accepted = limits.sanitize_names(params)
         self._log(
             params={
-                accepted[key]: mask(str(value))[: store.MAX_PARAM_LENGTH]
+                accepted[key]: mask(str(value))[: limits.MAX_PARAM_LENGTH]
                 for key, value in params.items()
             }
         )
@@ -66,7 +66,7 @@ class TrackedRun:
     def log_tags(self, tags: Mapping[str, Any]) -> None:
         """Record or change tags."""
         self._log(
-            tags={key: mask(str(value))[: store.MAX_TAG_LENGTH] for key, value in tags.items()}
+            tags={key: mask(str(value))[: limits.MAX_TAG_LENGTH] for key, value in tags.items()}
         )
 
     def log_metrics(self, metrics: Mapping[str, float], *, of_model: bool = False) -> None:
@@ -83,7 +83,7 @@ class TrackedRun:
             of_model: whether they belong to the run's MLflow model, too.
         """
         now = operations.get_time()
-        accepted = store.sanitize_names(losses)
+        accepted = limits.sanitize_names(losses)
         self._log(
             metrics=[
                 [accepted[name], float(value), now, step, of_model]
@@ -179,7 +179,7 @@ class TrackedRun:
 
     def end(self, status: str, reason: str = "") -> None:
         """Close the run as FINISHED, FAILED or KILLED, with the reason as a tag."""
-        reason = mask(reason)[: store.MAX_TAG_LENGTH]
+        reason = mask(reason)[: limits.MAX_TAG_LENGTH]
         self._send(operations.END, status=status, reason=reason, time=operations.get_time())
 
     def close(self, status: str, reason: str = "") -> None:

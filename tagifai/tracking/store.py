@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-import posixpath
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
-from tagifai.exceptions import DataError, StoreUnavailableError, TrackingError
+from tagifai.config.schema.rules import LONGEST_NAME
+from tagifai.exceptions import DataError, StoreUnavailableError, TrackingError, TrackingSettingError
 from tagifai.tracking import opening
 from tagifai.tracking.opening import failures, probes
 from tagifai.utils import program
@@ -29,12 +26,86 @@ if TYPE_CHECKING:
 
     from tagifai.config.schema import Config
 
+EXPERIMENT_NAME, EXPERIMENT_ID = "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"
+
 log = logging.getLogger(__name__)
 
 
 def get_tracking_uri(configured: str) -> str:
     """Return the URI of the tracking store: MLFLOW_TRACKING_URI wins over the configured one."""
     return os.environ.get("MLFLOW_TRACKING_URI") or configured
+
+
+def get_experiment_name(config: Config) -> str:
+    """Return the name of the experiment: MLflow's variables win over `tracking.experiment`.
+
+    MLFLOW_EXPERIMENT_ID is the id of one that exists, and counts where MLFLOW_EXPERIMENT_NAME is
+    not set; both together have to be of one experiment, as MLflow has it.
+
+    Raises:
+        TrackingSettingError: the two are of different experiments, or there is none of this id.
+        TrackingError: the store, which knows the id, does not answer, or fails.
+    """
+    name = os.environ.get(EXPERIMENT_NAME, "").strip()
+    number = os.environ.get(EXPERIMENT_ID, "").strip()
+    if name and (len(name) > LONGEST_NAME or mask(name) != name):
+        raise TrackingSettingError(
+            f"MLFLOW_EXPERIMENT_NAME has a secret, or more than {LONGEST_NAME} characters. Choose"
+            " another name."
+        )
+    if not number or not config.tracking.enabled:
+        return name or config.tracking.experiment
+    uri = get_tracking_uri(config.tracking.uri)
+    if (uri, number) not in _names:
+        _names[uri, number] = _find_experiment_name(uri, number)
+    found = _names[uri, number]
+    if name and name != found:
+        raise TrackingSettingError(
+            f"MLFLOW_EXPERIMENT_ID = {number} is the experiment {found!r}, and"
+            f" MLFLOW_EXPERIMENT_NAME = {name!r} is another. Set one of them."
+        )
+    return found
+
+
+_names: dict[tuple[str, str], str] = {}
+"""Names of experiments, by the URI of their store and their id."""
+
+
+def _find_experiment_name(uri: str, number: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    client = connect(uri)
+    with translate_errors():
+        try:
+            return str(client.get_experiment(number).name)
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+    raise TrackingSettingError(
+        f"MLFLOW_EXPERIMENT_ID = {number}: there is no such experiment in {mask(uri)}. Name one,"
+        " which is made if it is missing: MLFLOW_EXPERIMENT_NAME=..., or tracking.experiment=..."
+    )
+
+
+def refuse_deleted(found: Any, uri: str, key: str = "") -> None:
+    """Refuse an experiment that was deleted.
+
+    Args:
+        found: MLflow's experiment.
+        uri: of its store.
+        key: the setting that names it; empty for that of the run's own experiment.
+
+    Raises:
+        TrackingSettingError: with the ways out.
+    """
+    if found.lifecycle_stage != "active":
+        given = os.environ.get(EXPERIMENT_NAME, "").strip() == found.name
+        key = key or (EXPERIMENT_NAME if given else "tracking.experiment")
+        restore = f"mlflow experiments restore -x {found.experiment_id}"
+        raise TrackingSettingError(
+            f"{key} = {found.name!r} was deleted in {mask(uri)}. Restore it"
+            f" (MLFLOW_TRACKING_URI={mask(uri)} {restore}) or use another name."
+        )
 
 
 def complete_uri(recorded: str, present: str) -> str:
@@ -105,7 +176,9 @@ class Experiment:
     def from_config(cls, config: Config) -> Experiment:
         """Return the experiment that a configuration names."""
         tracking = config.tracking
-        return cls(get_tracking_uri(tracking.uri), tracking.experiment, Path(config.paths.stores))
+        return cls(
+            get_tracking_uri(tracking.uri), get_experiment_name(config), Path(config.paths.stores)
+        )
 
     def ensure(self, client: MlflowClient) -> str:
         """Return the id of the experiment, which is created if it does not exist.
@@ -114,19 +187,15 @@ class Experiment:
             client: of the store.
 
         Raises:
-            TrackingError: the experiment was deleted, or its folder of artifacts has moved.
+            TrackingSettingError: the experiment was deleted.
+            TrackingError: its folder of artifacts has moved.
         """
         found = client.get_experiment_by_name(self.name)
         if found is None:
             # A server knows where to put artifacts; a database does not.
             where = None if self.uri.startswith("http") else format_place(self.stores / "artifacts")
             return str(client.create_experiment(self.name, artifact_location=where))
-        if found.lifecycle_stage != "active":
-            raise TrackingError(
-                f"tracking.experiment = {self.name!r} was deleted in {mask(self.uri)}."
-                f" Restore it (mlflow experiments restore -x {found.experiment_id}) or use another"
-                " name."
-            )
+        refuse_deleted(found, self.uri)
         where = found.artifact_location
         is_ours = is_url(where) or locate_file(where) == self.stores / "artifacts"
         if self.uri.startswith("sqlite:") and not is_ours and not locate_file(where).is_dir():
@@ -174,75 +243,3 @@ def translate_errors() -> Iterator[None]:
 def _shorten(text: str, length: int = 300) -> str:
     text = errors.strip_codes(text)
     return text.rstrip(".") if len(text) <= length else f"{text[:length]}…"
-
-
-REMOTE = ("mlflow-artifacts", "http", "https", "s3", "gs", "wasbs", "abfss", "hdfs", "dbfs")
-"""Schemes of places of artifacts that are asked; MLflow would wait for others without an end."""
-
-
-def download_bundle(uri: str, run_id: str, scratch: Path) -> Path | None:
-    """Return the bundle of a run of a tracking store, which is downloaded unless it is a folder.
-
-    Args:
-        uri: of the store.
-        run_id: the run.
-        scratch: an empty folder to download into.
-
-    Returns:
-        The bundle's folder, or None if the store does not have the run or its bundle. What is in
-        a folder of this machine is neither copied nor checked: the store says where it is.
-    """
-    path = get_sqlite_path(uri)
-    if path is not None and not os.path.lexists(path):
-        return None
-    try:
-        client = connect(uri)
-    except StoreUnavailableError as error:
-        raise StoreUnavailableError(
-            f"Run {run_id} has no model on this machine. {error}"
-        ) from error
-    try:
-        with translate_errors():
-            where = str(client.get_run(run_id).info.artifact_uri)
-            scheme = urlsplit(where).scheme
-            if scheme in REMOTE:
-                return Path(client.download_artifacts(run_id, "bundle", str(scratch)))
-            folder = locate_file(where) / "bundle"
-            return folder if folder.is_dir() else None
-    except TrackingError as error:
-        log.info("No bundle of run %s in %s: %s", run_id, uri, error)
-        return None
-
-
-BATCH_SIZES = {"metrics": 800, "params": 100, "tags": 100}
-"""Most items of each kind in one call of MLflow; a thousand in all."""
-
-MAX_PARAM_LENGTH = 6000
-MAX_NAME_LENGTH = 250
-MAX_TAG_LENGTH = 5000
-MAX_DIGEST_LENGTH = 36
-
-T = TypeVar("T")
-
-
-def split(items: list[T], size: int) -> Iterator[list[T]]:
-    """Yield the items in lists of at most `size`."""
-    return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def sanitize_names(names: Iterable[str]) -> dict[str, str]:
-    """Return for each name a unique one that MLflow accepts.
-
-    Class names, for one, may have any characters, and may be long.
-    """
-    accepted: dict[str, str] = {}
-    for name in names:
-        plain = re.sub(r"[^\w .:/-]", "_", mask(name))
-        is_path = posixpath.normpath(plain) == plain and not plain.startswith("..")
-        if not is_path or len(plain) > MAX_NAME_LENGTH or plain in accepted.values():
-            digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-            plain = (
-                re.sub(r"[^\w -]", "_", plain)[: MAX_NAME_LENGTH - len(digest) - 1] + "-" + digest
-            )
-        accepted[name] = plain
-    return accepted

@@ -18,6 +18,7 @@ from tagifai.data.prepare import PreparedData
 from tagifai.data.splitting.stratified import shorten_train
 from tagifai.evaluation import metrics, scoring
 from tagifai.evaluation.metrics import Performance
+from tagifai.evaluation.paired import PredictedRows
 from tagifai.evaluation.threshold_effects import ThresholdEffect, compute_threshold_effect
 from tagifai.exceptions import DataError
 from tagifai.models.outputs import compute_outputs, has_decision_values
@@ -46,6 +47,7 @@ class FitResult:
         features: columns of the feature matrix.
         performance: scores by part: "val", and "test" if the test rows were scored.
         threshold_effect: what the threshold does to the validation rows, or None without one.
+        predicted: the validation rows and their predictions, by which `performance` is.
     """
 
     make_tagger: Callable[[], Tagger]
@@ -55,6 +57,7 @@ class FitResult:
     features: int
     performance: dict[str, Performance]
     threshold_effect: ThresholdEffect | None = None
+    predicted: PredictedRows | None = None
 
     @cached_property
     def tagger(self) -> Tagger:
@@ -151,8 +154,7 @@ class TaggerTrainer:
         performance = {"val": scoring.score_rows(texts, val_rows.y, tagger, y_prob)}
         if unfitted is not None:
             tagger, features, train_rows = self._refit(unfitted, tagger, trained.epoch + 1)
-        if test:
-            performance["test"] = self._score_test(tagger, features)
+        performance |= {"test": self._score_test(tagger, features)} if test else {}
         return FitResult(
             lambda: replace(tagger, vectorizer=features.get_fitted()),
             tagger.threshold,
@@ -161,6 +163,7 @@ class TaggerTrainer:
             int(train_rows.X.shape[1]),
             performance,
             compute_threshold_effect(tagger, val_rows.y, y_prob),
+            PredictedRows(prepared.split.val, val_rows.y, tagger.decide(y_prob)),
         )
 
     def _score_test(self, tagger: Tagger, features: CachedVectorizer) -> Performance:

@@ -43,10 +43,10 @@ def check_metrics(objective: ObjectiveConfig) -> None:
         ConfigError: there is no such metric; with the known ones.
     """
     known = [*STANDARD_METRICS, *(f"val_{name}" for name in metrics.get_registered())]
-    for name in objective.metrics:
+    for name in objective.measured:
         if "/" not in name and name not in known:
             raise ConfigError(
-                f"objective.metric = {name!r}: there is no such"
+                f"{objective.find_key(name)} = {name!r}: there is no such"
                 f" metric.{suggest_closest(name, known)} There are: {', '.join(known)}, and of"
                 " classes and slices val_class/<name>/f1 and the like."
             )
@@ -80,12 +80,12 @@ def check_model(objective: ObjectiveConfig, model: Any) -> None:
     Raises:
         ConfigError: with the metrics that the model has.
     """
-    for name in objective.metrics:
+    for name in objective.measured:
         if name.removeprefix("val_") in PROBABILITY_METRICS and not gives_probabilities(model):
             raise ConfigError(
-                f"objective.metric = {name!r}: {type(model).__name__} has no class probabilities,"
-                " which this metric is of. Choose another model, such as model=sgd, or a metric of"
-                " labels, such as val_macro_f1."
+                f"{objective.find_key(name)} = {name!r}: {type(model).__name__} has no class"
+                " probabilities, which this metric is of. Choose another model, such as model=sgd,"
+                " or a metric of labels, such as val_macro_f1."
             )
 
 

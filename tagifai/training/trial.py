@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 RESULT = "result"
-"""Attribute of a trial whose job is done: its values, or `PRUNED`."""
+"""Attribute of a trial on a sample of the rows: its values, which do not count as a result."""
 
 SECONDS = "seconds"
 """Attribute of a trial: what its fits and scores took, without what is around them."""
@@ -28,7 +30,7 @@ class TrialHandle(Protocol):
 
 
 class NullTrial:
-    """Stands in where there is no trial, or its study is in another process's memory."""
+    """Stands in where there is no trial."""
 
     def note(self, **attributes: Any) -> None:
         """Do nothing."""
@@ -39,3 +41,21 @@ class NullTrial:
 
     def check(self) -> None:
         """Do nothing."""
+
+
+_used: list[TrialHandle] = []
+
+
+def get_trial() -> TrialHandle:
+    """Return the trial that this process works on."""
+    return _used[-1] if _used else NullTrial()
+
+
+@contextmanager
+def use_trial(trial: TrialHandle) -> Iterator[None]:
+    """Let a trial be the one that this process works on, for a block."""
+    _used.append(trial)
+    try:
+        yield
+    finally:
+        _used.pop()

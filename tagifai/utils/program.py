@@ -8,7 +8,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tagifai.utils.secrets import mask
@@ -19,6 +19,9 @@ PROGRAM_VARIABLE = "TAGIFAI_PROGRAM"
 
 COMMAND_VARIABLE = "TAGIFAI_COMMAND"
 """Variable by which it tells them the whole command."""
+
+FOLDER_VARIABLE = "TAGIFAI_FOLDER"
+"""Variable by which it tells them its working directory."""
 
 CONFIG_DIR_VARIABLE = "TAGIFAI_CONFIG_DIR"
 """Variable by which it tells them the folder that `--config-dir` named."""
@@ -42,6 +45,8 @@ def export_command(argv: Sequence[str]) -> None:
         argv: the path of what was called, and the arguments as they were typed.
     """
     _started[:] = [time.monotonic()]
+    with suppress(OSError):  # it may be gone
+        os.environ[FOLDER_VARIABLE] = str(Path.cwd())
     os.environ[PROGRAM_VARIABLE] = shlex.join(_name(Path(argv[0])))
     os.environ[COMMAND_VARIABLE] = " ".join(
         [get_name(), *(shlex.quote(mask(word)) for word in argv[1:])]
@@ -57,6 +62,11 @@ def _name(called: Path) -> list[str]:
 def get_name() -> str:
     """Return the command's name: `tagifai`, `python -m tagifai` or `run.py`."""
     return os.environ.get(PROGRAM_VARIABLE, "tagifai")
+
+
+def get_folder() -> str | None:
+    """Return the working directory of the command, if it is known to this process."""
+    return os.environ.get(FOLDER_VARIABLE)
 
 
 def format_command(*arguments: str) -> str:

@@ -37,9 +37,11 @@ __all__ = [
     "guard_end",
     "guard_job",
     "hold_back",
+    "ignore_time_limit",
     "is_worker",
     "keep_from_children",
     "leave_to_parent",
+    "prefer_interrupt",
 ]
 
 LAUNCHER_VARIABLE = "TAGIFAI_LAUNCHER"
@@ -52,6 +54,9 @@ THREAD_VARIABLES = (
 """Variables that bound the threads of numeric libraries; each process has one per processor."""
 
 _guard = Guard()
+
+_guarded: list[int] = []
+"""Who launched the present job, while it is guarded."""
 
 
 def guard_command() -> None:
@@ -76,8 +81,11 @@ def guard_end(code: int) -> None:
 
 @contextmanager
 def guard_job() -> Iterator[None]:
-    """Let SIGTERM interrupt a launcher's process in a block, which has a job; no other process."""
-    if not is_worker():
+    """Let SIGTERM interrupt a launcher's process in a block, which has a job; no other process.
+
+    A job inside of a job is guarded by the outer one.
+    """
+    if not is_worker() or _guarded:
         yield
         return
     launcher = _get_launcher()
@@ -87,13 +95,24 @@ def guard_job() -> Iterator[None]:
         return
     leave_to_parent()
     _begin_guard(deadly=False)
+    _guarded.append(launcher)
     try:
         yield
     finally:
+        _guarded.pop()
         _guard.forget()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if descendants.has_ended(launcher):
             os._exit(1)  # nobody waits for the rest, and Python takes seconds to end
+
+
+def ignore_time_limit() -> None:
+    """Ignore the signal before the end of a cluster job's time, by which submitit fails the job.
+
+    It comes minutes before; whoever calls this keeps to the time. At the end there is SIGTERM.
+    """
+    if "SUBMITIT_EXECUTOR" in os.environ and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 
 
 def leave_to_parent() -> None:
@@ -177,6 +196,20 @@ def find_interrupt() -> KeyboardInterrupt | None:
 def is_worker() -> bool:
     """Return whether this process was begun by a launcher, to run jobs."""
     return find_parent() is not None or "SUBMITIT_EXECUTOR" in os.environ
+
+
+@contextmanager
+def prefer_interrupt() -> Iterator[None]:
+    """Raise the interrupt that has come in a block, where it has become an error on its way.
+
+    A library that is cut short while it puts something back raises an error of its own.
+    """
+    try:
+        yield
+    except Exception:
+        if (interrupt := find_interrupt()) is not None:
+            raise interrupt from None
+        raise
 
 
 def _get_launcher() -> int:

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,19 +31,28 @@ class Cost:
 
 def cost(command: Sequence[str]) -> Cost:
     """Run a command, and what it begins, to its end."""
-    before, began, peak = os.times(), time.perf_counter(), 0.0
+    peaks, ended = [0.0], threading.Event()
+    before, began = os.times(), time.perf_counter()
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=errors
         )
-        while process.poll() is None:
-            peak = max(peak, _memory(process.pid))
-            time.sleep(LOOK_SECONDS)
+        # Looked at by another thread, so that the end of the command is seen when it comes.
+        watcher = threading.Thread(target=_watch, args=(process.pid, peaks, ended))
+        watcher.start()
+        process.wait()
+        after, taken = os.times(), time.perf_counter() - began
+        ended.set()
+        watcher.join()
         errors.seek(0)
         assert process.returncode == 0, errors.read().decode()
-    after, taken = os.times(), time.perf_counter() - began
     used = after.children_user + after.children_system
-    return Cost(taken, used - before.children_user - before.children_system, peak)
+    return Cost(taken, used - before.children_user - before.children_system, max(peaks))
+
+
+def _watch(number: int, peaks: list[float], ended: threading.Event) -> None:
+    while not ended.wait(LOOK_SECONDS):
+        peaks.append(_memory(number))
 
 
 def _memory(number: int) -> float:

@@ -3,12 +3,15 @@
 With its faults, since it is what there is to compare with: it prunes on the validation loss while
 it maximizes the score.
 
-    python -m tests.benchmarks.plain_search projects.csv tags.csv FOLDER N_TRIALS [EPOCHS]
+    python -m tests.benchmarks.plain_search projects.csv tags.csv FOLDER N_TRIALS [none]
+
+With none, MLflow is left out.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import mlflow
@@ -23,8 +26,13 @@ from sklearn.model_selection import train_test_split
 
 from tests.benchmarks.plain_data import table
 
+EPOCHS = 100
 
-def train(rows: pd.DataFrame, trial: optuna.Trial, epochs: int) -> float:
+Log = Callable[..., object]
+"""Takes metrics, and an epoch."""
+
+
+def train(rows: pd.DataFrame, trial: optuna.Trial, log: Log) -> float:
     state = np.random.RandomState(42)
     shuffled = rows.sample(frac=1, random_state=state).reset_index(drop=True)
     y: Any = shuffled.tag.astype("category").cat.codes.to_numpy()
@@ -50,11 +58,11 @@ def train(rows: pd.DataFrame, trial: optuna.Trial, epochs: int) -> float:
         eta0=trial.suggest_float("eta0", 1e-2, 1e0, log=True),
         power_t=trial.suggest_float("power_t", 0.1, 0.5), warm_start=True, random_state=state,
     )  # fmt: skip
-    for epoch in range(epochs):
+    for epoch in range(EPOCHS):
         model.fit(balanced, y_balanced)
         train_loss = log_loss(y_train, model.predict_proba(train_rows))
         val_loss = log_loss(y_val, model.predict_proba(val_rows))
-        mlflow.log_metrics({"train_loss": train_loss, "val_loss": val_loss}, step=epoch)
+        log({"train_loss": train_loss, "val_loss": val_loss}, step=epoch)
         trial.report(val_loss, epoch)
         if trial.should_prune():
             raise optuna.TrialPruned
@@ -62,15 +70,12 @@ def train(rows: pd.DataFrame, trial: optuna.Trial, epochs: int) -> float:
     threshold = np.quantile(y_prob.max(axis=1), 0.25)
     y_pred = np.where(y_prob.max(axis=1) > threshold, y_prob.argmax(axis=1), other)
     scores = precision_recall_fscore_support(y_val, y_pred, average="weighted", zero_division=0)
-    mlflow.log_metrics(dict(zip(("precision", "recall", "f1"), map(float, scores), strict=False)))
+    log(dict(zip(("precision", "recall", "f1"), map(float, scores), strict=False)))
     return float(scores[2])
 
 
-def main(projects: str, tags: str, folder: str, n_trials: str, epochs: str = "100") -> None:
+def main(projects: str, tags: str, folder: str, n_trials: str, tracking: str = "mlflow") -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/plain.db")
-    mlflow.create_experiment("plain", artifact_location=f"{folder}/mlruns")
-    mlflow.set_experiment("plain")
     rows = table(projects, tags)
     study = optuna.create_study(
         direction="maximize",
@@ -80,11 +85,18 @@ def main(projects: str, tags: str, folder: str, n_trials: str, epochs: str = "10
 
     def objective(trial: optuna.Trial) -> float:
         with mlflow.start_run(run_name=f"trial-{trial.number}"):
-            value = train(rows, trial, int(epochs))
+            value = train(rows, trial, mlflow.log_metrics)
             mlflow.log_params(trial.params)
             return value
 
-    study.optimize(objective, n_trials=int(n_trials))
+    def objective_alone(trial: optuna.Trial) -> float:
+        return train(rows, trial, lambda metrics, step=0: None)
+
+    if tracking == "mlflow":
+        mlflow.set_tracking_uri(f"sqlite:///{folder}/plain.db")
+        mlflow.create_experiment("plain", artifact_location=f"{folder}/mlruns")
+        mlflow.set_experiment("plain")
+    study.optimize(objective if tracking == "mlflow" else objective_alone, n_trials=int(n_trials))
     print(f"best {study.best_value}")
 
 

@@ -1,4 +1,6 @@
-"""A search of `sweep=reference` with two workers against the plain Optuna loop, whole processes.
+"""A search of `sweep=reference` with two workers against the plain loop of Optuna, whole processes.
+
+The plain loop is run with MLflow, which it calls after every epoch, and without.
 
     uv run python -m tests.benchmarks.search FOLDER [TRIALS] [ROUNDS]
 
@@ -22,13 +24,13 @@ from tests.benchmarks.costs import limits
 PLAIN = (sys.executable, "-W", "ignore", "-m", "tests.benchmarks.plain_search")
 
 
-def plain(data: Path, n_trials: str) -> tuple[float, float]:
+def plain(data: Path, n_trials: str, tracking: str) -> tuple[float, float]:
     """Return the seconds of the plain loop and its best validation score."""
     with tempfile.TemporaryDirectory() as folder:
         tables = [str(data / "projects.csv"), str(data / "tags.csv")]
         began = time.perf_counter()
         done = subprocess.run(
-            [*PLAIN, *tables, folder, n_trials],
+            [*PLAIN, *tables, folder, n_trials, tracking],
             capture_output=True, text=True, check=True, env=environment(), cwd=ROOT,
         )  # fmt: skip
         return time.perf_counter() - began, float(done.stdout.split()[-1])
@@ -58,14 +60,19 @@ def ours(data: Path, n_trials: str) -> tuple[float, float]:
 
 def main(folder: str, n_trials: str = "100", rounds: str = "1") -> None:
     data = Path(folder).absolute()
-    ratios = []
-    print(f"{'':<12}{'seconds':>10}{'best val_f1':>14}")
+    ratios: dict[str, list[float]] = {}
+    print(f"{'':<24}{'seconds':>10}{'best val_f1':>14}")
     for _ in range(int(rounds)):
-        timed = {"plain loop": plain(data, n_trials), "tagifai": ours(data, n_trials)}
+        timed = {
+            "tagifai": ours(data, n_trials),
+            "plain loop": plain(data, n_trials, "none"),
+            "plain loop with MLflow": plain(data, n_trials, "mlflow"),
+        }
         for name, (seconds, best) in timed.items():
-            print(f"{name:<12}{seconds:>10.1f}{best:>14.4f}", flush=True)
-        ratios.append(timed["tagifai"][0] / timed["plain loop"][0])
-    print(f"ratio, tagifai to the plain loop: {statistics.median(ratios):.2f}")
+            print(f"{name:<24}{seconds:>10.1f}{best:>14.4f}", flush=True)
+            ratios.setdefault(name, []).append(timed["tagifai"][0] / seconds)
+    for name, found in list(ratios.items())[1:]:
+        print(f"ratio, tagifai to the {name}: {statistics.median(found):.2f}")
     print(limits())
 
 

@@ -28,44 +28,33 @@ from tests.app import ROOT
 from tests.benchmarks.costs import limits
 
 COMPUTE = {
-    "prepare the rows": ["tagifai.training.prepare.prepare"],
+    "prepare the rows": ["tagifai.runs.preparation.prepare_rows"],
     "fit, losses, scores": ["tagifai.training.fitting.TaggerTrainer.fit"],
 }
 RUNNER = {
-    "launch, Hydra's job": ["hydra._internal.core_plugins.basic_launcher.BasicLauncher.launch"],
-    "compose": ["tagifai.sweeping.composition.CachingLoader.load_sweep_config"],
-    "check the configuration": ["run.main"],
-    "build the parts": ["tagifai.runs.trainer.parts_of"],
-    "load the data": ["tagifai.data.datasets.load"],
-    "check the objective": ["tagifai.training.prepare.PreparedData.check_objective"],
+    "take and tell": [
+        "tagifai.sweeping.workers.source.TrialSource.take",
+        "tagifai.sweeping.workers.worker.Worker._run_trial",
+    ],
+    "reports": ["tagifai.sweeping.workers.trials.OpenTrial.report"],
+    "job: folder, record, log": ["tagifai.sweeping.workers.worker.Worker._run_job"],
+    "compose": ["tagifai.sweeping.composition.TrialComposer.compose"],
+    "write the record": ["tagifai.tracking.multirun.write_record"],
+    "check the configuration": ["tagifai.cli.load_config"],
+    "build the parts": ["tagifai.runs.trainer.build_components"],
+    "load the data": ["tagifai.runs.preparation.load_dataset"],
     "provenance": ["tagifai.tracking.provenance.Invocation.make_record"],
     "open and close the run": ["tagifai.runs.trainer.train_trial"],
-    "tracking store": [
-        *("tagifai.tracking.session.create_run", "tagifai.tracking.session.Run.log_params"),
-        *("tagifai.tracking.session.Run.log_tags", "tagifai.tracking.session.Run.log_epochs"),
-        *("tagifai.tracking.session.Run.log_data", "tagifai.tracking.session.Run.log_file"),
-        *("tagifai.tracking.session.Run._send", "tagifai.tracking.session.Run.end"),
-    ],
-    "other inputs": ["tagifai.runs.logger.log_inputs"],
+    "tracking store": ["tagifai.tracking.run.TrackedRun._send"],
+    "begin the run": ["tagifai.tracking.recording.beginning.make_recorder"],
+    "other inputs": ["tagifai.runs.recording.logger.log_inputs"],
     "callbacks": [
-        *(
-            "tagifai.training.callbacks.ProgressCallback.on_epoch_end",
-            "tagifai.training.callbacks.HistoryCallback.on_epoch_end",
-        ),
+        "tagifai.training.callbacks.ProgressCallback.on_epoch_end",
+        "tagifai.training.callbacks.HistoryCallback.on_epoch_end",
         "tagifai.training.callbacks.PruningCallback.on_epoch_end",
     ],
-    "study: open, notes": [
-        *(
-            "tagifai.sweeping.trials.open_trial.__wrapped__",
-            "tagifai.sweeping.trials.OpenTrial.note",
-        ),
-    ],
-    "study: ask, tell": [
-        "tagifai.sweeping.loop.SearchLoop._next_trial",
-        "tagifai.sweeping.loop.SearchLoop._end_trial",
-    ],
 }
-TRIAL = "tagifai.sweeping.loop.SearchLoop._launch_and_wait"
+TRIAL = "tagifai.sweeping.workers.worker.Worker._run_trial"
 
 Seconds = tuple[float, float]
 

@@ -16,7 +16,13 @@ from omegaconf import OmegaConf
 
 from tagifai.config.arguments import leave_out_texts, quote
 from tagifai.config.paths import PATHS as ALL_PATHS
-from tagifai.config.schema import SCHEMA_CLASSES, PredictTaskConfig, TableConfig, check
+from tagifai.config.schema import (
+    SCHEMA_CLASSES,
+    ObjectiveConfig,
+    PredictTaskConfig,
+    TableConfig,
+    check,
+)
 from tagifai.config.texts import TEXTS as TAKEN_AS_TYPED
 from tagifai.exceptions import ConfigError, InvalidValueError
 from tagifai.utils import program
@@ -382,6 +388,8 @@ def test_a_word_is_no_list(key: str) -> None:
         ("data.path=a.csv,b c.csv", ["a.csv", "b c.csv"]),
         ("data.delimiter=;,|,tab", [";", "|", "tab"]),
         ("data.id=null,id", [None, "id"]),
+        ("data.id=choice(null,id)", [None, "id"]),
+        ("model.alpha=choice(0.5, null)", [0.5, None]),
     ],
 )
 def test_a_sweep_goes_over_what_is_typed_between_commas(argument: str, values: list[Any]) -> None:
@@ -412,6 +420,7 @@ def test_every_path_is_a_text_as_typed_and_every_text_is_the_field_of_a_schema()
         f"{name.partition('/')[0]}.{field.name}" for name, node in SCHEMA_CLASSES.items()
         for field in fields(node)
     }  # fmt: skip
+    known |= {f"objective.{field.name}" for field in fields(ObjectiveConfig)}
     assert set(TAKEN_AS_TYPED) <= known
 
 
@@ -436,3 +445,11 @@ def test_every_path_is_a_text_as_typed_and_every_text_is_the_field_of_a_schema()
 )
 def test_completion_does_not_stumble_over_what_is_typed(line: str, left: str) -> None:
     assert leave_out_texts(line) == left
+
+
+@pytest.mark.parametrize("name", ["hydra.run.dir", "hydra.sweep.dir", "paths.outputs"])
+def test_a_folder_of_too_long_a_name_is_refused_with_its_key(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} = a/x+… is too long: 302 bytes, of which"):
+        quote(f"{name}=a/{300 * 'x'}")
+    referring = f"{name}='${{paths.root}}/{300 * 'x'}'"
+    assert quote(referring) == referring

@@ -247,8 +247,9 @@ CONSTANT_SGD = {
     "learning_rate": "constant", "eta0": 0.1, "power_t": None, "class_weight": None,
     "average": False, "shuffle": True,
 }  # fmt: skip
-OBJECTIVE = {
+OBJECTIVE: dict[str, Any] = {
     "metric": "val_f1", "direction": "maximize", "report_every": None, "repeats": 1, "by": "seeds",
+    "constraints": {},
 }  # fmt: skip
 TRAINING = {
     "epochs": 100, "patience": None, "refit": False, "max_rows": None, "resume": False,
@@ -428,7 +429,7 @@ def test_a_file_of_the_user_s_own_is_held_to_the_schema(
 ) -> None:
     (tmp_path / "own" / "model").mkdir(parents=True)
     (tmp_path / "own" / "model" / "mine.yaml").write_text(content)
-    where = f"hydra.searchpath=[file://{tmp_path}/own,tagifai://schemas]"
+    where = f"hydra.searchpath=[file://{tmp_path}/own]"
     with pytest.raises((HydraException, ConfigError)) as caught:
         configured(composed, "model=mine", where)
     assert error in f"{caught.value} {caught.value.__cause__}"
@@ -440,7 +441,7 @@ def test_a_file_of_the_user_s_own_is_an_option_like_any_other(
     (tmp_path / "own" / "model").mkdir(parents=True)
     content = "defaults:\n  - sgd\n\nalpha: 0.25\n"
     (tmp_path / "own" / "model" / "mine.yaml").write_text(content)
-    where = f"hydra.searchpath=[file://{tmp_path}/own,tagifai://schemas]"
+    where = f"hydra.searchpath=[file://{tmp_path}/own]"
     assert configured(composed, "model=mine", where).model.alpha == 0.25
 
 
@@ -448,7 +449,7 @@ def preset(folder: Path, content: str) -> list[str]:
     """Return what chooses a preset with this content."""
     (folder / "own" / "experiment").mkdir(parents=True)
     (folder / "own" / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{content}\n")
-    return [f"hydra.searchpath=[file://{folder}/own,tagifai://schemas]", "experiment=mine"]
+    return [f"hydra.searchpath=[file://{folder}/own]", "experiment=mine"]
 
 
 @pytest.mark.parametrize("group", ["sampling", "threshold"])

@@ -93,7 +93,7 @@ def test_an_option_without_parameters_takes_nothing(composed: Compose, override:
     assert explain(caught.value) == (message, 2)
 
 
-@pytest.mark.parametrize("argument", ["a b", "model.loss=[a,b", "model.loss=a(b"])
+@pytest.mark.parametrize("argument", ["~a b", "model.loss=[a,b", "model.loss=a(b"])
 def test_a_break_of_hydra_s_grammar_is_told_with_the_argument_and_how_to_quote(
     argument: str,
 ) -> None:

@@ -60,15 +60,9 @@ def test_the_process_that_launches_jobs_is_none_of_them(monkeypatch: pytest.Monk
     assert (job.number, job.trial) == (None, None)
 
 
-@pytest.mark.parametrize("pruner", [PRUNER, None])
-@pytest.mark.parametrize("storage", [SEARCH["storage"], None])
-def test_a_job_of_a_search_is_a_trial(
-    monkeypatch: pytest.MonkeyPatch, pruner: Any, storage: str | None
-) -> None:
-    job = run_as(monkeypatch, RunMode.MULTIRUN, **{**SEARCH, "pruner": pruner, "storage": storage})
-    assert job.trial == SearchTrial(3, "quick-sample", storage, pruner)
-    assert job.trial is not None
-    assert type(job.trial.pruner) is type(pruner)
+def test_a_job_of_a_search_is_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = run_as(monkeypatch, RunMode.MULTIRUN, **SEARCH)
+    assert job.trial == SearchTrial(3, "quick-sample")
 
 
 def test_a_search_of_one_is_no_trial(monkeypatch: pytest.MonkeyPatch) -> None:

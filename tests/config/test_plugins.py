@@ -1,20 +1,24 @@
 from __future__ import annotations
 
+import copy
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.errors import MissingConfigException
-from hydra.plugins.config_source import ConfigSource
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import OmegaConf
 
+from tagifai.config import _hydra
 from tagifai.config.error_messages import explain
-from tagifai.config.plugins import FileConfigSource, PresetSource, SchemaSource
+from tagifai.config.plugins import FileConfigSource, OwnSearchPath, PresetSource, SchemaSource
 from tagifai.config.schema import SCHEMA_CLASSES, Config, DataConfig
 from tagifai.exceptions import ConfigError
 from tagifai.sweeping.sweeper import SearchSweeper
@@ -150,7 +154,7 @@ def test_hydra_takes_its_files_from_this_source(
     files: FileConfigSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAGIFAI_ROOT", str(tmp_path))
-    where = f"hydra.searchpath=[file://{tmp_path},tagifai://schemas]"
+    where = f"hydra.searchpath=[file://{tmp_path}]"
     with initialize_config_dir(str(CONF)):
         data = compose("config", [where, "data=mine"]).data
     assert data.accepted_tags[:3] == ["true", "1e3", "01"]
@@ -176,6 +180,9 @@ def test_hydra_finds_the_presets_and_the_search_by_their_entry_points() -> None:
     (entry,) = entry_points(group="hydra.plugins", name="tagifai-presets")
     assert entry.load() is PresetSource
     assert PresetSource in Plugins.instance().discover(ConfigSource)
+    (entry,) = entry_points(group="hydra.plugins", name="tagifai-search-path")
+    assert entry.load() is OwnSearchPath
+    assert OwnSearchPath in Plugins.instance().discover(SearchPathPlugin)
     (entry,) = entry_points(group="hydra.plugins", name="tagifai-search")
     assert entry.load() is SearchSweeper
     assert SearchSweeper in Plugins.instance().discover(Sweeper)
@@ -418,14 +425,112 @@ def test_an_error_of_a_preset_is_one_sentence_of_the_command(
 
 
 def test_presets_are_those_of_the_stores_that_the_environment_names(
-    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found(tmp_path / "stores", "here", "seed: 7")
     found(tmp_path / "elsewhere", "there", "seed: 8")
+    monkeypatch.setenv("TAGIFAI_ROOT", str(tmp_path))
     monkeypatch.setenv("TAGIFAI_STORES", str(tmp_path / "elsewhere"))
-    assert composed("experiment=there").seed == 8
-    with pytest.raises(MissingConfigException, match="experiment/here"):
-        composed("experiment=here")
+    with initialize_config_dir(str(CONF)):
+        assert compose("config", ["experiment=there"]).seed == 8
+        with pytest.raises(MissingConfigException, match="experiment/here"):
+            compose("config", ["experiment=here"])
+
+
+def test_the_stores_of_the_environment_are_taken_as_they_are_and_a_blank_one_is_none(
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert composed().paths.stores == f"{tmp_path}/stores"
+    assert composed("paths.root=/elsewhere").paths.stores == "/elsewhere/stores"
+    for given, stores in [("/a ${b}/???", "/a ${b}/???"), (" ", f"{tmp_path}/stores")]:
+        monkeypatch.setenv("TAGIFAI_STORES", given)
+        assert composed().paths.stores == stores
+    assert composed("paths.stores=/mine").paths.stores == "/mine"
+
+
+@pytest.mark.parametrize("root", ["TAGIFAI_ROOT", None])
+def test_schemas_and_presets_are_on_the_search_path_of_our_commands_and_of_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str | None
+) -> None:
+    monkeypatch.delenv("TAGIFAI_STORES", raising=False)
+    monkeypatch.delenv("TAGIFAI_ROOT", raising=False)
+    if root is not None:
+        monkeypatch.setenv(root, str(tmp_path))
+    with initialize_config_dir(str(tmp_path)):
+        path = GlobalHydra.instance().config_loader().get_search_path().get_path()
+    ours = [entry.path for entry in path if entry.provider == "tagifai"]
+    assert ours == (
+        [] if root is None else ["tagifai://schemas", f"presets://{tmp_path}/stores/presets"]
+    )
+
+
+@pytest.mark.parametrize("own", ["[]", "[file://{folder}]", "[file:///nowhere,file://{folder}]"])
+@pytest.mark.filterwarnings("ignore:.*is not available:UserWarning")
+def test_a_search_path_of_one_s_own_adds_to_ours(
+    composed: Compose, tmp_path: Path, own: str
+) -> None:
+    found(tmp_path / "stores", "here", "seed: 7")
+    (tmp_path / "own" / "model").mkdir(parents=True)
+    content = "defaults: [/schema/model/sgd@_here_]\nalpha: 0.25\n"
+    (tmp_path / "own" / "model" / "mine.yaml").write_text(content)
+    where = f"hydra.searchpath={own.format(folder=tmp_path / 'own')}"
+    assert composed(where, "experiment=here").seed == 7
+    if "folder" in own:
+        assert composed(where, "model=mine").model.alpha == 0.25
+
+
+def test_a_preset_in_a_folder_that_a_person_names_wins_over_one_of_the_stores(
+    composed: Compose, tmp_path: Path
+) -> None:
+    found(tmp_path / "stores", "both", "seed: 7")
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    (tmp_path / "own" / "experiment" / "both.yaml").write_text("# @package _global_\nseed: 8\n")
+    assert composed("experiment=both").seed == 7
+    assert composed(f"hydra.searchpath=[file://{tmp_path}/own]", "experiment=both").seed == 8
+
+
+def test_a_file_is_read_anew_when_it_has_changed_and_what_it_gave_is_the_caller_s_own(
+    tmp_path: Path,
+) -> None:
+    source = FileConfigSource("test", f"file://{tmp_path}")
+    for seed in (1, 2, 1):
+        (tmp_path / "config.yaml").write_text(f"defaults: [a]\nseed: {seed}\n")
+        for _ in range(3):
+            config: Any = source.load_config("config").config
+            assert (config.pop("defaults"), config.seed) == (["a"], seed)
+
+
+def test_however_often_hydra_asks_for_a_file_it_is_read_twice_and_its_sources_are_not_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    load = _hydra.FileConfigSource.load_config
+
+    def count(source: FileConfigSource, config_path: str) -> ConfigResult:
+        read.append(config_path)
+        return load(source, config_path)
+
+    monkeypatch.setattr(_hydra.FileConfigSource, "load_config", count)
+    (tmp_path / "config.yaml").write_text("seed: 1\n")
+    for provider in ("main", "command-line", "hydra.searchpath in main"):
+        source = FileConfigSource(provider, f"file://{tmp_path}")
+        assert copy.deepcopy(source) is source
+        for _ in range(3):
+            result = source.load_config("config")
+            assert (result.provider, result.path) == (provider, f"file://{tmp_path}")
+    assert read == ["config", "config"]
+
+
+def test_what_is_listed_are_folders_and_yaml_files(tmp_path: Path) -> None:
+    for name in ("a.yaml", "b.c.yaml", "README.md", "d.yml", "e.yaml/x.yaml", "__pycache__/y.yaml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    source = FileConfigSource("test", f"file://{tmp_path}")
+    assert source.list("", ObjectType.CONFIG) == ["a", "b.c"]
+    assert source.list("", ObjectType.GROUP) == ["e.yaml"]
+    assert source.list("", None) == ["a", "b.c", "e.yaml"]
+    assert not source.exists("x" * 2_000)
+    assert not source.exists("\0")
 
 
 def test_without_presets_hydra_warns_of_nothing(

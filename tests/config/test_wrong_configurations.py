@@ -130,7 +130,7 @@ WRONG_FOR_HYDRA = [
         "Hydra cannot work with hydra.job_logging.root.level=x (Val",
     ),
     ("hydra.help=${nothing}", "Interpolation key 'nothing' not found."),
-    ("a\x07\nb", r"'a\x07\nb' does not follow Hydra's grammar (LexerNoViableAltException: "),
+    ("a\x07\nb", r"'a\x07\nb' is no setting: settings are given as key=value."),
 ]
 
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -96,3 +98,44 @@ def test_a_log_has_its_lines_in_utf_8_and_is_not_made_before_the_first(tmp_path:
     handler.handle(logging.makeLogRecord({"msg": "gr\u00fcn \ud800"}))
     handler.close()
     assert (tmp_path / "run.log").read_bytes() == b"gr\xc3\xbcn \\ud800\n"
+
+
+@pytest.fixture
+def handler(tmp_path: Path) -> Iterator[logs.RunLog]:
+    """A handler of the root logger that writes a log of its own."""
+    made = logs.RunLog(str(tmp_path / "run.log"))
+    logging.getLogger().addHandler(made)
+    yield made
+    logging.getLogger().removeHandler(made)
+    made.close()
+
+
+def test_a_trial_of_a_search_writes_a_log_of_its_own(handler: logs.RunLog, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "ab"]
+    logging.getLogger("x").warning("before")
+    for folder in folders:
+        folder.mkdir()
+        with suppress(KeyError), logs.redirect(folder):
+            logging.getLogger("x").warning("in %s", folder.name)
+            assert logs.find_log() == folder / "run.log"
+            raise KeyError
+    logging.getLogger("x").warning("after")
+
+    assert (tmp_path / "run.log").read_text() == "before\nafter\n"
+    assert [(folder / "run.log").read_text() for folder in folders] == ["in a\n", "in b\n"]
+
+
+def test_a_log_that_is_not_written_to_makes_no_file(handler: logs.RunLog, tmp_path: Path) -> None:
+    with logs.redirect(tmp_path / "none"):
+        assert not handler.is_written
+    assert handler.path == tmp_path / "run.log"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_begins_its_log_anew(handler: logs.RunLog, tmp_path: Path) -> None:
+    (tmp_path / "run.log").write_text("of an earlier run\n")
+    logs.begin_logs()
+    logging.getLogger("x").warning("first")
+    logs.begin_logs()
+    logging.getLogger("x").warning("second")
+    assert (tmp_path / "run.log").read_text() == "second\n"

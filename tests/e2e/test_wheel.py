@@ -131,7 +131,8 @@ def test_it_is_the_installed_package_that_is_imported_and_whose_plugins_hydra_fi
     (site,) = trained.environment.glob("lib/python*/site-packages")
     assert file == str(site / "tagifai" / "__init__.py")
     assert [Path(place) for place in places] == [site]
-    assert names == ["tagifai-grid", "tagifai-presets", "tagifai-schemas", "tagifai-search"]
+    own = ["grid", "optuna", "presets", "schemas", "search", "search-path"]
+    assert names == [f"tagifai-{name}" for name in own]
     assert sorted(path.name for path in (site / "tagifai" / "conf").iterdir()) == sorted(
         path.name for path in (ROOT / "conf").iterdir()
     )
@@ -176,7 +177,7 @@ def test_a_search_of_two_workers_goes_by_an_extension_s_metric(trained: Installe
     given, few = ["--config-dir", str(own)], ["training.epochs=2", "plots=none"]
     said = trained.ok("tagifai", *search, step, "objective.metric=val_share_right", *given, *few)
     assert "2 at a time" in said
-    assert "Trials:        2 complete" in said
+    assert "Trials:        2: 2 complete" in said
     assert f"Train it:      tagifai --config-dir '{own}' experiment=quick-sample" in said
 
     trained.ok("tagifai", *given, step, *SMALL)

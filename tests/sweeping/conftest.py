@@ -18,17 +18,19 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
+from optuna.distributions import FloatDistribution
 from optuna.pruners import NopPruner
 from optuna.samplers import RandomSampler
-from optuna.storages import InMemoryStorage
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 from tagifai.config import paths
+from tagifai.config.job import strip_hydra_node
 from tagifai.config.schema import Config, ObjectiveConfig, check
 from tagifai.console.display import Display
-from tagifai.sweeping import composition, grammar, studies
+from tagifai.sweeping import composition, studies
 from tagifai.sweeping.plan import SearchPlan
 from tagifai.sweeping.settings import SearchSettings
+from tagifai.sweeping.spaces import grammar
 from tagifai.sweeping.sweeper import SearchSweeper
 from tagifai.tracking.session import TrackedRun
 
@@ -77,6 +79,7 @@ def searching(
 
     def searching(*overrides: str, **settings: Any) -> SearchSweeper:
         master = masters("hydra/sweeper=tagifai", *overrides)
+        master.paths.stores = str(tmp_path / "stores")  # which was read when it was composed
         hydra.set_config(master)
         context = HydraContext(config_loader=loader, callbacks=Callbacks())
         given = {k: v for k, v in master.hydra.sweeper.items() if k != "_target_"}
@@ -94,13 +97,18 @@ def _config(masters: Callable[..., DictConfig]) -> Config:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in root.items():
             patch.setenv(name, value)
-        return check(composition.strip_hydra_node(masters("hydra/sweeper=tagifai")))
+        return check(strip_hydra_node(masters("hydra/sweeper=tagifai")))
 
 
 @pytest.fixture
 def config(_config: Config) -> Config:
     """The project's configuration as it is without any override."""
     return copy.deepcopy(_config)
+
+
+def strip(sweeper: SearchSweeper) -> Config:
+    """Return the configuration that all trials of a search share."""
+    return paths.resolve(check(strip_hydra_node(sweeper.master)))
 
 
 def aiming_at(config: Config, metric: Any, direction: Any = "maximize") -> Config:
@@ -141,15 +149,13 @@ def planning(searching: Searching, tmp_path: Path) -> Planning:
         params: Mapping[str, Any],
         *arguments: str,
         when: Mapping[str, Any] | None = None,
-        extend: Any = None,
         n_trials: int = 10,
         composing: bool = False,
     ) -> SearchPlan:
         sweeper = searching(*arguments, storage=None)
-        config = paths.resolve(check(composition.strip_hydra_node(sweeper.master)))
-        storage = InMemoryStorage()
+        config = paths.resolve(check(strip_hydra_node(sweeper.master)))
         study = studies.open_study(
-            storage, "s", config.objective.directions, RandomSampler(0), NopPruner()
+            None, "s", config.objective.directions, RandomSampler(0), NopPruner()
         )
         return SearchPlan(
             config=config,
@@ -161,7 +167,8 @@ def planning(searching: Searching, tmp_path: Path) -> Planning:
             folder=tmp_path / "outputs" / "search",
             n_trials=n_trials,
             n_workers=1,
-            extend=extend,
+            context=sweeper.context,
+            function=lambda _: None,
             # Composing takes a while, and few tests are about it.
             compose=composition.make_composer(sweeper)
             if composing
@@ -178,11 +185,33 @@ def kept(plan: SearchPlan) -> Kept:
     return plan.parent
 
 
-def tried(plan: SearchPlan, values: Mapping[str, Any], *objective: float, **attributes: Any) -> int:
-    """Add a complete trial of these parameters, with these values of the objective."""
-    plan.study.optuna.enqueue_trial(dict(values), user_attrs=attributes)
-    trial = plan.study.ask(100)
-    assert trial is not None
-    plan.suggest_overrides(trial)
-    plan.study.tell(trial, TrialState.COMPLETE, objective)
-    return trial.number
+def tried(
+    plan: SearchPlan,
+    values: Mapping[str, Any],
+    *objective: float,
+    state: TrialState = TrialState.COMPLETE,
+    constraint: float | None = None,
+    **attributes: Any,
+) -> int:
+    """Add a trial of these parameters that has ended, and return its number.
+
+    Args:
+        plan: of the search.
+        values: by name in the study; those that the space does not have are from 0 to 1.
+        objective: its values.
+        state: how it ended.
+        constraint: by how much it breaks one, or None.
+        attributes: of the trial.
+    """
+    known = {p.name: p.distribution for p in plan.space.list_all_parameters()}
+    trial = create_trial(
+        state=state,
+        values=objective or None,
+        params=dict(values),
+        distributions={name: known.get(name, FloatDistribution(0, 1)) for name in values},
+        user_attrs=attributes,
+    )
+    if constraint is not None:
+        trial.set_constraint("model_bytes", constraint)
+    plan.study.optuna.add_trial(trial)
+    return len(plan.study.list_trials()) - 1

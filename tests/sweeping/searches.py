@@ -47,3 +47,8 @@ def results(app: App) -> tuple[Path, dict[str, Any]]:
 def validation(app: App, metric: str = "f1") -> float:
     performance = json.loads((app.stores / "performance.json").read_text())
     return float(performance["val"]["overall"][metric])
+
+
+def is_training(app: App, number: int) -> bool:
+    """Return whether a trial has begun to train, by its folder."""
+    return any(app.outputs.glob(f"*/*/{number}/config.yaml"))

@@ -1,31 +1,31 @@
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
-from optuna.storages import InMemoryStorage
 
 from tagifai.config import extensions
+from tagifai.config.job import SEARCH_TARGET, SearchTrial, get_job, strip_hydra_node
 from tagifai.config.schema import Config
 from tagifai.exceptions import ConfigError
-from tagifai.sweeping import composition
+from tagifai.sweeping import composition, studies
+from tagifai.sweeping.composition import TrialComposer
 from tagifai.sweeping.studies import Study
-from tagifai.sweeping.sweeper import SearchSweeper
 from tests.spies import SpyVectorizer
 from tests.sweeping.conftest import Searching
 
 
 def a_study(name: str = "s") -> Study:
-    storage = InMemoryStorage()
-    return Study(optuna.create_study(storage=storage, study_name=name), storage, name)
+    return studies.open_study(None, name, ["maximize"])
 
 
 def told(cfg: DictConfig) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def test_hydras_own_node_is_left_out_of_a_copy() -> None:
     cfg = OmegaConf.create({"hydra": {"a": 1}, "seed": 3, "twice": "${seed}"})
     OmegaConf.set_readonly(cfg, True)
     OmegaConf.set_struct(cfg, True)
-    alone = composition.strip_hydra_node(cfg)
+    alone = strip_hydra_node(cfg)
     assert OmegaConf.to_container(alone, resolve=True) == {"seed": 3, "twice": 3}
     assert "hydra" in cfg
 
@@ -66,14 +66,10 @@ def test_a_jobs_configuration_has_its_overrides_and_those_of_the_search(
     }
 
 
-def test_a_value_that_the_schema_refuses_is_refused(searching: Searching) -> None:
+def test_a_value_that_the_schema_refuses_and_a_launcher_are_refused(searching: Searching) -> None:
     compose = composition.make_composer(searching())
     with pytest.raises(ConfigError, match=r"model\.alpha = -1\.0 is not allowed"):
         compose(["model.alpha=-1.0"])
-
-
-def test_a_launcher_is_not_chosen_by_a_trial(searching: Searching) -> None:
-    compose = composition.make_composer(searching())
     with pytest.raises(ConfigCompositionException):
         compose(["hydra/launcher=joblib"])
 
@@ -103,6 +99,8 @@ def test_jobs_are_told_the_study_and_its_folder(searching: Searching, tmp_path: 
     assert "-multirun" not in folder.name
     assert folder.is_relative_to(tmp_path / "outputs")
     assert cfg.hydra.sweeper.study_name == "quick-sample"
+    # Lines of every job would be mixed with those of the search.
+    assert cfg.hydra.hydra_logging.root.level == "WARNING"
     assert told(cfg) == {
         "hydra/sweeper": "tagifai",
         "hydra.sweep.dir": str(folder),
@@ -142,64 +140,54 @@ def test_a_job_composed_from_it_knows_its_study_and_its_folder(
     assert job.model.alpha == 0.5
 
 
-def test_a_study_that_is_taken_up_again_goes_on_in_its_folder(
-    searching: Searching, tmp_path: Path
-) -> None:
-    study = a_study()
-    study.set_attribute(composition.FOLDER, "2026-01-02/03-04-05-s")
-    cfg = composition.make_job_config(searching(), study, tmp_path / "moved", 1)
-    assert cfg.hydra.sweep.dir == str(tmp_path / "moved" / "2026-01-02" / "03-04-05-s")
+KEPT = "2026-01-02/03-04-05-s"
 
 
-@pytest.mark.parametrize("folder", ["../x", "a/../../x", "/tmp/x", "${oc.env:HOME}"])
+@pytest.mark.parametrize(
+    ("kept", "asked", "outputs", "found"),
+    [
+        # A study that is taken up again goes on in its folder, wherever the outputs are,
+        (KEPT, None, "moved", f"moved/{KEPT}"),
+        # a folder that was asked for is taken,
+        (KEPT, "mine", "outputs", "mine"),
+        # and one of elsewhere is not kept with the study.
+        (None, None, "others", None),
+        *((kept, None, "outputs", None) for kept in ("../x", "a/../../x", "/tmp/x", "${oc.env:X}")),
+    ],
+)
 def test_the_folder_of_a_study_is_below_the_outputs(
-    searching: Searching, tmp_path: Path, folder: str
+    kept: str | None,
+    asked: str | None,
+    outputs: str,
+    found: str | None,
+    searching: Searching,
+    tmp_path: Path,
 ) -> None:
-    study = a_study()
-    study.set_attribute(composition.FOLDER, folder)
-    made = composition.make_job_config(searching(), study, tmp_path, 1).hydra.sweep.dir
-    assert Path(made).name.endswith("-s")
-    assert Path(made) != tmp_path / folder
-
-
-def test_a_folder_that_was_asked_for_is_taken(searching: Searching, tmp_path: Path) -> None:
-    study = a_study()
-    study.set_attribute(composition.FOLDER, "2026-01-02/03-04-05-s")
-    sweeper = searching(f"hydra.sweep.dir={tmp_path}/mine")
-    cfg = composition.make_job_config(sweeper, study, tmp_path / "outputs", 1)
-    assert cfg.hydra.sweep.dir == f"{tmp_path}/mine"
-    assert told(cfg)["hydra.sweep.dir"] == f"{tmp_path}/mine"
-
-
-def test_a_folder_elsewhere_is_not_kept_with_the_study(
-    searching: Searching, tmp_path: Path
-) -> None:
-    study = a_study()
-    cfg = composition.make_job_config(searching(), study, tmp_path / "other outputs", 1)
-    assert study.get_attribute(composition.FOLDER) is None
-    assert told(cfg)["hydra.sweep.dir"] == cfg.hydra.sweep.dir
-
-
-def test_joblib_is_told_how_many_jobs_there_are_at_a_time(
-    searching: Searching, tmp_path: Path
-) -> None:
-    cfg = composition.make_job_config(searching("hydra/launcher=joblib"), a_study(), tmp_path, 3)
-    assert cfg.hydra.launcher.n_jobs == 3
-    assert told(cfg)["hydra.launcher.n_jobs"] == 3
-
-
-def test_the_launchers_lines_for_single_jobs_are_not_shown(
-    searching: Searching, tmp_path: Path
-) -> None:
-    cfg = composition.make_job_config(searching(), a_study(), tmp_path, 1)
-    assert cfg.hydra.hydra_logging.root.level == "WARNING"
+    study, sweeper = a_study(), searching(*[f"hydra.sweep.dir={tmp_path}/{asked}"] * bool(asked))
+    if kept is not None:
+        study.set_attribute(composition.FOLDER, kept)
+    cfg = composition.make_job_config(sweeper, study, tmp_path / outputs, 1)
+    folder = Path(cfg.hydra.sweep.dir)
+    assert told(cfg)["hydra.sweep.dir"] == str(folder)
+    if found is None:  # a new one
+        assert (folder.parents[1], folder.name[-2:]) == (tmp_path / "outputs", "-s")
+        assert study.get_attribute(composition.FOLDER) == (
+            folder.relative_to(tmp_path / "outputs").as_posix() if outputs == "outputs" else None
+        )
+    else:
+        assert folder == tmp_path / found
+        assert study.get_attribute(composition.FOLDER) == KEPT
 
 
 @pytest.mark.parametrize(("launcher", "serial"), [("basic", True), ("joblib", False)])
-def test_only_the_basic_launcher_is_serial(
-    launcher: str, serial: bool, searching: Searching
+def test_joblib_is_told_how_many_jobs_there_are_at_a_time_and_only_basic_is_serial(
+    launcher: str, serial: bool, searching: Searching, tmp_path: Path
 ) -> None:
-    assert composition.is_serial(searching(f"hydra/launcher={launcher}").master) is serial
+    sweeper = searching(f"hydra/launcher={launcher}")
+    cfg = composition.make_job_config(sweeper, a_study(), tmp_path, 3)
+    assert composition.is_serial(sweeper.master) is serial
+    assert cfg.hydra.launcher.get("n_jobs") == told(cfg).get("hydra.launcher.n_jobs")
+    assert told(cfg).get("hydra.launcher.n_jobs") == (None if serial else 3)
 
 
 def test_the_folders_that_were_given_are_needed_by_the_next_command_too(
@@ -234,6 +222,14 @@ def test_what_is_told_again_takes_the_place_of_what_was_told() -> None:
     composition.set_hydra_value(cfg, "hydra.b", 5)
     assert cfg.hydra.overrides.hydra == ["hydra.b=5"]
     assert cfg.hydra.b == 5
+
+
+def test_what_was_told_of_each_job_alone_is_kept_as_it_is() -> None:
+    cfg = empty()
+    composition.set_hydra_value(cfg, "hydra.b", "${hydra.job.num}")
+    composition.set_hydra_value(cfg, "hydra.a", "1")
+    kept = OmegaConf.to_container(cfg.hydra.overrides.hydra, resolve=False)
+    assert kept == ['hydra.b="${hydra.job.num}"', 'hydra.a="1"']
 
 
 def test_only_a_variable_that_is_not_there_yet_is_added() -> None:
@@ -274,14 +270,16 @@ def test_an_extension_that_is_not_there_or_not_allowed_is_refused(
     assert str(caught.value).startswith(message)
 
 
+# --- composing a search's trials --------------------------------------------------------------
+
+
 def contents(cfg: DictConfig) -> Any:
     return OmegaConf.to_container(cfg, resolve=False)
 
 
 @pytest.fixture
 def composed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """What Hydra's own loader was asked for, with nothing composed before."""
-    monkeypatch.setattr(composition, "_composed_configs", {})
+    """What Hydra's own loader was asked for."""
     asked: list[list[str]] = []
     compose = ConfigLoaderImpl.load_sweep_config
 
@@ -295,8 +293,10 @@ def composed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return asked
 
 
-def quick(sweeper: SearchSweeper, *overrides: str) -> DictConfig:
-    return composition.make_loader(sweeper).load_sweep_config(sweeper.master, list(overrides))
+@pytest.fixture
+def composer(searching: Searching) -> TrialComposer:
+    sweeper = searching()
+    return TrialComposer(sweeper.context.config_loader, sweeper.master)
 
 
 @pytest.mark.parametrize(
@@ -309,59 +309,75 @@ def quick(sweeper: SearchSweeper, *overrides: str) -> DictConfig:
         ["model.alpha=0.5", "model.alpha=0.25", "objective.direction=minimize"],
     ],
 )
-@pytest.mark.usefixtures("composed")
-def test_a_job_has_the_configuration_that_hydra_gives_it(
+def test_a_trial_has_the_configuration_that_hydra_gives_its_job(
     overrides: list[str], searching: Searching
 ) -> None:
     sweeper = searching()
     # The time that is in it is that of the search, once it has been looked at.
     folder = sweeper.master.hydra.sweep.dir
     expected = sweeper.context.config_loader.load_sweep_config(sweeper.master, list(overrides))
+    composer = TrialComposer(sweeper.context.config_loader, sweeper.master)
     for _ in range(2):
-        found = quick(sweeper, *overrides)
-        assert contents(found) == contents(expected)
-        assert found.hydra.sweep.dir == folder
+        found, whole = composer.compose(overrides)
+        assert contents(found) == contents(strip_hydra_node(expected))
+        assert whole.hydra.sweep.dir == folder
+        assert contents(whole.hydra.runtime.choices) == contents(expected.hydra.runtime.choices)
 
 
-def test_jobs_of_the_same_options_are_composed_once(
-    searching: Searching, composed: list[list[str]]
+def test_trials_of_the_same_options_are_composed_once(
+    composer: TrialComposer, composed: list[list[str]]
 ) -> None:
-    sweeper = searching()
-    values = [quick(sweeper, f"model.alpha={n}", "sampling=none").model.alpha for n in (1, 2, 3)]
-    assert values == [1.0, 2.0, 3.0]
-    assert composed == [["sampling=none"]]
+    def read(*overrides: str) -> tuple[float, str]:
+        cfg, whole = composer.compose(overrides)
+        return cfg.model.alpha, whole.hydra.runtime.choices.sampling
+
+    values = [read(f"model.alpha={n}", "sampling=none") for n in (1, 2, 3)]
+    assert values == [(1.0, "none"), (2.0, "none"), (3.0, "none")]
+    assert read("sampling=random_over")[1] == "random_over"
+    assert read()[0] not in (1, 2, 3)
+    assert composed == [["sampling=none"], ["sampling=random_over"], []]
 
 
-def test_other_options_are_composed_by_themselves(
-    searching: Searching, composed: list[list[str]]
-) -> None:
-    sweeper = searching()
-    chosen = quick(sweeper, "sampling=random_over").hydra.runtime.choices.sampling
-    assert (chosen, quick(sweeper).hydra.runtime.choices.sampling) == ("random_over", "none")
-    assert composed == [["sampling=random_over"], []]
-
-
-def test_another_sweep_is_composed_by_itself(
-    searching: Searching, composed: list[list[str]]
-) -> None:
-    assert quick(searching("hydra.sweeper.n_trials=5")).hydra.sweeper.n_trials == 5
-    assert quick(searching("hydra.sweeper.n_trials=6")).hydra.sweeper.n_trials == 6
-    assert len(composed) == 2
-
-
-def test_what_one_job_does_with_its_configuration_no_other_sees(searching: Searching) -> None:
-    sweeper = searching()
-    first = quick(sweeper, "model.alpha=0.5")
+def test_what_one_trial_does_with_its_configuration_no_other_sees(composer: TrialComposer) -> None:
+    first, _ = composer.compose(["model.alpha=0.5"])
     first.model.alpha = 0.75
-    first.hydra.job.num = 3
-    second = quick(sweeper)
-    assert second.model.alpha not in (0.5, 0.75)
-    assert OmegaConf.is_missing(second.hydra.job, "num")
+    assert composer.compose([])[0].model.alpha not in (0.5, 0.75)
 
 
-def test_a_key_that_is_not_there_is_refused_as_hydra_does(searching: Searching) -> None:
-    sweeper = searching()
+def test_a_key_that_is_not_there_is_refused_as_hydra_does(composer: TrialComposer) -> None:
     with pytest.raises(ConfigCompositionException, match=r"Could not override 'model\.nope'"):
-        quick(sweeper, "model.nope=1")
-    with pytest.raises(ConfigCompositionException):
-        quick(sweeper, "hydra/launcher=joblib")
+        composer.compose(["model.nope=1"])
+
+
+def test_a_trial_has_a_folder_a_record_and_a_log_as_a_job_of_hydras(
+    searching: Searching, tmp_path: Path
+) -> None:
+    sweeper = searching("+model.password=s3cret", f"hydra.sweep.dir={tmp_path}/search")
+    composer = TrialComposer(sweeper.context.config_loader, sweeper.master)
+    log = logging.getLogger("a.trial")
+    for number, alpha in enumerate((0.5, 0.25)):
+        overrides = [f"model.alpha={alpha}", "sampling=random_over"]
+        folder = tmp_path / "search" / str(number)
+        with composer.open_job(SearchTrial(number, "s"), overrides) as cfg:
+            job, hydra = get_job(), HydraConfig.get()
+            log.warning("It is warm in %s.", number)
+        assert (cfg.model.alpha, "hydra" in cfg) == (alpha, False)
+        assert (job.output_dir, job.multirun_dir) == (folder, tmp_path / "search")
+        assert (job.number, job.sweeper, job.overrides) == (number, SEARCH_TARGET, tuple(overrides))
+        assert job.trial == SearchTrial(number, "s")
+        assert job.options["sampling"] == "random_over"
+        assert (hydra.runtime.output_dir, hydra.job.num) == (str(folder), number)
+
+        record = {p.stem: p.read_text() for p in (folder / ".hydra").iterdir()}
+        assert sorted(record) == ["config", "hydra", "overrides"]
+        assert OmegaConf.create(record["overrides"]) == overrides
+        assert OmegaConf.create(record["config"]).model.alpha == alpha
+        assert OmegaConf.create(record["hydra"]).hydra.job.id.endswith(f"_{number}")
+        assert "s3cret" not in "".join(record.values())
+
+
+def test_outside_of_its_block_there_is_no_job(composer: TrialComposer) -> None:
+    before = get_job()
+    with pytest.raises(ZeroDivisionError), composer.open_job(SearchTrial(0, "s"), []):
+        raise ZeroDivisionError
+    assert get_job() == before

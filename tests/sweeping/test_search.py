@@ -204,27 +204,27 @@ def test_a_serial_search_with_one_seed_gives_the_same_trials(
 def test_a_planted_bad_trial_is_pruned_and_a_planted_good_one_never(
     app: App, metric: str, direction: str, tracking: str
 ) -> None:
-    good, bad = 1e-4, 1.0  # such a penalty leaves no weights
+    good, bad = (1e-4, 9e-5, 8e-5), (1.0, 2.0, 3.0)  # such a penalty leaves no weights
 
     app.ok(
         "-m", "hydra/sweeper=tagifai", *SMALL, "training.epochs=6", "objective.report_every=1",
         f"objective.metric={metric}", f"objective.direction={direction}", f"tracking={tracking}",
-        f"model.alpha=choice({good},{bad})", "hydra.sweeper.n_trials=6",
+        f"model.alpha=choice({','.join(map(str, good + bad))})", "hydra.sweeper.n_trials=6",
         "hydra/sweeper/sampler=random", "hydra.sweeper.pruner.n_startup_trials=2",
         "hydra.sweeper.pruner.n_warmup_steps=2",
     )  # fmt: skip
 
     trials = study(app).trials
     planted = {
-        value: [t for t in trials if t.params["model.alpha"] == value] for value in (good, bad)
+        values: [t for t in trials if t.params["model.alpha"] in values] for values in (good, bad)
     }
     pruned = by_state(planted[bad], TrialState.PRUNED)
     assert pruned
     assert by_state(planted[good], TrialState.COMPLETE) == planted[good]
     assert all(2 <= max(trial.intermediate_values) < 5 for trial in pruned)
-    assert study(app).best_params["model.alpha"] == good
+    assert study(app).best_params["model.alpha"] in good
     children = runs(app)[1] if tracking == "mlflow" else {}
-    for trial in pruned if children else []:
+    for trial in [t for t in pruned if "same_as" not in t.user_attrs] if children else []:
         assert children[trial.number].data.tags["trial.state"] == "PRUNED"
         assert children[trial.number].info.status == "KILLED"
 
@@ -313,7 +313,8 @@ def test_parameters_that_belong_to_an_option_are_searched_with_it_only(app: App)
         option = trial.params["vectorizer"]
         conditional = {name for name in trial.params if "[" in name}
         assert all(name.endswith(f"[vectorizer={option}]") for name in conditional)
-        assert f"vectorizer.ngram_max [vectorizer={option}]" in conditional
+        own = f"vectorizer.ngram_max [vectorizer={option}]"
+        assert (own in conditional) == (option != "tfidf_union")
     app.ok("experiment=text-sample", "console=quiet", "plots=none")
     assert validation(app) == found.best_value
 
@@ -358,8 +359,8 @@ def test_several_objectives_give_a_front(app: App) -> None:
 @pytest.mark.parametrize(
     "sweeper",
     [
-        ["hydra/sweeper=optuna", "hydra.sweeper.direction=maximize", "hydra.sweeper.n_trials=2",
-         "hydra.sweeper.n_jobs=1", "model.alpha=interval(1e-5,1e-4)"],
+        ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1",
+         "model.alpha=interval(1e-5,1e-4)"],
         ["model.alpha=1e-4,1e-5"],
     ],
     ids=["optuna", "basic"],

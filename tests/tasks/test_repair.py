@@ -10,6 +10,14 @@ from tests.app import SMALL, App
 from tests.showcase import Showcase
 
 
+def times(app: App) -> dict[Path, int]:
+    """Return when the files of the stores were changed, but of features: other tests use them."""
+    files = [path for path in app.stores.rglob("*") if path.is_file()]
+    return {
+        p: p.lstat().st_mtime_ns for p in files if "cache" not in p.relative_to(app.stores).parts
+    }
+
+
 def test_what_is_damaged_is_shown_then_put_aside_by_the_command_and_then_all_works(
     tmp_path: Path, showcase: Showcase
 ) -> None:
@@ -19,9 +27,9 @@ def test_what_is_damaged_is_shown_then_put_aside_by_the_command_and_then_all_wor
     (app.stores / "run_id.txt").write_bytes(b"\0\0")
     (app.stores / "running" / "abc.run").touch()
     (app.stores / ".performance.json.abcd1234.tagifai").touch()
-    before = {path: path.lstat().st_mtime_ns for path in app.stores.rglob("*") if path.is_file()}
+    before = times(app)
     shown = app.ok("task=repair")
-    assert {p: p.lstat().st_mtime_ns for p in app.stores.rglob("*") if p.is_file()} == before
+    assert times(app) == before
     for line in (
         rf"run_id.txt: cannot be read: .* \(put aside, and name {run_id}, whose scores are there\)",
         r"running/abc.run: cannot be read: it is empty \(put aside\)",

@@ -218,7 +218,7 @@ def watch(
 
 
 def test_every_command_of_the_application_is_watched() -> None:
-    callbacks = OmegaConf.load(CONF / "config.yaml").hydra.callbacks
+    callbacks = OmegaConf.load(CONF / "choices.yaml").hydra.callbacks
     assert callbacks == {"sweep": {"_target_": "tagifai.tracking.MultirunCallback"}}
     assert issubclass(multirun.MultirunCallback, Callback)
 

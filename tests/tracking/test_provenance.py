@@ -44,7 +44,7 @@ def hydra_of(
         options=choices or {},
         number=7 if is_multirun else None,
         multirun_dir=Path("/out") if is_multirun else None,
-        trial=job.SearchTrial(7, "s", None, None) if is_trial else None,
+        trial=job.SearchTrial(7, "s") if is_trial else None,
         sweeper=sweeper,
     )
     monkeypatch.setattr(job, "_given", [present])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tagifai.exceptions import ConfigError, DataError, TrackingError
+from tagifai.exceptions import ConfigError, DataError, TrackingError, TrackingSettingError
 from tagifai.tracking import query, session, store
 from tagifai.tracking.store import Experiment
 
@@ -80,7 +80,7 @@ def test_an_experiment_that_is_not_there_is_refused_with_the_nearest(tracked_sto
 def test_an_experiment_that_was_deleted_is_refused(tracked_stores: Path) -> None:
     client = store.connect(uri(tracked_stores))
     client.delete_experiment(client.create_experiment("gone"))
-    with pytest.raises(ConfigError, match="'gone': this experiment was deleted"):
+    with pytest.raises(TrackingSettingError, match=r"task\.experiment = 'gone' was deleted in"):
         query.load_runs(uri(tracked_stores), "gone")
 
 

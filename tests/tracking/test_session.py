@@ -735,7 +735,7 @@ def test_a_deleted_experiment_is_refused_with_how_to_restore_it(stores: Path) ->
     with pytest.raises(TrackingError, match=r"tracking\.experiment = 'e' was deleted") as caught:
         started(stores).__enter__()
     assert f"mlflow experiments restore -x {experiment.experiment_id}" in str(caught.value)
-    assert caught.value.exit_code == 1
+    assert caught.value.exit_code == 2
 
 
 @pytest.mark.usefixtures("stores")

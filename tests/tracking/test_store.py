@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, _validate_metric_name
 
+from tagifai.config.schema import check
 from tagifai.exceptions import TrackingError
-from tagifai.tracking import session, store
+from tagifai.tracking import downloads, limits, session, store
 from tagifai.tracking.store import Experiment
+from tests.conftest import Compose
 
 
 @pytest.fixture
@@ -88,7 +90,7 @@ def test_what_is_no_server_needs_no_answer(address: str) -> None:
 @pytest.mark.parametrize("address", ["http://127.0.0.1:99999", "http://127.0.0.1:port"])
 def test_a_port_that_is_none_is_a_tracking_error(tmp_path: Path, address: str) -> None:
     with pytest.raises(TrackingError):
-        store.download_bundle(address, "abc", tmp_path)
+        downloads.download_bundle(address, "abc", tmp_path)
 
 
 def test_errors_are_told_in_one_line_with_what_to_check() -> None:
@@ -137,7 +139,67 @@ def test_a_deleted_experiment_is_refused_with_how_to_restore_it(stores: Path) ->
     with pytest.raises(TrackingError, match=r"tracking\.experiment = 'e' was deleted") as caught:
         experiment_id(stores)
     assert f"mlflow experiments restore -x {made}" in str(caught.value)
-    assert caught.value.exit_code == 1
+    assert caught.value.exit_code == 2
+
+
+def named(composed: Compose, stores: Path, *overrides: str) -> str:
+    """Return the experiment of a run, by the configuration and the environment."""
+    cfg = composed(f"tracking.uri={uri(stores)}", *overrides)
+    return store.get_experiment_name(check(cfg))
+
+
+def test_a_run_is_recorded_in_the_experiment_that_mlflow_s_variables_name(
+    stores: Path, composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = experiment_id(stores, "by number")
+    assert named(composed, stores) == "tagifai"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", " ")
+    assert named(composed, stores, "tracking.experiment=mine") == "mine"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", made)
+    assert named(composed, stores, "tracking.experiment=mine") == "by number"
+    assert named(composed, stores, "tracking=none") == "tagifai"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "by number")
+    assert named(composed, stores) == "by number"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "other")
+    with pytest.raises(TrackingError, match=f"_ID = {made} is the experiment 'by number'") as both:
+        named(composed, stores)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID")
+    assert named(composed, stores, "tracking.experiment=mine") == "other"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "x" * 501)
+    with pytest.raises(TrackingError, match="more than 500 characters") as long:
+        named(composed, stores)
+    assert (both.value.exit_code, long.value.exit_code) == (2, 2)
+
+
+@pytest.mark.parametrize("number", ["987654321", "none"])
+def test_an_experiment_of_an_id_that_there_is_not_is_refused(
+    stores: Path, composed: Compose, monkeypatch: pytest.MonkeyPatch, number: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", number)
+    with pytest.raises(TrackingError, match=f"MLFLOW_EXPERIMENT_ID = {number}: there is") as caught:
+        named(composed, stores)
+    assert caught.value.exit_code == 2
+
+
+def test_a_folder_of_files_is_refused_with_the_database_and_how_to_move(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mlruns").mkdir()
+    database = f"sqlite:///{tmp_path}/mlflow.db"
+    move = f"mlflow migrate-filestore --source {tmp_path}/mlruns --target {database}"
+    for address in ("./mlruns", "mlruns", f"file://{tmp_path}/mlruns", f"file:{tmp_path}/mlruns"):
+        with pytest.raises(TrackingError, match="a folder of files, which MLflow") as caught:
+            store.connect(address)
+        assert str(caught.value).startswith(f"tracking.uri = '{address}'")
+        assert f"(tracking.uri={database}). What is in it comes along by: {move}" in str(
+            caught.value
+        )
+        assert caught.value.exit_code == 2
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "other")
+    with pytest.raises(TrackingError) as caught:
+        store.connect("other")
+    assert str(caught.value).endswith(f"Give a database (MLFLOW_TRACKING_URI={database}).")
 
 
 def test_an_experiment_whose_folder_of_artifacts_is_gone_is_refused_and_not_made_again(
@@ -175,7 +237,7 @@ def test_a_bundle_is_fetched_from_the_store(stores: Path, tmp_path: Path) -> Non
         Experiment(uri(stores), "e", stores), log_file=tmp_path / "run.log"
     ) as run:
         run.log_bundle(tmp_path / "bundle")
-    fetched = store.download_bundle(uri(stores), run.id, tmp_path / "scratch")
+    fetched = downloads.download_bundle(uri(stores), run.id, tmp_path / "scratch")
     assert fetched == stores / "artifacts" / run.id / "artifacts" / "bundle"
     assert (fetched / "part").read_text() == "a"
 
@@ -188,21 +250,21 @@ def test_a_store_sends_nobody_to_a_server_that_answers_without_an_end(
         client = store.connect(uri(stores))
         made = client.create_run(client.create_experiment(scheme, f"{away}/x"))
         begun = time.monotonic()
-        assert store.download_bundle(uri(stores), made.info.run_id, tmp_path) is None
+        assert downloads.download_bundle(uri(stores), made.info.run_id, tmp_path) is None
         assert time.monotonic() - begun < 3
 
 
 def test_an_unknown_run_and_one_without_a_bundle_have_none(stores: Path, tmp_path: Path) -> None:
     made = MlflowClient(uri(stores)).create_run(experiment_id(stores))
     for run_id in (made.info.run_id, "f" * 32):
-        assert store.download_bundle(uri(stores), run_id, tmp_path) is None
+        assert downloads.download_bundle(uri(stores), run_id, tmp_path) is None
 
 
 def test_a_bundle_of_a_server_that_is_gone_is_not_waited_for(tmp_path: Path, nobody: str) -> None:
     address = nobody.replace("http://", "http://me:secret@")
     begun = time.monotonic()
     with pytest.raises(TrackingError) as caught:
-        store.download_bundle(address, "abc", tmp_path)
+        downloads.download_bundle(address, "abc", tmp_path)
     assert time.monotonic() - begun < 3
     shown = address.replace("secret", "***")
     assert f"Run abc has no model on this machine. The tracking store {shown} does not" in str(
@@ -214,7 +276,7 @@ def test_a_bundle_of_a_server_that_is_gone_is_not_waited_for(tmp_path: Path, nob
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), unique=True, max_size=5))
 def test_any_names_of_classes_make_as_many_metrics_that_mlflow_takes(names: list[str]) -> None:
     metrics = [f"val_class/{name}/f1" for name in names]
-    accepted = store.sanitize_names(metrics)
+    accepted = limits.sanitize_names(metrics)
     assert list(accepted) == metrics
     assert len(set(accepted.values())) == len(names)
     for name in accepted.values():
@@ -237,9 +299,9 @@ def test_names_that_mlflow_takes_are_kept_and_others_get_a_digest() -> None:
         "x" * 250: "x" * 250,
         long: f"{'x' * 241}-{digest(long)}",
     }
-    assert store.sanitize_names(expected) == expected
+    assert limits.sanitize_names(expected) == expected
 
 
 def test_items_are_given_in_lists_of_at_most_so_many() -> None:
-    assert list(store.split([1, 2, 3], 2)) == [[1, 2], [3]]
-    assert list(store.split([], 2)) == []
+    assert list(limits.split([1, 2, 3], 2)) == [[1, 2], [3]]
+    assert list(limits.split([], 2)) == []

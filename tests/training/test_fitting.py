@@ -151,6 +151,16 @@ def run(seed: int = 0, *, test: bool = True, patience: int | None = None) -> Fit
     return TaggerTrainer(prepared(seed=seed), made, training(5, patience)).fit(test=test)
 
 
+def test_the_validation_rows_are_kept_with_what_is_said_of_them() -> None:
+    for result in (run(), run(test=False)):
+        ready, said = prepared(), result.predicted
+        assert said is not None
+        assert said.rows.tolist() == ready.split.val.tolist()
+        assert said.true.tolist() == ready.get_labels("val").tolist()
+        expected = f1_score(said.true, said.predicted, average="weighted", zero_division=0)
+        assert result.get_metric("val_f1") == pytest.approx(expected)
+
+
 # Preparing
 
 

@@ -11,7 +11,8 @@ from tagifai.utils import program
 @pytest.fixture(autouse=True)
 def not_called(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that was not begun by a command; what is set is put back afterwards."""
-    for name in (program.PROGRAM_VARIABLE, program.COMMAND_VARIABLE, "UV"):
+    ours = (program.PROGRAM_VARIABLE, program.COMMAND_VARIABLE, program.FOLDER_VARIABLE)
+    for name in (*ours, "UV"):
         # What is set is put back; what is deleted without having been there would stay as it is.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tagifai.utils import signals
+from tagifai.utils.processes import descendants
 from tests.app import environment, session_of, wait_until
 from tests.runner import keep_signals
 
@@ -55,6 +56,24 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 # --- in this process ---------------------------------------------------------------------------
+
+
+def test_a_job_inside_of_a_job_is_guarded_by_the_outer_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(signals, "is_worker", lambda: True)
+    monkeypatch.setattr(signals, "_get_launcher", os.getppid)
+    monkeypatch.setattr(descendants, "end_with", lambda launcher: None)
+    with signals.guard_job():
+        outer = signal.getsignal(signal.SIGTERM)
+        assert callable(outer)
+        with signals.guard_job():
+            assert signal.getsignal(signal.SIGTERM) is outer
+        assert signal.getsignal(signal.SIGTERM) is outer
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        assert signals.find_interrupt() is not None
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 @pytest.mark.parametrize(
@@ -127,6 +146,15 @@ def test_a_signal_that_a_destructor_would_swallow_is_raised_after_it() -> None:
     with pytest.raises(signals.Terminated):
         destroy(done)
     assert done == ["destructor"]
+
+
+def test_an_interrupt_that_has_become_an_error_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "find_interrupt", lambda: None)
+    with pytest.raises(ValueError, match="x"), signals.prefer_interrupt():
+        raise ValueError("x")
+    monkeypatch.setattr(signals, "find_interrupt", lambda: signals.Terminated(signal.SIGTERM))
+    with pytest.raises(signals.Terminated), signals.prefer_interrupt():
+        raise ValueError("x")
 
 
 # --- in processes ------------------------------------------------------------------------------

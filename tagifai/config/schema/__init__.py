@@ -15,6 +15,13 @@ from tagifai.config.schema.experiment import (
 )
 from tagifai.config.schema.model_tasks import ServeTaskConfig
 from tagifai.config.schema.models import SGDConfig
+from tagifai.config.schema.objective import (
+    PROBABILITY_METRICS,
+    SCORE_NAMES,
+    STANDARD_METRICS,
+    ObjectiveConfig,
+    name_test_metric,
+)
 from tagifai.config.schema.root import (
     CUSTOM_OPTIONS,
     EXPERIMENT_GROUPS,
@@ -24,13 +31,6 @@ from tagifai.config.schema.root import (
     check,
     find_schema_name,
     flatten_config,
-)
-from tagifai.config.schema.settings import (
-    PROBABILITY_METRICS,
-    SCORE_NAMES,
-    STANDARD_METRICS,
-    ObjectiveConfig,
-    name_test_metric,
 )
 from tagifai.config.schema.tables import PIPED, TableConfig
 from tagifai.config.schema.tasks import EvaluateTaskConfig, InputTaskConfig, PredictTaskConfig

@@ -33,11 +33,11 @@ from tagifai.config.schema.models import (
     LogisticRegressionConfig,
     SGDConfig,
 )
+from tagifai.config.schema.objective import ObjectiveConfig
 from tagifai.config.schema.rules import represent, require
 from tagifai.config.schema.settings import (
     CacheConfig,
     ConsoleConfig,
-    ObjectiveConfig,
     PathsConfig,
     PlotsConfig,
     SweepConfig,

@@ -35,6 +35,16 @@ def require_no_secret(key: str, value: str) -> None:
     require(mask(value) == value, key, HIDDEN, allowed)
 
 
+LONGEST_NAME = 500
+"""Characters of the name of an experiment or a run that MLflow takes."""
+
+
+def require_short(key: str, value: str | None) -> None:
+    """Refuse a name that is longer than MLflow takes; arguments and errors as above."""
+    fits = value is None or len(value) <= LONGEST_NAME
+    require(fits, key, f"{value or '':.40}…", f"a name of at most {LONGEST_NAME} characters")
+
+
 def require(holds: bool, key: str, value: object, allowed: str) -> None:
     """Refuse the value of a field unless the rule holds.
 

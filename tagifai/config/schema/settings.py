@@ -1,7 +1,8 @@
-"""Schemas of the settings around an experiment: tracking, console, objective, sweep, paths."""
+"""Schemas of the settings around an experiment: tracking, console, sweep, paths."""
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,46 +18,9 @@ from tagifai.config.schema.rules import (
     require_not_blank,
     require_one_of,
     require_positive,
+    require_short,
 )
-
-METRIC_PATTERN = re.compile(
-    r"model_bytes|val_((?!model_bytes)[a-z]\w*|(class/.+/|slice/.+/)(f1|precision|recall))"
-)
-"""Pattern of metrics that an objective may have; whether a run has the metric is checked later."""
-
-PROBABILITY_METRICS = ("log_loss", "ece")
-"""Standard metrics that need class probabilities: log loss, and expected calibration error."""
-
-SCORE_NAMES = (
-    *("f1", "precision", "recall", "accuracy", "macro_f1", "micro_f1", "balanced_accuracy"),
-    *("matthews", *PROBABILITY_METRICS),
-)
-"""Names of the metrics of validation and of test rows that every run has."""
-
-STANDARD_METRICS = ("val_loss", *(f"val_{name}" for name in SCORE_NAMES), "model_bytes")
-"""Metrics that every run has, and that may be the objective."""
-
-COSTS = ("loss", *PROBABILITY_METRICS, "model_bytes")
-"""Metrics of which less is better."""
-
-
-def choose_direction(metric: str) -> str:
-    """Return the direction of a metric: "minimize" if less of it is better, else "maximize".
-
-    Args:
-        metric: such as "val_loss", "test_accuracy" or "model_bytes".
-    """
-    name = metric if metric in COSTS else metric.partition("_")[2]
-    return "minimize" if name in COSTS else "maximize"
-
-
-def name_test_metric(metric: str) -> str:
-    """Return the metric of test rows that is the same as one of validation rows.
-
-    Args:
-        metric: such as "val_f1".
-    """
-    return re.sub("^val_", "test_", metric)
+from tagifai.config.texts import escape
 
 
 @dataclass(repr=False)
@@ -66,7 +30,7 @@ class TrackingConfig:
     Args:
         enabled: record runs in MLflow; without it a run is only on disk.
         uri: of the tracking store; the environment variable MLFLOW_TRACKING_URI wins.
-        experiment: name of the MLflow experiment.
+        experiment: of MLflow, by name; MLFLOW_EXPERIMENT_NAME and MLFLOW_EXPERIMENT_ID win.
         run_name: None names the run by its model, vectorizer and data.
         tags: further tags of the run.
         model: name of the registered model that runs are promoted to.
@@ -86,6 +50,8 @@ class TrackingConfig:
     def __post_init__(self) -> None:
         for key in ("experiment", "model"):
             require_no_secret(key, getattr(self, key))
+        for key in ("experiment", "run_name"):
+            require_short(key, getattr(self, key))
         for key in ("uri", "experiment", "run_name"):
             require_not_blank(key, getattr(self, key))
         require(1 <= self.timeout <= 600, "timeout", self.timeout, "seconds from 1 to 600")
@@ -143,84 +109,6 @@ class PlotsConfig:
 
 
 @dataclass
-class ObjectiveConfig:
-    """What a run returns, and what a search optimizes.
-
-    Args:
-        metric: a validation metric of the run: val_loss, one of the standard ones such as val_f1
-            (weighted), val_macro_f1 or val_accuracy, one of your own (see
-            `tagifai.evaluation.metrics.metric`), or one of a class or slice, such as
-            val_class/mlops/f1; or model_bytes. A list of them, for a search with several
-            objectives.
-        direction: "maximize" or "minimize"; a list of as many as there are metrics. None minimizes
-            losses, the calibration error and model_bytes, and maximizes all else.
-        report_every: epochs between two reports to a search's pruner; None never reports.
-        repeats: trainings whose mean is the objective. The test rows are the same in all of them.
-        by: "seeds" splits the other rows again into train and validation, with one seed after the
-            other from `seed` on; "folds" splits them into as many folds as there are repeats, each
-            the validation rows once.
-    """
-
-    metric: Any = "val_f1"
-    direction: Any = None
-    report_every: int | None = None
-    repeats: int = 1
-    by: str = "seeds"
-
-    def __post_init__(self) -> None:
-        allowed = (
-            f"a validation metric: {', '.join(STANDARD_METRICS[:-1])},"
-            " val_class/<name>/f1 or val_slice/<name>/f1 (test metrics are not for choosing);"
-            " or model_bytes"
-        )
-        require(bool(self.metrics), "metric", self.metric, allowed)
-        for metric in self.metrics:
-            known = isinstance(metric, str) and METRIC_PATTERN.fullmatch(metric) is not None
-            require(known, "metric", metric, allowed)
-        once = len(set(self.metrics)) == len(self.metrics)
-        require(once, "metric", self.metric, "metrics that differ")
-        if self.direction is None:
-            chosen = [choose_direction(metric) for metric in self.metrics]
-            self.direction = chosen if isinstance(self.metric, list) else chosen[0]
-        for direction in self.directions:
-            require_one_of("direction", direction, ("maximize", "minimize"))
-        as_many = len(self.directions) == len(self.metrics)
-        expected = f"one direction for each of {', '.join(self.metrics)}"
-        require(as_many, "direction", self.direction, expected)
-        for metric, direction in zip(self.metrics, self.directions, strict=True):
-            of_probabilities = metric.removeprefix("val_") in PROBABILITY_METRICS
-            worst = direction == "maximize" and of_probabilities
-            require(not worst, "direction", direction, f"less {metric} is better; minimize it")
-        if self.report_every is not None:
-            require_at_least("report_every", self.report_every, 1)
-        require_at_least("repeats", self.repeats, 1)
-        require_one_of("by", self.by, ("seeds", "folds"))
-        folds = self.by == "seeds" or self.repeats > 1
-        require(folds, "repeats", self.repeats, "at least 2 with objective.by=folds")
-
-    @property
-    def metrics(self) -> list[str]:
-        """The metrics: one, or more in a search with several objectives."""
-        return list(self.metric) if isinstance(self.metric, list) else [self.metric]
-
-    @property
-    def directions(self) -> list[str]:
-        """The direction of each metric."""
-        several = isinstance(self.direction, list)
-        return list(self.direction) if several else [self.direction]
-
-    def get_direction(self, metric: str) -> str:
-        """Return the direction of any metric: as it is set for the objective's, else its own.
-
-        Args:
-            metric: such as "val_loss" or "test_accuracy"; those of test rows have the direction
-                of the same ones of validation rows.
-        """
-        known = dict(zip(map(name_test_metric, self.metrics), self.directions, strict=True))
-        return known.get(name_test_metric(metric)) or choose_direction(metric)
-
-
-@dataclass
 class SweepConfig:
     """Settings of a search beside its preset.
 
@@ -230,15 +118,38 @@ class SweepConfig:
             winner and its board; None has no such limit, and trains no winner. It needs `start`.
         start: configurations that a search with a budget tries first, each a mapping from
             parameter to value; what one leaves out is as in the first that has it.
+        trials_per_worker: after so many trials a worker's job ends, and the launcher begins
+            another; None keeps a worker until the search ends.
+        first: what is tried first: "current" is the present configuration; a list of mappings from
+            parameter to value are guesses of yours, and what one leaves out is as at present. None
+            leaves all trials to the sampler. A search with a budget begins with `start` instead.
+        preview: show what would be tried, or the jobs of a plain multirun, and start nothing.
+        stop: "improvement" ends the search when its best has not improved for long; None has it
+            try all its trials.
     """
 
     restart: bool = False
     budget: float | None = None
     start: list[dict[str, Any]] = field(default_factory=list)
+    trials_per_worker: int | None = None
+    first: Any = "current"
+    preview: bool = False
+    stop: str | None = None
 
     def __post_init__(self) -> None:
         if self.budget is not None:
             require_positive("budget", self.budget)
+        if self.trials_per_worker is not None:
+            require_positive("trials_per_worker", self.trials_per_worker)
+        entries = self.first if isinstance(self.first, list) else []
+        are_guesses = bool(entries) and all(isinstance(e, dict) and e for e in entries)
+        allowed = "current, null, or a list of mappings from parameter to value"
+        require(self.first in ("current", None) or are_guesses, "first", self.first, allowed)
+        require_one_of("stop", self.stop, (None, "improvement"))
+
+
+def _read_stores() -> str:
+    return str(escape(os.environ.get("TAGIFAI_STORES", "").strip()))
 
 
 @dataclass
@@ -248,12 +159,13 @@ class PathsConfig:
     Args:
         root: the project's: its checkout's, or the working directory of an installed command.
         outputs: has a folder for each run.
-        stores: has what outlives a run: data, models, caches, and databases of runs and studies.
+        stores: has what outlives a run: data, models, caches, and databases of runs and studies;
+            the variable TAGIFAI_STORES, if it is set, has the default.
     """
 
     root: str = MISSING
     outputs: str = MISSING
-    stores: str = MISSING
+    stores: str = field(default_factory=lambda: _read_stores() or "${paths.root}/stores")
 
     def __post_init__(self) -> None:
         for key in ("root", "outputs", "stores"):

@@ -10,8 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
+from tagifai.config.formatting import format_yaml
 from tagifai.config.schema import Config, flatten_config
 from tagifai.data.dataset_store import Dataset
 from tagifai.exceptions import StaleTrialError, TrackingError
@@ -23,7 +22,6 @@ from tagifai.training.fitting import FitResult
 from tagifai.training.loop import History, TrainingPruned
 from tagifai.training.open_run import OpenRun
 from tagifai.utils.files import format_json, write_json
-from tagifai.utils.secrets import mask_all
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +130,7 @@ def log_inputs(
     counts = {"rows": manifest["rows"], "tags": manifest["tag_counts"]}
     source = next(iter(manifest["tables"].values()))["source"]
     tracked.log_dataset(manifest["name"], dataset.digest, source, counts)
-    (output / "config.yaml").write_text(format_yaml(config), encoding="utf-8")
+    (output / "config.yaml").write_text(format_yaml(asdict(config)), encoding="utf-8")
     tracked.log_file(output / "config.yaml")
     tracked.log_file(output / ".hydra" / "overrides.yaml")
 
@@ -141,29 +139,6 @@ def log_profile(tracked: session.TrackedRun, output: Path, profile: Mapping[str,
     """Record the profile of the data."""
     write_json(output / "profile.json", profile)
     tracked.log_file(output / "profile.json")
-
-
-_yaml_by_group: dict[tuple[str, str], str] = {}
-"""YAML of the groups that this process has formatted, by their name and content."""
-
-
-def format_yaml(config: Config, without: str = "") -> str:
-    """Return a configuration as YAML without secrets.
-
-    Args:
-        config: of the run.
-        without: a group that is left out.
-    """
-    groups = []
-    # A group at a time, because most are equal in all trials.
-    for name, content in mask_all(asdict(config)).items():
-        if name == without:
-            continue
-        key = (name, repr(content))
-        if key not in _yaml_by_group:
-            _yaml_by_group[key] = OmegaConf.to_yaml(OmegaConf.create({name: content}))
-        groups.append(_yaml_by_group[key])
-    return "".join(groups)
 
 
 def save_model(
@@ -181,8 +156,9 @@ def save_model(
         histories: of all trainings, by the prefix of their metrics' names.
     """
     tracked, output = run.tracked, run.output_dir
+    kept = {k: v for k, v in asdict(run.config).items() if k != "tracking"}
     documents = {
-        "config.yaml": format_yaml(run.config, without="tracking"),
+        "config.yaml": format_yaml(kept),
         "performance.json": format_json(result.performance),
         "provenance.json": format_json(run.provenance),
         "splits.json": format_json(run.describe_splits()),

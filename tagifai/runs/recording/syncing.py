@@ -14,7 +14,7 @@ from tagifai.tracking.recording import outcome
 from tagifai.utils import program
 
 if TYPE_CHECKING:
-    from tagifai.tracking.recording.outcome import Outcome
+    from tagifai.tracking.recording.outcome import CommandOutcome
     from tagifai.tracking.recording.sync import SyncResult
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class _SaidOnce:
         self.said = True
 
 
-def _list_own(stores: Path, found: Outcome) -> list[Path]:
+def _list_own(stores: Path, found: CommandOutcome) -> list[Path]:
     """Return the records of runs of this command, and of their children."""
     from tagifai.tracking.recording import operations, records
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tagifai.sweeping import results
 from tagifai.sweeping.auto.costs import Attempt
 from tagifai.sweeping.auto.schedule import REFERENCE_MODEL, list_best
 from tagifai.sweeping.auto.search import BudgetSearch
+from tagifai.sweeping.findings import results
 
 if TYPE_CHECKING:
     from tagifai.sweeping.plan import SearchPlan

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from tagifai.exceptions import ConfigError
-from tagifai.sweeping.space import Distribution, Parameter, SearchSpace
+from tagifai.sweeping.spaces.space import Parameter, SearchSpace
+from tagifai.sweeping.spaces.values import Distribution, find_value, get_middle
 
 Point = Mapping[str, Any]
 """Values by their name in the study."""
@@ -62,7 +63,7 @@ class PointSpace:
                 continue  # the command line has its way
             # Several branches may have a parameter of this key.
             of_key = [p for p in self._space.list_all_parameters() if p.key == key]
-            found = {p.name: _find_value(p.distribution, value) for p in of_key}
+            found = {p.name: find_value(p.distribution, value) for p in of_key}
             fitting = {name: known for name, known in found.items() if known is not None}
             if not fitting:
                 reason = "is none of its values" if of_key else "is of no parameter of the search"
@@ -75,7 +76,7 @@ class PointSpace:
         found: dict[str, Any] = {}
 
         def choose(parameter: Parameter) -> Any:
-            middle = _get_middle(parameter.distribution)
+            middle = get_middle(parameter.distribution)
             value = values.get(parameter.name, self._usual.get(parameter.name, middle))
             found[parameter.name] = value
             return value
@@ -85,7 +86,7 @@ class PointSpace:
 
     def identify(self, point: Point) -> str:
         """Return the name of a point, by which equal ones are known."""
-        return json.dumps(sorted(self._space.make_overrides(point)))
+        return self._space.identify(self._space.make_overrides(point))
 
     def describe_features(self, point: Point) -> tuple[str, str | None]:
         """Return the name of what a point makes of the texts, and the option of its model."""
@@ -152,23 +153,3 @@ def iterate_adjacent(distribution: Distribution, value: Any) -> Iterator[Any]:
             beside = int(beside)
         if distribution.low <= beside <= distribution.high and beside != value:
             yield beside
-
-
-def _find_value(distribution: Distribution, value: Any) -> Any:
-    """Return a value as the distribution has it, such as a text in quotes; None if it has not."""
-    if isinstance(distribution, CategoricalDistribution):
-        text = "null" if value is None else str(value)
-        return next((c for c in distribution.choices if text in (str(c), str(c).strip("'"))), None)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not distribution.low <= value <= distribution.high:
-        return None
-    # Of one type, or equal points would have two names.
-    return float(value) if isinstance(distribution, FloatDistribution) else int(value)
-
-
-def _get_middle(distribution: Distribution) -> Any:
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[0]
-    low, high = distribution.low, distribution.high
-    middle = math.sqrt(low * high) if distribution.log else (low + high) / 2
-    return middle if isinstance(distribution, FloatDistribution) else int(middle)

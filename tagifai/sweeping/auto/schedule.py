@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tagifai.sweeping.auto.costs import Attempt, CostModel
-from tagifai.sweeping.auto.fidelity import Fidelity
 from tagifai.sweeping.auto.points import Point, PointSpace
+
+if TYPE_CHECKING:
+    from tagifai.sweeping.auto.fidelity import Fidelity
 
 SURVIVORS = 2
 """Of so many starts that were tried on a sample, one is tried on all rows at least."""

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optuna.study import StudyDirection
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
 from tagifai.exceptions import ConfigError
 from tagifai.sweeping.auto.costs import WORKER_PER_START, Attempt, CostModel
-from tagifai.sweeping.auto.fidelity import Fidelity
 from tagifai.sweeping.auto.points import PointSpace
 from tagifai.sweeping.auto.schedule import Proposal, Schedule
 from tagifai.sweeping.studies import Study, has_died
 from tagifai.training.trial import RESULT, SECONDS
 from tagifai.utils import program
+
+if TYPE_CHECKING:
+    from tagifai.sweeping.auto.fidelity import Fidelity
 
 POINT, ROWS = "point", "rows"
 """Attributes of a trial: its values by name, and the train rows of its sample, or None."""
@@ -43,15 +44,15 @@ class BudgetSearch:
         self.points = points
         self.fidelity = fidelity
         self._schedule = Schedule(points, fidelity, budget, n_workers)
-        self._began = program.get_start_time()
+        # By the clock that workers of other processes have, too.
+        self._began = time.time() - (time.monotonic() - program.get_start_time())
         self._asked_first: float | None = None
-        self._lock = threading.Lock()
         self._named: dict[int, tuple[str, str, str | None]] = {}
 
     @property
     def used(self) -> float:
         """Seconds since the start of the command."""
-        return time.monotonic() - self._began
+        return time.time() - self._began
 
     def add_next(self, study: Study) -> bool:
         """Have the study ask for the next configuration; return whether there is one.
@@ -59,13 +60,16 @@ class BudgetSearch:
         Args:
             study: of the search.
         """
-        with self._lock:
-            proposal = self.choose_next(self.list_attempts(study))
-            if proposal is None:
-                return False
-            attributes = {POINT: dict(proposal.point), ROWS: proposal.rows}
-            study.optuna.enqueue_trial(dict(proposal.point), user_attrs=attributes)
-            return True
+        proposal = self.choose_next(self.list_attempts(study))
+        if proposal is None:
+            return False
+        attributes = {POINT: dict(proposal.point), ROWS: proposal.rows}
+        study.optuna.enqueue_trial(dict(proposal.point), user_attrs=attributes)
+        return True
+
+    def begin(self) -> None:
+        """Note that workers begin now, whose own start is no part of the command's."""
+        self._asked_first = self.used
 
     def choose_next(self, attempts: Sequence[Attempt]) -> Proposal | None:
         """Return what fits into the time that is left, or None."""

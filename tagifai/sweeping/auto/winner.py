@@ -13,12 +13,12 @@ from hydra.core.utils import run_job
 from hydra.types import RunMode
 
 from tagifai.config.schema import name_test_metric
-from tagifai.evaluation import metrics
-from tagifai.sweeping import composition, report, results
+from tagifai.sweeping import composition
 from tagifai.sweeping._hydra import get_return_value
 from tagifai.sweeping.auto import board
 from tagifai.sweeping.auto.costs import Attempt
 from tagifai.sweeping.auto.search import BudgetSearch
+from tagifai.sweeping.findings import presets, report, results
 from tagifai.utils import program
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def end_search(plan: SearchPlan, sweeper: SweeperPlugin, search: BudgetSearch) -
         return
     best, rows = found
     result = results.summarize_study(plan.study, plan.metrics)
-    results.write_preset_of(plan, result, plan.study.list_trials()[best.number])
+    presets.write_for_trial(plan, result, plan.study.list_trials()[best.number])
     if rows is not None:
         plan.display.show_note(f"No time for all rows: the winner is fitted to about {rows:,}.")
     folder = _find_trained(plan, best, rows)
@@ -110,6 +110,8 @@ def _train(plan: SearchPlan, sweeper: SweeperPlugin, overrides: Sequence[str]) -
 
 def _read_test_score(folder: Path, metric: str) -> tuple[str, float, int] | None:
     """Return name, value and rows of a metric on the test rows; None if it has no such form."""
+    from tagifai.evaluation import metrics  # late: it loads scikit-learn
+
     with suppress(OSError, ValueError, KeyError):
         scored = json.loads((folder / "performance.json").read_text(encoding="utf-8"))["test"]
         name = name_test_metric(metric)

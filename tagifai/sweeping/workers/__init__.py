@@ -1,1 +1,1 @@
-"""The processes of this machine that run the jobs of a search or a multirun."""
+"""Workers: jobs of a launcher that take their trials from the study."""

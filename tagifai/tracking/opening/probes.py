@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tagifai.exceptions import StoreUnavailableError, TrackingError
+from tagifai.exceptions import StoreUnavailableError, TrackingError, TrackingSettingError
 from tagifai.tracking.databases import DatabaseFault, inspect_database
 from tagifai.tracking.databases.faults import judge_tables
 from tagifai.utils.databases import servers
 from tagifai.utils.databases.waiting import call_within
 from tagifai.utils.secrets import mask
 from tagifai.utils.system import errors
-from tagifai.utils.urls import get_sqlite_path
+from tagifai.utils.urls import get_sqlite_path, locate_file
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -41,6 +42,7 @@ def check_store(uri: str, seconds: float) -> None:
     Raises:
         StoreUnavailableError: it is away, mute or locked, or it has an error of its own.
         TrackingError: it is damaged, of another MLflow, or no tracking store.
+        TrackingSettingError: it is a folder of files, which MLflow does not take any more.
     """
     scheme = urlsplit(uri).scheme.partition("+")[0]
     if scheme == "sqlite" and (":memory:" in uri or get_sqlite_path(uri) in (None, Path())):
@@ -48,6 +50,8 @@ def check_store(uri: str, seconds: float) -> None:
             f"The tracking store {mask(uri)} would be gone with the process. Give tracking.uri a"
             " file, such as sqlite:////folder/mlflow.db, or run with tracking=none."
         )
+    if scheme in ("", "file") and not _allows_files():
+        _refuse_files(uri)
     try:
         if get_sqlite_path(uri) is not None:
             # Later than the lock's own time: a file system may hang, too.
@@ -70,6 +74,29 @@ def check_store(uri: str, seconds: float) -> None:
         ) from error
     if fault is not None:
         raise TrackingError(str(fault))
+
+
+def _allows_files() -> bool:
+    """Return whether a person has told MLflow to take a folder of files all the same."""
+    return os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1")
+
+
+def _refuse_files(uri: str) -> None:
+    """Refuse a folder of files, with what it becomes a database by.
+
+    Raises:
+        TrackingSettingError: with the way out.
+    """
+    folder = locate_file(uri).absolute()
+    database = f"sqlite:///{folder.parent / 'mlflow.db'}"
+    given = os.environ.get("MLFLOW_TRACKING_URI") == uri
+    key = "MLFLOW_TRACKING_URI" if given else "tracking.uri"
+    moved = f"mlflow migrate-filestore --source {shlex.quote(str(folder))} --target {database}"
+    also = f" What is in it comes along by: {moved}" if folder.is_dir() else ""
+    raise TrackingSettingError(
+        f"{key} = {mask(uri)!r} is a folder of files, which MLflow does not take any more. Give a"
+        f" database ({key}={database}).{also}"
+    )
 
 
 def _check_http(uri: str, seconds: float) -> None:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tagifai.tracking import store
+from tagifai.tracking import limits, store
 from tagifai.utils.environment import keep_variables
 from tagifai.utils.urls import is_url, locate_file
 
@@ -146,7 +146,7 @@ class RunSender:
                 for name, value, at, step, of_model in operation.get("metrics", ())
             ],
         }
-        batches = {k: [*store.split(items, store.BATCH_SIZES[k])] for k, items in found.items()}
+        batches = {k: [*limits.split(items, limits.BATCH_SIZES[k])] for k, items in found.items()}
         for number in range(max(map(len, batches.values()))):
             now: dict[str, Any] = {k: b[number] for k, b in batches.items() if number < len(b)}
             self.client.log_batch(self.run_id, **now)
@@ -158,7 +158,7 @@ class RunSender:
         source = operation["source"]
         dataset = Dataset(
             name=operation["name"],
-            digest=operation["digest"][: store.MAX_DIGEST_LENGTH],
+            digest=operation["digest"][: limits.MAX_DIGEST_LENGTH],
             source_type="http" if is_url(source) else "local",
             source=json.dumps({"uri": source}),
             profile=json.dumps(operation["profile"]),

@@ -14,7 +14,7 @@ _away: dict[str, float] = {}
 """Time on the monotonic clock by the URI of a store that did not answer."""
 
 
-class Outcome:
+class CommandOutcome:
     """The runs of a command, or of a call from Python.
 
     Attributes:
@@ -29,17 +29,17 @@ class Outcome:
         self.reason = ""
 
 
-_present = Outcome()
+_present = CommandOutcome()
 
 
 @contextmanager
-def take_present() -> Iterator[Outcome]:
+def take_present() -> Iterator[CommandOutcome]:
     """Give the outcome for a block, and begin anew after it."""
     global _present  # noqa: PLW0603
     try:
         yield _present
     finally:
-        _present = Outcome()
+        _present = CommandOutcome()
 
 
 def note_run(stores: Path, uri: str, run_id: str) -> None:

@@ -116,7 +116,7 @@ def ask(uri: str, seconds: float, question: Callable[[Connection], T], what: str
 
 @contextmanager
 def hold_lock(uri: str, seconds: float) -> Iterator[None]:
-    """Hold a lock in the database of a server for a block, for who makes tables in it.
+    """Hold the one lock in the database of a server for a block.
 
     Args:
         uri: of the database.
@@ -133,7 +133,7 @@ def hold_lock(uri: str, seconds: float) -> Iterator[None]:
         ends = time.monotonic() + seconds
         while statement is not None and not connection.execute(text(statement)).scalar():
             if time.monotonic() > ends:
-                raise TimeoutError(f"another process has made tables for {seconds:.0f} s")
+                raise TimeoutError(f"another process has held its lock for {seconds:.0f} s")
             time.sleep(0.1)
         yield
 

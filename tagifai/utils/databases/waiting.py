@@ -78,11 +78,13 @@ def mention_wait(what: str) -> Iterator[None]:
             log.warning(text, what, times * LONG_SECONDS)
 
     is_outer = _mentioned.acquire(blocking=False)
+    thread = threading.Thread(target=mention, daemon=True)
     if is_outer:
-        threading.Thread(target=mention, daemon=True).start()
+        thread.start()
     try:
         yield
     finally:
         ended.set()
         if is_outer:
+            thread.join()
             _mentioned.release()

@@ -7,11 +7,14 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Container
 from contextlib import suppress
 from typing import Any
 
 WATCH_SECONDS = 0.25
 """Seconds between two looks whether the process that this one ends with is still there."""
+
+POLL_SECONDS = 0.02
 
 GRACE_SECONDS = 2.0
 """Seconds that a job has to close its run, once the process that launched it is gone."""
@@ -46,6 +49,33 @@ def kill(process: int | None = None) -> None:
                 os.kill(tracker, signal.SIGCONT)
         if not found:
             return
+
+
+def list_children() -> set[int]:
+    """Return the processes that this one has begun and that have not ended."""
+    if not os.path.isdir("/proc/self"):  # noqa: PTH112
+        return set(_list_workers())
+    return {p for p in _list_all(os.getpid()) if _read_state(p)[1] == os.getpid()}
+
+
+def end_children(spared: Container[int], seconds: float) -> None:
+    """Have the processes that this one has begun end, and kill those that take too long.
+
+    Args:
+        spared: processes that are left alone.
+        seconds: that they may take.
+    """
+    ours = {p for p in list_children() if p not in spared and not _is_tracker(p)}
+    for child in ours:
+        with suppress(OSError):
+            os.kill(child, signal.SIGTERM)
+    until = time.monotonic() + seconds
+    while (ours := ours & list_children()) and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
+    for child in ours:
+        kill(child)
+        with suppress(OSError):
+            os.kill(child, signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
 
 
 def end_with(process: int, grace: float = GRACE_SECONDS) -> None:

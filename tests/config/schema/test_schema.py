@@ -50,10 +50,10 @@ from tagifai.config.schema.models import (
     LogisticRegressionConfig,
     SGDConfig,
 )
+from tagifai.config.schema.objective import ObjectiveConfig
 from tagifai.config.schema.settings import (
     CacheConfig,
     ConsoleConfig,
-    ObjectiveConfig,
     PathsConfig,
     SweepConfig,
     TrackingConfig,

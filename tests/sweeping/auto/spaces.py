@@ -7,7 +7,7 @@ from typing import Any
 from tagifai.sweeping.auto.costs import Attempt
 from tagifai.sweeping.auto.fidelity import Fidelity
 from tagifai.sweeping.auto.points import Point, PointSpace
-from tagifai.sweeping.grammar import parse_space
+from tagifai.sweeping.spaces.grammar import parse_space
 
 PARAMS = {"vectorizer": "choice(tfidf_word,tfidf_char)", "model": "choice(sgd,linear_svc)"}
 WHEN = {

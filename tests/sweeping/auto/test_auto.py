@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
-from tagifai.sweeping import loop
+from tagifai.sweeping import watch
 from tests.app import App, tracked_runs
 from tests.showcase import Showcase
 from tests.sweeping.searches import by_state, study
@@ -103,13 +103,15 @@ def test_a_budget_needs_configurations_to_begin_with(app: App) -> None:
 
 
 def test_an_interrupt_says_how_to_go_on(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    end: Callable[..., None] = loop.SearchLoop._end_trial
+    update: Callable[..., list[FrozenTrial]] = watch.SearchWatch.update
 
-    def end_and_interrupt(self: loop.SearchLoop, *arguments: object) -> None:
-        end(self, *arguments)
-        raise KeyboardInterrupt
+    def update_and_interrupt(self: watch.SearchWatch) -> list[FrozenTrial]:
+        trials = update(self)
+        if any(trial.state.is_finished() for trial in trials):
+            raise KeyboardInterrupt
+        return trials
 
-    monkeypatch.setattr(loop.SearchLoop, "_end_trial", end_and_interrupt)
+    monkeypatch.setattr(watch.SearchWatch, "update", update_and_interrupt)
     done = app.run(*SEARCH)
     assert done.returncode == 130
     assert "The same command goes on, with a new budget." in done.stdout

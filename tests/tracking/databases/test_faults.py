@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tagifai.exceptions import StoreUnavailableError
-from tagifai.sweeping import studies
+from tagifai.sweeping import storage
 from tagifai.tracking.databases import DatabaseFault, inspect_database
 from tagifai.tracking.databases.faults import read_revisions
 
@@ -61,7 +61,7 @@ def make_link(path: Path) -> None:
 
 def make_studies(path: Path) -> None:
     path.unlink()
-    studies.connect_database.__wrapped__(f"sqlite:///{path}")
+    storage.connect_database.__wrapped__(f"sqlite:///{path}")
 
 
 def delete_experiments(path: Path) -> None:

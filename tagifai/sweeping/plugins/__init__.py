@@ -1,0 +1,1 @@
+"""Hydra's sweepers beside the search."""

@@ -1,0 +1,1 @@
+"""What a search space has: values, and configurations that are tried first."""
