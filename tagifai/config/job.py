@@ -17,6 +17,9 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 SEARCH_TARGET = "tagifai.sweeping.sweeper.SearchSweeper"
 """The sweeper whose jobs are trials of a search."""
 
+GRID_TARGET = "tagifai.sweeping.sweeper.GridSweeper"
+"""The sweeper of plain multiruns; it takes no folder in which a multirun has left jobs."""
+
 
 @dataclass(frozen=True)
 class SearchTrial:

@@ -96,24 +96,27 @@ class RunLog(logging.Handler):
         super().close()
 
 
+def _list_logs(*loggers: str) -> list[RunLog]:
+    """Return the logs of runs that loggers write to; the root's has an empty name."""
+    handlers = (item for name in loggers for item in logging.getLogger(name).handlers)
+    return [item for item in handlers if isinstance(item, RunLog)]
+
+
 def move(folder: Path) -> None:
     """Let the logs of runs go on in files of the same names in another folder."""
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, RunLog):
-            handler.move(folder / handler.path.name)
+    for handler in _list_logs(""):
+        handler.move(folder / handler.path.name)
 
 
 @contextmanager
 def redirect(folder: Path) -> Iterator[None]:
     """Let the logs of runs go on in files of the same names in another folder, for a block."""
-    found = [h for h in logging.getLogger().handlers if isinstance(h, RunLog)]
-    before = [handler.path for handler in found]
-    for handler in found:
-        handler.move(folder / handler.path.name)
+    before = [(handler, handler.path) for handler in _list_logs("")]
+    move(folder)
     try:
         yield
     finally:
-        for handler, path in zip(found, before, strict=True):
+        for handler, path in before:
             handler.move(path)
 
 
@@ -123,15 +126,13 @@ _lost: dict[Path, str] = {}
 
 def begin_logs() -> None:
     """Begin the log of the present run anew."""
-    for handler in (*logging.getLogger().handlers, *logging.getLogger("tagifai").handlers):
-        if isinstance(handler, RunLog):
-            handler.begin()
+    for handler in _list_logs("", "tagifai"):
+        handler.begin()
 
 
 def find_log() -> Path | None:
     """Return the log of the present run, or None if nothing could be written to one."""
-    logs = [item for item in logging.getLogger().handlers if isinstance(item, RunLog)]
-    return next((item.path for item in logs if item.is_written), None)
+    return next((item.path for item in _list_logs("") if item.is_written), None)
 
 
 def warn_of_lost_logs() -> None:

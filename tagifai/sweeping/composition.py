@@ -27,7 +27,7 @@ from tagifai.config.job import (
 from tagifai.config.schema import EXPERIMENT_GROUPS, Config, check
 from tagifai.console import logs
 from tagifai.sweeping._hydra import apply_overrides
-from tagifai.sweeping.settings import SweeperPlugin
+from tagifai.sweeping.settings import JOBLIB, SweeperPlugin, get_launcher_kind
 from tagifai.sweeping.studies import Study
 from tagifai.tracking import multirun
 
@@ -68,7 +68,7 @@ def make_job_config(sweeper: SweeperPlugin, study: Study, outputs: Path, n_jobs:
     OmegaConf.set_struct(cfg.hydra, False)
     _choose_folder(cfg, study, outputs)
     set_hydra_value(cfg, "hydra.sweeper.study_name", study.name)
-    if "JoblibLauncher" in cfg.hydra.launcher._target_:
+    if get_launcher_kind(cfg) == JOBLIB:
         set_hydra_value(cfg, "hydra.launcher.n_jobs", n_jobs)
     if cfg.hydra.hydra_logging.root is not None:
         # Lines of every job would be mixed with those of the search.
@@ -199,11 +199,6 @@ class TrialComposer:
 def get_path_overrides(cfg: DictConfig) -> list[str]:
     """Return the overrides of folders, which suggested commands need, too."""
     return [item for item in map(str, cfg.hydra.overrides.task) if item.startswith("paths.")]
-
-
-def is_serial(cfg: DictConfig) -> bool:
-    """Return whether the launcher runs jobs in this process, one after another."""
-    return str(cfg.hydra.launcher._target_).endswith(".BasicLauncher")
 
 
 def load_space_extension(name: str | None) -> Callable[[DictConfig, Any], None] | None:

@@ -11,17 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
-
 from tagifai.exceptions import ConfigError, UserError
-from tagifai.sweeping import storage
+from tagifai.sweeping import settings, storage
 from tagifai.sweeping._hydra import get_return_value
 from tagifai.sweeping.auto import winner
 from tagifai.sweeping.findings import ending, report, results
 from tagifai.sweeping.plan import SearchPlan
 from tagifai.sweeping.preparation import Preparation
 from tagifai.sweeping.settings import SweeperPlugin
-from tagifai.sweeping.studies import WORKER, Study, count_trials
+from tagifai.sweeping.studies import Study, count_trials, list_under_way
 from tagifai.sweeping.watch import SearchWatch
 from tagifai.sweeping.workers import launchers, outcomes
 from tagifai.sweeping.workers.source import TrialSource
@@ -62,7 +60,7 @@ class SearchLoop:
         self._study: Study = plan.study
         self._worker = worker
         self._source = TrialSource(worker, plan.study)
-        self._kind = launchers.get_kind(plan.cfg)
+        self._kind = settings.get_launcher_kind(plan.cfg)
         self._watch = SearchWatch(plan)
         self._is_over = False
         self._spared = descendants.list_children()
@@ -113,7 +111,7 @@ class SearchLoop:
         worker = self._worker
         launcher = launchers.make(self._plan.cfg, worker.context, worker, worker.session)
         jobs = [self._plan.space.list_fixed_overrides() for _ in range(self._count_workers())]
-        if self._kind == launchers.SERIAL:
+        if self._kind == settings.SERIAL:
             worker.notify = self._watch.update
             return self._read_reports(launcher.launch(jobs, initial_job_idx=0))
         returned = self._wait_for(launchers.begin(launcher, jobs, 0))
@@ -121,7 +119,7 @@ class SearchLoop:
             text = outcomes.format_error(returned).rstrip(".")
             raise ConfigError(f"hydra.launcher: no worker can begin with its settings: {text}.")
         if isinstance(returned, BaseException):
-            if self._kind in (launchers.JOBLIB, launchers.LOCAL):
+            if self._kind in (settings.JOBLIB, settings.LOCAL):
                 # The others would be one too many; their trials are tried again.
                 self._end_workers()
                 self._study.abandon_session(worker.session, "A worker beside it died.")
@@ -131,15 +129,11 @@ class SearchLoop:
     def _count_workers(self) -> int:
         most, n_workers = self._plan.config.sweep.trials_per_worker, self._plan.n_workers
         trials = self._watch.update()
-        if most is not None and self._kind != launchers.LOCAL:
+        if most is not None and self._kind != settings.LOCAL:
             # The launcher has its own limit of jobs at a time.
             left = self._plan.n_trials - count_trials(trials).finished
             return max(n_workers, math.ceil(left / most)) if n_workers > 1 else 1
-        others = [t for t in trials if t.state is TrialState.RUNNING and self._is_own(t)]
-        return max(1, n_workers - len(others))
-
-    def _is_own(self, trial: FrozenTrial) -> bool:
-        return str(trial.user_attrs.get(WORKER)).startswith(self._worker.session)
+        return max(1, n_workers - len(list_under_way(trials, self._worker.session)))
 
     def _read_reports(self, jobs: Sequence[Any]) -> tuple[bool, str]:
         found = [get_return_value(job) for job in jobs]
@@ -167,17 +161,17 @@ class SearchLoop:
                 self._interrupt("There was no time left for it.")
                 self._is_over = True
                 return []
-            under_way = any(t.state is TrialState.RUNNING and self._is_own(t) for t in trials)
             if not self._source.find_end(trials):
                 full_since = math.inf
-            elif under_way:  # it has begun in time; one whose worker is gone is not waited for
+            elif list_under_way(trials, self._worker.session):
+                # It has begun in time; one whose worker is gone is not waited for.
                 storage.call_patiently(self._study.end_stale_trials)
                 full_since = math.inf
             else:
                 full_since = min(full_since, now)
                 if now - full_since > LEAVING_SECONDS:
                     return []
-            if self._kind == launchers.SLURM and now - looked > launchers.QUEUE_SECONDS:
+            if self._kind == settings.SLURM and now - looked > launchers.QUEUE_SECONDS:
                 looked = now
                 if launchers.count_queued(self._worker.session) == 0:
                     return ChildProcessError("its jobs are not in the queue any more")
@@ -198,11 +192,11 @@ class SearchLoop:
             log.warning("The study does not know that the search has ended: %s", error)
 
     def _end_workers(self) -> None:
-        if self._kind == launchers.SLURM:
+        if self._kind == settings.SLURM:
             launchers.cancel_queued(self._worker.session)
-        elif self._kind == launchers.RAY:
+        elif self._kind == settings.RAY:
             launchers.close(self._kind)
-        elif self._kind != launchers.SERIAL:
+        elif self._kind != settings.SERIAL:
             descendants.end_children(self._spared, launchers.SHUTDOWN_SECONDS)
 
     def check_failures(self, written: Path | None) -> None:

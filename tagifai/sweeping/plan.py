@@ -96,6 +96,7 @@ class SearchPlan:
             config=self.config,
             settings=self.settings,
             space=self.space,
+            name=self.study.name,
             study=self.study,
             n_trials=self.n_trials,
             session=uuid.uuid4().hex[:12],
@@ -201,13 +202,12 @@ class SearchPlan:
         hydra = self.cfg.hydra
         sampler_name = str(self.settings.sampler["_target_"]).rpartition(".")[2]
         launcher = f"{hydra.runtime.choices.get('hydra/launcher')}, {self.n_workers} at a time"
-        goal = [f"{d} {m}" for m, d in zip(objective.metrics, objective.directions, strict=True)]
         groups: dict[str, tuple[str | None, Mapping[str, Any]]] = {
             "study": (
                 self.study.name,
                 {"storage": self.settings.storage or "in memory"},
             ),
-            "objective": (", ".join(goal), {}),
+            "objective": (objective.describe(), {}),
             "trials": self._describe_trials(sampler_name, type(pruner).__name__),
             "launcher": (launcher, {}),
         }
@@ -220,9 +220,7 @@ class SearchPlan:
                 " raise hydra.sweeper.n_trials."
             )
         elif n or tally.died:
-            self.display.show_fact(
-                "Resumed", f"{tally.finished} of {self.n_trials} trials are done."
-            )
+            self.display.show_fact("Resumed", f"{n} of {total} trials are done.")
         if not isinstance(pruner, NopPruner) and objective.report_every is None:
             self.display.show_line(
                 "Note: nothing is pruned, because objective.report_every is not set.",

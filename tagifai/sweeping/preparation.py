@@ -22,7 +22,12 @@ from tagifai.sweeping import checks, composition, samplers, storage, studies
 from tagifai.sweeping.auto.points import PointSpace
 from tagifai.sweeping.auto.search import BudgetSearch
 from tagifai.sweeping.plan import SearchPlan
-from tagifai.sweeping.settings import SearchSettings, SweeperPlugin
+from tagifai.sweeping.settings import (
+    SERIAL,
+    SearchSettings,
+    SweeperPlugin,
+    get_launcher_kind,
+)
 from tagifai.sweeping.spaces import grammar, guesses, preview
 from tagifai.sweeping.studies import Study
 from tagifai.tracking import multirun, opening, session
@@ -56,8 +61,9 @@ class Preparation:
         opening.limit_opening(config.tracking.timeout)
         extensions.load(config)
         paths.check_stores(config)
-        self._n_workers = 1 if composition.is_serial(sweeper.master) else settings.n_jobs
-        if not storage.is_shared(settings.storage) and not composition.is_serial(sweeper.master):
+        is_serial = get_launcher_kind(sweeper.master) == SERIAL
+        self._n_workers = 1 if is_serial else settings.n_jobs
+        if not storage.is_shared(settings.storage) and not is_serial:
             raise ConfigError(
                 f"hydra.sweeper.storage = {settings.storage or 'null'} is in the memory of this"
                 " process, which the workers of other processes cannot reach. Leave storage out, or"

@@ -13,6 +13,18 @@ from omegaconf import DictConfig, OmegaConf
 from tagifai.exceptions import ConfigError
 from tagifai.utils import secrets
 
+SERIAL, JOBLIB, LOCAL = "BasicLauncher", "JoblibLauncher", "LocalLauncher"
+SLURM, RAY = "SlurmLauncher", "RayLauncher"
+
+
+def get_launcher_kind(cfg: DictConfig) -> str:
+    """Return the name of the launcher's class, which options of any name may choose.
+
+    Args:
+        cfg: composed, with Hydra's own node.
+    """
+    return str(OmegaConf.select(cfg, "hydra.launcher._target_")).rpartition(".")[2]
+
 
 class SweeperPlugin(Protocol):
     """The sweeper plugin after Hydra has set it up."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,15 +77,8 @@ class TrialCounts:
 
 def count_trials(trials: Sequence[FrozenTrial]) -> TrialCounts:
     """Count trials by state."""
-    of = {state: sum(t.state is state for t in trials) for state in TrialState}
-    dead = sum(map(has_died, trials))
-    return TrialCounts(
-        of[TrialState.COMPLETE],
-        of[TrialState.PRUNED],
-        of[TrialState.FAIL] - dead,
-        dead,
-        of[TrialState.RUNNING],
-    )
+    of, died = Counter(trial.state.name for trial in trials), sum(map(has_died, trials))
+    return TrialCounts(of["COMPLETE"], of["PRUNED"], of["FAIL"] - died, died, of["RUNNING"])
 
 
 class Study:
@@ -176,9 +170,8 @@ class Study:
 
     def abandon_session(self, session: str, reason: str) -> None:
         """Record the death of all trials of a session's workers that have not ended."""
-        for trial in self.list_trials(TrialState.RUNNING):
-            if str(trial.user_attrs.get(WORKER)).startswith(session):
-                self.abandon(get_trial_id(trial), reason)
+        for trial in list_under_way(self.list_trials(), session):
+            self.abandon(get_trial_id(trial), reason)
 
     def end_stale_trials(self) -> None:
         """Record the death of trials whose heartbeats have stopped."""
@@ -220,6 +213,12 @@ class Study:
 def has_died(trial: FrozenTrial) -> bool:
     """Return whether a trial died with its process."""
     return trial.state is TrialState.FAIL and DIED in trial.user_attrs
+
+
+def list_under_way(trials: Sequence[FrozenTrial], session: str) -> list[FrozenTrial]:
+    """Return those trials that workers of a session are at work on."""
+    running = (t for t in trials if t.state is TrialState.RUNNING)
+    return [t for t in running if str(t.user_attrs.get(WORKER)).startswith(session)]
 
 
 def open_study(

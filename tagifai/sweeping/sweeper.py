@@ -12,6 +12,7 @@ from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper.config import OptunaSweeperConf
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from tagifai.config.job import GRID_TARGET, SEARCH_TARGET
 from tagifai.sweeping._hydra import BasicSweeper, BasicSweeperConf
 from tagifai.utils.secrets import mask_all
 
@@ -39,7 +40,7 @@ class SearchSweeperConfig(OptunaSweeperConf):
             {vectorizer=tfidf_char: {vectorizer.ngram_max: range(3,11)}}.
     """
 
-    _target_: str = "tagifai.sweeping.sweeper.SearchSweeper"
+    _target_: str = SEARCH_TARGET
     defaults: list[Any] = field(default_factory=lambda: [{"sampler": "tpe"}, {"pruner": "median"}])
     direction: Any = "${objective.direction}"
     storage: Any | None = "sqlite:///${paths.stores}/studies.db"
@@ -92,9 +93,9 @@ class GridSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the jobs and show their board; the launcher has the configuration as it is."""
-        from tagifai.sweeping.settings import refuse_secrets
+        from tagifai.sweeping import settings
 
-        refuse_secrets(self.config)
+        settings.refuse_secrets(self.config)
         from tagifai.console.display import Display
         from tagifai.sweeping.multiruns import board, jobs
 
@@ -109,8 +110,8 @@ class GridSweeper(BasicSweeper):
         masked = mask_all(content)
         if masked != content:
             self.config = OmegaConf.create(masked)
-        kind = type(self.launcher).__name__
-        if kind in ("JoblibLauncher", "LocalLauncher"):
+        kind = settings.get_launcher_kind(self.config)
+        if kind in (settings.JOBLIB, settings.LOCAL):
             from tagifai.sweeping.workers import launchers  # late: it loads joblib
 
             self.launcher = launchers.PatientLauncher(self.launcher, kind)
@@ -126,7 +127,7 @@ class GridSweeper(BasicSweeper):
 class GridSweeperConfig(BasicSweeperConf):
     """The settings of Hydra's own sweeper, by the name of which it is chosen."""
 
-    _target_: str = "tagifai.sweeping.sweeper.GridSweeper"
+    _target_: str = GRID_TARGET
 
 
 ConfigStore.instance().store(

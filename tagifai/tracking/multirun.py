@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf, read_write
 
 from tagifai.config import paths
 from tagifai.config.formatting import format_yaml
-from tagifai.config.job import SEARCH_TARGET, get_job
+from tagifai.config.job import GRID_TARGET, SEARCH_TARGET, get_job
 from tagifai.exceptions import DamagedFileError
 from tagifai.utils import program, signals
 from tagifai.utils.files import is_writable
@@ -114,12 +114,12 @@ _folders: list[tuple[Path, Path, str]] = []
 RECORD = ".hydra"
 """Folder of Hydra's record of a job, in the job's own."""
 
-GRID_TARGET = "tagifai.sweeping.sweeper.GridSweeper"
-"""The sweeper that takes no folder in which a multirun has left jobs."""
 
-
-def _has_jobs(folder: Path) -> bool:
-    return (folder / "multirun.yaml").is_file() and any(folder.glob(f"*/{RECORD}"))
+def list_earlier_jobs(folder: Path) -> list[str]:
+    """Return the names of the jobs that an earlier multirun has left in a folder."""
+    if not (folder / "multirun.yaml").is_file():
+        return []
+    return sorted(path.parent.name for path in folder.glob(f"*/{RECORD}") if path.is_dir())
 
 
 class MultirunCallback(Callback):
@@ -140,7 +140,7 @@ class MultirunCallback(Callback):
             return  # the jobs, or the search, raise the error; a preview has none
         if _watched.enter_context(locks.hold(stores / "running", make_lock_key(folder))):
             target = OmegaConf.select(config, "hydra.sweeper._target_")
-            if target == GRID_TARGET and _has_jobs(folder):
+            if target == GRID_TARGET and list_earlier_jobs(folder):
                 return  # it is refused, and what is there belongs to the multirun that left it
             # An existing file belongs to an earlier multirun with the same folder.
             with suppress(IsADirectoryError, PermissionError):  # the first job puts it aside

@@ -19,6 +19,7 @@ from tagifai.config.schema import Config
 from tagifai.exceptions import ConfigError
 from tagifai.sweeping import composition, studies
 from tagifai.sweeping.composition import TrialComposer
+from tagifai.sweeping.settings import SERIAL, get_launcher_kind
 from tagifai.sweeping.studies import Study
 from tests.spies import SpyVectorizer
 from tests.sweeping.conftest import Searching
@@ -185,7 +186,7 @@ def test_joblib_is_told_how_many_jobs_there_are_at_a_time_and_only_basic_is_seri
 ) -> None:
     sweeper = searching(f"hydra/launcher={launcher}")
     cfg = composition.make_job_config(sweeper, a_study(), tmp_path, 3)
-    assert composition.is_serial(sweeper.master) is serial
+    assert (get_launcher_kind(sweeper.master) == SERIAL) is serial
     assert cfg.hydra.launcher.get("n_jobs") == told(cfg).get("hydra.launcher.n_jobs")
     assert told(cfg).get("hydra.launcher.n_jobs") == (None if serial else 3)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from mlflow.entities import Run
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from tagifai.sweeping.storage import GRACE_SECONDS
 from tests.app import (
@@ -84,6 +84,19 @@ def stopped_in_a_trial(
     assert process.poll() is None, process.communicate()[0]
     stop(process)
     return process
+
+
+def wait_for_total(
+    app: App, process: subprocess.Popen[str]
+) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
+    """Wait for the good end of a search, and return its five finished trials and the others."""
+    output = process.communicate(timeout=TIMEOUT_SECONDS)[0]
+    assert process.returncode == 0, output
+    assert "5 of 5 done" in output
+    trials = study(app).trials
+    finished = by_state(trials, TrialState.COMPLETE, TrialState.PRUNED)
+    assert len(finished) == 5
+    return finished, [trial for trial in trials if trial not in finished]
 
 
 def test_a_search_goes_on_after_ctrl_c_to_the_exact_total(app: App) -> None:
@@ -200,15 +213,10 @@ def test_what_stands_still_for_longer_than_a_heartbeat_loses_no_trial(app: App, 
             os.kill(number, signal.SIGCONT)
 
     process = stopped_in_a_trial(app, pause, *JOBLIB, *LONG)
-    output = process.communicate(timeout=TIMEOUT_SECONDS)[0]
+    finished, died = wait_for_total(app, process)
 
-    assert process.returncode == 0, output
-    assert "5 of 5 done" in output
-    trials = study(app).trials
-    finished = by_state(trials, TrialState.COMPLETE, TrialState.PRUNED)
-    assert len(finished) == 5
     assert len({tuple(trial.params.values()) for trial in finished}) == 5
-    assert all("died" in trial.user_attrs for trial in trials if trial not in finished)
+    assert all("died" in trial.user_attrs for trial in died)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
@@ -221,14 +229,8 @@ def test_a_search_whose_worker_is_killed_ends_with_the_exact_total_by_itself(app
         os.kill(int(killed[0].rpartition(":")[2]), signal.SIGKILL)
 
     process = stopped_in_a_trial(app, kill_worker, *JOBLIB, *LONG)
-    output = process.communicate(timeout=TIMEOUT_SECONDS)[0]
+    _, died = wait_for_total(app, process)
 
-    assert process.returncode == 0, output
-    assert "5 of 5 done" in output
-    trials = study(app).trials
-    finished = by_state(trials, TrialState.COMPLETE, TrialState.PRUNED)
-    assert len(finished) == 5
-    died = [trial for trial in trials if trial not in finished]
     assert killed[0] in [trial.user_attrs["worker"] for trial in died]
     assert all("died" in trial.user_attrs for trial in died)
     assert "RUNNING" not in {run.info.status for run in runs(app)[1].values()}

@@ -137,6 +137,11 @@ class ObjectiveConfig:
             require(known, "constraints", metric, allowed)
             read_limit(limit, metric)
 
+    def describe(self) -> str:
+        """Return what is made as good as possible, such as "maximize val_f1"."""
+        pairs = zip(self.metrics, self.directions, strict=True)
+        return ", ".join(f"{direction} {metric}" for metric, direction in pairs)
+
     @property
     def metrics(self) -> list[str]:
         """The metrics: one, or more in a search with several objectives."""

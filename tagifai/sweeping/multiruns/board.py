@@ -9,9 +9,9 @@ from contextlib import suppress
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
-from omegaconf import DictConfig, OmegaConf
 
 from tagifai.config.error_messages import explain
+from tagifai.config.job import strip_hydra_node
 from tagifai.config.schema import Config, check
 from tagifai.console.display import Display
 from tagifai.exceptions import DamagedFileError
@@ -72,10 +72,10 @@ def show_board(display: Display, planned: Multirun, ended: Sequence[JobReturn]) 
     best: int | None = None
     if scores:
         first = next(iter(scores))
-        config = check(_leave_out_hydra(planned.compose(first)))
+        config = check(strip_hydra_node(planned.compose(first)))
         keys = [*varied[0]]
         if "experiment" in keys:  # which may choose another objective
-            composed = [check(_leave_out_hydra(planned.compose(n))).objective for n in scores]
+            composed = [check(strip_hydra_node(planned.compose(n))).objective for n in scores]
             keys += ["objective"] * any(other != composed[0] for other in composed)
         metrics, direction = _name_scores(config, max(map(len, scores.values())), keys)
         order = _rank(scores, direction)
@@ -94,10 +94,6 @@ def show_board(display: Display, planned: Multirun, ended: Sequence[JobReturn]) 
         display.show_fact("Best", text, style="green", result=True)
     if scores:
         _show_next(display, planned, config, best)
-
-
-def _leave_out_hydra(cfg: DictConfig) -> DictConfig:
-    return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
 
 
 def _show_failures(

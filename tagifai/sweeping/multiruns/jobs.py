@@ -18,6 +18,7 @@ from tagifai.config.job import use_hydra_config
 from tagifai.config.paths import LONGEST_NAME
 from tagifai.exceptions import ConfigError, UserError
 from tagifai.sweeping._hydra import BasicSweeper
+from tagifai.tracking import multirun
 from tagifai.utils.excerpts import shorten
 from tagifai.utils.system import errors
 
@@ -80,8 +81,8 @@ class Multirun:
         Raises:
             ConfigError: with a way out.
         """
-        used = sorted(path.parent.name for path in self.folder.glob("*/.hydra") if path.is_dir())
-        if used and (self.folder / "multirun.yaml").is_file():
+        used = multirun.list_earlier_jobs(self.folder)
+        if used:
             named = ", ".join(used[:3]) + (", …" if len(used) > 3 else "")
             raise ConfigError(
                 f"hydra.sweep.dir = {self.folder} has the jobs of an earlier multirun ({named})."

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
-from tagifai.sweeping.settings import SearchSettings
+from tagifai.sweeping.settings import SERIAL, SearchSettings, get_launcher_kind
 from tagifai.sweeping.spaces.space import SearchSpace
 from tagifai.training.trial import SECONDS
 from tagifai.utils.excerpts import format_duration
@@ -35,16 +35,15 @@ def show(
         trials: of the study so far; none if there is no study.
     """
     objective = config.objective
-    goals = [f"{d} {m}" for m, d in zip(objective.metrics, objective.directions, strict=True)]
     limits = [f"{metric} {limit}" for metric, limit in objective.constraints.items()]
     size = None if settings.custom_search_space else space.count_configurations()
     total = settings.n_trials if size is None else min(settings.n_trials, size)
     ended = sum(trial.state.is_finished() for trial in trials)
     launcher = OmegaConf.select(cfg, "hydra.runtime.choices.hydra/launcher")
-    workers = 1 if launcher == "basic" else settings.n_jobs
+    workers = 1 if get_launcher_kind(cfg) == SERIAL else settings.n_jobs
     pruner = (settings.pruner or {}).get("_target_", "none")
     facts = {
-        "Objective": ", ".join([*goals, *limits]),
+        "Objective": ", ".join([objective.describe(), *limits]),
         "Trials": f"{total}, of which {ended} are done" if ended else str(total),
         "Space": "infinite, or large" if size is None else f"{size} configurations that differ",
         "Sampler": str(settings.sampler["_target_"]).rpartition(".")[2],

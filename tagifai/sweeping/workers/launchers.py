@@ -23,13 +23,11 @@ from omegaconf import DictConfig, OmegaConf
 from tagifai.config.instantiate import build_launcher
 from tagifai.exceptions import ConfigError
 from tagifai.sweeping import composition
+from tagifai.sweeping.settings import JOBLIB, LOCAL, RAY, SLURM, get_launcher_kind
 from tagifai.tracking import multirun
 from tagifai.utils import signals
 from tagifai.utils.process_pool import count_processors
 from tagifai.utils.processes import descendants
-
-SERIAL, JOBLIB, LOCAL = "BasicLauncher", "JoblibLauncher", "LocalLauncher"
-SLURM, RAY = "SlurmLauncher", "RayLauncher"
 
 WORKERS = ".workers"
 """Folder of the workers' own jobs, in that of the search."""
@@ -51,11 +49,6 @@ class WatchedBackend(LokyBackend):  # type: ignore[misc]
         return n_jobs
 
 
-def get_kind(cfg: DictConfig) -> str:
-    """Return the name of the launcher's class."""
-    return str(cfg.hydra.launcher._target_).rpartition(".")[2]
-
-
 def make(cfg: DictConfig, context: HydraContext, worker: Any, session: str) -> Launcher:
     """Return the launcher of a search's workers, set up; call it in the main thread.
 
@@ -68,7 +61,7 @@ def make(cfg: DictConfig, context: HydraContext, worker: Any, session: str) -> L
     Raises:
         ConfigError: the cluster does not exist or does not start.
     """
-    cfg, kind = copy.deepcopy(cfg), get_kind(cfg)
+    cfg, kind = copy.deepcopy(cfg), get_launcher_kind(cfg)
     subdir = f"{WORKERS}/{session}-${{hydra.job.num}}"
     composition.set_hydra_value(cfg, "hydra.sweep.subdir", subdir)
     if kind == SLURM:

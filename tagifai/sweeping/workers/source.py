@@ -62,6 +62,8 @@ class TrialSource:
         self._names: dict[int, str] = {}
         settings, config = worker.settings, worker.config
         self._make_sampler = samplers.make_sampler(settings.sampler, config.seed, worker.space)
+        # By which it is known whether the points of dead trials have to be tried again.
+        study.optuna.sampler = self._make_sampler(0)
         self._extend = composition.load_space_extension(settings.custom_search_space)
         countable = worker.budget is None and self._extend is None
         self._n_configurations = worker.space.count_configurations() if countable else None

@@ -46,6 +46,7 @@ class Worker:
         config: that all trials share.
         settings: of the sweeper.
         space: of the search.
+        name: of the study.
         study: that trials come from; where the worker is sent to, it is opened by its name.
         n_trials: of the study.
         session: name of the command's workers.
@@ -60,6 +61,7 @@ class Worker:
     config: Config
     settings: SearchSettings
     space: SearchSpace
+    name: str
     study: Study
     n_trials: int
     session: str
@@ -70,8 +72,7 @@ class Worker:
     def __getstate__(self) -> dict[str, Any]:
         """Return what is sent; the study is opened where it arrives."""
         own = ("study", "notify", "_source", "_composer", "_heartbeat")
-        kept = {name: value for name, value in vars(self).items() if name not in own}
-        return {**kept, "_name": self.study.name}
+        return {name: value for name, value in vars(self).items() if name not in own}
 
     def __call__(self, _: DictConfig) -> str:
         """Run trials; return `DONE`, or why this worker ends before the search, or nothing."""
@@ -98,10 +99,8 @@ class Worker:
         if not hasattr(self, "study"):
             self.study = studies.open_study(
                 self.settings.storage,
-                vars(self)["_name"],
+                self.name,
                 self.config.objective.directions,
-                # Of a grid, whose points are not tried again by themselves when a trial dies.
-                samplers.make_sampler(self.settings.sampler, self.config.seed, self.space)(0),
                 pruner=samplers.make_pruner(self.settings.pruner),
             )
         self._source = TrialSource(self, self.study)
@@ -169,7 +168,7 @@ class Worker:
         return True
 
     def _run_job(self, taken: TakenTrial) -> Outcome:
-        trial = SearchTrial(taken.trial.number, self.study.name)
+        trial = SearchTrial(taken.trial.number, self.name)
         try:
             with self._composer.open_job(trial, taken.overrides) as cfg:
                 returned = self.function(cfg)

@@ -58,6 +58,7 @@ def make_worker(
         ),
         settings=cast(Any, SimpleNamespace(**settings)),
         space=parsed,
+        name=study.name,
         study=study,
         n_trials=n_trials,
         session="session",

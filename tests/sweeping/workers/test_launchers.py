@@ -11,9 +11,10 @@ from tests.app import wait_until
 KILLED_WITHOUT_JOBS = """
 import os
 from joblib import Parallel, delayed
+from tagifai.sweeping import settings
 from tagifai.sweeping.workers import launchers
 
-launchers.prepare(launchers.JOBLIB, 2)
+launchers.prepare(settings.JOBLIB, 2)
 print(*set(Parallel(n_jobs=2)(delayed(os.getpid)() for _ in range(8))), flush=True)
 os.kill(os.getpid(), 9)
 """

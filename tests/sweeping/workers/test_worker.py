@@ -228,7 +228,7 @@ def test_a_worker_is_sent_with_the_name_of_its_study(tmp_path: Any) -> None:
     arrived = pickle.loads(pickle.dumps(worker))
 
     assert "study" not in vars(arrived)
-    assert (vars(arrived)["_name"], arrived.notify, arrived.n_trials) == ("s", None, 4)
+    assert (arrived.name, arrived.notify, arrived.n_trials) == ("s", None, 4)
 
 
 def test_a_database_that_fails_for_good_is_why_a_worker_ends(
@@ -470,8 +470,7 @@ def test_a_worker_that_was_sent_has_the_sampler_of_the_search(tmp_path: Any, run
     )
     taken = source.TrialSource(worker, worker.study).take()
     assert isinstance(taken, source.TakenTrial)
-    name = vars(worker).pop("study").name
-    vars(worker)["_name"] = name
+    vars(worker).pop("study")
     found = open_study(url)
     found.abandon_session("session", "It died.")
     run(worker)
