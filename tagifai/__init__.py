@@ -17,9 +17,10 @@ TYPE_CHECKING = False  # by itself: importing it takes half of the time until si
 if TYPE_CHECKING:
     from typing import Any
 
+    from tagifai.api.explanation import Explanation, explain
     from tagifai.api.functions import compare, compose, search, train
     from tagifai.api.loading import load
-    from tagifai.api.results import Run, Search
+    from tagifai.api.results import Board, Run, Search
     from tagifai.config.schema import Config
     from tagifai.evaluation.metrics import metric
     from tagifai.evaluation.slices import slicing_function
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Board",
     "BundleError",
     "Config",
     "ConfigError",
     "DataError",
+    "Explanation",
     "Run",
     "Search",
     "Tagger",
@@ -43,6 +46,7 @@ __all__ = [
     "cleaning_step",
     "compare",
     "compose",
+    "explain",
     "load",
     "metric",
     "search",
@@ -55,8 +59,9 @@ _get = make_getattr(
     __name__,
     {
         **dict.fromkeys(("compare", "compose", "search", "train"), "tagifai.api.functions"),
+        **dict.fromkeys(("Explanation", "explain"), "tagifai.api.explanation"),
         "load": "tagifai.api.loading",
-        **dict.fromkeys(("Run", "Search"), "tagifai.api.results"),
+        **dict.fromkeys(("Board", "Run", "Search"), "tagifai.api.results"),
         "Config": "tagifai.config.schema",
         "metric": "tagifai.evaluation.metrics",
         "slicing_function": "tagifai.evaluation.slices",

@@ -7,20 +7,20 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
-from io import StringIO
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import hydra
 from omegaconf import DictConfig
 
-from tagifai.config import allowed, arguments, extensions, paths
+from tagifai.config import allowed, arguments, extensions, paths, words
 from tagifai.config.error_messages import LOG, explain
 from tagifai.config.job import SEARCH_TARGET, get_job, is_multirun, remove_refused_output
 from tagifai.config.schema import Config, check
 from tagifai.console import error_box, logs, outlets
 from tagifai.exceptions import ConfigError, StaleTrialError, TrackingError, UserError
+from tagifai.runs import early_checks
 from tagifai.runs.recording import syncing
 from tagifai.runs.upkeep import used_folders
 from tagifai.tracking import multirun
@@ -44,20 +44,16 @@ def main() -> int:
 
 def _run_hydra() -> None:
     """Have Hydra compose the configuration and run the jobs, or show what it is asked for."""
-    run = hydra.main(
+    if words.is_help(sys.argv[1:]):
+        from tagifai.help import page  # late: no other command needs it
+
+        sys.stdout.write(page.make_page())
+        return
+    hydra.main(
         config_path=str(paths.get_conf_folder()),
         config_name="config",
         execution_whitelist=allowed.list_hydra_targets(),
-    )(run_job)
-    if not {"--help", "-h"} & set(sys.argv[1:]):
-        run()
-        return
-    shown = StringIO()
-    try:
-        with redirect_stdout(shown):
-            run()
-    finally:
-        sys.stdout.write(program.name_in_help(shown.getvalue()))
+    )(run_job)()
 
 
 def run_job(cfg: DictConfig) -> Any:
@@ -75,6 +71,7 @@ def run_task(cfg: DictConfig) -> Any:
             " -m. What a single run would do: --cfg job"
         )
     paths.check_stores(config)
+    early_checks.check(config)
     used_folders.begin_log()
     if config.task.name not in ("train", "rerun"):  # which do so when data are loaded
         used_folders.remove_earlier(config.task.name)
@@ -151,11 +148,13 @@ def import_task(config: Config) -> Any:
     """Return the module of the configured task; that its imports take a while is seen."""
     errors.check_memory()
     name = f"tagifai.tasks.{config.task.name}"
-    if config.task.name in FAST_TASKS:
+    if config.task.name == "predict" and config.console.verbosity == "normal":
+        terminal.mention("Loading libraries")  # standard output is for predictions
+    if config.task.name in FAST_TASKS or name in sys.modules:
         return importlib.import_module(name)
     from tagifai.console.display import Display  # late: what is refused needs none
 
-    with Display.from_config(config.console).show_spinner("Loading libraries"):
+    with Display.from_config(config.console).show_spinner("Loading libraries", at_once=True):
         return importlib.import_module(name)
 
 
@@ -164,7 +163,8 @@ def _refuse_search_of_one() -> None:
     preset = job.options.get("sweep")
     if not job.is_multirun and (preset or job.sweeper == SEARCH_TARGET):
         chosen = f"sweep={preset}" if preset else "hydra/sweeper=tagifai"
-        raise ConfigError(f"{chosen} is a search, which needs -m: {program.get_name()} -m {chosen}")
+        command = program.format_call("-m", chosen)
+        raise ConfigError(f"{chosen} is a search, which needs -m: {command}")
 
 
 def run_main(main: Callable[[], Any]) -> int:

@@ -83,5 +83,7 @@ class InvalidValueError(ValueError):
 
 def suggest_closest(name: str, known: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the known name closest to this one, or nothing."""
-    match = get_close_matches(name, list(known), n=1)
+    names = list(known)
+    same = [found for found in names if found.lower() == name.lower()]
+    match = [*sorted(same, key=lambda found: found != name), *get_close_matches(name, names, n=1)]
     return f" Did you mean '{match[0]}'?" if match else ""

@@ -38,6 +38,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as it is below nohup
 
+# As where the environment is active: `python` is the one that runs the tests.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
 platform.processor()  # asks another program, and MLflow asks for it; once is enough
 
 gc.set_threshold(100_000)  # as in the application; the libraries alone are a million objects

@@ -45,10 +45,17 @@ def make_encoder(
     types: bool = False,
     max_tokens: int = 32,
     seed: int = 0,
+    alike: Sequence[Sequence[str]] = (),
 ) -> np.ndarray[Any, Any]:
-    """Write an encoder into a folder, and return its vectors, shape (words, dimensions)."""
+    """Write an encoder into a folder, and return its vectors, shape (words, dimensions).
+
+    Words that are `alike` have the same one.
+    """
     table = np.random.RandomState(seed).standard_normal((len(SPECIAL + WORDS), DIMENSIONS))
     table[1] = 0  # unknown words say nothing
+    for group in alike:
+        rows = [len(SPECIAL) + WORDS.index(word) for word in group]
+        table[rows] = table[rows[0]]
     table = table.astype(np.float32)
     (folder / "1_Pooling").mkdir(parents=True)
     (folder / "model.onnx").write_bytes(make_weights(table, types=types))

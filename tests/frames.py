@@ -24,7 +24,7 @@ def a_run(
     fixed = {"status": "FINISHED", "parent": None, "seconds": 2.0, "digest": "d"}
     optional = {
         "params.seed": None if seed is None else str(seed),
-        "tags.option.model": option,
+        "params.model": option,
         "metrics.f1": value,
     }
     return {

@@ -41,7 +41,7 @@ OF_ONE_S_OWN = {
     "def mask_numbers": "first=[mask_numbers]",
     "class Doubtful": "_target_=my_steps.Doubtful",
     "def kappa": "val_kappa = ",
-    "def mentions_bert": "slice mentions_bert",
+    "def mentions_bert": "mentions_bert",
 }
 """What a block adds to an extension, and what the next block's command then shows."""
 

@@ -14,9 +14,10 @@ from typing import Any, get_type_hints
 import yaml
 
 from tagifai.config.schema import CUSTOM_OPTIONS, SCHEMA_CLASSES, Config
+from tagifai.help.options import CUSTOM, GROUPS, list_meanings, list_tasks, read_about, read_choices
 from tagifai.sweeping.sweeper import SearchSweeperConfig
 from tests.app import ROOT
-from tests.parameters import default_of, escaped, first_sentence, meanings, parameters, shown
+from tests.parameters import default_of, escaped, first_sentence, parameters, shown
 
 CONF = ROOT / "conf"
 DOCS = ROOT / "docs"
@@ -30,11 +31,11 @@ GUIDES = {
     "own-data": ("data", "elt", "preprocessing", "split"),
     "search": ("sweep", "experiment", "pruner", "sweeper"),
     "cluster": ("launcher",),
-    "compare": ("compare", "curve", "errors", "evaluate", "nested", "tracking"),
+    "compare": ("compare", "curve", "errors", "evaluate", "nested", "runs", "tracking"),
     "records": ("clean", "repair", "sync", "cache"),
     "reports": ("plots",),
     "share-and-serve": (*("predict", "promote", "rollback", "serve", "export", "import", "rerun"),),
-    "extend": ("vectorizer", "model", "sampling", "threshold"),
+    "extend": ("init", "vectorizer", "model", "sampling", "threshold"),
 }
 """Guides, and the pages that they tell more of."""
 
@@ -46,11 +47,12 @@ EXAMPLES = {
         "task=predict task.input=mails.csv task.output=tagged.csv task.keep=all task.top_k=3",
     ],
     "evaluate": ["task=evaluate", "task=evaluate task.data=labelled.csv task.output=scores.json"],
-    "errors": ["task=errors", "task=errors task.part=val task.limit=20 task.terms=3"],
+    "errors": ["task=errors", "task=errors task.part=val task.limit=20 task.words=3"],
     "compare": [
         "task=compare",
         "task=compare task.metric=test_f1 task.baseline=tfidf_word task.output=board.md",
     ],
+    "runs": ["task=runs", "task=runs task.limit=50 task.output=runs.csv"],
     "nested": ["task=nested", "task=nested task.splits=10 task.sweep=text task.trials=40"],
     "curve": ["task=curve", "task=curve task.shares=[0.25,0.5,1] task.repeats=5"],
     "promote": ["task=promote", "task=promote task.run_id=best task.metric=val_loss"],
@@ -67,6 +69,7 @@ EXAMPLES = {
     "sync": ["task=sync"],
     "repair": ["task=repair", "task=repair task.apply=true"],
     "info": ["task=info"],
+    "init": ["task=init", "task=init task.path=my_conf"],
 }
 """Arguments that a test composes."""
 
@@ -76,7 +79,7 @@ MORE = {
     "elt": "It does so only if anything has changed, and shows the profile of the data: classes,"
     " lengths, scripts, duplicates and near-duplicates, texts in more than one part, labels that"
     " look alike, junk. The profile is in `profile.json` in the output folder, too.",
-    "errors": "Of linear models it also shows which terms led to a mistake, and which terms spoke"
+    "errors": "Of linear models it also shows which words led to a mistake, and which words spoke"
     " for the true class.",
     "nested": "Each split is begun by its own seed. An interrupted estimate goes on where it was"
     " when it is started again. Nothing of it is tracked, and the latest run stays the latest: the"
@@ -86,42 +89,36 @@ MORE = {
     " Nothing of it is tracked.",
     "compare": "Each data set is ranked by itself, and test scores are shown beside. A row has mean"
     " and deviation and, to the baseline, the paired difference with its interval (Student's t).",
-    "promote": "The two are compared on the same test rows. Trials of searches are never promoted.",
+    "runs": "The parent of a multirun or search has the scores of its best child; `task.parent=ID`"
+    " lists its children. What a filter finds without its parent is a row of its own.",
+    "promote": "The best candidates are listed with what they were ranked by. The best one and the"
+    " champion are compared on the same test rows, and the difference is shown with its interval."
+    " Trials of searches are never promoted.",
     "rerun": "The two are compared to the last bit. If they differ, a table shows how, and the exit"
     " code is 1.",
     "import": "The run keeps its id, and the latest run stays the latest.",
     "clean": "Pruned trials and unfinished writes are among them. A model is unused if it is"
-    " neither the latest, nor the best on its data by the objective, nor registered.",
+    " neither the latest, nor the best on its data by the objective, nor registered, nor the one"
+    " that a search has trained whose preset is there. Output folders that presets name stay, too.",
     "repair": "What is damaged is renamed into the folder `damaged` of the stores, or of the"
     " outputs, by the day, and a tracking database beside itself. What killed processes have left"
     " half written or half removed is finished, and their runs are closed.",
     "sync": "Each run is recorded exactly once, however often it is tried: parents first, metrics"
     " with their times. The exit code is 0 if nothing is left, and 3 if something is.",
+    "init": "It is for those who have no checkout. The options of the folder take the"
+    " place of the package's where `--config-dir` names it. Nothing is overwritten.",
     "predict": "It uses the run's own cleaning, model and threshold.",
     "evaluate": "The rows are the run's own test rows, or those of a labelled file.",
 }
 """Sentences about a task beside its schema."""
 
 DECIDES = {
-    "data": "where the rows come from, and which labels are kept",
-    "preprocessing": "cleaning",
-    "split": "which rows are for training, validation and test",
-    "vectorizer": "features",
-    "sampling": "balancing of the train rows; `model.class_weight=balanced` weighs them instead",
-    "model": "the classifier",
-    "threshold": 'below which probability a text becomes "other"',
-    "tracking": "where runs are recorded",
-    "console": "what you see",
-    "plots": "whether figures are drawn",
-    "cache": "how much of cleaned texts and features is kept for later runs",
-    "experiment": "presets of runs: they choose options, and options of the command line win; the"
-    " best trials of your searches are among them",
-    "sweep": "presets of searches, which need `-m`",
+    **GROUPS,
     "sweeper": "sampler, trials, workers and space of a search",
-    "pruner": "when a trial of a search is pruned",
-    "launcher": "where trials run",
+    "pruner": GROUPS["hydra/sweeper/pruner"],
+    "launcher": GROUPS["hydra/launcher"],
 }
-"""What a group decides."""
+"""What a group decides, by the name of its page."""
 
 WITHOUT_GROUP = ("training", "objective", "sweep", "paths")
 """Settings of the configuration that belong to no group."""
@@ -150,11 +147,8 @@ class Option:
     def read(cls, path: Path) -> Option:
         text = path.read_text(encoding="utf-8").removeprefix("# @package _global_\n")
         head = re.match(r"(#.*\n)*", text)
-        lines = [line.removeprefix("#") for line in head[0].splitlines()] if head else []
-        # What is indented is an example, which has its place in the guides.
-        about = " ".join(line.strip() for line in lines if not line.startswith("   "))
         rest = text[len(head[0]) if head else 0 :]
-        return cls(path.stem, re.sub(r":$", ".", about), yaml.safe_load(rest) or {}, rest)
+        return cls(path.stem, read_about(path), yaml.safe_load(rest) or {}, rest)
 
     def schema(self, group: str) -> type | None:
         """Return the schema that the file names, or that its group has."""
@@ -183,14 +177,9 @@ def flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 def options(group: str) -> list[Option]:
     """Return the options of a group, the default first."""
-    first = {k: v for d in read_defaults() for k, v in d.items()}.get(group)
+    first = read_choices().get(group)
     found = [Option.read(path) for path in sorted((CONF / group).glob("*.yaml"))]
     return sorted(found, key=lambda option: option.name != first)
-
-
-def read_defaults() -> list[dict[str, Any]]:
-    found: list[Any] = yaml.safe_load((CONF / "choices.yaml").read_text())["defaults"]
-    return [item for item in found if isinstance(item, dict)]
 
 
 # --- pages -------------------------------------------------------------------------------------
@@ -198,11 +187,12 @@ def read_defaults() -> list[dict[str, Any]]:
 
 def pages() -> dict[Path, str]:
     """Return what the pages have to hold."""
-    tasks = sorted(path.stem for path in (CONF / "task").glob("*.yaml"))
-    groups = [g for d in read_defaults() for g in d if g != "task"]
+    tasks = list_tasks()
+    presets = ("experiment", "sweep")
+    groups = [name for name in GROUPS if name in read_choices()]
     made = {DOCS / "tasks" / f"{name}.md": task_page(name) for name in tasks}
     made |= {DOCS / "groups" / f"{name}.md": group_page(name, name) for name in groups}
-    made |= {DOCS / "groups" / f"{n}.md": preset_page(n) for n in ("experiment", "sweep")}
+    made |= {DOCS / "groups" / f"{n}.md": preset_page(n) for n in presets}
     made |= {DOCS / "groups" / f"{n}.md": group_page(n, p) for n, p in PLACES.items()}
     made[DOCS / "groups" / "sweeper.md"] = sweeper_page()
     made[DOCS / "groups" / "settings.md"] = settings_page()
@@ -244,7 +234,7 @@ def group_page(name: str, place: str) -> list[str]:
         cells = [f"`{option.name}`{default}", option.about, ", ".join(option.settings())]
         lines.append(f"| {' | '.join(escaped(cell) for cell in cells)} |")
     if f"{place}/custom" in CUSTOM_OPTIONS:
-        lines.append("| `custom` | Any class by its name. | [`_target_`](#any-class) |")
+        lines.append(f"| `custom` | {CUSTOM} | [`_target_`](#any-class) |")
     schemas = dict.fromkeys(s for o in listed if (s := o.schema(place)) is not None)
     for schema in schemas:
         users = [f"`{o.name}`" for o in listed if resolved(o, place, listed) is schema]
@@ -293,7 +283,7 @@ def sweeper_page() -> list[str]:
 
 def settings_page() -> list[str]:
     lines = ["# Settings without a group", ""]
-    said = meanings(Config)
+    said = list_meanings(Config)
     defaults = {f.name: default_of(f) for f in fields(Config)}
     for name in ("seed", "metrics", "whitelist", "extensions"):
         lines += [f"- `{name}` (default {defaults[name]}): {said[name]}"]

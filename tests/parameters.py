@@ -9,22 +9,10 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from tagifai.exceptions import InvalidValueError
+from tagifai.help.options import list_meanings
 
 SHOWN = 48
 """Characters of a value that are shown."""
-
-
-def meanings(schema: type) -> dict[str, str]:
-    """Return what the docstrings of a schema and of those that it extends say of its fields."""
-    found: dict[str, str] = {}
-    for kind in reversed(schema.__mro__):
-        _, _, listed = (kind.__doc__ or "").partition("Args:\n")
-        for name, text in re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", listed, re.MULTILINE):
-            words = " ".join(text.split())
-            # It stands below the one that it is like, wherever that is listed.
-            before = next(reversed(found.values()), "")
-            found[name] = before if words == "likewise." and before else words
-    return found
 
 
 def kind_of(hint: Any) -> str:
@@ -85,7 +73,7 @@ def _wrong(hint: Any) -> list[Any]:
 
 def parameters(schema: type, prefix: str) -> list[str]:
     """Return a table of a schema's parameters, without those that belong to the option."""
-    hints, said = get_type_hints(schema), meanings(schema)
+    hints, said = get_type_hints(schema), list_meanings(schema)
     rows = []
     for field in fields(schema):
         if field.name in ("_target_", "defaults") or f"{prefix}.{field.name}" == "task.name":
@@ -117,4 +105,4 @@ def undocumented(schemas: Iterable[type]) -> list[str]:
     """Return the fields of which no docstring says anything."""
     unsaid = ("_target_", "defaults", "name")
     known = [(s, f.name) for s in schemas for f in fields(s) if f.name not in unsaid]
-    return sorted(f"{s.__name__}.{name}" for s, name in known if not meanings(s).get(name))
+    return sorted(f"{s.__name__}.{name}" for s, name in known if not list_meanings(s).get(name))

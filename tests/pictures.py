@@ -1,4 +1,4 @@
-"""Makes docs/images/terminal.png, a training on a terminal of 80 columns, with Chromium.
+"""Makes docs/images/terminal.png, a training on a terminal, and report.png, its report.
 
     python -m tests.pictures [CHROMIUM]
 
@@ -26,6 +26,11 @@ COLUMNS = 80
 WIDTH = 900
 LINE = 21
 """Height of a line, in pixels."""
+
+HOME = "/home/me/tagifai"
+
+REPORT_SIZE = (1200, 1330)
+"""Width and height of the part of a report that is shown, in pixels."""
 
 PROMPT = "$ uv run run.py model.alpha=0.0002"
 
@@ -78,8 +83,17 @@ def span(css: str, text: str) -> str:
     return f'<span style="{css}">{html.escape(text)}</span>' if text.strip() else text
 
 
+def take(chromium: str, page: Path, size: tuple[int, int], picture: Path) -> None:
+    """Take a picture of a page."""
+    window = f"--window-size={size[0]},{size[1]}"
+    taken = [chromium, *FLAGS, window, f"--screenshot={picture}", page.as_uri()]
+    subprocess.run(taken, check=True, capture_output=True, timeout=60)
+    with Image.open(picture) as image:
+        image.convert("RGB").quantize(160).save(picture, optimize=True)
+
+
 def main() -> None:
-    """Train, and take the picture."""
+    """Train, and take the pictures."""
     chromium = sys.argv[1] if len(sys.argv) > 1 else "chromium"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
@@ -89,17 +103,16 @@ def main() -> None:
         # The renderer knows no dim letters.
         screen = terminals.rendered(session.written.replace("\x1b[2m", "\x1b[90m"), COLUMNS)
         content = f"{PROMPT}\n{markup(screen, len(session.lines))}"
-        content = content.replace(os.path.realpath(folder), "/home/me/tagifai")
+        content = content.replace(os.path.realpath(folder), HOME)
         page = path / "page.html"
         page.write_text(PAGE.format(text=COLOURS["default"], line=LINE, content=content))
+        pictures = ROOT / "docs" / "images"
+        pictures.mkdir(parents=True, exist_ok=True)
         height = LINE * (len(session.lines) + 1) + 48
-        picture = ROOT / "docs" / "images" / "terminal.png"
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        size = f"--window-size={WIDTH},{height}"
-        taken = [chromium, *FLAGS, size, f"--screenshot={picture}", page.as_uri()]
-        subprocess.run(taken, check=True, capture_output=True, timeout=60)
-        with Image.open(picture) as image:
-            image.convert("RGB").quantize(160).save(picture, optimize=True)
+        take(chromium, page, (WIDTH, height), pictures / "terminal.png")
+        (report,) = path.glob("outputs/*/*-train/report.html")
+        page.write_text(report.read_text().replace(os.path.realpath(folder), HOME))
+        take(chromium, page, REPORT_SIZE, pictures / "report.png")
 
 
 if __name__ == "__main__":

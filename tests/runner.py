@@ -7,6 +7,7 @@ the start of a process and the import of the large libraries are left out.
 from __future__ import annotations
 
 import gc
+import importlib
 import io
 import logging
 import os
@@ -26,8 +27,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobRuntime
 
+import tagifai
 from tagifai.config import extensions
 from tagifai.config.composition import compose_defaults
+from tagifai.console import progress
 from tagifai.evaluation import metrics, slices
 from tagifai.preprocessing import cleaning
 from tagifai.reporting import run_report
@@ -51,6 +54,15 @@ class Terminal(io.StringIO):
         return True
 
 
+@cache
+def _load_tasks() -> None:
+    """Import all tasks: which ones are announced as being loaded would depend on earlier tests."""
+    for file in sorted((Path(tagifai.__file__).parent / "tasks").glob("[a-z]*.py")):
+        importlib.import_module(f"tagifai.tasks.{file.stem}")
+    # What a busy machine takes is no part of what is tested.
+    progress.SECONDS_OF_SILENCE = progress.SECONDS_BETWEEN_LINES = 1e6
+
+
 def run_in_process(
     command: Sequence[str],
     cwd: Path,
@@ -67,6 +79,7 @@ def run_in_process(
         stdin: what it reads.
         terminal: that it writes all to, in place of two files.
     """
+    _load_tasks()
     output, errors = (terminal or io.StringIO() for _ in range(2))
     with _keep_process(), redirect_stdout(output), redirect_stderr(errors):
         os.chdir(cwd)

@@ -58,6 +58,11 @@ def test_the_nearest_known_name_is_offered() -> None:
     assert suggest_closest("val_los", known) == " Did you mean 'val_loss'?"
 
 
+def test_a_name_in_another_case_is_the_nearest() -> None:
+    assert suggest_closest("c", ["_target_", "C"]) == " Did you mean 'C'?"
+    assert suggest_closest("Ab", ["AB", "Ab"]) == " Did you mean 'Ab'?"
+
+
 def test_only_one_name_is_offered() -> None:
     assert suggest_closest("val_f1", ["val_f2", "val_f11"]).count("'") == 2
 

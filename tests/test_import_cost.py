@@ -40,7 +40,10 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "predict": (["task=predict", "task.text=A graph"], {*CONSOLE, *SKLEARN}),
     "compare": (["task=compare", "plots=none"], {*CONSOLE, *TRACKING}),
     "compare, drawn": (["task=compare"], {*CONSOLE, *TRACKING, "matplotlib"}),
-    "info": (["task=info"], {*CONSOLE, *FRAMES}),
+    "init": (["task=init", "task.path={stores}/conf"], {*CONSOLE}),
+    "runs": (["task=runs"], {*CONSOLE, *TRACKING}),
+    # It names the studies and the champion.
+    "info": (["task=info"], {*CONSOLE, *TRACKING, "optuna"}),
     "promote": (
         ["task=promote", "task.force=true"],
         {*CONSOLE, *SKLEARN, *TRACKING, "snorkel"},
@@ -81,9 +84,25 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
+EARLY = {
+    "a missing file": ["data=table", "data.path=gone.csv", "data.text=a", "data.label=b"],
+    "a misspelt class": ["model=custom", "model._target_=sklearn.linear_model.RidgeClasifier"],
+    "a metric that is none": ["objective.metric=val_f2"],
+    "a metric to show that is none": ["metrics=[acuracy]"],
+    "a language without stop words": ["preprocessing.language=xx"],
+    "an output that cannot be": ["task=compare", "task.output=modules.txt/board.csv"],
+    "missing data of another task": ["task=elt", "data.projects=gone.csv"],
+}
+"""Arguments that are refused before any library is loaded."""
+
+
 def loaded_by(app: App, name: str) -> set[str]:
     """Run a command in a process of its own and return the modules that it had in the end."""
     given = [argument.format(stores=app.stores) for argument in COMMANDS[name][0]]
+    return loaded_in(app, given, refused=name in REFUSED)
+
+
+def loaded_in(app: App, given: list[str], *, refused: bool) -> set[str]:
     output = app.cwd / "modules.txt"
     variables = environment({"COMP_LINE": "run.py mod"})
     variables.pop("COVERAGE_PROCESS_CONFIG", None)  # it has modules of its own
@@ -97,8 +116,8 @@ def loaded_by(app: App, name: str) -> set[str]:
         text=True,
         timeout=TIMEOUT_SECONDS,
     )
-    assert done.returncode == (2 if name in REFUSED else 0), done.stdout + done.stderr
-    assert done.stdout or name in REFUSED
+    assert done.returncode == (2 if refused else 0), done.stdout + done.stderr
+    assert done.stdout or refused
     return set(output.read_text().split("\n"))
 
 
@@ -129,6 +148,17 @@ def test_what_only_shows_the_configuration_loads_no_event_loop_and_no_task(
         & {"asyncio", "filelock", "sqlite3", "tagifai.tracking.session", "tagifai.tasks"}
         == set()
     )
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.parametrize("reason", EARLY)
+def test_what_is_wrong_for_sure_is_refused_before_libraries_are_loaded(
+    reason: str, tmp_path: Path
+) -> None:
+    app = App(tmp_path)
+    (app.cwd / "modules.txt").touch()
+    assert loaded_in(app, EARLY[reason], refused=True) & HEAVY == set()
 
 
 def test_every_task_is_looked_at() -> None:

@@ -17,13 +17,12 @@ from tagifai import cli
 from tagifai.api.isolation import PRIMARY_CONFIG, call_hydra, keep_log
 from tagifai.config import paths
 from tagifai.config.job import SEARCH_TARGET, get_job, strip_hydra_node, use_hydra_config
+from tagifai.console import notebook
 from tagifai.exceptions import ConfigError
 from tagifai.runs.upkeep import used_folders
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from tagifai.api.results import Run, Search
+    from tagifai.api.results import Board, Run, Search
     from tagifai.config.schema import Config
 
 SEARCH_OVERRIDES = (
@@ -37,7 +36,8 @@ SEARCH_OVERRIDES = (
 def train(*overrides: str) -> Run:
     """Train, score and keep a run, as the command `tagifai` does.
 
-    Nothing is shown unless `console` is chosen: `console=default` shows what the command does.
+    Nothing is shown but bars in a notebook, unless `console` is chosen: `console=default` shows
+    what the command does.
 
     Args:
         overrides: as on the command line, each one an argument. Relative paths start at the
@@ -86,25 +86,23 @@ def search(*overrides: str) -> Search:
     return found
 
 
-def compare(*overrides: str) -> pd.DataFrame:
+def compare(*overrides: str) -> Board:
     """Rank the tracked runs, as the command `tagifai task=compare` does, without its report.
 
     Args:
         overrides: as on the command line, such as "task.metric=test_f1" or "task.limit=5".
 
     Returns:
-        A row for the runs that differ only in their seed, the best first: what they differ in from
-        others, how many there are, mean and standard deviation, and with `task.baseline` what they
-        gain on it. Each data set is ranked by itself; with several, `data` is the first column.
+        The board: a notebook shows it as the command does, and its `rows` are a table.
 
     Raises:
         UserError: there are no such runs.
 
     Example:
-        >>> bool(tagifai.compare("task.metric=test_f1")["mean"].between(0, 1).all())
+        >>> bool(tagifai.compare("task.metric=test_f1").rows["mean"].between(0, 1).all())
         True
     """
-    found: pd.DataFrame = call_hydra(["task=compare", *overrides], _compare)
+    found: Board = call_hydra(["task=compare", *overrides], _compare)
     return found
 
 
@@ -132,9 +130,10 @@ def compose(*overrides: str) -> Config:
 
 
 def _choose_console(overrides: Sequence[str]) -> Sequence[str]:
-    """Return overrides that show nothing, unless something else is chosen."""
-    chosen = any(str(item).startswith("console=") for item in overrides)
-    return overrides if chosen else ["console=silent", *overrides]
+    """Return overrides that show nothing but bars in a notebook, unless something is chosen."""
+    if any(str(item).startswith("console=") for item in overrides):
+        return overrides
+    return [f"console={'notebook' if notebook.is_kernel() else 'silent'}", *overrides]
 
 
 def _train(own: Any, arguments: list[str]) -> Run:
@@ -241,13 +240,14 @@ def run_trial(owner: int, registered: Registered, cfg: DictConfig) -> Any:
             return cli.run_task(cfg)
 
 
-def _compare(own: Any, arguments: list[str]) -> pd.DataFrame:
-    from tagifai.reporting import text_tables
+def _compare(own: Any, arguments: list[str]) -> Board:
+    from tagifai.api.results import Board
     from tagifai.tasks import compare
 
     config = compose_config(own, arguments)
     _require_task(config, "compare")
-    return text_tables.join_rows(compare.compare(config)[1])
+    boards = compare.compare(config)[1]
+    return Board.from_leaderboards(boards, config.task.metric)
 
 
 def compose_config(_own: Any, arguments: list[str]) -> Config:

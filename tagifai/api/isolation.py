@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +36,7 @@ PRIMARY_CONFIG = "config"
 
 VARIABLES = (
     *("TAGIFAI_ROOT", "TAGIFAI_STORES", program.FOLDER_VARIABLE),
-    *(program.PROGRAM_VARIABLE, program.COMMAND_VARIABLE),
+    *(program.PROGRAM_VARIABLE, program.COMMAND_VARIABLE, program.SCRIPT_VARIABLE),
     *(program.CONFIG_DIR_VARIABLE, signals.LAUNCHER_VARIABLE, *signals.THREAD_VARIABLES),
 )
 """Variables of the environment that are set for as long as something is done."""
@@ -61,7 +62,15 @@ def call_hydra(
         UserError: what is wrong with the overrides, or with what is done with them; or something
             is being done in this process already.
     """
-    with _claim_process(), _translate_errors(), keep_variables(VARIABLES), _keep_hydra():
+    with (
+        _claim_process(),
+        _translate_errors(),
+        keep_variables(VARIABLES),
+        _keep_hydra(),
+        warnings.catch_warnings(),
+    ):
+        # Of tqdm, which libraries import: bars that need ipywidgets, and none of them is shown.
+        warnings.filterwarnings("ignore", "IProgress not found")
         checked = list(map(_check_override, overrides))
         sweep = not {"-m", "hydra.mode=MULTIRUN"}.isdisjoint([*flags, *checked])
         arguments = [quote(item, sweep=sweep) for item in checked]

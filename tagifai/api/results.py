@@ -1,44 +1,63 @@
-"""Results: what a training and a search hand back in Python."""
+"""Results: what a training, a search and a comparison hand back in Python."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import base64
+from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from tagifai.api import html
+from tagifai.api.tables import tabulate_history, tabulate_scores, tabulate_trials
 from tagifai.models import bundles
 from tagifai.models.tagger import Tagger
+from tagifai.reporting import text_tables
 from tagifai.reporting.reports import FIGURES, REPORT
+from tagifai.utils.board_cells import MISSING
+from tagifai.utils.excerpts import shorten_id
+from tagifai.utils.secrets import mask
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tagifai.reporting.text_tables import BoardTable
     from tagifai.runs.trainer import TrainedRun
     from tagifai.sweeping.plan import SearchPlan
+    from tagifai.tracking.leaderboard import Leaderboard
 
-SCORE_LEVELS = ("part", "group", "name")
-"""Levels of the index of a run's scores."""
+SHOWN_TRIALS, MOST_COLUMNS = 10, 7
+"""Of a search and of a board, where a notebook shows it."""
 
-SHOWN_TRIALS = 10
+SHOWN_SCORES, WORST_CLASSES = ("accuracy", "macro_f1", "f1"), 5
+"""Of a run, where a notebook shows it; `scores` has all."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SavedFigure:
     """A figure in a file, which a notebook shows.
 
     Args:
-        path: of the picture (PNG); beside it is the same one as SVG.
+        path: of the picture (SVG).
     """
 
     path: Path
 
-    def _repr_png_(self) -> bytes:
-        return self.path.read_bytes()
+    def __repr__(self) -> str:
+        return f"SavedFigure({self.path.stem})"
+
+    def _repr_html_(self) -> str:
+        # An image: of a notebook that is not trusted, JupyterLab leaves out a bare SVG.
+        drawn = base64.b64encode(mask(self.path.read_text(encoding="utf-8")).encode()).decode()
+        return (
+            f'<img alt="{html.quote(self.path.stem)}" src="data:image/svg+xml;base64,{drawn}"'
+            ' style="max-width: 100%; background: white">'
+        )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A training that has ended.
 
@@ -56,10 +75,10 @@ class Run:
 
     id: str
     objective: dict[str, float]
-    scores: pd.DataFrame = field(repr=False)
-    history: pd.DataFrame = field(repr=False)
-    folder: Path = field(repr=False)
-    bundle: Path = field(repr=False)
+    scores: pd.DataFrame
+    history: pd.DataFrame
+    folder: Path
+    bundle: Path
 
     @classmethod
     def from_trained(cls, trained: TrainedRun, folder: Path, stores: Path) -> Run:
@@ -88,7 +107,7 @@ class Run:
     def figures(self) -> dict[str, SavedFigure]:
         """Its figures by name; empty with plots=none."""
         return {
-            path.stem: SavedFigure(path) for path in sorted((self.folder / FIGURES).glob("*.png"))
+            path.stem: SavedFigure(path) for path in sorted((self.folder / FIGURES).glob("*.svg"))
         }
 
     @property
@@ -97,13 +116,30 @@ class Run:
         path = self.folder / REPORT
         return path if path.is_file() else None
 
+    def __repr__(self) -> str:
+        return f"Run({self.id}, {self._describe()})"
+
+    def _describe(self) -> str:
+        return ", ".join(f"{name} = {value:.4f}" for name, value in self.objective.items())
+
     def _repr_html_(self) -> str:
-        values = ", ".join(f"{name} = {value:.4f}" for name, value in self.objective.items())
-        overall = self.scores[self.scores.index.get_level_values("group") == "overall"]
-        return _format_html(f"Run {self.id}", values, overall.droplevel([1, 2]), self.report)
+        part, group = (self.scores.index.get_level_values(name) for name in ("part", "group"))
+        objective = [name.removeprefix("val_") for name in self.objective]
+        shown = [name for name in (*SHOWN_SCORES, *objective) if name in self.scores]
+        overall = self.scores[group == "overall"].droplevel(["group", "name"])
+        classes = self.scores[(part == "test") & (group == "class")].droplevel(["part", "group"])
+        worst = classes.sort_values("f1").head(WORST_CLASSES)
+        columns = ["precision", "recall", "f1"]
+        return html.format_page(
+            f"Run {shorten_id(self.id)}",
+            self._describe(),
+            html.format_scores("rows of", overall, list(dict.fromkeys(shown))),
+            html.format_scores("worst classes (test)", worst, columns),
+            report=self.report,
+        )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Search:
     """A search that has ended, or has come as far as it was to.
 
@@ -117,9 +153,9 @@ class Search:
     """
 
     study: str
-    trials: pd.DataFrame = field(repr=False)
-    best: pd.Series[Any] | None = field(repr=False)
-    folder: Path = field(repr=False)
+    trials: pd.DataFrame
+    best: pd.Series[Any] | None
+    folder: Path
 
     @classmethod
     def from_plan(cls, plan: SearchPlan) -> Search:
@@ -141,63 +177,82 @@ class Search:
         path = self.folder / REPORT
         return path if path.is_file() else None
 
+    def __repr__(self) -> str:
+        return f"Search({self.study}, {self._describe()})"
+
+    def _describe(self) -> str:
+        best = "" if self.best is None else f", the best is trial {self.best.name}"
+        return f"{len(self.trials)} trials{best}"
+
     def _repr_html_(self) -> str:
-        said = f"{len(self.trials)} trials"
-        said += "" if self.best is None else f", the best one is {self.best.name}"
-        return _format_html(
-            f"Search {self.study}", said, self.trials.head(SHOWN_TRIALS), self.report
+        shown = self.trials
+        if self.best is not None:
+            first = shown.index == self.best.name
+            shown = pd.concat([shown[first], shown[~first]])
+        more = len(shown) - SHOWN_TRIALS
+        shown = shown.head(SHOWN_TRIALS).drop(columns="run_id")
+        note = [html.format_note(f"and {more} more in .trials")] if more > 0 else []
+        return html.format_page(
+            f"Search {self.study}",
+            self._describe(),
+            html.format_frame("trial", shown),
+            *note,
+            report=self.report,
         )
 
 
-def tabulate_scores(performance: Any) -> pd.DataFrame:
-    """Return scores as a table.
+@dataclass(frozen=True, repr=False)
+class Board:
+    """Runs, ranked by a metric.
 
     Args:
-        performance: by part, as it is in performance.json.
-
-    Returns:
-        A row of all rows, of each class and of each slice of a part.
+        metric: that ranks them.
+        rows: a row for the runs that differ only in their seed, the best first: mean, standard
+            deviation and number, what they gain on the row that they are compared with, and their
+            settings. Each data set is ranked by itself; with several, `data` is the first column.
+        tables: as they are read, by title.
     """
-    rows: dict[tuple[str, str, str], dict[str, float]] = {}
-    for part, scored in performance.items():
-        rows[part, "overall", "overall"] = {**scored["overall"], **scored.get("metrics", {})}
-        for group, named in (("class", scored["class"]), ("slice", scored["slices"])):
-            rows |= {(part, group, name): dict(scores) for name, scores in named.items()}
-    index = pd.MultiIndex.from_tuples(list(rows), names=SCORE_LEVELS)
-    # In order, for pandas to look parts and groups up without a word.
-    return pd.DataFrame(list(rows.values()), index=index).sort_index()
 
+    metric: str
+    rows: pd.DataFrame
+    tables: dict[str, BoardTable]
 
-def tabulate_history(history: Any, metric: str) -> pd.DataFrame:
-    """Return the losses of a training by epoch.
+    @classmethod
+    def from_leaderboards(cls, boards: Mapping[str, Leaderboard], metric: str) -> Board:
+        """Return what there is of a comparison.
 
-    Args:
-        history: of the training.
-        metric: that it may have reported.
-    """
-    table = pd.DataFrame({"train_loss": history.train_loss, "val_loss": history.val_loss})
-    if history.scores:
-        table[metric] = pd.Series(history.scores, dtype=float)
-    return table.rename_axis(index="epoch")
-
-
-def tabulate_trials(plan: SearchPlan) -> pd.DataFrame:
-    """Return the trials of a search, in the order of their numbers."""
-    trials = plan.study.list_trials()
-    rows = [
-        {
-            "state": trial.state.name.lower(),
-            **dict(zip(plan.metrics, trial.values or [], strict=False)),
-            **plan.space.index_by_key(trial.params),
-            "seconds": trial.duration.total_seconds() if trial.duration else None,
-            "run_id": trial.user_attrs.get("run_id"),
+        Args:
+            boards: by data set.
+            metric: that ranks them.
+        """
+        tables = {
+            text_tables.format_title(name, board, metric): text_tables.make_table(board, metric)
+            for name, board in boards.items()
         }
-        for trial in trials
-    ]
-    return pd.DataFrame(rows, index=pd.Index([trial.number for trial in trials], name="trial"))
+        return cls(metric, text_tables.join_rows(boards), tables)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        best = f"{self.rows['mean'].iloc[0]:.4g}"
+        return f"Board({self.metric}, {len(self.rows)} rows, the best {best})"
+
+    def _repr_html_(self) -> str:
+        return "".join(
+            html.format_page(
+                title,
+                "",
+                html.format_table(_choose_columns(table), table.texts),
+                *(html.format_note(f"{name}: {note}") for name, note in table.notes.items()),
+            )
+            for title, table in self.tables.items()
+        )
 
 
-def _format_html(title: str, text: str, table: pd.DataFrame, report: Path | None) -> str:
-    link = "" if report is None else f"<p>Report: {escape(str(report))}</p>"
-    shown = table.to_html(float_format="{:.4f}".format, border=0)
-    return f"<p><b>{escape(title)}</b>: {escape(text)}</p>{shown}{link}"
+def _choose_columns(table: BoardTable) -> dict[str, Sequence[str]]:
+    """Return the columns of a board that a page has room for, and that some row has a value of."""
+    empty = [name for name in table.optional if {*table.columns.get(name, ())} == {MISSING}]
+    optional = [name for name in table.optional if name in table.columns and name not in empty]
+    left_out = {*empty, *optional[: max(0, len(table.columns) - len(empty) - MOST_COLUMNS)]}
+    return {name: cells for name, cells in table.columns.items() if name not in left_out}

@@ -25,7 +25,7 @@ import yaml
 
 from tagifai.config import paths
 from tagifai.config.schema import Config
-from tagifai.config.texts import LOADER
+from tagifai.config.texts import parse_yaml
 from tagifai.exceptions import ConfigError
 from tagifai.utils import own_modules
 from tagifai.utils.program import CONFIG_DIR_VARIABLE
@@ -69,7 +69,7 @@ def export_config_dir(arguments: Sequence[str]) -> None:
         arguments: of the command line.
 
     Raises:
-        ConfigError: the config.yaml there has what nobody would read.
+        ConfigError: there is no such folder, or its config.yaml has what nobody would read.
     """
     found = None
     for argument, following in pairwise([*arguments, ""]):
@@ -78,7 +78,8 @@ def export_config_dir(arguments: Sequence[str]) -> None:
             found = following if option[1] is None else option[1]
     os.environ.pop(CONFIG_DIR_VARIABLE, None)
     if found:
-        folder = Path(found).absolute()
+        if not (folder := Path(found).absolute()).is_dir():
+            raise ConfigError(f"--config-dir {found}: there is no such folder.")
         os.environ[CONFIG_DIR_VARIABLE] = str(folder)
         _refuse_other_keys(folder)
     read_environment()
@@ -107,7 +108,7 @@ def read_own_code() -> list[OwnCode]:
     """Return what the project's config.yaml says, and then that of the folder of `--config-dir`."""
     given = _given[CONFIG_DIR_VARIABLE]
     folders = [paths.get_conf_folder(), *([Path(given)] if given else [])]
-    return [_read(folder / FILE) for folder in folders]
+    return [_read(folder / FILE) for folder in dict.fromkeys(folders)]
 
 
 def _read(file: Path) -> OwnCode:
@@ -133,11 +134,10 @@ def _read_content(file: Path) -> dict[Any, Any]:
 @lru_cache(maxsize=8)
 def _parse(file: Path, _mtime: int, _size: int) -> dict[Any, Any]:
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 # nosec B506
+        return parse_yaml(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{file} cannot be read as YAML: {reason}") from None
-    return content if isinstance(content, dict) else {}
 
 
 def list_patterns() -> list[str]:

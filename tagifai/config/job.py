@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +68,15 @@ class Job:
     def chosen_keys(self) -> set[str]:
         """The keys and groups that the overrides set, such as "model.alpha" or "model"."""
         return {item.partition("=")[0].lstrip("+") for item in self.overrides}
+
+
+PLACES = re.compile(r"\+*(paths\.|tracking(=|\.(?!tags|run_name)))")
+"""Beginnings of overrides that say where things are kept."""
+
+
+def select_places(overrides: Iterable[str]) -> list[str]:
+    """Return the overrides of folders and of the tracking store, which suggested commands need."""
+    return [item for item in overrides if PLACES.match(item)]
 
 
 _given: list[Job] = []

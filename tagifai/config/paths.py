@@ -17,6 +17,7 @@ from tagifai.config.schema import Config
 from tagifai.exceptions import ConfigError, DataError
 from tagifai.utils import files
 from tagifai.utils.files import is_writable
+from tagifai.utils.program import CONFIG_DIR_VARIABLE
 from tagifai.utils.secrets import mask_all
 from tagifai.utils.system import errors
 from tagifai.utils.system.space import has_room
@@ -32,7 +33,9 @@ PATHS = (
 
 FOLDERS = ("paths.root", "paths.outputs", "paths.stores")
 
-READ_ONLY_TASKS = ("compare", "errors", "evaluate", "export", "info", "predict", "serve")
+READ_ONLY_TASKS = (
+    *("compare", "errors", "evaluate", "export", "info", "init", "predict", "runs", "serve"),
+)
 """Tasks that put nothing into the stores."""
 
 LONGEST, LONGEST_NAME = 450, 255
@@ -40,13 +43,24 @@ LONGEST, LONGEST_NAME = 450, 255
 STORE_FOLDERS = ("artifacts", "cache", "data", "pending", "presets", "running")
 """Folders in the folder of stores."""
 
+CHOICES = "choices.yaml"
+"""File of a whole configuration, as task=init copies it; a folder of further options has none."""
+
 PACKAGE = Path(__file__).parent.parent
 
 log = logging.getLogger(__name__)
 
 
 def get_conf_folder() -> Path:
-    """Return the folder of the configuration: the package's own, or that of its checkout."""
+    """Return the folder of the configuration: that of --config-dir if it holds a whole one."""
+    given = os.environ.get(CONFIG_DIR_VARIABLE)
+    if given and (Path(given) / CHOICES).is_file():
+        return Path(given)
+    return get_own_conf_folder()
+
+
+def get_own_conf_folder() -> Path:
+    """Return the folder of the configuration that the package, or its checkout, came with."""
     checkout = find_checkout()
     return PACKAGE / "conf" if checkout is None else checkout / "conf"
 

@@ -68,6 +68,15 @@ MOST_CHARACTERS, MOST_DEPTH = 2**22, 20
 """
 
 
+def parse_yaml(text: str | bytes) -> dict[Any, Any]:
+    """Return what a file of YAML has, which makes no objects; empty if it is no mapping.
+
+    Errors of YAML are raised as they are.
+    """
+    content = yaml.load(text, Loader=LOADER)  # noqa: S506 # nosec B506
+    return content if isinstance(content, dict) else {}
+
+
 def check_plain_yaml(yaml_text: str, most: int = MOST_CHARACTERS) -> None:
     """Refuse YAML that is more than plain values: it could be small, and fill memory when read.
 

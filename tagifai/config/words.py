@@ -30,6 +30,11 @@ FLAGS = (
 )
 """Hydra's flags, of which any beginning is taken."""
 
+WITHOUT_VALUE = re.compile(
+    r"(-[hrm]+|-sc?|--(he\w*|hydra.*|v\w*|resolve|ru?n?|m\w*|shell.*))=", re.DOTALL
+)
+"""Those that take no value, with one."""
+
 SHORT_FLAGS = re.compile(r"-([hrm]*([cpi].*)?|sc?)")
 """Their short forms, of which some have a value behind them."""
 
@@ -49,8 +54,18 @@ MOST_SHOWN = 60
 """Characters of a value that are shown."""
 
 
+def is_help(arguments: Sequence[str]) -> bool:
+    """Return whether the page of help is asked for: --help, a beginning of it, or -h.
+
+    Args:
+        arguments: of the command line.
+    """
+    flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return any(re.fullmatch(r"--he|--hel|--help|-[rm]*h[hrm]*", word) for word in flags)
+
+
 def refuse_unknown_flags(arguments: Sequence[str]) -> None:
-    """Refuse flags that Hydra does not have, before it prints the usage of all that it has.
+    """Refuse flags that Hydra does not have, before it prints the usage of all, and blanks.
 
     Args:
         arguments: of the command line.
@@ -58,12 +73,33 @@ def refuse_unknown_flags(arguments: Sequence[str]) -> None:
     Raises:
         ConfigError: with what was probably meant.
     """
+    if arguments and {*arguments} <= {"-m", "--multirun"}:
+        raise ConfigError(
+            "-m makes a run of each of several values, and there are none: -m seed=1,2,3. A search"
+            " has its own: -m sweep=auto sweep.budget=60"
+        )
     for number, word in enumerate(arguments):
         if word == "--":  # what is behind it is not read as flags
             return
+        behind = arguments[number + 1] if number + 1 < len(arguments) else None
         if _is_unknown_flag(word):
-            behind = arguments[number + 1] if number + 1 < len(arguments) else None
             raise ConfigError(_explain_flag(word, behind, arguments))
+        if WITHOUT_VALUE.match(word):
+            flag = word.partition("=")[0]
+            raise ConfigError(f"{flag} takes no value: leave out what follows it.")
+        _refuse_blanks(word, arguments[number + 1 : number + 3])
+
+
+def _refuse_blanks(word: str, behind: Sequence[str]) -> None:
+    """Refuse `key = value`, which a shell gives as three words, and `key =value` in quotes."""
+    if word.startswith("="):
+        raise ConfigError(f"'{shorten(word, MOST_SHOWN)}' has no key: settings are key=value.")
+    inside = re.match(r"[+~]*([\w./@-]+)\s+=\s*(.*)", word, re.DOTALL)
+    typed = "\0".join([word, *behind])
+    apart = re.match(r"([\w./]+)(?:\0=|=\0(?!-|[^\0]*=))\0?([^\0]*)", typed)
+    if found := inside or apart:
+        said = f"{found[1]}={shorten(found[2] or '...', MOST_SHOWN)}"
+        raise ConfigError(f"A setting has no blanks around its =. Did you mean {said}?")
 
 
 def prepare_flags(arguments: Sequence[str]) -> list[str]:
@@ -114,7 +150,8 @@ def explain_word(word: str, arguments: Sequence[str]) -> str:
         arguments: all of the command line.
     """
     shown = shorten(word, MOST_SHOWN)
-    meant = _suggest(word, None, arguments)
+    key, colon, value = word.partition(":")
+    meant = _suggest(key, value if colon else None, arguments)
     return f"'{shown}' is no setting: settings are given as key=value.{_ask(meant)}"
 
 
@@ -125,18 +162,16 @@ def suggest_key(key: str, arguments: Sequence[str]) -> str:
         key: that the configuration does not have, such as "text".
         arguments: all of the command line; one of them may give the key its value.
     """
-    values = [
-        item.partition("=")[2] for item in arguments if item.lstrip("+").startswith(f"{key}=")
-    ]
-    last = key.rpartition(".")[2]
+    values = [i.partition("=")[2] for i in arguments if i.lstrip("+").startswith(f"{key}=")]
+    group, _, last = key.rpartition(".")
     meant = _find_keys(last, values[0] if values else "...", arguments)
+    meant = [text for text in meant if group != "task" or not text.startswith("task=")]
     return _ask(meant) if meant else ""
 
 
 def _ask(meant: Sequence[str]) -> str:
-    if not meant:
-        return " --help lists the settings, and --hydra-help the flags."
-    return f" Did you mean {' or '.join(meant[:MOST])}?"
+    asked = f" Did you mean {' or '.join(meant[:MOST])}?"
+    return asked if meant else " --help lists the settings, and --hydra-help the flags."
 
 
 def _suggest(name: str, value: str | None, arguments: Sequence[str]) -> list[str]:
@@ -146,7 +181,7 @@ def _suggest(name: str, value: str | None, arguments: Sequence[str]) -> list[str
     if value is None and chosen:
         return chosen
     if name in options:
-        return [f"{name}={_quote(value)}"]
+        return [f"{name}={_quote(value if _is_option(name, value, options) else None)}"]
     if re.search(r"\s", name) and value is None:
         return [f"task.text={_quote(name)}"] if "task.text" in _list_keys(arguments) else []
     found = _find_keys(name, "..." if value is None else value, arguments)
@@ -161,10 +196,10 @@ def _suggest(name: str, value: str | None, arguments: Sequence[str]) -> list[str
 
 def _find_keys(name: str, value: str, arguments: Sequence[str]) -> list[str]:
     """Return settings whose key, or its last part, is a name; those of the task come first."""
-    keys = _list_keys(arguments)
+    keys, options = _list_keys(arguments), _read_options()
     found = [key for key in keys if name in (key, key.rpartition(".")[2])]
-    found.sort(key=lambda key: not key.startswith("task."))
-    if found:
+    if found := [key for key in found if _is_option(key, value, options)]:
+        found.sort(key=lambda key: not key.startswith("task."))
         return [f"{key}={_quote(value)}" for key in found]
     # The keys of tasks, models and data that were not chosen.
     others = {
@@ -173,6 +208,11 @@ def _find_keys(name: str, value: str, arguments: Sequence[str]) -> list[str]:
         if group == "task" and name in {f.name for f in fields(SCHEMA_CLASSES[f"{group}/{option}"])}
     }
     return [f"{group}={option} {setting}" for (group, option), setting in others.items()]
+
+
+def _is_option(key: str, value: str | None, options: Mapping[str, Sequence[str]]) -> bool:
+    """Return whether a key may have a value as far as is known: of groups, options are known."""
+    return key not in options or value in (None, "...") or {*value.split(",")} <= {*options[key]}
 
 
 def _choose(group: str, option: str) -> str:

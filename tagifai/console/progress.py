@@ -2,127 +2,140 @@
 
 from __future__ import annotations
 
-import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from rich import progress
 from rich.console import Console, RenderableType
 from rich.constrain import Constrain
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Column
+
+from tagifai.console.notebook import Cell
+from tagifai.utils.excerpts import format_duration, make_visible
 
 SECONDS_BETWEEN_LINES = 10.0
 """Seconds between two lines about rows, where there is no terminal."""
 
-SECONDS_BETWEEN_COUNTS = 0.2
-"""Seconds between two counts of rows."""
+SECONDS_OF_SILENCE = 1.0
+"""Seconds after which a line says what is being done, where there is no terminal."""
+
+MIN_BAR_WIDTH, RESERVED_COLUMNS = 70, 3
+"""Columns that a bar beside a text needs, and those that are left free for a terminal's ^C."""
+
+Show = Callable[..., None]
+"""Shows how many steps, rows or trials are done."""
+
+ShowLine = Callable[[str], None]
 
 
-MIN_BAR_WIDTH = 70
-"""Columns of a terminal that has room for a bar beside the text."""
+class _Bar(progress.Progress):
+    """A bar that is narrower than the terminal, and is removed at the end."""
 
-RESERVED_COLUMNS = 3
-"""Columns that are left free: a terminal shows ^C there, which must not break the bar's line."""
-
-
-class _TransientProgress(Progress):
-    """Bars that are narrower than the terminal, and are removed at the end."""
-
-    def __init__(self, *columns: ProgressColumn, console: Console) -> None:
+    def __init__(self, *columns: progress.ProgressColumn, console: Console) -> None:
         self._on = console
-        expand = any(isinstance(column, BarColumn) for column in columns)
+        expand = any(isinstance(column, progress.BarColumn) for column in columns)
         super().__init__(*columns, console=console, expand=expand, transient=True)
 
     def get_renderables(self) -> Iterator[RenderableType]:
         yield Constrain(self.make_tasks_table(self.tasks), self._on.width - RESERVED_COLUMNS)
 
 
-def make_bar(console: Console, name: str, *, left: bool = False) -> Progress:
-    """Return a bar that is removed at the end.
-
-    Args:
-        console: to draw it on.
-        name: of a step.
-        left: show the remaining time.
-    """
-    columns: list[ProgressColumn] = [
-        TextColumn(name),
-        MofNCompleteColumn(),
-        *([BarColumn(bar_width=None)] if console.width >= MIN_BAR_WIDTH else []),
-        # Not as markup: it may have names from data in it.
-        TextColumn(
-            "{task.fields[state]}",
-            markup=False,
-            table_column=Column(no_wrap=True, overflow="ellipsis"),
-        ),
-        *([TimeRemainingColumn(compact=True)] if left else []),
+@contextmanager
+def show_bar(
+    console: Console | Cell | None,
+    name: str,
+    total: int | None,
+    state: str = "",
+    *,
+    left: bool = False,
+    show_line: ShowLine | None = None,
+) -> Iterator[Show]:
+    """Give a function that shows steps by a bar; without a console, by lines of those that last."""
+    if isinstance(console, Cell):
+        with console.show_bar(name, total, state) as show:
+            yield show
+        return
+    if console is None and show_line is not None:
+        with _show_lines(show_line, name, total) as show:
+            yield show
+        return
+    if console is None:
+        yield lambda done, text: None
+        return
+    # Not as markup: it may have names from data in it.
+    cut = Column(no_wrap=True, overflow="ellipsis")
+    columns = [
+        progress.TextColumn(name),
+        progress.MofNCompleteColumn(),
+        *([progress.BarColumn(bar_width=None)] if console.width >= MIN_BAR_WIDTH else []),
+        progress.TextColumn("{task.fields[state]}", markup=False, table_column=cut),
+        *([progress.TimeRemainingColumn(compact=True)] if left else []),
     ]
-    return _TransientProgress(*columns, console=console)
-
-
-def make_spinner(console: Console, what: str) -> Progress:
-    """Return a spinner for something without a known end."""
-    made = _TransientProgress(SpinnerColumn(), TextColumn(what), console=console)
-    made.add_task("", total=None)
-    return made
+    with _Bar(*columns, console=console) as bar:
+        task = bar.add_task("", total=total, state=state)
+        yield lambda done, text: bar.update(task, completed=done, state=make_visible(text))
 
 
 @contextmanager
-def show_row_bar(console: Console, what: str) -> Iterator[Callable[..., None]]:
-    """Give a function that takes how many rows are done; its first call shows the bar."""
-    made = _TransientProgress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        TimeRemainingColumn(compact=True),
-        console=console,
-    )
-    task = made.add_task(what, total=None)
+def _show_lines(show_line: ShowLine, name: str, total: int | None) -> Iterator[Show]:
+    show_seldom = _throttle(show_line, SECONDS_OF_SILENCE)
+
+    def tell(done: float, _: str) -> None:
+        if done < (total or 0):
+            show_seldom(f"{name} {done + 1:.0f} of {total}")
+
+    with show_late(show_line, f"{name} 1 of {total}"):
+        yield tell
+
+
+@contextmanager
+def show_late(show_line: ShowLine, what: str) -> Iterator[None]:
+    """Show a line if the block takes longer than `SECONDS_OF_SILENCE`."""
+    timer = threading.Timer(SECONDS_OF_SILENCE, show_line, [what])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+@contextmanager
+def show_rows(console: Console | Cell | None, what: str, show_line: ShowLine) -> Iterator[Show]:
+    """Give a function that draws how many rows are done; without a console, it shows lines."""
+    if isinstance(console, Cell):
+        with console.show_rows(what) as show:
+            yield show
+        return
+    text, left = progress.TextColumn("{task.description}"), progress.TimeRemainingColumn(True)
+    bar = _Bar(text, progress.BarColumn(None), left, console=console or Console(quiet=True))
+    task, show_seldom = bar.add_task(what, total=None), _throttle(show_line)
 
     def tell(done: int, of: int | None = None) -> None:
-        made.start()
-        made.update(task, completed=done, total=of, description=format_row_count(what, done, of))
+        said, seconds = format_rows(what, done, of), bar.tasks[0].elapsed or 0
+        show_seldom(said)
+        if console is not None:
+            bar.start()
+            said += f", {done / seconds:,.0f}/s" if seconds > 1 else ""
+            bar.update(task, completed=done, total=of, description=said)
 
     try:
         yield tell
     finally:
-        made.stop()
+        bar.stop()
 
 
 @contextmanager
-def show_row_count() -> Iterator[Callable[[int], None]]:
-    """Give a function that adds rows that are done; their sum is shown on standard error.
-
-    Nothing is shown in the first second, and the count is removed at the end.
-    """
-    begun = time.monotonic()
-    done, shown_at = 0, begun + 1 - SECONDS_BETWEEN_COUNTS
-
-    def tell(more: int) -> None:
-        nonlocal done, shown_at
-        done += more
-        now = time.monotonic()
-        if now - shown_at >= SECONDS_BETWEEN_COUNTS:
-            shown_at = now
-            sys.stderr.write(f"\r{done:,} texts, {done / (now - begun):,.0f}/s\x1b[K")
-            sys.stderr.flush()
-
-    try:
+def show_rows_on_error(what: str, *, live: bool) -> Iterator[Show]:
+    """Do so on standard error, where standard output is for data; live or by lines."""
+    console = Console(stderr=True, highlight=False)
+    show_line: ShowLine = (lambda line: None) if live else console.print
+    with show_late(show_line, what), show_rows(console if live else None, what, show_line) as tell:
         yield tell
-    finally:
-        if shown_at > begun + 1 - SECONDS_BETWEEN_COUNTS:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
 
 
 @dataclass(frozen=True)
@@ -130,12 +143,9 @@ class SearchProgress:
     """The progress of a search.
 
     Args:
-        done: trials that count.
-        running: under way.
-        pruned: of those done.
-        failed: of those done.
-        best: the best value so far and its trial, as a text; empty before the first.
-        event: what has just happened, for a plain line.
+        done, running: trials that count, and those under way.
+        pruned, failed: of those done.
+        best, event: the best value so far with its trial, and what has just happened, as texts.
         seconds_per_trial: wall time between the ends of two trials; None if not known yet.
     """
 
@@ -156,119 +166,68 @@ class SearchProgress:
         """Return the remaining time as a text; nothing if it is not known."""
         if self.seconds_per_trial is None or total is None or self.done >= total:
             return []
-        seconds = round(self.seconds_per_trial * (total - self.done))
-        minutes, rest = divmod(seconds, 60)
-        return [f"about {f'{minutes} min ' if minutes else ''}{rest} s left"]
+        return [f"about {format_duration(self.seconds_per_trial * (total - self.done))} left"]
+
+
+def follow_search(show: Show, show_line: ShowLine, total: int | None) -> Show:
+    """Return a function that shows a search by a bar, and a line for each new event."""
+    shown, of = {""}, "" if total is None else f" of {total}"
+    show_seldom = _throttle(show_line, SECONDS_OF_SILENCE)
+
+    def tell(state: SearchProgress) -> None:
+        show(state.done, " · ".join(state.summarize()))
+        if shown == {state.event}:
+            show_seldom(f"{state.done}{of} done, {state.running} running")  # the first takes long
+        if state.event not in shown:
+            shown.add(state.event)
+            said = [f"{state.done}{of} done", *state.summarize(), *state.format_time_left(total)]
+            show_line(f"{state.event} | {', '.join(said)}")
+
+    return tell
 
 
 class EpochProgress:
-    """The progress of a training, which shows nothing."""
+    """Shows a training by a bar, and a line for every so many epochs and for the last one."""
+
+    def __init__(self, show: Show, show_line: ShowLine, every: int, rows: int | None) -> None:
+        self._show, self._show_line, self._show_seldom = show, show_line, _throttle(show_line)
+        self._every, self._rows, self._pending = every, rows, ""
+        self.ended, self.losses = 0, ""
 
     def __call__(self, epoch: int, train_loss: float, val_loss: float) -> None:
         """Be told that an epoch has ended, with its losses."""
-
-    def update_rows(self, done: int) -> None:
-        """Be told how many rows of an epoch are done."""
-
-
-class EpochBar(EpochProgress):
-    """The progress of a training as a bar."""
-
-    def __init__(self, bar: Progress, task: TaskID, rows: int | None) -> None:
-        self._bar = bar
-        self._task = task
-        self._rows = rows
-        self._ended = 0
-        self._losses = self._summary = ""
-
-    def __call__(self, epoch: int, train_loss: float, val_loss: float) -> None:
-        """Be told that an epoch has ended, with its losses."""
-        self._ended = epoch + 1
-        self._losses = format_losses(train_loss, val_loss)
-        self._summary = f"train loss {train_loss:.5f}, val {val_loss:.5f}"
-        self._bar.update(self._task, completed=self._ended, state=self._losses)
-
-    def summarize(self, total: int) -> list[str]:
-        """Return the texts for a training that has ended."""
-        return [f"{self._ended} of {total}, {self._summary}"] if self._ended else []
-
-    def update_rows(self, done: int) -> None:
-        """Be told how many rows of an epoch are done."""
-        share = done / self._rows if self._rows else 0.0
-        state = " | ".join(filter(None, [format_row_count("", done, self._rows), self._losses]))
-        self._bar.update(self._task, completed=self._ended + share, state=state)
-
-
-class EpochLines(EpochProgress):
-    """The progress of a training as a line for every so many epochs, and for the last one."""
-
-    def __init__(
-        self, show_line: Callable[[str], None], every: int, rows: int | None = None
-    ) -> None:
-        self._show_line = show_line
-        self._every = every
-        self._rows = rows
-        self._row_lines = ThrottledLines(show_line)
-        self._ended = 0
-        self._pending: str | None = None
-
-    def __call__(self, epoch: int, train_loss: float, val_loss: float) -> None:
-        """Be told that an epoch has ended, with its losses."""
-        self._ended = epoch + 1
-        self._pending = f"Epoch {epoch} | {format_losses(train_loss, val_loss)}"
+        self.ended = epoch + 1
+        self.losses = f"train_loss {train_loss:.5f} | val_loss {val_loss:.5f}"
+        self._show(self.ended, self.losses)
+        self._pending = f"Epoch {epoch} | {self.losses}"
         if epoch % self._every == 0:
             self.finish()
 
     def update_rows(self, done: int) -> None:
         """Be told how many rows of an epoch are done."""
-        self._row_lines.show_line(format_row_count(f"Epoch {self._ended} |", done, self._rows))
+        share, rows = done / self._rows if self._rows else 0.0, format_rows("", done, self._rows)
+        self._show(self.ended + share, " | ".join(filter(None, [rows, self.losses])))
+        self._show_seldom(f"Epoch {self.ended} | {rows}")
 
     def finish(self) -> None:
         """Show the line of the last epoch, if it is still missing."""
-        if self._pending is not None:
-            self._show_line(self._pending)
-        self._pending = None
-
-
-class TrialLines:
-    """The progress of a search as a line for each event."""
-
-    def __init__(self, show_line: Callable[[str], None], total: int | None) -> None:
-        self._show_line = show_line
-        self._total = total
-        self._shown_events: set[str] = set()
-
-    def __call__(self, state: SearchProgress) -> None:
-        """Show the event, if it is new."""
-        if state.event and state.event not in self._shown_events:
-            self._shown_events.add(state.event)
-            of = "" if self._total is None else f" of {self._total}"
-            counts = [f"{state.done}{of} done", *state.summarize()]
-            self._show_line(
-                f"{state.event} | {', '.join([*counts, *state.format_time_left(self._total)])}"
-            )
-
-
-class ThrottledLines:
-    """Shows lines, but at most one in `SECONDS_BETWEEN_LINES`."""
-
-    def __init__(self, show_line: Callable[[str], None]) -> None:
-        self._show_line = show_line
-        self._last = time.monotonic()
-
-    def show_line(self, line: str) -> None:
-        """Show a line, or leave it out."""
-        if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
-            self._last = time.monotonic()
+        if line := self._pending:
+            self._pending = ""
             self._show_line(line)
 
 
-def format_losses(train_loss: float, val_loss: float) -> str:
-    """Return the losses of an epoch as a text."""
-    return f"train_loss {train_loss:.5f} | val_loss {val_loss:.5f}"
+def _throttle(show_line: ShowLine, seconds: float | None = None) -> ShowLine:
+    """Return a function that shows a line at most every so many seconds."""
+    shown, least = [time.monotonic()], SECONDS_BETWEEN_LINES if seconds is None else seconds
+
+    def show(line: str) -> None:
+        if time.monotonic() - shown[-1] >= least:
+            shown.append(time.monotonic())
+            show_line(line)
+
+    return show
 
 
-def format_row_count(what: str, done: int, of: int | None) -> str:
+def format_rows(what: str, done: int, of: int | None) -> str:
     """Return how many rows are done as a text."""
-    total = "" if of is None else f" of {of:,}"
-    return f"{what} {done:,}{total} rows".strip()
+    return f"{what} {done:,}{'' if of is None else f' of {of:,}'} rows".strip()

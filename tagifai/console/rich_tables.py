@@ -1,171 +1,107 @@
-"""Lines and tables that fit the width of a console."""
+"""Lines, and tables in which no number is broken, and no word that there is room for."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from tagifai.evaluation import summary
 from tagifai.utils.excerpts import make_visible
 from tagifai.utils.secrets import mask
 
-if TYPE_CHECKING:
-    # For types only: the header is shown before scikit-learn is imported.
-    from tagifai.evaluation.metrics import Performance, Scores
+NAME_WIDTH, OPTION_WIDTH, MOST_WIDTH = 15, 14, 30
+"""Columns of names and of a header's options with the blanks behind them, and the most of each."""
 
-NAME_WIDTH = 15
-"""Width of names, with the blanks behind them."""
+Groups = Mapping[str, tuple[str | None, Mapping[str, Any]]]
+"""By the name of a group, its chosen option and its settings."""
 
-OPTION_WIDTH = 14
-"""Width of options in the header; longer ones move their settings to the right."""
-
-GroupSettings = tuple[str | None, Mapping[str, Any]]
-"""The chosen option of a group, and its settings."""
+MOST_WORD, GAP = 30, 2
+"""Columns that a word has for sure (a longer one, such as a path, may be broken); those between."""
 
 
-def format_setting_line(name: str, group: GroupSettings, chosen: Collection[str]) -> Text:
-    """Return a line of the header.
+def make_table(
+    cells: Mapping[int, Sequence[str]], texts: Collection[int], console: Console
+) -> Table | None:
+    """Return a table, or None if a number or a word would have to be broken.
 
     Args:
-        name: of the group.
-        group: its option and settings; a setting that is None is left out.
-        chosen: settings that were overridden, which come first, before a dot.
+        cells: by number of a column, its name and a text a row; a row of empty texts is a line.
+        texts: columns of texts, which are to the left and folded; the others have numbers, to the
+            right and in one piece. Names of texts may be folded at dots.
+        console: whose width it has at most.
     """
-    option, settings = group
-    values = {
-        k: make_visible(f"{k}={shorten_value(v)}") for k, v in settings.items() if v is not None
-    }
-    first = ", ".join(text for key, text in values.items() if key in chosen)
-    rest = ", ".join(text for key, text in values.items() if key not in chosen)
-    line = Text.assemble((_pad(make_visible(name), NAME_WIDTH), "cyan"))
-    if option is not None:
-        option = make_visible(option)
-        line.append(_pad(option, OPTION_WIDTH) if values else option)
-    line.append(first, style="bold")
-    line.append(" · " if first and rest else "", style="dim")
-    line.append(rest, style="dim")
-    return line
+    unlimited = console.options.update(width=100_000)
 
+    def measure(texts: Sequence[str]) -> Measurement:
+        return console.measure(Text("\n".join(texts)), options=unlimited)
 
-def format_fact(name: str, text: str, style: str = "") -> Text:
-    """Return a name and a text in one line."""
-    head = _pad(f"{make_visible(name)}:", NAME_WIDTH) if name else " " * NAME_WIDTH
-    return Text.assemble((head, "cyan"), (make_visible(text), style))
-
-
-def wrap_line(line: Text, console: Console, indent: int) -> Iterator[Text]:
-    """Yield a line folded into lines that fit a console, indented from the second one on."""
-    first, rest = line.divide([indent])
-    for number, piece in enumerate(rest.wrap(console, max(20, console.width - indent))):
-        piece.rstrip()
-        yield Text.assemble(first if number == 0 else " " * indent, piece)
-
-
-def _pad(text: str, columns: int) -> str:
-    """Return a text filled up with blanks to a width, with two blanks at least."""
-    return text + " " * max(2, columns - cell_len(text))
-
-
-def make_empty(columns: Sequence[str], text_columns: Collection[int], fold: bool = False) -> Table:
-    """Return an empty table.
-
-    Args:
-        columns: their names.
-        text_columns: numbers of the columns of texts, which are aligned to the left and folded; the
-            others have numbers, aligned to the right.
-        fold: fold numbers too, instead of cutting them off.
-    """
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for number, name in enumerate(columns):
-        if number in text_columns:
-            table.add_column(Text(name), overflow="fold")
-        else:
-            table.add_column(Text(name), justify="right", no_wrap=not fold, overflow="fold")
+    most = {number: measure(column).maximum for number, column in cells.items()}
+    words = {n: [c[0].replace(".", ". "), *c[1:]] for n, c in cells.items() if n in texts}
+    least = most | {n: min(MOST_WORD, measure(found).minimum) for n, found in words.items()}
+    room = console.width - GAP * (len(cells) - 1)
+    if sum(least.values()) > room:
+        return None
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0))
+    table.expand = narrow = sum(most.values()) > room
+    for number, width in least.items():
+        name, folded = cells[number][0], narrow and width < most[number]
+        # Shares of the room in proportion to the longest words leave none of them without room.
+        table.add_column(
+            Text(name.replace(".", ".\n") if folded else name),
+            justify="left" if number in texts else "right",
+            overflow="fold",
+            no_wrap=not folded,
+            ratio=width + GAP if folded else None,
+        )
+    for row in zip(*(column[1:] for column in cells.values()), strict=True):
+        table.add_row(*map(Text, row)) if any(row) else table.add_section()
     return table
 
 
-def make_results(columns: Sequence[str], cells: Sequence[Sequence[str]], *, fold: bool) -> Table:
-    """Return a table with numbers, and texts in the last column."""
-    table = make_empty(columns, {len(columns) - 1}, fold)
-    for row in cells:
-        table.add_row(*map(Text, row))
-    return table
+def find_width(names: Collection[str], least: int = 0) -> int:
+    """Return the columns of names with the blanks behind them, within reason."""
+    return min(MOST_WIDTH, max([least, *(cell_len(make_visible(name)) + 2 for name in names)]))
 
 
-def make_leaderboard(
-    names: Mapping[str, Sequence[str]], numbers: Mapping[str, Sequence[str]]
-) -> Table:
-    """Return a table with names on the left and numbers on the right."""
-    table = make_empty([*names, *numbers], range(len(names)))
-    for row in zip(*names.values(), *numbers.values(), strict=True):
-        table.add_row(*map(Text, row))
-    return table
+def make_head(name: str, width: int = NAME_WIDTH, style: str = "cyan") -> Text:
+    """Return a name, filled up with blanks to a width; with two at least."""
+    head = Text().append(make_visible(name), style)
+    head.pad_right(max(2, width - head.cell_len) if name else width)
+    return head
 
 
-def make_leaderboard_variants(
-    names: Mapping[str, Sequence[str]], numbers: Mapping[str, Sequence[str]]
-) -> Iterator[Table]:
-    """Yield tables of the same content, each narrower than the one before."""
-    yield make_leaderboard(names, numbers)
-    yield make_leaderboard(
-        {name.replace(".", ".\n"): texts for name, texts in names.items()}, numbers
-    )
-    yield make_leaderboard(
-        {"": ["\n".join(row) for row in _pairs(names)]} if names else {}, numbers
-    )
+def format_header(groups: Groups, chosen: Collection[str]) -> Iterator[tuple[Text, Text]]:
+    """Yield what begins the line of each group, and the rest; what was chosen comes first."""
+    names = find_width(groups, NAME_WIDTH)
+    options = find_width([str(option) for option, given in groups.values() if given], OPTION_WIDTH)
+    for name, (option, settings) in groups.items():
+        head, line = make_head(name, names), Text(make_visible(option or ""))
+        if settings:
+            head += Text() if option is None else make_head(option, options, "")
+            asked = {key.partition(".")[2] for key in chosen if key.startswith(f"{name}.")}
+            line = _format_settings(settings, asked)
+        yield head, line
 
 
-def _pairs(columns: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
-    """Yield for each row its cells with the names of their columns."""
-    for row in zip(*columns.values(), strict=True):
-        yield [f"{name}={text}" for name, text in zip(columns, row, strict=True)]
+def _format_settings(settings: Mapping[str, Any], asked: Collection[str]) -> Text:
+    """Return settings that are not None in one line, which may be cut; those asked for first."""
+    shown = {k: make_visible(f"{k}={_shorten(v)}") for k, v in settings.items() if v is not None}
+    first = ", ".join(text for key, text in shown.items() if key in asked)
+    rest = ", ".join(text for key, text in shown.items() if key not in asked)
+    line = Text(first, "bold", no_wrap=True, overflow="ellipsis")
+    return line.append(" · " if first and rest else "", "dim").append(rest, "not bold dim")
 
 
-def make_scores(performance: Performance, format_name: Callable[[str], str] = str) -> Table:
-    """Return a table of all rows, of each class or the worst and best ones, and of each slice.
-
-    Args:
-        performance: the scores.
-        format_name: returns a name as it is shown, which may have several lines.
-    """
-    table = make_empty(["", "precision", "recall", "f1", "samples"], {0})
-    overall = performance["overall"]
-    rows = overall["num_samples"]
-    for label, found in summary.find_extreme_classes(performance["class"]).items():
-        table.add_row(Text(format_name(make_visible(label))), *_format_scores(found, rows))
-    table.add_section()
-    table.add_row(format_name("overall (weighted)"), *_format_scores(overall, rows), style="bold")
-    if performance["slices"]:
-        table.add_section()
-    for label, found in performance["slices"].items():
-        name = Text(format_name(make_visible(f"slice {label}")))
-        table.add_row(name, *_format_scores(found, rows), style="dim")
-    return table
-
-
-def wrap_name(name: str, columns: int) -> str:
-    """Return a name in lines of a width, broken at blanks and hyphens if it has any."""
-    return "\n".join(textwrap.wrap(name, columns)) or name
-
-
-def _format_scores(scores: Scores, rows: int) -> list[str]:
-    values = [scores["precision"], scores["recall"], scores["f1"]]
-    shown = [summary.format_score(value, rows) for value in values]
-    return [*shown, str(scores["num_samples"])]
-
-
-def shorten_value(value: Any) -> str:
-    """Return a value shortened for a line: long lists as their length, long texts as both ends."""
-    if isinstance(value, list | tuple) and len(value) > 6:
-        return f"[{len(value)} items]"
+def _shorten(value: Any) -> str:
+    """Return a value for a line: long lists as their length, long texts as both ends."""
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(mask(str(item)) for item in value) + "]"
+        items = ", ".join(mask(str(item)) for item in value)
+        return f"[{items}]" if len(value) <= 6 else f"[{len(value)} items]"
     text = mask(str(value))
     return text if len(text) <= 60 else f"{text[:24]}…{text[-32:]}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -13,7 +12,6 @@ from tagifai.config.schema import DataConfig, TableConfig, TwoTablesConfig
 from tagifai.data import downloads
 from tagifai.data.tables import lines, values
 from tagifai.data.tables.containers import refuse_endless
-from tagifai.data.tables.labeled import PART_SPELLINGS
 from tagifai.data.tables.options import infer_format
 from tagifai.data.tables.reader import TableFile
 from tagifai.exceptions import DataError
@@ -22,8 +20,6 @@ from tagifai.utils.urls import is_url, locate_file
 
 PART_KEYS = {"": "train", "val_": "val", "test_": "test"}
 """The part that files have the rows of, by the beginning of the settings that name them."""
-
-PART_OF_NAME = re.compile(r"(train|training|val|valid|validation|dev|test)(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -98,7 +94,7 @@ def _list_tables(source: TableConfig) -> Iterator[SourceFile]:
 
 def _add_parts(files: Sequence[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
     """Return files with the parts that their names say, if those of all say one."""
-    parts = [part or _get_part(PurePath(location).name) for location, part in files]
+    parts = [part or values.find_part(PurePath(location).name) for location, part in files]
     if None in parts or len(parts) == 1:
         return list(files)
     return [(location, part) for (location, _), part in zip(files, parts, strict=True)]
@@ -133,7 +129,7 @@ def _expand_folder(key: str, folder: Path, source: TableConfig) -> Iterator[tupl
     inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     if source.format != "folder":
         tables = [path for path in inside if infer_format(path.name) not in (None, "txt")]
-        parts = {path: _get_part(path.name) for path in tables}
+        parts = {path: values.find_part(path.name) for path in tables}
         if tables and all(parts.values()):
             yield from ((str(path), parts[path]) for path in tables)
             return
@@ -152,7 +148,7 @@ def _expand_folder(key: str, folder: Path, source: TableConfig) -> Iterator[tupl
             raise DataError(
                 f"data.{key}: {folder} has its tables in {inner.name}: data.{key}={inner}."
             )
-    parts = {path: _get_part(path.name) for path in folders}
+    parts = {path: values.find_part(path.name) for path in folders}
     if folders and all(parts.values()):
         yield from ((str(path), parts[path]) for path in folders)
     elif folders:
@@ -162,11 +158,6 @@ def _expand_folder(key: str, folder: Path, source: TableConfig) -> Iterator[tupl
             f"data.{key}: {folder} is a folder without tables, and without a folder of documents"
             " for each label."
         )
-
-
-def _get_part(name: str) -> str | None:
-    found = PART_OF_NAME.match(name)
-    return PART_SPELLINGS[found[1].lower()] if found else None
 
 
 def fetch_all(
@@ -186,7 +177,7 @@ def fetch_all(
     return {
         key: downloads.fetch(file, limits, cache, progress=progress)
         if is_url(file.location)
-        else _locate(file)
+        else _verify(file)
         for key, file in files.items()
     }
 
@@ -219,9 +210,24 @@ def read_label_names(
     return values.list_label_names(given) if given else {}
 
 
-def _locate(file: SourceFile) -> Path:
+def locate(file: SourceFile) -> Path:
+    """Return where a local file is.
+
+    Raises:
+        DataError: it is not there.
+    """
+    path = locate_file(file.location)
+    if not path.exists():
+        raise DataError(
+            f"data.{file.key}: there is no file {path}. Relative paths on the command line start"
+            " at the working directory, those in YAML at the project's root."
+        )
+    return path
+
+
+def _verify(file: SourceFile) -> Path:
     compute_checksum(file)
-    return locate_file(file.location)
+    return locate(file)
 
 
 def compute_checksum(file: SourceFile) -> str:
@@ -230,12 +236,7 @@ def compute_checksum(file: SourceFile) -> str:
     Raises:
         DataError: it is not there, or has another one than expected.
     """
-    path = locate_file(file.location)
-    if not path.exists():
-        raise DataError(
-            f"data.{file.key}: there is no file {path}. Relative paths on the command line start"
-            " at the working directory, those in YAML at the project's root."
-        )
+    path = locate(file)
     try:
         refuse_endless(path, file.named)
         found = compute_sum(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypedDict
 
 import numpy as np
@@ -54,14 +55,10 @@ def compute_intervals(y_true: Indices, y_pred: Indices, classes: int) -> Interva
         y_pred: predicted indices, shape (n,).
         classes: how many there are.
     """
-    pairs, rows = np.unique(y_true * classes + y_pred, return_counts=True)
-    true, predicted = np.divmod(pairs, classes)
-    state, n = np.random.RandomState(SEED), len(y_true)
-    step = max(1, MAX_COUNTS // max(len(pairs), classes))
-    parts = []
-    for start in range(0, RESAMPLES, step):
-        drawn = state.multinomial(n, rows / n, size=min(step, RESAMPLES - start))
-        parts.append(compute_scores(drawn.astype(np.float64), true, predicted, classes))
+    parts = [
+        compute_scores(counts, true, predicted, classes)
+        for counts, true, predicted in _resample(y_true, y_pred, classes)
+    ]
     bounds = {
         name: np.quantile(np.concatenate([part[name] for part in parts]), BOUNDS)
         for name in parts[0]
@@ -71,6 +68,45 @@ def compute_intervals(y_true: Indices, y_pred: Indices, classes: int) -> Interva
         "resamples": RESAMPLES,
         "bounds": {name: (float(low), float(high)) for name, (low, high) in bounds.items()},
     }
+
+
+def compute_class_intervals(
+    y_true: Indices, y_pred: Indices, classes: int
+) -> npt.NDArray[np.float64]:
+    """Return percentile intervals of each class's F1, of the same rows drawn again and again.
+
+    Args:
+        y_true: label indices, shape (n,), at least one.
+        y_pred: predicted indices, shape (n,).
+        classes: how many there are.
+
+    Returns:
+        The lower and the upper bound of each class, shape (classes, 2); 0 of one that has neither
+        rows nor predictions.
+    """
+    parts = []
+    for counts, true, predicted in _resample(y_true, y_pred, classes):
+        right = _sum_by_class(counts * (true == predicted), true, classes)
+        rows = _sum_by_class(counts, true, classes) + _sum_by_class(counts, predicted, classes)
+        # A draw without rows of a class and without predictions of it says nothing of its F1.
+        parts.append(np.where(rows > 0, _divide(2 * right, rows), np.nan))
+    drawn, bounds = np.concatenate(parts), np.zeros((classes, 2))
+    seen = ~np.isnan(drawn).all(axis=0)
+    bounds[seen] = np.nanquantile(drawn[:, seen], BOUNDS, axis=0).T
+    return bounds
+
+
+def _resample(
+    y_true: Indices, y_pred: Indices, classes: int
+) -> Iterator[tuple[Counts, Indices, Indices]]:
+    """Yield sets of rows as counts of pairs of classes, and the two classes of each pair."""
+    pairs, rows = np.unique(y_true * classes + y_pred, return_counts=True)
+    true, predicted = np.divmod(pairs, classes)
+    state, n = np.random.RandomState(SEED), len(y_true)
+    step = max(1, MAX_COUNTS // max(len(pairs), classes))
+    for start in range(0, RESAMPLES, step):
+        drawn = state.multinomial(n, rows / n, size=min(step, RESAMPLES - start))
+        yield drawn.astype(np.float64), true, predicted
 
 
 def compute_scores(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,69 +13,13 @@ import numpy.typing as npt
 from tagifai.evaluation import intervals
 from tagifai.preprocessing.labels import Indices
 
-DRAWS, SEED, CONFIDENCE = 10_000, 0, 0.95
-"""Of the bootstrap: draws of as many rows, their seed, and the share of them in the interval."""
-
-
-@dataclass(frozen=True)
-class PairedDifference:
-    """The difference of two accuracies on the same rows.
-
-    Args:
-        rows: that both have predicted.
-        difference: of the first model's accuracy to the second's.
-        low: end of its interval, by a bootstrap over the rows.
-        high: likewise.
-        p_value: of McNemar's exact test.
-    """
-
-    rows: int
-    difference: float
-    low: float
-    high: float
-    p_value: float
-
-    def describe(self) -> str:
-        """Return the difference in words."""
-        # Of few rows the interval alone is too sure: five of five better gain 1, from 1 to 1.
-        is_likely = self.p_value < 1 - CONFIDENCE
-        shown = is_likely and (self.low > 0 or self.high < 0)
-        said = f"a difference of {self.difference:+.3f}" if shown else "no difference shown"
-        return (
-            f"{said} in accuracy on the same {self.rows} test rows: {100 * CONFIDENCE:g} % interval"
-            f" {self.low:+.3f} to {self.high:+.3f} (bootstrap over rows), McNemar's p ="
-            f" {self.p_value:.2g}"
-        )
-
-
-def compute_paired_difference(
-    one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]
-) -> PairedDifference:
-    """Return by how much the first of two models has more right, and how sure that is.
-
-    The interval is a percentile bootstrap over the rows (B. Efron, 1979); the test is exact, over
-    the rows that only one of the two has right (Q. McNemar, 1947).
-
-    Args:
-        one: what the first model has right, shape (n,).
-        other: what the second has right, shape (n,).
-    """
-    from scipy.stats import binomtest  # late: it takes a third of a second
-
-    rows, only_one, only_other = len(one), int((one & ~other).sum()), int((other & ~one).sum())
-    shares = [only_one / rows, only_other / rows, 1 - (only_one + only_other) / rows]
-    # Rows count by what they show alone, so that draws of rows are draws of these three numbers.
-    draws = np.random.RandomState(SEED).multinomial(rows, shares, DRAWS)
-    gains = (draws[:, 0] - draws[:, 1]) / rows
-    low, high = np.quantile(gains, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    differing = only_one + only_other
-    p_value = float(binomtest(only_one, differing).pvalue) if differing else 1.0
-    return PairedDifference(rows, (only_one - only_other) / rows, float(low), float(high), p_value)
+SEED, CONFIDENCE = 0, 0.95
+"""Of the bootstrap: the seed of its draws, and the confidence of the interval, as a share."""
 
 
 @dataclass(frozen=True)
 class PredictedRows:
-    """What a model has said of its validation rows, n of them.
+    """What a model has said of rows, such as its validation rows, n of them.
 
     Args:
         rows: their positions in the data, shape (n,).
@@ -99,6 +44,7 @@ class ScoreDifference:
         low: end of the interval of `one` minus `other`.
         high: likewise.
         choices: models of which the first is the best.
+        confidence: of the interval, as a share; of all intervals of the choices together.
     """
 
     rows: int
@@ -108,6 +54,7 @@ class ScoreDifference:
     low: float
     high: float
     choices: int
+    confidence: float = CONFIDENCE
 
     @property
     def is_shown(self) -> bool:
@@ -118,11 +65,54 @@ class ScoreDifference:
         """
         by_sign_alone = 2 * 0.5**self.differing
         is_outside = self.low > 0 or self.high < 0
-        return is_outside and by_sign_alone < (1 - CONFIDENCE) / self.choices
+        return is_outside and by_sign_alone < (1 - self.confidence) / self.choices
+
+    def describe(self, score: str, rows: str) -> str:
+        """Return the difference in words.
+
+        Args:
+            score: its name.
+            rows: which rows they are, such as "test rows".
+        """
+        said = "a difference" if self.is_shown else "no difference shown"
+        return (
+            f"{said} in {score} on the same {self.rows} {rows}: {self.one - self.other:+.3f},"
+            f" {100 * self.confidence:g} % interval {self.low:+.3f} to {self.high:+.3f} (bootstrap"
+            " over rows)"
+        )
+
+
+def compute_t_interval(
+    values: npt.NDArray[np.float64], confidence: float
+) -> tuple[float, float, float]:
+    """Return the mean of values, such as paired differences, and its interval by Student's t.
+
+    Args:
+        values: shape (n,).
+        confidence: of the interval, as a share.
+
+    Returns:
+        Mean, lower and upper bound: mean -+ t * s / sqrt(n), with the quantile t of n - 1
+        degrees of freedom. NaN for fewer than two values.
+    """
+    if len(values) < 2:
+        return math.nan, math.nan, math.nan
+    # The quantile of scipy.stats.t, without its import, which takes a third of a second.
+    from scipy.special import stdtrit
+
+    mean = float(values.mean())
+    half = float(stdtrit(len(values) - 1, (1 + confidence) / 2) * values.std(ddof=1))
+    half /= math.sqrt(len(values))
+    return mean, mean - half, mean + half
 
 
 def compute_score_difference(
-    one: Sequence[PredictedRows], other: Sequence[PredictedRows], score: str, choices: int = 1
+    one: Sequence[PredictedRows],
+    other: Sequence[PredictedRows],
+    score: str,
+    choices: int = 1,
+    *,
+    confidence: float = CONFIDENCE,
 ) -> ScoreDifference:
     """Return by how much the first of two models has the higher score, and how sure that is.
 
@@ -135,6 +125,7 @@ def compute_score_difference(
         other: likewise, of the same rows in the same order.
         score: its name, of `intervals.compute_scores`.
         choices: models of which the first is the best, k.
+        confidence: of the interval, as a share.
 
     Raises:
         ValueError: the two have other rows, or labels.
@@ -152,12 +143,13 @@ def compute_score_difference(
         drawn = state.multinomial(n, counts / n, size=size).astype(np.float64)
         first, second = _score(drawn, profiles, classes, score)
         gains.append(first - second)
-    half = float(ndtri(1 - (1 - CONFIDENCE) / 2 / choices) * np.nanstd(np.concatenate(gains)))
+    half = float(ndtri(1 - (1 - confidence) / 2 / choices) * np.nanstd(np.concatenate(gains)))
     gain = float(own[0] - own[1])
     differs = (profiles[:, :, 1] != profiles[:, :, 2]).any(axis=1)
     differing = int(counts[differs].sum())
     scores = (float(own[0]), float(own[1]))
-    return ScoreDifference(n, differing, *scores, gain - half, gain + half, choices)
+    bounds = (gain - half, gain + half)
+    return ScoreDifference(n, differing, *scores, *bounds, choices, confidence)
 
 
 def _count_profiles(
@@ -175,7 +167,7 @@ def _count_profiles(
     if not pairs or not all(
         np.array_equal(a.rows, b.rows) and np.array_equal(a.true, b.true) for a, b in pairs
     ):
-        raise ValueError("The two models have other validation rows.")
+        raise ValueError("The two models have other rows.")
     rows = np.unique(np.concatenate([part.rows for part in one]))
     said = np.full((len(rows), len(pairs), 3), -1)
     for number, (a, b) in enumerate(pairs):

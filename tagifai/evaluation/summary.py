@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from tagifai.evaluation.metrics import Performance, Scores
@@ -16,6 +16,8 @@ MIN_TELLING_ROWS = 10
 """Rows of a slice, below which its scores say nothing."""
 
 FEWEST_DIGITS, MOST_DIGITS = 2, 4
+
+_SCORES: tuple[Literal["precision", "recall", "f1"], ...] = ("precision", "recall", "f1")
 
 
 def count_digits(rows: int) -> int:
@@ -136,25 +138,112 @@ def build_metrics_table(
     return columns, cells
 
 
-def describe_metrics_table(performance: Performance) -> list[str]:
-    """Return a sentence for each column of `build_metrics_table` that needs one."""
-    notes = []
-    if "intervals" in performance:
-        notes.append(f"Interval: {performance['intervals']['method']}.")
-    if "baseline" in performance:
-        label = performance["baseline"]["label"]
-        notes.append(f"Baseline: always {label}, the most frequent class of the train rows.")
-    return notes
+def describe_intervals(performance: Performance) -> list[str]:
+    """Return how the intervals of `build_metrics_table` were found, if there are any."""
+    if "intervals" not in performance:
+        return []
+    return [f"Interval: {performance['intervals']['method']}."]
+
+
+def describe_baseline(performance: Performance) -> list[str]:
+    """Return what the baseline of `build_metrics_table` is, if there is one."""
+    if "baseline" not in performance:
+        return []
+    label = performance["baseline"]["label"]
+    return [f"Baseline: always {label}, the most frequent class of the train rows."]
+
+
+def build_scores_table(performance: Performance) -> tuple[list[str], list[list[str]]]:
+    """Return columns and rows of a table of classes, the whole and the slices that tell something.
+
+    Empty texts are a line between them.
+    """
+    overall, scored = performance["overall"], find_extreme_classes(performance["class"])
+    slices = {
+        f"slice {name}": found
+        for name, found in performance["slices"].items()
+        if not describe_small_slice(found)
+    }
+    parts = [scored, {"overall (weighted)": overall}, slices]
+    cells: list[list[str]] = []
+    for part in filter(None, parts):
+        cells += [[""] * 5] if cells else []
+        cells += [
+            [
+                name,
+                *(format_score(found[key], overall["num_samples"]) for key in _SCORES),
+                f"{found['num_samples']:,}",
+            ]
+            for name, found in part.items()
+        ]
+    return ["", *_SCORES, "rows"], cells
 
 
 def describe_scores_table(performance: Performance) -> list[str]:
     """Return what has to be said of a table of classes and slices, a sentence each."""
     shown = describe_extreme_classes(performance["class"])
     notes = [f"Classes: {shown}; performance.json has all."] if shown else []
-    for name, scores in performance["slices"].items():
-        if few := describe_small_slice(scores):
-            notes.append(f"Slice {name}: {few}.")
+    small = [
+        f"{name} ({found['num_samples']:,})"
+        for name, found in performance["slices"].items()
+        if describe_small_slice(found)
+    ]
+    if small:
+        count = f"{len(small)} slice{'s' * (len(small) > 1)} of fewer than {MIN_TELLING_ROWS} rows"
+        notes.append(f"Not shown: {count}, too few to tell: {', '.join(small)}.")
     return notes
+
+
+def describe_score(name: str, value: float, performance: Performance) -> str:
+    """Return a metric of the test rows with its interval, beside the majority baseline.
+
+    Args:
+        name: of the metric, without the part's prefix.
+        value: of the metric.
+        performance: of the test rows.
+    """
+    rows = performance["overall"]["num_samples"]
+    text = f"{name} = {format_metric(name, value, rows)} on {rows:,} test rows"
+    if "intervals" in performance and name in (bounds := performance["intervals"]["bounds"]):
+        text += f", 95 % interval {format_interval(bounds[name], rows)}"
+    if "baseline" in performance and name in (found := performance["baseline"])["metrics"]:
+        constant = format_metric(name, found["metrics"][name], rows)
+        text += f"; always {found['label']!r} has {constant}"
+    return text
+
+
+def find_main_metric(objective: Collection[str], measured: Collection[str]) -> str:
+    """Return the first metric of an objective that is measured, without its part; or F1.
+
+    Args:
+        objective: names of its metrics, such as "val_f1".
+        measured: names of a run's metrics, such as "test_f1".
+    """
+    names = [name.removeprefix("val_") for name in objective]
+    return next((name for name in names if f"test_{name}" in measured), "f1")
+
+
+def describe_weakest(performance: Performance, most: int = 2) -> list[str]:
+    """Return the classes with the lowest F1, a text each; of equal ones those with more rows.
+
+    Classes without rows and those without a mistake are left out, and the best class is. Those with
+    too few rows to tell are named where no others are weak, with how many have no text right.
+    """
+    found = {name: scores for name, scores in performance["class"].items() if scores["num_samples"]}
+    order = sorted(found, key=lambda name: (found[name]["f1"], -found[name]["num_samples"]))
+    weak = [name for name in order[:-1] if found[name]["f1"] < 1]
+    telling = [name for name in weak if found[name]["num_samples"] >= MIN_TELLING_ROWS]
+    whole = performance["overall"]["num_samples"]
+    texts = [
+        f"{name}: F1 {format_score(found[name]['f1'], whole)} on {found[name]['num_samples']:,}"
+        f" row{'s' * (found[name]['num_samples'] > 1)}"
+        for name in (telling or weak)[:most]
+    ]
+    if telling or not weak:
+        return texts
+    none_right = sum(found[name]["f1"] == 0 for name in weak)
+    more = [f"{none_right} of {len(found)} classes have F1 0"] if none_right > most else []
+    return [*(f"{text}, too few rows to tell" for text in texts), *more]
 
 
 def describe_small_slice(scores: Scores) -> str:

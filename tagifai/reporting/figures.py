@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import cache, partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tagifai.config.schema import Config
 from tagifai.data.prepare import PreparedData
 from tagifai.data.splitting.parts import PARTS
 from tagifai.evaluation import error_analysis, summary
 from tagifai.models.losses import get_loss_name
 from tagifai.reporting.render import FigureMakers
-from tagifai.training.fitting import FitResult, compute_part_outputs
+from tagifai.reporting.test_rows import TestRows
+from tagifai.tracking.settings import compute_rest
+from tagifai.training.fitting import FitResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+CURVES = "*/*-curve/curve.json"
+"""Learning curves below the folder of outputs."""
+
+CURVE_KEYS = ("rows", "means", "deviations", "metric", "conclusion")
+"""What is drawn of the document of a learning curve."""
+
+ROWS = "test rows"
 
 TERMS_PER_CLASS = 8
 """Terms that are shown for each class."""
@@ -26,64 +40,146 @@ MAX_TERM_CLASSES = 10
 """Most classes whose terms are shown."""
 
 
-def build_for_data(prepared: PreparedData) -> FigureMakers:
-    """Return functions that make the figures of a data set, by name."""
+def build_makers(
+    result: FitResult, rows: TestRows, curve: Mapping[str, Any] | None = None
+) -> FigureMakers:
+    """Return functions that make the figures of a run, by name, with one order of classes in all.
+
+    Args:
+        result: of the training.
+        rows: the test rows, with the order.
+        curve: the document of the learning curve, or None.
+    """
+    shown = rows.order[: summary.MAX_SHOWN_CLASSES]
+    return {
+        **_build_for_scores(result, rows, shown),
+        **_build_for_probabilities(result, rows, shown),
+        **_build_for_terms(rows.tagger, [rows.classes[k] for k in shown]),
+        **_build_for_data(rows.prepared, [rows.classes[k] for k in shown]),
+        **_build_for_curve(curve),
+    }
+
+
+def identify_curve(config: Config, digest: str) -> dict[str, str]:
+    """Return by what a learning curve is told from those of other data and other settings.
+
+    Args:
+        config: of the curve, or of a run.
+        digest: of the data set.
+    """
+    # A curve is never refitted and never resumed.
+    settings = compute_rest(asdict(config), {"training.refit", "training.resume"})
+    return {"dataset": digest, "settings": settings}
+
+
+def find_curve(config: Config, digest: str) -> dict[str, Any] | None:
+    """Return the document of the latest learning curve of the same data and settings, or None.
+
+    Args:
+        config: of a run.
+        digest: of its data set.
+    """
+    wanted = identify_curve(config, digest)
+    for path in sorted(Path(config.paths.outputs).glob(CURVES), reverse=True):
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):  # of a task that was killed, or of others
+            continue
+        if (
+            isinstance(found, dict)
+            and wanted.items() <= found.items()
+            and {*CURVE_KEYS} <= {*found}
+        ):
+            return found
+    return None
+
+
+def _build_for_curve(curve: Mapping[str, Any] | None) -> dict[str, Callable[[], Figure]]:
+    from tagifai.reporting.plots.curve import plot_curve
+
+    if curve is None:
+        return {}
+    return {"curve": partial(plot_curve, *(curve[key] for key in CURVE_KEYS))}
+
+
+def _build_for_scores(
+    result: FitResult, rows: TestRows, shown: Sequence[int]
+) -> dict[str, Callable[[], Figure]]:
+    from tagifai.reporting.plots import classes, training
+
+    history, test = result.history, result.performance["test"]
+    scores = {rows.classes[k]: test["class"][rows.classes[k]] for k in shown}
+    losses = partial(
+        training.plot_losses,
+        history.train_loss,
+        history.val_loss,
+        result.epoch,
+        get_loss_name(rows.tagger.model),
+    )
+    return {
+        **({"losses": losses} if history.train_loss else {}),
+        "confusion": partial(classes.plot_confusion, rows.counts, rows.classes, ROWS, shown),
+        "classes": lambda: classes.plot_scores(
+            scores, rows.bounds, test["overall"], ROWS, _describe_shown(shown, rows.classes)
+        ),
+    }
+
+
+def _build_for_probabilities(
+    result: FitResult, rows: TestRows, shown: Sequence[int]
+) -> dict[str, Callable[[], Figure]]:
+    from tagifai.reporting.plots import probabilities
+
+    tagger, names = rows.tagger, rows.classes
+    makers: dict[str, Callable[[], Figure]] = {
+        "precision_recall": partial(
+            probabilities.plot_precision_recall, rows.y_true, rows.outputs, names, ROWS, shown
+        )
+    }
+    if tagger.has_probabilities:
+        makers["reliability"] = partial(
+            probabilities.plot_reliability, rows.y_true, rows.outputs, ROWS
+        )
+        # Not of the tagger, which has learnt these rows if it was refitted.
+        if tagger.other in names and result.val_outputs is not None:
+            makers["threshold"] = partial(
+                probabilities.plot_threshold,
+                rows.prepared.get_labels("val"),
+                result.val_outputs,
+                names.index(str(tagger.other)),
+                tagger.threshold,
+                "validation rows",
+            )
+    return makers
+
+
+def _build_for_terms(tagger: Any, shown: Sequence[str]) -> dict[str, Callable[[], Figure]]:
+    from tagifai.reporting.plots import classes
+
+    some = shown[:MAX_TERM_CLASSES]
+    weighing = find_heaviest_terms(tagger, some)
+    note = _describe_shown(some, tagger.encoder.classes)
+    return {"terms": partial(classes.plot_terms, weighing, note)} if weighing else {}
+
+
+def _build_for_data(
+    prepared: PreparedData, shown: Sequence[str]
+) -> dict[str, Callable[[], Figure]]:
     from tagifai.reporting.plots import data
 
     parts = {name: Counter(prepared.get_part(name)["tag"]) for name in PARTS}
-    rows = {tag: {part: n[tag] for part, n in parts.items()} for tag in prepared.count_labels()}
+    rows = {tag: {part: n[tag] for part, n in parts.items()} for tag in shown}
+    others = [n for tag, n in prepared.count_labels().items() if tag not in rows]
     words = [len(text.split()) for text in prepared.rows["raw"]]
     return {
-        "class_balance": partial(data.plot_class_balance, rows),
+        "class_balance": partial(data.plot_class_balance, rows, others),
         "text_lengths": partial(data.plot_text_lengths, words),
     }
 
 
-def build_for_result(prepared: PreparedData, result: FitResult) -> FigureMakers:
-    """Return functions that make the figures of losses, scores and model of a training, by name."""
-    from tagifai.reporting.plots import classes, probabilities, training
-
-    tagger, history = result.tagger, result.history
-    names = tagger.encoder.classes
-
-    @cache
-    def scored(part: str) -> tuple[Any, Any]:
-        return prepared.get_labels(part), compute_part_outputs(prepared, tagger, part)
-
-    def confusion() -> Figure:
-        y_true, found = scored("test")
-        counts = error_analysis.compute_confusion_matrix(y_true, tagger.decide(found), len(names))
-        return classes.plot_confusion(counts, names, "test rows")
-
-    test = result.performance["test"]
-    makers: dict[str, Callable[[], Figure]] = {
-        "losses": partial(
-            training.plot_losses,
-            history.train_loss,
-            history.val_loss,
-            result.epoch,
-            get_loss_name(tagger.model),
-        ),
-        "confusion": confusion,
-        "classes": partial(classes.plot_scores, test["class"], test["overall"], "test rows"),
-        "precision_recall": lambda: probabilities.plot_precision_recall(
-            *scored("test"), names, "test rows", summary.find_extreme_classes(test["class"])
-        ),
-    }
-    if tagger.has_probabilities:
-        makers["reliability"] = lambda: probabilities.plot_reliability(*scored("test"), "test rows")
-        if tagger.other in names:
-            makers["threshold"] = lambda: probabilities.plot_threshold(
-                *scored("val"), names.index(str(tagger.other)), tagger.threshold, "validation rows"
-            )
-    shown = list(prepared.count_labels())
-    if len(shown) > MAX_TERM_CLASSES:
-        shown = list(summary.find_extreme_classes(test["class"], MAX_TERM_CLASSES))
-    weighing = find_heaviest_terms(tagger, shown)
-    if weighing:
-        note = summary.describe_extreme_classes(test["class"], MAX_TERM_CLASSES)
-        makers["terms"] = partial(classes.plot_terms, weighing, note)
-    return makers
+def _describe_shown(shown: Sequence[Any], classes: Sequence[str]) -> str:
+    few = len(shown) < len(classes)
+    return f"the {len(shown)} most confused of {len(classes)} classes" if few else ""
 
 
 def find_heaviest_terms(tagger: Any, classes: Sequence[str]) -> dict[str, list[tuple[str, float]]]:
@@ -101,5 +197,11 @@ def find_heaviest_terms(tagger: Any, classes: Sequence[str]) -> dict[str, list[t
     for name in classes:
         of_class = weights[tagger.encoder.classes.index(name)]
         largest = np.argsort(-of_class, kind="stable")[:TERMS_PER_CLASS]
-        found[name] = [(str(terms[column]), float(of_class[column])) for column in largest]
+        found[name] = [
+            (
+                str(terms[column]).removeprefix("word__").removeprefix("char__"),
+                float(of_class[column]),
+            )
+            for column in largest
+        ]
     return found

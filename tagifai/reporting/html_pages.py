@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from tagifai.utils.excerpts import make_lines_visible
 from tagifai.utils.secrets import mask
 
 HIDDEN_GROUPS = ("paths", "sweep", "task", "console", "plots")
@@ -23,18 +23,13 @@ class ReportFigure:
 
     Args:
         title: alternative text, for those who cannot see the figure.
-        svg: content of the SVG file.
+        svg: the figure as a part of the page; it is not escaped.
         wide: whether it takes the whole width of the page.
     """
 
     title: str
-    svg: bytes
+    svg: str
     wide: bool = False
-
-    @property
-    def base64(self) -> str:
-        """The content as base64."""
-        return base64.b64encode(self.svg).decode()
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,7 @@ class ReportTable:
         rows: texts, one for each column.
         numbers: indices of the columns that have numbers.
         strong: indices of the rows that are bold.
+        pictures: figures of what the table has, below it.
     """
 
     title: str
@@ -54,6 +50,21 @@ class ReportTable:
     rows: Sequence[Sequence[str]]
     numbers: Sequence[int] = ()
     strong: Sequence[int] = ()
+    pictures: Sequence[ReportFigure] = ()
+
+
+@dataclass(frozen=True)
+class ReportExample:
+    """A text with words that are marked.
+
+    Args:
+        heading: what it is an example of.
+        words: each with the white space after it, and how strongly it speaks for what the heading
+            says, from -1 (against it) to 1.
+    """
+
+    heading: str
+    words: Sequence[tuple[str, float]]
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,7 @@ class HtmlReport:
         notes: warnings about the values.
         pictures: figures.
         tables: of scores or trials.
+        examples: texts by heading.
         settings: the configuration.
         facts: names and values by heading.
         command: the command that makes the same again.
@@ -95,6 +107,7 @@ class HtmlReport:
     notes: Sequence[str] = ()
     pictures: Sequence[ReportFigure] = ()
     tables: Sequence[ReportTable] = ()
+    examples: Mapping[str, Sequence[ReportExample]] = field(default_factory=dict)
     settings: Sequence[ReportSetting] = ()
     facts: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
     command: str = ""
@@ -116,14 +129,16 @@ def _template() -> Template:
 
     loader = PackageLoader("tagifai.reporting", "templates")
     environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, finalize=_mask_text
+        loader=loader, autoescape=True, undefined=StrictUndefined, finalize=_make_visible
     )
     return environment.get_template("report.html.j2")
 
 
-def _mask_text(value: Any) -> Any:
-    """Return what a page shows without its secrets; pictures and the like are no plain texts."""
-    return mask(value) if type(value) is str else value
+def _make_visible(value: Any) -> Any:
+    """Return a text as a page shows it, which may keep words together by blanks that do so."""
+    if type(value) is not str:  # pictures and the like
+        return value
+    return "\u00a0".join(make_lines_visible(part, "") for part in value.split("\u00a0"))
 
 
 def list_settings(flat: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[ReportSetting]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tagifai.reporting import render, text_tables
 from tagifai.reporting.html_pages import HtmlReport, ReportTable
 from tagifai.tracking.leaderboard import Leaderboard
+from tagifai.utils.board_cells import USUAL, describe_settings, format_number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,23 +31,28 @@ def build_figures(
     """Return functions that make the figures of leaderboards, by name."""
     return {
         f"{name}{number or ''}": make
-        for number, board in enumerate(boards.values())
-        for name, make in _build_board_figures(board, metric).items()
+        for number, (data, board) in enumerate(boards.items())
+        for name, make in _build_board_figures(data, board, metric).items()
     }
 
 
-def _build_board_figures(board: Leaderboard, metric: str) -> dict[str, Callable[[], Figure]]:
+def _build_board_figures(
+    data: str, board: Leaderboard, metric: str
+) -> dict[str, Callable[[], Figure]]:
     from tagifai.reporting.plots import leaderboard
 
     rows = board.rows.head(MAX_DRAWN_ROWS)
     names = _name_rows(board)[:MAX_DRAWN_ROWS]
     found = {
         "means": partial(
-            leaderboard.plot_means, names, rows["mean"].tolist(), rows["std"].tolist(), metric
+            leaderboard.plot_means,
+            names,
+            rows["mean"].tolist(),
+            rows["std"].tolist(),
+            metric,
+            data,
         )
     }
-    if board.baseline is None:
-        return dict(found)
     others = (rows.index != board.baseline) & rows["difference"].notna()
     compared = rows[others]
     found["differences"] = partial(
@@ -55,78 +61,100 @@ def _build_board_figures(board: Leaderboard, metric: str) -> dict[str, Callable[
         compared["difference"].tolist(),
         compared["low"].tolist(),
         compared["high"].tolist(),
-        str(board.baseline),
-        board.interval,
+        f"{board.rows['run'].to_dict()[board.baseline]} on {data}",
+        "; ".join(map(str, compared["interval"].dropna().unique())),
     )
     return dict(found) if len(compared) else {"means": found["means"]}
 
 
 def _name_rows(board: Leaderboard) -> list[str]:
-    texts = [
-        [f"{column}={cell}" for cell in board.rows[column]] for column in board.setting_columns
-    ]
-    found = [", ".join(row) for row in zip(*texts, strict=True)] if texts else []
-    return found or [str(name) for name in board.rows.index]
+    """Return for each row its run, as in the table, and what tells it apart."""
+    settings = board.rows[[*board.setting_columns]].astype(str).to_dict("records")
+    told = describe_settings([{str(k): v for k, v in row.items()} for row in settings])[1]
+    names = zip(board.rows["run"], told, strict=True)
+    return [f"{run} {text}".removesuffix(f" {USUAL}") for run, text in names]
 
 
 def build(
-    boards: Mapping[str, Leaderboard], title: str, description: str, folder: Path, command: str
+    boards: Mapping[str, Leaderboard], metric: str, description: str, folder: Path, command: str
 ) -> HtmlReport:
     """Return the report of leaderboards.
 
     Args:
         boards: by the name of their data set.
-        title: of the report.
+        metric: with its direction.
         description: which runs are compared.
         folder: of figures.
         command: the command that made the comparison.
     """
-    first = next(iter(boards.values()))
-    best = first.rows.iloc[0]
-    more = [f"{len(boards)} data sets: one board each"] if len(boards) > 1 else []
-    more += [
-        f"Differences to {board.baseline}: {board.interval}"
-        for board in boards.values()
-        if board.baseline is not None
-    ]
+    notes = {
+        f"About the board of {name}": text_tables.make_table(board, metric.partition(" ")[0]).notes
+        for name, board in boards.items()
+    }
     return HtmlReport(
-        title=title,
+        title=f"Comparison by {metric}",
         subtitle=f"{time.strftime('%Y-%m-%d %H:%M')}. {description}",
         summary=[
-            ("best", _name_rows(first)[0]),
-            ("mean of the best", text_tables.format_number(float(best["mean"]))),
-            ("runs of the best", str(best["n"])),
+            *(_summarize(*boards.values()) if len(boards) == 1 else ()),
             ("configurations", str(sum(len(board.rows) for board in boards.values()))),
         ],
-        notes=more,
-        pictures=render.load_figures(folder, name_figures(boards)),
-        tables=[_make_table(name, board) for name, board in boards.items()],
+        notes=[f"{len(boards)} data sets: one board each"] if len(boards) > 1 else [],
+        tables=[
+            *([_list_best(boards, metric)] if len(boards) > 1 else ()),
+            *(
+                _make_table(number, name, board, metric, folder)
+                for number, (name, board) in enumerate(boards.items())
+            ),
+        ],
+        facts={about: [*told.items()] for about, told in notes.items() if told},
         command=command,
     )
 
 
-def name_figures(boards: Mapping[str, Leaderboard]) -> dict[str, str]:
-    """Return the alternative texts of figures by their names; those of later boards are numbered.
+def _summarize(board: Leaderboard) -> list[tuple[str, str]]:
+    """Return the first row of a board."""
+    best = board.rows.iloc[0]
+    return [
+        ("best", _name_rows(board)[0]),
+        ("mean of the best", format_number(float(best["mean"]))),
+        ("runs of the best", str(best["n"])),
+    ]
 
-    Args:
-        boards: by the name of their data set.
-    """
-    return {
-        f"{name}{number or ''}": f"{text} ({data})"
-        for number, data in enumerate(boards)
-        for name, text in ALT_TEXTS.items()
+
+def _list_best(boards: Mapping[str, Leaderboard], metric: str) -> ReportTable:
+    """Return the first row of each board."""
+    rows = [
+        [
+            name,
+            format_number(float(board.rows["mean"].iloc[0])),
+            str(board.rows["n"].iloc[0]),
+            _name_rows(board)[0],
+        ]
+        for name, board in boards.items()
+    ]
+    columns = ["data", metric.partition(" ")[0], "runs", "best"]
+    return ReportTable("The best of each data set", columns, rows, numbers=[1, 2])
+
+
+def _name_figures(number: int, data: str) -> dict[str, str]:
+    """Return the alternative texts of a board's figures by their names; later ones have numbers."""
+    return {f"{name}{number or ''}": f"{text} ({data})" for name, text in ALT_TEXTS.items()}
+
+
+def _make_table(
+    number: int, data: str, board: Leaderboard, metric: str, folder: Path
+) -> ReportTable:
+    table = text_tables.make_table(board, metric.partition(" ")[0])
+    # A page folds its tables at any blank: a difference and its interval stay together.
+    whole = {
+        name: [cell.replace(" ", "\u00a0", 1) if name == "difference" else cell for cell in cells]
+        for name, cells in table.columns.items()
     }
-
-
-def _make_table(data: str, board: Leaderboard) -> ReportTable:
-    columns = text_tables.format_columns(board)
-    texts = {
-        name: [str(cell) for cell in board.rows[name]] for name in board.setting_columns
-    } | columns
     return ReportTable(
-        f"{data}: all rows, the best first",
-        list(texts),
-        list(zip(*texts.values(), strict=True)),
-        numbers=range(len(board.setting_columns), len(texts)),
+        text_tables.format_title(data, board, metric),
+        list(whole),
+        list(zip(*whole.values(), strict=True)),
+        numbers=[n for n, name in enumerate(table.columns) if name not in table.texts],
         strong=[0],
+        pictures=render.load_figures(folder, _name_figures(number, data)),
     )

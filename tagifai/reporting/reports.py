@@ -16,6 +16,7 @@ from tagifai.tracking import session
 from tagifai.tracking.leaderboard import Leaderboard
 from tagifai.utils import program
 from tagifai.utils.files import replace_atomically
+from tagifai.utils.secrets import mask
 from tagifai.utils.system.errors import describe_limit
 
 if TYPE_CHECKING:
@@ -45,22 +46,24 @@ def write_for_run(
         display: shows the progress of drawing.
     """
     # Late: the report of a leaderboard does not need the model's libraries.
-    from tagifai.reporting import figures, run_report
+    from tagifai.reporting import figures, label_fonts, run_report
+    from tagifai.reporting.test_rows import TestRows
 
-    folder = run.output_dir / FIGURES
+    rows = TestRows(run.prepared, result.tagger)
     if run.config.plots.enabled:
         log_figures(
             run.tracked,
-            lambda: {
-                **figures.build_for_result(run.prepared, result),
-                **figures.build_for_data(run.prepared),
-            },
+            lambda: figures.build_makers(
+                result, rows, figures.find_curve(run.config, run.dataset.digest)
+            ),
             run.output_dir,
             display,
         )
+        for note in label_fonts.describe_missing_fonts(rows.classes):
+            display.show_note(note)
     return write(
         run.tracked,
-        lambda: run_report.build(run, result, objective, profile, folder),
+        lambda: run_report.build(run, result, objective, profile, rows, run.output_dir / FIGURES),
         run.output_dir,
     )
 
@@ -82,11 +85,13 @@ def write_for_leaderboards(
         log_figures(
             nowhere, lambda: leaderboard_report.build_figures(boards, metric), output, display
         )
-    command = program.get_command()
-    title = f"Comparison by {metric}"
+    # The runs are those of this parent even when there is a later one.
+    given = [mask(word) for word in get_job().overrides if not word.startswith("task.parent=")]
+    chosen = [] if config.task.parent is None else [f"task.parent={config.task.parent}"]
+    command = program.format_repetition(program.format_command(*given, *chosen))
     return write(
         nowhere,
-        lambda: leaderboard_report.build(boards, title, description, output / FIGURES, command),
+        lambda: leaderboard_report.build(boards, metric, description, output / FIGURES, command),
         output,
     )
 

@@ -23,8 +23,8 @@ import yaml
 from tagifai.config.job import get_job
 from tagifai.config.schema import Config, name_test_metric
 from tagifai.evaluation import metrics
+from tagifai.evaluation.paired import compute_t_interval
 from tagifai.exceptions import ConfigError, UserError
-from tagifai.tracking.differences import compute_t_interval
 from tagifai.utils import program, signals
 from tagifai.utils.secrets import mask_all
 

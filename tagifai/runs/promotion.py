@@ -17,9 +17,7 @@ from tagifai.tracking.registry import ModelRegistry
 from tagifai.utils import locks
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
+    from tagifai.evaluation.paired import ScoreDifference
     from tagifai.models.tagger import Tagger
 
 
@@ -79,11 +77,11 @@ class Contender:
         digest = compute_rows_digest(splits["test"], labels)
         return cls(run_id, tagger, splits["data"]["digest"], digest, texts, labels)
 
-    def compute_right(self) -> npt.NDArray[np.bool_]:
-        """Return which of its test rows it has right, shape (n,)."""
-        predicted = self.tagger.decide(self.tagger.compute_outputs(self.texts))
-        right: npt.NDArray[np.bool_] = predicted == self.tagger.encoder.encode(self.labels)
-        return right
+    def predict(self) -> list[str]:
+        """Return what it says of its test rows, n labels."""
+        return self.tagger.encoder.decode(
+            self.tagger.decide(self.tagger.compute_outputs(self.texts))
+        )
 
     def compute_f1(self) -> float:
         """Return the weighted F1 on its test rows, scored now."""
@@ -112,12 +110,15 @@ class Decision:
         reason: as a sentence.
         f1: of the challenger, on its test rows.
         champion_f1: of the champion, on its test rows; None without a champion.
+        difference: of the two on the same test rows, with its interval, in words; None if they
+            were not compared.
     """
 
     promoted: bool
     reason: str
     f1: float
     champion_f1: float | None
+    difference: str | None = None
 
 
 def decide(challenger: Contender, champion: Contender | None, *, force: bool) -> Decision:
@@ -146,10 +147,44 @@ def decide(challenger: Contender, champion: Contender | None, *, force: bool) ->
     if difference is not None:
         return Decision(True, f"Forced, without a comparison: {difference}", f1, before)
     if f1 > before:
-        return Decision(True, "It is better on the same test rows.", f1, before)
-    if force:
-        return Decision(True, "Forced: it is not better on the same test rows.", f1, before)
-    return Decision(False, "It is not better on the same test rows.", f1, before)
+        promoted, reason = True, "It is better on the same test rows."
+    elif force:
+        promoted, reason = True, "Forced: it is not better on the same test rows."
+    else:
+        promoted, reason = False, "It is not better on the same test rows."
+    difference = compute_difference(challenger, champion, "f1").describe("f1", "test rows")
+    return Decision(promoted, reason, f1, before, difference)
+
+
+def compute_difference(one: Contender, other: Contender, score: str) -> ScoreDifference:
+    """Return the difference of a score of two runs on the same test rows.
+
+    Args:
+        one: the run whose difference to the other is asked for.
+        other: with the same test rows.
+        score: of `intervals.SCORES`.
+
+    Raises:
+        DataError: a label is unknown to a run that has no fallback label.
+    """
+    import numpy as np
+
+    from tagifai.evaluation import paired  # late, as scoring is
+    from tagifai.preprocessing.labels import LabelEncoder, replace_unknown
+
+    true, *others = (
+        replace_unknown(run.labels, run.tagger.encoder.classes, run.tagger.other)
+        for run in (one, other)
+    )
+    # What is unknown to one run alone is wrong in it.
+    true = true if others == [true] else one.labels
+    said = [run.predict() for run in (one, other)]
+    encoder = LabelEncoder.fit([*true, *said[0], *said[1]])
+    numbers, indices = np.arange(len(true)), encoder.encode(true)
+    first, second = (
+        [paired.PredictedRows(numbers, indices, encoder.encode(labels))] for labels in said
+    )
+    return paired.compute_score_difference(first, second, score)
 
 
 def _explain_incomparable(challenger: Contender, champion: Contender) -> str | None:

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tagifai.config import instantiate, paths, strangers
 from tagifai.config.schema import EXPERIMENT_GROUPS, SCHEMA_CLASSES, Config, check
-from tagifai.config.texts import LOADER, check_plain_yaml, escape
+from tagifai.config.texts import check_plain_yaml, escape, parse_yaml
 from tagifai.data import dataset_store, datasets, prepare
 from tagifai.data.blocks import Blocks
 from tagifai.data.dataset_store import Dataset
@@ -195,10 +195,10 @@ def _read_groups(bundle: Path, root: str) -> dict[str, Any]:
         text = (bundle / "config.yaml").read_text(encoding="utf-8")
         check_plain_yaml(text)
         # Not by OmegaConf, which takes some texts for more than texts.
-        record = yaml.load(text, Loader=LOADER)  # noqa: S506 # nosec B506
+        record = parse_yaml(text)
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"it is no YAML ({' '.join(str(error).split())}).") from None
-    if not isinstance(record, dict):
+    if not record:
         raise ConfigError("it is not a mapping of groups.")
     data, place = record.get("data"), record.get("paths")
     if isinstance(data, dict) and isinstance(place, dict):

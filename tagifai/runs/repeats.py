@@ -35,9 +35,11 @@ class RepeatTrainer:
         last_result: the training of the last repeat.
         histories: of all trainings outside a search, by the prefix of their metrics' names.
         predicted: validation rows with their predictions, one for each repeat.
+        scores: all scores that every repeat has, as means over them, by their flat names.
     """
 
     last_result: FitResult
+    scores: dict[str, float]
 
     def __init__(self, run: OpenRun, display: Display) -> None:
         self._run = run
@@ -59,6 +61,7 @@ class RepeatTrainer:
         config = self._run.config
         names = config.objective.measured
         values: list[list[float]] = []
+        all_scores: list[dict[str, float]] = []
         repeats = objectives.make_repeats(self._run.prepared, config.objective, config.seed)
         for repeat in repeats[1:]:
             for metric in names:
@@ -73,10 +76,14 @@ class RepeatTrainer:
                 prefix = f"{config.objective.by.removesuffix('s')}_{number}/"
                 result = self.fit(repeat.prepared, fresh, values=values, prefix=prefix)
             values.append([result.get_metric(metric) for metric in names])
+            all_scores.append(result.get_metrics())
             if result.predicted is not None:
                 self.predicted.append(result.predicted)
             self._report_repeat(number, values, result.history)
         self.last_result = result
+        shared = [name for name in all_scores[0] if all(name in one for one in all_scores)]
+        by_repeat = [[one[name] for name in shared] for one in all_scores]
+        self.scores = dict(zip(shared, objectives.compute_means(by_repeat), strict=True))
         means = dict(zip(names, objectives.compute_means(values), strict=True))
         for metric, value in means.items():
             if not math.isfinite(value):

@@ -11,7 +11,7 @@ from tagifai.config.schema import Config
 from tagifai.exceptions import BundleError, ConfigError, DamagedFileError, DataError
 from tagifai.models import bundles, part_files
 from tagifai.models.tagger import Tagger
-from tagifai.runs import latest
+from tagifai.runs import latest, short_ids
 from tagifai.serving import archives
 from tagifai.tracking import downloads, session, store
 from tagifai.tracking.registry import CHAMPION, ModelRegistry
@@ -45,11 +45,12 @@ def find(stores: Path, run_id: str | None, uri: str | None) -> tuple[str, Path]:
 
     Args:
         stores: the folder of stores.
-        run_id: None is the latest run.
+        run_id: the id or the first 8 digits or more of it; None is the latest run.
         uri: tracking store to fetch a bundle from that is not on this machine, or None.
 
     Raises:
         BundleError: there is no such run, or no run at all.
+        ConfigError: several runs have ids that begin so.
         DamagedFileError: it is not known which run is the latest.
         TrackingError: it is not on this machine, and the tracking store does not answer.
     """
@@ -58,6 +59,7 @@ def find(stores: Path, run_id: str | None, uri: str | None) -> tuple[str, Path]:
         raise BundleError(
             f"No run has been trained into {stores} yet. Train one: {program.get_name()}"
         )
+    run_id = short_ids.complete(stores, run_id, uri)
     path = bundles.get_path(stores, run_id)
     if not path.is_dir() and uri:
         # A run that was recorded later had another id before.
@@ -79,12 +81,14 @@ def choose_run(config: Config, default: str = LATEST) -> tuple[str, Path]:
     Runs whose process is gone are closed on the way.
 
     Args:
-        config: of a task with a `run_id`: an id, "latest", "best" or "champion".
+        config: of a task with a `run_id`: an id or its first digits, "latest", "best" or
+            "champion".
         default: where it is None.
 
     Raises:
         BundleError: there is no such run, or no run at all.
-        ConfigError: the name is one that only a tracking store knows, and there is none.
+        ConfigError: the name is one that only a tracking store knows, and there is none; or several
+            runs have ids that begin so.
         TrackingError: the store does not answer.
     """
     stores = Path(config.paths.stores)
@@ -133,7 +137,7 @@ def find_best(uri: str, config: Config) -> str:
 
 
 def find_bests(uri: str, config: Config) -> set[str]:
-    """Return the ids of the best run on each data set, by the objective; errors as of `find_best`.
+    """Return the ids of the best runs by the objective, as of `selection.find_bests`.
 
     Without a run that can be ranked there is none.
     """

@@ -20,15 +20,17 @@ from tagifai.data.dataset_store import Dataset
 from tagifai.evaluation.metrics import Performance
 from tagifai.exceptions import StaleTrialError
 from tagifai.preprocessing.cache import open_feature_cache
-from tagifai.reporting import profile_text, reports, run_summary
+from tagifai.reporting import profile_text, reports, run_ending, run_summary
 from tagifai.runs import latest, preparation, resolve
 from tagifai.runs.recording import logger
 from tagifai.runs.repeats import RepeatTrainer
 from tagifai.runs.upkeep import used_folders
 from tagifai.tracking import multirun, session
 from tagifai.tracking.provenance import Invocation
+from tagifai.tracking.recording import validation_rows
+from tagifai.tracking.recording.children import note_score
 from tagifai.tracking.store import Experiment
-from tagifai.training import checkpoints, validation_rows
+from tagifai.training import checkpoints
 from tagifai.training.components import build_components
 from tagifai.training.loop import History, TrainingPruned
 from tagifai.training.open_run import OpenRun
@@ -79,10 +81,16 @@ def train(
         repeats = RepeatTrainer(run, display)
         result = repeats.fit(run.prepared, run.components, test=True)
         objective = repeats.compute_objective(result)
+        run_ending.show_result(display, run, result, objective)
         logger.save_model(run, result, objective, repeats.histories)
+        if result.predicted is not None:
+            validation_rows.write(run.output_dir / validation_rows.FILE_NAME, [result.predicted])
+        folder = get_job().multirun_dir
+        if folder is not None:
+            note_score(folder, run.tracked.id, objective, config.objective.directions)
         report = reports.write_for_run(run, result, objective, profile, display)
     latest.set_run(run.stores, run.tracked.id, result.performance)
-    run_summary.show_result(display, run, result, objective, report)
+    run_ending.show_places(display, run, report)
     return TrainedRun(run.tracked.id, objective, result.performance, result.history)
 
 
@@ -121,7 +129,7 @@ def _open_run(
     used_folders.remove_earlier(config.task.name)
     opened = session.start_run(
         Experiment.from_config(config) if config.tracking.enabled else None,
-        config.tracking.run_name or invocation.name,
+        config.tracking.run_name or invocation.make_name(config.data.name),
         _make_tags(config, invocation, search_trial),
         log_file=invocation.output_dir / "run.log",
     )
@@ -162,7 +170,8 @@ def _train_repeats(run: OpenRun, repeats: RepeatTrainer) -> Any:
             began = time.monotonic()
             objective = repeats.compute_objective()
             run.trial.note(**{SECONDS: time.monotonic() - began})
-            logger.log_result(run.tracked, repeats.last_result, objective)
+            made = (repeats.last_result, repeats.scores)
+            logger.log_result(run.tracked, *made, objective, run.config)
         validation_rows.write(run.output_dir / validation_rows.FILE_NAME, repeats.predicted)
     except TrainingPruned:
         run.checkpoints.remove()

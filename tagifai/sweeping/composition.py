@@ -196,11 +196,6 @@ class TrialComposer:
             yield cfg
 
 
-def get_path_overrides(cfg: DictConfig) -> list[str]:
-    """Return the overrides of folders, which suggested commands need, too."""
-    return [item for item in map(str, cfg.hydra.overrides.task) if item.startswith("paths.")]
-
-
 def load_space_extension(name: str | None) -> Callable[[DictConfig, Any], None] | None:
     """Return the user's function that adds parameters to a trial, or None.
 

@@ -235,8 +235,7 @@ def run_search(sweeper: SweeperPlugin, arguments: Sequence[str]) -> SearchPlan |
         try:
             loop.run()
         except KeyboardInterrupt:
-            if budget is not None:
-                winner.mention_best(plan)
+            ending.show_kept(plan)
             raise
         finally:
             plan.close_dead_runs()

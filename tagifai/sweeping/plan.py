@@ -28,6 +28,7 @@ from tagifai.sweeping.studies import Study
 from tagifai.sweeping.workers.worker import Worker
 from tagifai.tracking import query, session, store
 from tagifai.tracking.recording import records
+from tagifai.tracking.settings import MOST_PARAMS
 from tagifai.utils import program
 
 RUN_STATUSES = {"COMPLETE": "FINISHED", "FAIL": "FAILED"}
@@ -164,15 +165,16 @@ class SearchPlan:
         """
         hydra = self.cfg.hydra
         objective = self.config.objective
-        self.parent.log_params({f"space.{k}": v for k, v in searched["parameters"].items()})
-        self.parent.log_params(
-            {
-                "objective.metric": ", ".join(objective.metrics),
-                "objective.direction": ", ".join(objective.directions),
-                "data": self.config.data.name,
-                "data.digest": searched["data digest"],
-            }
-        )
+        about = {
+            "objective.metric": ", ".join(objective.metrics),
+            "objective.direction": ", ".join(objective.directions),
+            "data": self.config.data.name,
+            "data.digest": searched["data digest"],
+        }
+        space = {f"space.{key}": values for key, values in searched["parameters"].items()}
+        shown = [*space][: MOST_PARAMS - len(about)]
+        self.parent.log_params({**{key: space[key] for key in shown}, **about})
+        chosen = (self.settings.sampler, self.settings.pruner)
         self.parent.log_tags(
             {
                 "preset": hydra.runtime.choices.get("sweep"),
@@ -180,9 +182,8 @@ class SearchPlan:
                 "overrides": shlex.join(hydra.overrides.task),
                 "storage": self.settings.storage or "in memory",
                 "sweep.dir": str(self.folder),
-                "n_trials": self.n_trials,
-                "sampler": self.settings.sampler.get("_target_"),
-                "pruner": (self.settings.pruner or {}).get("_target_"),
+                "trials": f"{self.study.count_trials().finished} of {self.n_trials}",
+                "sampler": ", ".join(str(one["_target_"]) for one in chosen if one),
                 "launcher": hydra.runtime.choices.get("hydra/launcher"),
             }
         )
@@ -211,7 +212,11 @@ class SearchPlan:
             "trials": self._describe_trials(sampler_name, type(pruner).__name__),
             "launcher": (launcher, {}),
         }
-        groups |= {name: (text, {}) for name, text in self.space.describe().items()}
+        found: dict[str, list[str]] = {}
+        for name, text in self.space.describe().items():
+            key, _, condition = name.removesuffix("]").partition(" [")
+            found.setdefault(key, []).append(f"{text} if {condition}" if condition else text)
+        groups |= {key: ("; ".join(texts), {}) for key, texts in found.items()}
         self.display.show_header("tagifai search", groups)
         n, total = tally.finished, self.n_trials
         if n >= total:

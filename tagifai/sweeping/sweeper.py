@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -98,6 +99,9 @@ class GridSweeper(BasicSweeper):
         settings.refuse_secrets(self.config)
         from tagifai.console.display import Display
         from tagifai.sweeping.multiruns import board, jobs
+        from tagifai.tracking import multirun
+        from tagifai.tracking.recording import naming
+        from tagifai.utils.environment import keep_variables
 
         display = Display.from_config(self.config.console)
         loader = self.hydra_context.config_loader
@@ -117,7 +121,14 @@ class GridSweeper(BasicSweeper):
             self.launcher = launchers.PatientLauncher(self.launcher, kind)
         self.launcher = noting = jobs.NotingLauncher(self.launcher, planned.folder)
         try:
-            return super().sweep(arguments)
+            with keep_variables([multirun.NAME_VARIABLE, naming.VARIED_VARIABLE]):
+                varied = [key.lstrip("+~") for key in planned.list_varied()[0]]
+                os.environ[multirun.NAME_VARIABLE] = naming.make_multirun_name(varied)
+                os.environ[naming.VARIED_VARIABLE] = " ".join(varied)
+                return super().sweep(arguments)
+        except KeyboardInterrupt:
+            board.show_kept(display, planned)
+            raise
         finally:
             if noting.ended:
                 board.show_board(display, planned, noting.ended)

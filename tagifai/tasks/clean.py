@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,14 +17,19 @@ from tagifai.runs.upkeep import cleanup, disk
 from tagifai.runs.upkeep.cleanup import RemovalCandidate
 from tagifai.tracking import store
 from tagifai.tracking.inventory import RunInventory
+from tagifai.tracking.opening import pages
 from tagifai.utils import program
+from tagifai.utils.excerpts import format_size, shorten_id
 
 MLFLOW_KINDS = (cleanup.FAILED, cleanup.PRUNED, cleanup.MODEL)
 KINDS = (*MLFLOW_KINDS, disk.FOLDER, disk.CACHE, disk.PARTIAL)
 """Kinds of candidates, in the order of the table."""
 
-EXAMPLES = 3
+MOST_ITEMS = 5
 """Candidates of each kind that are shown."""
+
+DIGEST = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{16,}")
+"""In the name of a file."""
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +63,11 @@ def run(config: Config) -> None:
     else:
         _show(display, "Can be removed", found)
         if any(candidate.kind == cleanup.MODEL for candidate in found):
-            display.show_line("To keep a model, register it: task=promote task.run_id=...")
+            display.show_line(
+                "Models that are kept: registered ones and the champion, the latest, the best on"
+                " each data set and of each multirun, and those of presets. To keep another,"
+                " register it: task=promote task.run_id=..."
+            )
         display.show_line("Nothing was removed yet.")
         display.show_copyable("Remove them", _make_apply_command())
 
@@ -73,8 +82,8 @@ def _find_tracked(
             uri = store.get_tracking_uri(config.tracking.uri)
             inventory = RunInventory(uri, stores)
             best = resolve.find_bests(uri, config)
-            name = store.get_experiment_name(config)
-            return inventory, *cleanup.find_tracked(stores, inventory, name, best)
+            name, outputs = store.get_experiment_name(config), Path(config.paths.outputs)
+            return inventory, *cleanup.find_tracked(stores, outputs, inventory, name, best)
     except (TrackingError, DamagedFileError) as error:
         reason = str(error)
     display.show_note(
@@ -84,32 +93,36 @@ def _find_tracked(
 
 
 def _show(display: Display, title: str, candidates: Sequence[RemovalCandidate]) -> None:
-    by_kind = {kind: [item for item in candidates if item.kind == kind] for kind in KINDS}
-    rows = [
-        [
-            kind,
-            str(len(items)),
-            _format_size(sum(item.bytes for item in items)),
-            _format_examples(items),
-        ]
-        for kind, items in by_kind.items()
-        if items
-    ]
-    total = [str(len(candidates)), _format_size(sum(item.bytes for item in candidates))]
-    display.show_table(title, ["kind", "count", "size", "examples"], [*rows, ["total", *total, ""]])
+    """Show a row for each kind, and below it one for each candidate, the largest first."""
+    rows: list[list[str]] = []
+    for kind in KINDS:
+        items = sorted(
+            (item for item in candidates if item.kind == kind),
+            key=lambda item: (-item.bytes, item.name),
+        )
+        if not items:
+            continue
+        reasons = {item.why for item in items}
+        why = reasons.pop() if len(reasons) == 1 else ""
+        rows.append([f"{kind} ({len(items)})", _sum(items), why])
+        # One row more takes no more room than the row that says so.
+        shown = items if len(items) <= MOST_ITEMS + 1 else items[:MOST_ITEMS]
+        rows += [[f"- {_shorten(x)}", format_size(x.bytes), "" if why else x.why] for x in shown]
+        if left := items[len(shown) :]:
+            rows.append([f"- and {len(left)} more", _sum(left), ""])
+    rows.append([f"total ({len(candidates)})", _sum(candidates), ""])
+    display.show_table(title, ["what", "size", "why"], rows, texts=(0, 2))
 
 
-def _format_examples(items: Sequence[RemovalCandidate]) -> str:
-    shown = [f"{item.name} ({item.why})" for item in items[:EXAMPLES]]
-    return "\n".join([*shown, "…"] if len(items) > EXAMPLES else shown)
+def _shorten(item: RemovalCandidate) -> str:
+    """Return the id of a run, or the path of a file, in as many digits as tell it apart."""
+    if item.kind in MLFLOW_KINDS:
+        return shorten_id(item.name)
+    return DIGEST.sub(r"\1…", item.name.removeprefix("cache/"))
 
 
-def _format_size(size: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
+def _sum(items: Sequence[RemovalCandidate]) -> str:
+    return format_size(sum(item.bytes for item in items))
 
 
 def _make_apply_command() -> str:
@@ -162,6 +175,5 @@ def _remove(
 
 def _make_purge_command(uri: str) -> str:
     """Return the command that purges from MLflow what is marked as deleted."""
-    prefix = ["uv", "run"] if "UV" in os.environ else []
-    words = [*prefix, "mlflow", "gc", "--backend-store-uri", uri, "--tracking-uri", uri]
+    words = [*pages.list_program(), "gc", "--backend-store-uri", uri, "--tracking-uri", uri]
     return "mlflow gc, on the server" if uri.startswith("http") else shlex.join(words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,8 @@ from tagifai.console.display import Display
 from tagifai.exceptions import ConfigError, UserError, suggest_closest
 from tagifai.reporting import reports as reporting_reports
 from tagifai.reporting import text_tables
-from tagifai.runs import resolve
-from tagifai.tracking import leaderboard, query, selection, store
+from tagifai.runs import resolve, short_ids
+from tagifai.tracking import leaderboard, query, selection, settings, store
 from tagifai.utils import files
 
 if TYPE_CHECKING:
@@ -34,13 +35,12 @@ def run(config: Config) -> float:
     display.show_fact("Compared", compared)
     for number, reason in enumerate(left_out):
         display.show_fact("" if number else "Left out", reason)
-    title = f"{task.metric} ({task.direction})"
     if len(boards) > 1:
         display.show_fact("Data", f"{len(boards)} data sets: one board each")
     for name, board in boards.items():
-        _show(display, board, f"{name}: {title}" if len(boards) > 1 else title, task.limit)
+        _show(config, display, name, board)
         with display.show_spinner("Comparing predictions"):
-            said = _compare_best_two(board, Path(config.paths.stores))
+            said = _compare_best_two(board, task.metric, Path(config.paths.stores))
         if said is not None:
             display.show_fact("Best two", said, result=True)
     report = reporting_reports.write_for_leaderboards(config, boards, shown, display)
@@ -106,11 +106,18 @@ def _choose_runs(config: Config) -> RunSelection:
         raise ConfigError("task=compare compares tracked runs, and tracking=none has none.")
     uri = store.get_tracking_uri(config.tracking.uri)
     resolve.finish_interrupted(Path(config.paths.stores), config.tracking.uri)
+    if task.parent is not None:
+        stores = Path(config.paths.stores)
+        task.parent = short_ids.complete(stores, task.parent, uri, "task.parent")
     experiment = task.experiment or store.get_experiment_name(config)
     found = query.load_runs(uri, experiment, parent=task.parent, filter=task.filter)
-    return selection.select_runs(
+    if not (task.parent or task.tags or task.filter):
+        # From here on it is this one, whatever is trained until the report's command is typed.
+        task.parent = selection.find_latest_parent(found, task.metric)
+    choice = selection.select_runs(
         found, task.metric, parent=task.parent, tags=task.tags, filter=task.filter
     )
+    return replace(choice, runs=settings.complete_params(choice.runs, uri))
 
 
 def _describe_choice(
@@ -125,7 +132,7 @@ def _describe_choice(
     return f"{used} runs, {choice.description}", [f"{n} {reason}" for reason, n in counts.items()]
 
 
-def _compare_best_two(board: Leaderboard, stores: Path) -> str | None:
+def _compare_best_two(board: Leaderboard, metric: str, stores: Path) -> str | None:
     """Return in words whether the best two rows differ on the test rows of a seed that both have.
 
     Nothing is said where a model is not on this machine, or the two have other test rows.
@@ -135,9 +142,12 @@ def _compare_best_two(board: Leaderboard, stores: Path) -> str | None:
     if not seeds:
         return None
     # Late: what can be compared is known, and no model is loaded for less.
-    from tagifai.evaluation import paired
+    from tagifai.evaluation import intervals
     from tagifai.models import bundles
-    from tagifai.runs.promotion import Contender
+    from tagifai.runs.promotion import Contender, compute_difference
+
+    named = name_test_metric(metric).removeprefix("test_")
+    score = named if named in intervals.SCORES else "f1"
 
     for seed in seeds:
         paths = {run_id: bundles.get_path(stores, run_id) for run_id in (one[seed], other[seed])}
@@ -145,32 +155,32 @@ def _compare_best_two(board: Leaderboard, stores: Path) -> str | None:
             continue
         try:
             first, second = (Contender.from_bundle(*item, stores) for item in paths.items())
+            if (first.test_rows, first.texts) != (second.test_rows, second.texts):
+                continue
+            said = compute_difference(first, second, score).describe(score, "test rows")
         except UserError as error:
             log.info("The best two cannot be compared: %s", error)
             continue
-        if (first.test_rows, first.texts) == (second.test_rows, second.texts):
-            right = (first.compute_right(), second.compute_right())
-            return f"{paired.compute_paired_difference(*right).describe()}, seed {seed}"
+        # The board may say otherwise: it is of other rows, and of all seeds.
+        ranks = "; the board is by validation rows" if metric.startswith("val_") else ""
+        return f"{said}, of seed {seed} alone{ranks}"
     return None
 
 
-def _show(display: Display, board: Leaderboard, title: str, limit: int) -> None:
-    names = {name: list(board.rows[name])[:limit] for name in board.setting_columns}
-    figures = {name: cells[:limit] for name, cells in text_tables.format_columns(board).items()}
-    optional = ("size", "seconds", "pairs", *reversed(board.shown), text_tables.BOUNDS_COLUMN)
-    hidden = display.show_leaderboard(title, names, figures, optional)
-    if len(board.rows) > limit:
-        display.show_line(f"... and {len(board.rows) - limit} more (task.limit = {limit})")
-    if board.baseline is not None:
-        pairs = f"to {board.baseline}: {board.interval}, same seed and data"
-        display.show_fact("Differences", pairs, result=True)
-        unsure = board.rows[(board.rows["low"] <= 0) & (board.rows["high"] >= 0)].index[:limit]
-        if len(unsure):
-            named = "; ".join(map(str, unsure))
-            display.show_fact(
-                "", f"no difference shown (0 is in the interval): {named}", result=True
-            )
-    if text_tables.BOUNDS_COLUMN in {*figures} - {*hidden}:
-        display.show_fact("Test rows", "of single runs, bootstrap over rows, 95 %", result=True)
+def _show(config: Config, display: Display, name: str, board: Leaderboard) -> None:
+    task = config.task
+    table = text_tables.make_table(board, task.metric)
+    columns = [*table.columns]
+    rows = [*zip(*table.columns.values(), strict=True)]
+    texts = [columns.index(text) for text in table.texts]
+    title = text_tables.format_title(name, board, f"{task.metric} ({task.direction})")
+    hidden = display.show_table(
+        title, columns, rows[: task.limit], texts=texts, optional=table.optional
+    )
+    if len(rows) > task.limit:
+        display.show_line(f"... and {len(rows) - task.limit} more (task.limit = {task.limit})")
+    for about, note in table.notes.items():
+        if about != text_tables.BOUNDS_NOTE or text_tables.BOUNDS_COLUMN not in hidden:
+            display.show_fact(about, note, result=True)
     if hidden:
         display.show_fact("Hidden", f"{', '.join(hidden)}; task.output=FILE has all columns")

@@ -12,7 +12,7 @@ from tagifai.config.job import get_job
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.preprocessing.cache import open_feature_cache
-from tagifai.reporting import render, reports, run_summary
+from tagifai.reporting import figures, render, reports, run_summary
 from tagifai.reporting.html_pages import HtmlReport, ReportTable
 from tagifai.runs import learning_curve, preparation
 from tagifai.runs.learning_curve import LearningCurve
@@ -38,7 +38,8 @@ def run(config: Config) -> float:
     total = config.task.repeats * len(config.task.shares)
     with display.show_step_progress("Training", total) as show:
         curve = learning_curve.compute_curve(config, prepared, random_state, cache, show)
-    write_json(output / "curve.json", curve.to_document())
+    document = {**curve.to_document(), **figures.identify_curve(config, dataset.digest)}
+    write_json(output / "curve.json", document)
     display.show_table("Learning curve", [*_COLUMNS, curve.metric], _make_rows(curve))
     display.show_result(curve.describe())
     display.show_copyable("Scores", output / "curve.json")
@@ -61,7 +62,8 @@ def _write_report(
     if config.plots.enabled:
         from tagifai.reporting.plots import curve as plots  # late: matplotlib takes a while
 
-        draw = partial(plots.plot_curve, curve.rows, curve.means, curve.deviations, curve.metric)
+        values = (curve.rows, curve.means, curve.deviations, curve.metric, curve.describe())
+        draw = partial(plots.plot_curve, *values)
         reports.log_figures(nowhere, lambda: {"curve": draw}, output, display)
     columns = [*_COLUMNS, curve.metric]
     return reports.write(
@@ -75,7 +77,7 @@ def _write_report(
                 output / reports.FIGURES, {"curve": "The score by the number of train rows"}
             ),
             tables=[ReportTable("Scores", columns, _make_rows(curve), numbers=range(len(columns)))],
-            command=program.get_command(),
+            command=program.format_repetition(program.get_command()),
         ),
         output,
     )

@@ -11,12 +11,20 @@ import numpy.typing as npt
 from tagifai.config.paths import write_results
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
-from tagifai.evaluation import error_analysis
+from tagifai.evaluation import confusions, error_analysis
+from tagifai.evaluation.error_analysis import Mistake
 from tagifai.models import bundles
 from tagifai.runs import records, resolve
+from tagifai.utils.excerpts import shorten, shorten_id
 
 SHOWN_CLASSES = 12
 """Most classes of a confusion matrix on the terminal; with more, pairs of classes are listed."""
+
+SHOWN_CHARACTERS = 600
+"""Most characters of a mistake's text on the terminal; the file has all."""
+
+ENDS = ",.;:!?\u3001\u3002\uff0c"
+"""Signs that end a word and are none of it."""
 
 
 def run(config: Config) -> None:
@@ -27,16 +35,15 @@ def run(config: Config) -> None:
         tagger = bundles.load(path)
         texts, labels = records.load_part(path, Path(config.paths.stores), task.part)
         y_true, outputs = tagger.encoder.encode(labels), tagger.compute_outputs(texts)
-        counts = error_analysis.compute_confusion_matrix(
+        counts = confusions.compute_confusion_matrix(
             y_true, tagger.decide(outputs), len(tagger.encoder.classes)
         )
-        found = error_analysis.find_most_confident(
-            tagger, texts, y_true, outputs, task.limit, task.terms
-        )
+        found = error_analysis.find_mistakes(tagger, texts, y_true, outputs, task.limit)
     wrong = int(counts.sum() - np.trace(counts))
-    _show_confusion(display, tagger.encoder.classes, counts, f"Run {run_id}, {task.part} rows")
+    title = f"Run {shorten_id(run_id)}, {task.part} rows"
+    _show_confusion(display, tagger.encoder.classes, counts, title)
     display.show_result(f"{wrong} of {len(texts)} rows are misclassified.")
-    _show_mistakes(display, found)
+    _show_mistakes(display, found, task.words)
     document = error_analysis.build_document(tagger, counts, found)
     output = write_results(document, task.output, "errors.json")
     if output is not None:
@@ -55,21 +62,39 @@ def _show_confusion(
         ]
         display.show_table(f"{title} (predicted as)", [*numbers, "label"], rows)
         return
-    off = counts - np.diag(np.diag(counts))
-    pairs = np.argwhere(off)
-    largest = pairs[np.argsort(-off[off > 0], kind="stable")][:SHOWN_CLASSES]
-    rows = [[str(off[i, j]), f"{classes[i]} predicted as {classes[j]}"] for i, j in largest]
-    display.show_table(f"{title}: the most frequent confusions", ["rows", ""], rows)
+    rows = [
+        [str(c.rows), f"{c.share:.0%}", f"{classes[c.label]} predicted as {classes[c.predicted]}"]
+        for c in confusions.find_confusions(counts, SHOWN_CLASSES)
+    ]
+    if rows:
+        display.show_table(f"{title}: the most frequent confusions", ["rows", "share", ""], rows)
 
 
-def _show_mistakes(display: Display, found: Sequence[error_analysis.Mistake]) -> None:
-    for mistake in found:
-        sure = "" if mistake.probability is None else f" ({mistake.probability:.2f})"
-        display.show_result("")
-        title = f"{mistake.label} predicted as {mistake.predicted}{sure}"
-        display.show_result(f"{title}: {mistake.text}")
-        sides = {mistake.predicted: mistake.spoke_for, mistake.label: mistake.spoke_against}
-        for label, terms in sides.items():
-            if terms:
-                shown = ", ".join(f"{term!r} {value:+.2f}" for term, value in terms)
-                display.show_result(f"  terms for {label}: {shown}", indent=4)
+def _show_mistakes(display: Display, found: Sequence[Mistake], limit: int) -> None:
+    for unsure, title in ((False, "Wrong label"), (True, "Under the threshold")):
+        mistakes = [mistake for mistake in found if mistake.is_unsure is unsure]
+        if mistakes:
+            display.show_result("")
+            display.show_result(f"{title}, the surest first:")
+        for mistake in mistakes:
+            sure = "" if mistake.probability is None else f" ({mistake.probability:.2f})"
+            said = "the model's choice" if unsure else "predicted as"
+            display.show_result(
+                f"{mistake.label}, {said} {mistake.favourite}{sure}:"
+                f" {shorten(mistake.text, SHOWN_CHARACTERS)}"
+            )
+            _show_words(display, mistake, limit)
+
+
+def _show_words(display: Display, mistake: Mistake, limit: int) -> None:
+    """Show the words of a mistake that weigh most, for the model's favourite and against it."""
+    ranked = sorted(mistake.words or (), key=lambda word: -abs(word[1]))[:limit]
+    other = "others" if mistake.label == mistake.favourite else mistake.label
+    for label, sign in ((mistake.favourite, 1), (other, -1)):
+        words = [
+            f"{word.strip().rstrip(ENDS) or word.strip()} {abs(v):.2f}"
+            for word, v in ranked
+            if v * sign > 0
+        ]
+        if words:
+            display.show_result(f"  for {label}: {', '.join(words)}", indent=4)

@@ -9,12 +9,13 @@ from tagifai.config.paths import write_results
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.data.tables.inputs import read_labeled
-from tagifai.evaluation import scoring
+from tagifai.evaluation import scoring, summary
 from tagifai.exceptions import DataError
 from tagifai.models import bundles
+from tagifai.reporting import run_summary
 from tagifai.runs import records, resolve
 from tagifai.training import objectives
-from tagifai.utils import files
+from tagifai.utils.excerpts import shorten_id
 
 
 def run(config: Config) -> float:
@@ -23,22 +24,24 @@ def run(config: Config) -> float:
     task = config.task
     if task.output is not None and Path(task.output).suffix.lower() != ".json":
         raise DataError(f"task.output = {task.output!r}: the scores are JSON; give a .json file.")
-    files.check_output(task.output, task.data)
     objectives.check_shown_metrics(config.metrics)
     run_id, path = resolve.choose_run(config)
     tagger = bundles.load(path)
     if task.data is None:
         texts, tags = records.load_part(path, Path(config.paths.stores))
-        title = f"Run {run_id} on its test rows"
+        title = f"Run {shorten_id(run_id)} on its test rows"
     else:
         texts, tags = read_labeled(task.data, path, task)
-        title = f"Run {run_id} on {task.data}"
+        title = f"Run {shorten_id(run_id)} on {task.data}"
         _note_train_texts(display, path, Path(config.paths.stores), texts)
     with display.show_spinner("Predicting"):
         recorded = bundles.read_document(path, "performance.json", "test").get("baseline")
         label = recorded.get("label") if isinstance(recorded, dict) else None
+        label = label if label in tagger.encoder.classes else None
         performance = scoring.score_texts(tagger, texts, tags, label)
-    display.show_scores(title, performance, config.metrics)
+    run_summary.show_scores(display, title, performance, config.metrics)
+    for note in summary.describe_baseline(performance) if config.metrics else ():
+        display.show_result(note)
     output = write_results(performance, task.output, "performance.json")
     if output is not None:
         display.show_copyable("Scores", output)

@@ -9,6 +9,7 @@ from tagifai.console.display import Display
 from tagifai.runs import resolve
 from tagifai.serving import archives
 from tagifai.utils import program
+from tagifai.utils.excerpts import format_size
 
 
 def run(config: Config) -> None:
@@ -16,7 +17,7 @@ def run(config: Config) -> None:
     display, path = Display.from_config(config.console), Path(config.task.path)
     run_id, bundle = resolve.choose_run(config)
     archives.export_run(bundle, run_id, path)
-    size = f"{path.stat().st_size / 1e6:.1f} MB"
+    size = format_size(path.stat().st_size)
     display.show_fact("Run", f"{run_id}, {size}", result=True)
     display.show_copyable("Exported to", path, result=True)
     command = program.format_call("task=import", f"task.path={path.name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tagifai.config.job import get_job, select_places
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.serving import archives
@@ -24,5 +25,6 @@ def run(config: Config) -> None:
     done = "Imported from" if imported.fresh else "Same as in"
     display.show_fact("Run", imported.run_id, result=True)
     display.show_copyable(done, path, result=True)
-    command = program.format_call("task=predict", f"task.run_id={imported.run_id}")
+    places = select_places(get_job().overrides)
+    command = program.format_call("task=predict", f"task.run_id={imported.run_id}", *places)
     display.show_copyable("Predict", f'{command} task.text="..."')

@@ -18,7 +18,7 @@ from tagifai.exceptions import ConfigError, DataError
 from tagifai.models import bundles
 from tagifai.models.tagger import PredictedColumns, Tagger
 from tagifai.runs import resolve
-from tagifai.utils import files, table_files
+from tagifai.utils import table_files
 from tagifai.utils.excerpts import shorten
 from tagifai.utils.terminal import is_ansi_enabled
 
@@ -49,15 +49,15 @@ def run(config: Config) -> None:
     log.info("Predicting with run %s", run_id)
     failed = FailedRows()
     with (
+        _show_count(config, many=many) as count,
         _open_predictor(tagger, task, task.n_jobs if many else 1) as predict,
         table_files.open_writer(task.output, table.fields) as write,
-        _show_count(shown=many and _can_show_count(config)) as count,
     ):
         for batch, found in predict(chain(begin, batches)):
             columns, errors = table.tabulate(batch, found)
             write(columns)
             failed.add(len(batch.texts), errors.values())
-            count(len(batch.texts))
+            count(failed.rows)
         if task.output is not None:
             failed.require_others()  # here, where it leaves no file
     failed.require_others()
@@ -111,7 +111,6 @@ def _check(task: PredictTaskConfig) -> None:
         except UnicodeEncodeError:
             raise DataError("task.text: the text is not valid Unicode.") from None
     table_files.parse_target(task.output)
-    files.check_output(task.output, task.input)
 
 
 def _read_batches(task: PredictTaskConfig, bundle: Path) -> Iterator[InputBatch]:
@@ -157,20 +156,18 @@ def _predict(
         yield waiting.popleft(), found
 
 
-def _can_show_count(config: Config) -> bool:
-    """Return whether a count may be shown on standard error without mixing with predictions."""
-    wanted = config.console.verbosity == "normal" and config.console.style != "plain"
-    free = config.task.output is not None or not sys.stdout.isatty()
-    return wanted and free and is_ansi_enabled(sys.stderr)
-
-
 @contextmanager
-def _show_count(*, shown: bool) -> Iterator[Callable[[int], None]]:
-    """Give a function that adds rows to the count, which is shown if `shown` is true."""
-    if not shown:
-        yield lambda rows: None
+def _show_count(config: Config, *, many: bool) -> Iterator[Callable[..., None]]:
+    """Give a function that takes how many rows are done, which is shown on standard error.
+
+    It is not where it would stand among predictions.
+    """
+    free = config.task.output is not None or not sys.stdout.isatty()
+    if not (many and free and config.console.verbosity == "normal"):
+        yield lambda done: None
         return
     from tagifai.console import progress
 
-    with progress.show_row_count() as count:
-        yield count
+    live = is_ansi_enabled(sys.stderr) and config.console.style != "plain"
+    with progress.show_rows_on_error("Predicting", live=live) as tell:
+        yield tell

@@ -5,16 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from tagifai.config.job import get_job, select_places
 from tagifai.config.schema import Config
 from tagifai.console.display import Display
 from tagifai.exceptions import BundleError, ConfigError, UserError
 from tagifai.runs import promotion, resolve
 from tagifai.tracking import query, registry, selection, session, store
 from tagifai.tracking.registry import PREVIOUS_TAG, ROLLED_BACK_TAG
+from tagifai.utils import program
+from tagifai.utils.board_cells import format_number
+from tagifai.utils.excerpts import shorten_id
 
 if TYPE_CHECKING:
     from tagifai.runs.promotion import Contender, Decision
     from tagifai.tracking.registry import ModelRegistry, ModelVersion
+
+SHOWN = 5
+"""Most candidates that are shown."""
 
 
 def run(config: Config) -> float:
@@ -27,10 +36,15 @@ def _promote(config: Config, models: ModelRegistry, uri: str) -> float:
     display, stores = Display.from_config(config.console), Path(config.paths.stores)
     with display.show_spinner("Loading runs"):
         present = models.get_champion()
-        config.task.run_id = _choose_challenger(config, models, present, uri)
+        ranked = _rank_candidates(config, models, present, uri)
+        if ranked is not None:
+            config.task.run_id = str(ranked["run_id"].iloc[0])
         run_id, bundle = resolve.choose_run(config)
+    if ranked is not None:
+        _show_candidates(display, config, ranked, present)
     if present is not None and present.run_id == run_id:
-        display.show_result(f"Run {run_id} is the champion already, version {present.number}.")
+        number = present.number
+        display.show_result(f"Run {shorten_id(run_id)} is the champion already, version {number}.")
         return promotion.Contender.from_bundle(run_id, bundle, stores).compute_f1()
     with display.show_spinner("Scoring and registering"):
         tracked = _open_finished_run(run_id, uri)
@@ -45,16 +59,16 @@ def _promote(config: Config, models: ModelRegistry, uri: str) -> float:
     return decision.f1
 
 
-def _choose_challenger(
+def _rank_candidates(
     config: Config, models: ModelRegistry, present: ModelVersion | None, uri: str
-) -> str:
-    """Return the id of the run that `task.run_id` names, or of the best one not rolled back.
+) -> pd.DataFrame | None:
+    """Return the runs that may be promoted, the best first; None where `task.run_id` names one.
 
-    Without a name, only runs on the champion's data are ranked.
+    Those that were rolled back are left out. Only runs on the champion's data are ranked.
     """
     task = config.task
     if task.run_id not in (None, resolve.BEST):
-        return str(task.run_id)
+        return None
     without = [
         version.run_id for version in models.list_versions() if ROLLED_BACK_TAG in version.tags
     ]
@@ -63,9 +77,43 @@ def _choose_challenger(
     )
     champion = None if present is None else present.tags.get("data")
     runs = resolve.select_configured_data(runs, config, champion)
-    metric = task.metric or config.objective.metrics[0]
-    direction = task.direction or config.objective.get_direction(metric)
-    return selection.find_best(runs, metric, maximize=direction == "maximize", without=without)
+    metric, maximize = _get_metric(config)
+    return selection.rank_runs(runs, metric, maximize=maximize, without=without)
+
+
+def _get_metric(config: Config) -> tuple[str, bool]:
+    """Return the metric that chooses the challenger, and whether more of it is better."""
+    metric = config.task.metric or config.objective.metrics[0]
+    direction = config.task.direction or config.objective.get_direction(metric)
+    return metric, direction == "maximize"
+
+
+def _show_candidates(
+    display: Display, config: Config, ranked: pd.DataFrame, present: ModelVersion | None
+) -> None:
+    """Show the best runs, and by what they are the best."""
+    metric, maximize = _get_metric(config)
+    best = ranked.head(SHOWN)
+    test = selection.get_column(best, "metrics.test_f1")
+    champion = None if present is None else present.run_id
+    cells = {
+        "run": [shorten_id(run_id) for run_id in best["run_id"]],
+        "name": [*best["name"].fillna("")],
+        metric: [format_number(value) for value in best[f"metrics.{metric}"]],
+        "test_f1": [*map(format_number, pd.to_numeric(test))],
+        "is": ["champion" if run_id == champion else "" for run_id in best["run_id"]],
+    }
+    rows_of = " (validation rows)" if metric.startswith("val_") else ""
+    title = f"Candidates by {metric}{rows_of}, the {'highest' if maximize else 'lowest'} first"
+    rows = [*zip(*cells.values(), strict=True)]
+    display.show_table(title, [*cells], rows, texts=(0, 1, 4), optional=("name",))
+    if len(ranked) > SHOWN:
+        display.show_line(f"... and {len(ranked) - SHOWN} more")
+    data = selection.get_column(ranked, "params.data.name").dropna()
+    count = len(ranked)
+    which = f"the best of {count} finished runs" if count > 1 else "the only finished run"
+    of_data = f" on {data.iloc[0]}" if len(data) else ""
+    display.show_fact("Chosen", f"{which}{of_data}, by {metric}")
 
 
 def _open_finished_run(run_id: str, uri: str) -> session.TrackedRun:
@@ -133,22 +181,35 @@ def _show(
     before: tuple[ModelVersion | None, Contender | None],
     decision: Decision,
 ) -> None:
-    rows = [_build_row(*made, decision.f1, "challenger")]
-    if before[0] is not None and before[1] is not None and decision.champion_f1 is not None:
-        rows.append(_build_row(before[0], before[1], decision.champion_f1, "champion"))
-    columns = ["", "version", "test f1", "rows", "test rows", "data"]
-    display.show_table(f"Registered model {name}", columns, rows)
+    version, challenger = made
+    present, champion = before
+    role = "champion" if present is None and decision.promoted else "challenger"
+    rows = [[role, str(version.number), shorten_id(challenger.run_id), f"{decision.f1:.4f}"]]
+    said = f"{len(challenger.labels)}"
+    if present is not None and champion is not None and decision.champion_f1 is not None:
+        of_champion = [
+            str(present.number),
+            shorten_id(champion.run_id),
+            f"{decision.champion_f1:.4f}",
+        ]
+        rows.append(["champion", *of_champion])
+        same = decision.difference is not None
+        others = f" and {len(champion.labels)} others: these scores cannot be compared"
+        said += ", the same for both" if same else others
+    columns = ["is", "version", "run", "test_f1"]
+    display.show_table(f"Registered model {name}", columns, rows, texts=(0, 2))
     verb = "is the champion now" if decision.promoted else "is registered, but not the champion"
-    display.show_result(f"Version {made[0].number} {verb}. {decision.reason}")
-    for (version, contender), role in ((made, "Challenger"), (before, "Champion")):
-        if version is not None and contender is not None:
-            display.show_fact(
-                role, f"version {version.number}, run {contender.run_id}", result=True
-            )
-    display.show_fact("Use it", f"models:/{name}@{registry.CHAMPION}, task.run_id=champion")
-
-
-def _build_row(version: ModelVersion, contender: Contender, f1: float, role: str) -> list[str]:
-    digests = (contender.test_rows[:8], contender.data[:8])
-    count = str(len(contender.labels))
-    return [role, str(version.number), f"{f1:.4f}", count, *digests]
+    display.show_result(f"Version {version.number} {verb}. {decision.reason}")
+    display.show_fact("Test rows", said, result=True)
+    if decision.difference is not None:
+        display.show_fact("Difference", decision.difference, result=True)
+    places = select_places(get_job().overrides)
+    if not decision.promoted:
+        forced = ("task=promote", f"task.run_id={shorten_id(challenger.run_id)}", "task.force=true")
+        display.show_copyable("Anyway", program.format_call(*forced, *places))
+        return
+    use = program.format_call("task=predict", "task.run_id=champion", *places)
+    display.show_copyable("Use it", f'{use} task.text="..."')
+    display.show_copyable("In MLflow", f"models:/{name}@{registry.CHAMPION}")
+    if present is not None:
+        display.show_copyable("Undo it", program.format_call("task=rollback", *places))

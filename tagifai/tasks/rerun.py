@@ -72,7 +72,7 @@ def _show(display: Display, found: RerunComparison, path: Path) -> None:
     shown = [*found.results[:MAX_SHOWN], *found.circumstances]
     if shown:
         rows = [[_short(line.recorded), _short(line.now), line.what] for line in shown]
-        display.show_table("What differs", ["recorded", "now", ""], rows)
+        display.show_table("What differs", ["recorded", "now", "what"], rows)
     if len(found.results) > MAX_SHOWN:
         display.show_line(f"... and {len(found.results) - MAX_SHOWN} more results, in {path}")
 

@@ -10,6 +10,7 @@ from tagifai.exceptions import ConfigError, NotRecordedError
 from tagifai.runs.recording import syncing
 from tagifai.tracking import store
 from tagifai.tracking.recording import records
+from tagifai.utils.excerpts import shorten_id
 
 SHOWN = 20
 """Most runs of each kind that are shown."""
@@ -38,9 +39,10 @@ def run(config: Config) -> None:
 
         uri = store.get_tracking_uri(config.tracking.uri)
         result = syncing.send_records(stores, uri, count_up)
-    rows = [[known, run_id] for known, run_id in result.sent.items()]
+    rows = [[*map(shorten_id, pair)] for pair in result.sent.items()]
     if rows:
-        display.show_table("Recorded", ["run", "id in the tracking store"], rows[:SHOWN])
+        columns = ["run", "its id from now on"]
+        display.show_table("Recorded", columns, rows[:SHOWN], texts=(0, 1))
     if len(rows) > SHOWN:
         display.show_line(f"... and {len(rows) - SHOWN} more")
     for known, reason in [*result.left.items()][:SHOWN]:

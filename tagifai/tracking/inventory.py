@@ -37,6 +37,8 @@ class RunInfo:
         parent: id of the run that it is a child of, or None.
         state: how it ended as a trial of a search (COMPLETE, PRUNED, FAIL, DIED), or None.
         output: its output folder, or None.
+        study: of the search that it is the parent of, or None.
+        winner: output folder of the run that this search has trained at its end, or None.
         ended: time of its end in seconds since 1970, or None.
     """
 
@@ -47,6 +49,8 @@ class RunInfo:
     parent: str | None = None
     state: str | None = None
     output: str | None = None
+    study: str | None = None
+    winner: str | None = None
     ended: float | None = None
 
     @property
@@ -231,5 +235,7 @@ def _make_run(run: MlflowRun) -> RunInfo:
         parent=tags.get("mlflow.parentRunId"),
         state=tags.get("trial.state"),
         output=tags.get("output_dir") or tags.get("sweep.dir"),
+        study=tags.get("study"),
+        winner=tags.get("winner.output_dir"),
         ended=None if info.end_time is None else info.end_time / 1000,
     )

@@ -2,14 +2,12 @@
 
 Runs come as a table, a row each, with the columns run_id, name, status, parent, start (ms since
 1970), seconds, digest (of the data), and one for each parameter, tag and metric, such as
-"params.model.alpha", "tags.option.model" and "metrics.test_f1".
+"params.model.alpha", "params.model" (the option of a group) and "metrics.test_f1".
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,25 +18,19 @@ import pandas as pd
 from tagifai.config.schema import name_test_metric
 from tagifai.exceptions import ConfigError
 from tagifai.tracking import selection
-from tagifai.tracking.differences import compute_differences, describe_interval, find_baseline
-from tagifai.tracking.selection import get_column
-
-IGNORED_PARAMETERS = re.compile(
-    r"seed|metrics|whitelist|extensions"
-    r"|(task|tracking|console|cache|plots|paths|sweep)\..*"
-    # Where the data are; the digest identifies them.
-    r"|data\.(projects|tags|path|val_path|test_path|(\w+_)?sha256)"
+from tagifai.tracking.differences import (
+    HIGHER,
+    LOWER,
+    compute_differences,
+    find_baseline,
+    find_varying_settings,
+    format_row_name,
 )
-"""Parameters that do not tell rows apart."""
-
-OBJECTIVE_PARAMETERS = re.compile(r"objective\..*")
-"""Parameters that influence only the objective."""
+from tagifai.tracking.selection import get_column
+from tagifai.utils.excerpts import shorten_id
 
 SIZE_COLUMNS = ("metrics.model_bytes", "metrics.objective/model_bytes")
 """Columns that may have the size of a run's model."""
-
-MISSING = "-"
-MAX_VALUE_LENGTH = 40
 
 
 @dataclass(frozen=True)
@@ -46,82 +38,29 @@ class Leaderboard:
     """A ranking of rows, the best first.
 
     Args:
-        rows: by label; the columns of `setting_columns`, then n, mean, std (NaN for one run), the
-            bounds of its test score where it is of one run, test_low and test_high, if any has it,
-            with a baseline difference, low, high, pairs and interval (name of the bounds), then
-            the means of `shown`, seconds a run and, where it is known, model_bytes. The baseline's
-            own row has no pairs.
+        rows: by label; mean, std (NaN for one run), n, what `compute_differences` has with better
+            and worse for higher and lower, compared_with (a label; None for that row itself), run
+            (first digits of the id of the row's best run), run_id, the columns of
+            `setting_columns`, the bounds of its test score where it is of one run, test_low and
+            test_high, if any has it, the means of `shown`, seconds a run and, where it is known,
+            model_bytes.
         setting_columns: the columns by which rows differ.
-        baseline: label of the row that the others are compared with, or None.
-        interval: name of the differences' interval, such as "paired t, 95 %".
+        baseline: label of the row that the others are compared with.
+        is_best: whether that is the first row, because no baseline was given.
         duplicates: runs that do not count, because a later one has the same configuration and seed.
         shown: further metrics.
         run_ids: of the runs that count, by row and seed.
+        data_rows: of the data set, if that is known.
     """
 
     rows: pd.DataFrame
     setting_columns: tuple[str, ...]
-    baseline: str | None
-    interval: str
+    baseline: str
+    is_best: bool
     duplicates: int
     shown: tuple[str, ...] = ()
     run_ids: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-
-
-def find_varying_settings(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return the settings that runs differ in beside their seed: options, then parameters.
-
-    A parameter that has one value with each option of its group follows from the option and is
-    left out.
-
-    Args:
-        runs: shape (n, columns).
-        metric: of the leaderboard; parameters of the objective matter only for some metrics.
-
-    Returns:
-        Texts, shape (n, settings); "-" where a run has no such parameter, or no value for it.
-    """
-    options = _extract_columns(runs, "tags.option.", none="none")
-    options = {group: of_runs for group, of_runs in options.items() if of_runs.nunique() > 1}
-    # A run whose option has no such parameter counts as one without a value for it.
-    parameters = _extract_columns(runs, "params.", none=MISSING)
-    shown = {
-        key: values
-        for key, values in sorted(parameters.items())
-        if values.nunique() > 1
-        and not IGNORED_PARAMETERS.fullmatch(key)
-        and (metric.startswith("objective") or not OBJECTIVE_PARAMETERS.fullmatch(key))
-        and not _is_implied(values, options.get(key.partition(".")[0]))
-    }
-    found = pd.DataFrame(dict(sorted(options.items())) | shown, index=runs.index, dtype=object)
-    return found.map(_shorten)
-
-
-def _extract_columns(runs: pd.DataFrame, prefix: str, none: str) -> dict[str, pd.Series[Any]]:
-    kept = [name for name in map(str, runs) if name.startswith(prefix)]
-    return {
-        name.removeprefix(prefix): _fill_missing(runs[name]).replace("None", none) for name in kept
-    }
-
-
-def _fill_missing(values: pd.Series[Any]) -> pd.Series[Any]:
-    return values.astype(object).where(values.notna(), MISSING)
-
-
-def _is_implied(values: pd.Series[Any], options: pd.Series[Any] | None) -> bool:
-    return options is not None and bool((values.groupby(options).nunique() <= 1).all())
-
-
-def _shorten(value: str) -> str:
-    """Return a value shortened for a table; different values stay different."""
-    if len(value) <= MAX_VALUE_LENGTH:
-        return value
-    return f"{value[:24]}…{hashlib.sha256(value.encode()).hexdigest()[:8]}"
-
-
-def format_row_name(values: Mapping[Any, str]) -> str:
-    """Return the name of a row, such as "model=sgd, model.alpha=0.1"."""
-    return ", ".join(f"{key}={value}" for key, value in values.items()) or "all"
+    data_rows: int | None = None
 
 
 def build(
@@ -139,8 +78,8 @@ def build(
         runs: with values of the metric.
         metric: its name.
         maximize: whether a higher mean comes first.
-        baseline: a row's name or a part of it, or the id of one of its runs; None for none.
-        confidence: of the intervals of differences to the baseline, as a share.
+        baseline: a row's name, a part of it, or the id of one of its runs; None for the best.
+        confidence: of the intervals of differences, as a share.
         shown: further metrics, whose means are shown; one that no run has is left out.
 
     Raises:
@@ -148,27 +87,54 @@ def build(
     """
     named = find_varying_settings(runs, metric)
     labels = pd.Series([*map(format_row_name, named.to_dict("records"))], runs.index, dtype=object)
-    rows = named.set_axis(labels)[~labels.duplicated().to_numpy()].sort_index()
+    settings = named.set_axis(labels)[~labels.duplicated().to_numpy()].sort_index()
     latest, by_row = _select_latest(runs, labels)
-    bounds = _collect_bounds(latest, name_test_metric(metric), by_row)
-    parts = [rows, _compute_spread(latest[f"metrics.{metric}"], by_row), bounds]
-    against = None
+    values = latest[f"metrics.{metric}"].astype(float)
+    spread = _compute_spread(values, by_row).loc[settings.index]
+    ranked = spread.sort_values("mean", ascending=not maximize, kind="stable").index
+    against, choices = str(ranked[0]), max(1, len(ranked) - 1)
     if baseline is not None:
-        against = find_baseline(baseline, rows, dict(zip(runs["run_id"], labels, strict=True)))
-        parts.append(compute_differences(latest, metric, by_row, against, confidence))
+        by_run = dict(zip(runs["run_id"], labels, strict=True))
+        against, choices = find_baseline(baseline, settings, by_run), 1
+    gains = compute_differences(latest, metric, by_row, against, confidence, choices)
     further = tuple(name for name in shown if f"metrics.{name}" in latest and name != metric)
-    parts += [_compute_means(latest, further, by_row), _compute_costs(latest, by_row)]
-    return Leaderboard(
-        pd.concat([part.loc[rows.index] for part in parts], axis="columns").sort_values(
-            "mean", ascending=not maximize, kind="stable"
-        ),
-        tuple(map(str, named)),
-        against,
-        describe_interval(confidence),
-        len(runs) - len(latest),
-        further,
-        _list_run_ids(latest, by_row),
-    )
+    best = _find_best_runs(latest, values if maximize else -values, by_row)
+    parts = [spread, _judge(gains, against, maximize), best, settings]
+    parts.append(_describe_runs(latest, name_test_metric(metric), further, by_row))
+    rows = pd.concat([part.reindex(ranked) for part in parts], axis="columns")
+    duplicates, run_ids = len(runs) - len(latest), _list_run_ids(latest, by_row)
+    found = (rows, tuple(map(str, named)), against, baseline is None, duplicates)
+    return Leaderboard(*found, further, run_ids, _count_rows(runs))
+
+
+def _describe_runs(
+    runs: pd.DataFrame, test_metric: str, shown: Sequence[str], by_row: pd.Series[Any]
+) -> pd.DataFrame:
+    """Return by row what does not rank it: bounds of its test score, further metrics, and costs."""
+    bounds = _collect_bounds(runs, test_metric, by_row)
+    means, costs = _compute_means(runs, shown, by_row), _compute_costs(runs, by_row)
+    return pd.concat([bounds, means, costs], axis="columns")
+
+
+def _judge(gains: pd.DataFrame, against: str, maximize: bool) -> pd.DataFrame:
+    """Return differences with better and worse for higher and lower, and with what they are to."""
+    signs = {HIGHER: "better", LOWER: "worse"} if maximize else {HIGHER: "worse", LOWER: "better"}
+    named = pd.Series(against, gains.index, dtype=object).where(gains.index != against)
+    return gains.assign(shown=gains["shown"].replace(signs), compared_with=named)
+
+
+def _find_best_runs(
+    runs: pd.DataFrame, values: pd.Series[float], by_row: pd.Series[Any]
+) -> pd.DataFrame:
+    """Return by row the id of its best run, the higher the better; its first digits as `run`."""
+    best = runs["run_id"].astype(object).loc[values.groupby(by_row).idxmax()]
+    found = pd.DataFrame({"run": best.map(shorten_id), "run_id": best})
+    return found.set_axis(by_row[best.index].to_numpy())
+
+
+def _count_rows(runs: pd.DataFrame) -> int | None:
+    known = get_column(runs, "rows").dropna()
+    return int(known.iloc[0]) if len(known) else None
 
 
 def _list_run_ids(runs: pd.DataFrame, by_row: pd.Series[Any]) -> dict[str, dict[str, str]]:
@@ -225,7 +191,7 @@ def _select_latest(
 
 
 def _compute_spread(values: pd.Series[float], by_row: pd.Series[Any]) -> pd.DataFrame:
-    found = values.astype(float).groupby(by_row).agg(["size", "mean", "std"])
+    found = values.groupby(by_row).agg(["mean", "std", "size"])
     return found.rename(columns={"size": "n"})
 
 

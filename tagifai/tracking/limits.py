@@ -26,6 +26,11 @@ def split(items: list[T], size: int) -> Iterator[list[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
+def sanitize_model_name(name: str) -> str:
+    """Return a name that MLflow takes for a model: without dots, colons, slashes and quotes."""
+    return re.sub(r"[/:.%\"']", "_", mask(name))[:MAX_NAME_LENGTH]
+
+
 def sanitize_names(names: Iterable[str]) -> dict[str, str]:
     """Return for each name a unique one that MLflow accepts.
 

@@ -22,6 +22,7 @@ from tagifai.config import paths
 from tagifai.config.formatting import format_yaml
 from tagifai.config.job import GRID_TARGET, SEARCH_TARGET, get_job
 from tagifai.exceptions import DamagedFileError
+from tagifai.tracking.recording import children
 from tagifai.utils import program, signals
 from tagifai.utils.files import is_writable
 from tagifai.utils.secrets import mask, mask_all
@@ -38,6 +39,9 @@ PARENT = "parent_run.json"
 
 PARENT_RUN_VARIABLE = "TAGIFAI_PARENT_RUN"
 """Variable by which a search tells its jobs the id of their parent run."""
+
+NAME_VARIABLE = "TAGIFAI_PARENT_NAME"
+"""Variable by which a plain multirun tells its jobs the name of their parent run."""
 
 
 def ensure_parent_run(config: Config) -> str | None:
@@ -62,7 +66,7 @@ def ensure_parent_run(config: Config) -> str | None:
             return str(known["run_id"])
         made = session.create_run(
             experiment,
-            folder.name,
+            os.environ.get(NAME_VARIABLE) or folder.name,
             {
                 "sweep.dir": str(folder),
                 "command": program.get_command(),
@@ -144,7 +148,8 @@ class MultirunCallback(Callback):
                 return  # it is refused, and what is there belongs to the multirun that left it
             # An existing file belongs to an earlier multirun with the same folder.
             with suppress(IsADirectoryError, PermissionError):  # the first job puts it aside
-                (folder / PARENT).unlink(missing_ok=True)
+                for name in (PARENT, children.SCORES):
+                    (folder / name).unlink(missing_ok=True)
             _folders.append(
                 (
                     folder,
@@ -245,6 +250,8 @@ def close_parent_run(status: str, reason: str = "") -> None:
         if known is not None:
             whole = store.complete_uri(known["uri"], uri)
             experiment = store.Experiment(whole, known["experiment"], stores)
-            session.end_run(experiment, known["run_id"], status, reason)
+            values, best = children.find_best(folder)
+            tags = {} if best is None else {"best.run_id": best}
+            session.end_run(experiment, known["run_id"], status, reason, values, tags)
             locks.remove_mark(stores / "running", make_lock_key(folder))
     _watched.close()

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tagifai.config import paths
-from tagifai.config.job import get_job
+from tagifai.config.job import get_job, select_places
 from tagifai.config.schema import EXPERIMENT_GROUPS, Config, find_schema_name
+from tagifai.tracking.recording import naming
 from tagifai.utils import environment, program
 from tagifai.utils.secrets import mask_all
 
@@ -23,24 +24,37 @@ class Invocation:
     """The command that a run's configuration was chosen with.
 
     Args:
-        name: of the run, if the configuration does not set one.
         command: the command line that makes the run again.
         output_dir: folder of its files.
         options: the chosen option of each group.
         overrides: from the command line, in Hydra's grammar.
-        paths: overrides of paths on the command line, which suggested commands need, too.
+        paths: overrides of `select_places`, which suggested commands need, too.
         rerun_of: id of the run that is trained again, or None.
+        trial: its number, if the run is a trial of a search.
         started: seconds on the monotonic clock.
     """
 
-    name: str
     command: str
     output_dir: Path
     options: Mapping[str, str | None]
     overrides: Sequence[str]
     paths: Sequence[str] = ()
     rerun_of: str | None = None
+    trial: int | None = None
     started: float = field(default_factory=time.monotonic)
+
+    @property
+    def overridden(self) -> set[str]:
+        """The keys and groups that were set on the command line, or by a search."""
+        return {item.partition("=")[0].lstrip("+~") for item in self.overrides}
+
+    def make_name(self, data: str) -> str:
+        """Return the name of the run: its model, its data if they were chosen, what was overridden.
+
+        Args:
+            data: name of the data set.
+        """
+        return naming.make_run_name(self.options, self.overrides, data, self.trial)
 
     def derive_rerun(self, record: Mapping[str, Any], run_id: str) -> Invocation:
         """Return the invocation of a rerun: this command with the options of another run's record.
@@ -51,7 +65,6 @@ class Invocation:
         """
         return replace(
             self,
-            name=_make_name(record["options"]),
             options=record["options"],
             overrides=record["overrides"],
             rerun_of=run_id,
@@ -92,18 +105,13 @@ def get_invocation() -> Invocation:
     overrides = list(job.overrides)
     options = {group: job.options.get(group) for group in EXPERIMENT_GROUPS}
     return Invocation(
-        name=_make_name(options) if job.trial is None else f"trial-{job.trial.number}",
         command=_make_command(options, overrides),
         output_dir=job.output_dir,
         options=options,
         overrides=overrides,
-        paths=[item for item in overrides if item.startswith("paths.")],
+        paths=select_places(overrides),
+        trial=None if job.trial is None else job.trial.number,
     )
-
-
-def _make_name(options: Mapping[str, str | None]) -> str:
-    """Return a name from the options that runs differ in most."""
-    return "-".join(str(options.get(group)) for group in ("model", "vectorizer", "data"))
 
 
 def _make_command(options: Mapping[str, str | None], overrides: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 RUNS_PER_PAGE = 1000
 """Most runs of one page of MLflow's answer."""
 
-COLUMNS = ("run_id", "name", "status", "parent", "start", "seconds", "digest")
+INTERVALS_TAG = "test_intervals"
+"""Tag of a run: lower and upper bound of its test scores, by their names, as JSON."""
+
+COLUMNS = ("run_id", "name", "status", "parent", "start", "seconds", "digest", "rows", "artifacts")
 
 
 def load_runs(
@@ -31,9 +35,9 @@ def load_runs(
         filter: in MLflow's language; None for all runs.
 
     Returns:
-        The columns run_id, name, status, parent, start (ms since 1970), seconds, digest (of the
-        data), and "params.", "tags." and "metrics." with each name; None or NaN where a run has
-        no such value.
+        The columns run_id, name, status, parent, start (ms since 1970), seconds, digest and rows
+        (of the data), artifacts (their place), and "params.", "tags." and "metrics." with each
+        name; None or NaN where a run has no such value.
 
     Raises:
         DataError: there is no store yet.
@@ -148,7 +152,30 @@ def _make_record(run: Run) -> dict[str, Any]:
         "start": info.start_time,
         "seconds": (info.end_time - info.start_time) / 1000 if ended else None,
         "digest": inputs[0].dataset.digest if inputs else None,
+        "rows": _count_rows(inputs[0].dataset.profile) if inputs else None,
+        "artifacts": info.artifact_uri,
         **{f"params.{key}": value for key, value in data.params.items()},
         **{f"tags.{key}": value for key, value in data.tags.items()},
         **{f"metrics.{key}": value for key, value in data.metrics.items()},
+        **_read_bounds(data.tags.get(INTERVALS_TAG, "{}")),
     }
+
+
+def _count_rows(profile: str | None) -> int | None:
+    """Return how many rows a data set has, if its profile says so."""
+    try:
+        return int(json.loads(profile or "")["rows"])
+    except (ValueError, TypeError, LookupError):
+        return None
+
+
+def _read_bounds(recorded: str) -> dict[str, float]:
+    """Return recorded intervals as columns; a tag that was changed by hand has none."""
+    try:
+        return {
+            f"metrics.test_interval/{name}/{bound}": float(value)
+            for name, bounds in json.loads(recorded).items()
+            for bound, value in zip(("low", "high"), bounds, strict=True)
+        }
+    except (ValueError, TypeError, AttributeError):
+        return {}

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tagifai.tracking import store
+from tagifai.utils.excerpts import shorten_id
 from tagifai.utils.secrets import mask
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 CHAMPION = "champion"
 """The alias, as in models:/tagifai@champion."""
+
+ABOUT = (
+    f"Text classifiers that task=promote has chosen or refused; `{CHAMPION}` is the one in use."
+    " Each version says which run it is, and its tags say why it was promoted or not."
+)
+"""What MLflow shows of the registered model."""
 
 PREVIOUS_TAG = "previous_champion"
 """Tag of a version: the number of the champion before it."""
@@ -83,19 +93,25 @@ class ModelRegistry:
         return next((found for found in self.list_versions() if found.run_id == run_id), None)
 
     def register(self, run_id: str, model_id: str) -> ModelVersion:
-        """Make a version from the MLflow model of a run."""
+        """Make a version from the MLflow model of a run; it says which run that is."""
         from mlflow.exceptions import MlflowException
 
         with store.translate_errors():
             try:
-                self._client.create_registered_model(self.name)
+                self._client.create_registered_model(self.name, description=ABOUT)
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
             # A database's client would look for models:/<id> in whatever store is MLflow's default.
             where = self._client.get_logged_model(model_id).artifact_location
             source = f"models:/{model_id}" if self._on_server else where
-            made = self._client.create_model_version(self.name, source, run_id, model_id=model_id)
+            made = self._client.create_model_version(
+                self.name,
+                source,
+                run_id,
+                description=_describe_run(self._client.get_run(run_id)),
+                model_id=model_id,
+            )
         return _make_version(made)
 
     def set_champion(self, version: ModelVersion) -> None:
@@ -113,6 +129,16 @@ class ModelRegistry:
                     )
                 elif key in version.tags:
                     self._client.delete_model_version_tag(self.name, str(version.number), key)
+
+
+def _describe_run(run: Run) -> str:
+    """Return what a version was made from, in a sentence."""
+    names = ("objective", "test_f1", "test_accuracy")
+    metrics = {name: run.data.metrics[name] for name in names if name in run.data.metrics}
+    scores = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+    data = run.data.params.get("data.name", "unknown data")
+    run_id = shorten_id(run.info.run_id)
+    return f"Run {run.info.run_name} ({run_id}) on {data}: {scores or 'no scores'}."
 
 
 def _make_version(found: Any) -> ModelVersion:

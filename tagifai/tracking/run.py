@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OWN_TAGS = frozenset(
+    {
+        *("command", "cwd", "overrides", "output_dir", "versions", "config.rest", "rerun_of"),
+        *("content", "epoch", "features", "test_intervals", "error", operations.OWN_ID),
+        *("study", "trial.number", "trial.state"),
+        *("preset", "storage", "sweep.dir", "sampler", "launcher", "trials", "gain"),
+        *("best", "best.trial", "best.run_id", "winner.trial", "winner.output_dir"),
+    }
+)
+"""Tags that this package gives runs; all others but MLflow's are a person's."""
+
 
 class TrackedRun:
     """An open run. Without a recorder it only has an id, and nothing is recorded.
@@ -107,6 +118,8 @@ class TrackedRun:
                 self._log(**held)
             raise
         self._held = None
+        # Those by epoch last: MLflow compares runs by the metric that was recorded first.
+        held["metrics"].sort(key=lambda metric: "/" in metric[0])
         self._log(**held)
 
     def _log(self, **found: Any) -> None:
@@ -155,9 +168,9 @@ class TrackedRun:
         """Record the run's bundle as an artifact, unless it is there already."""
         self._send(operations.BUNDLE, path=str(path))
 
-    def log_model(self, bundle: Path) -> None:
-        """Record the run's bundle as an MLflow model of the run."""
-        self._send(operations.MODEL, path=str(bundle))
+    def log_model(self, bundle: Path, name: str) -> None:
+        """Record the run's bundle as an MLflow model of the run, with a name of its own."""
+        self._send(operations.MODEL, path=str(bundle), name=limits.sanitize_model_name(name))
 
     def get_status(self) -> str | None:
         """Return the status in the store, such as "FINISHED", or None if there is no such run."""

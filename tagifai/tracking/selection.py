@@ -5,6 +5,7 @@ Runs come as a table, a row each, with the columns of `leaderboard`.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,12 +15,16 @@ import pandas as pd
 
 from tagifai.exceptions import DataError, suggest_closest
 from tagifai.utils import program
+from tagifai.utils.excerpts import shorten_id
 
 SHOWN_DIGITS = 8
-"""Of the digest of a data set, in its name."""
+"""Of the digest of a data set, in its name; more where data sets begin alike."""
 
 MAX_DIGITS = 36
 """Of the digest of a data set, that the tracking store keeps."""
+
+CHOOSING = ("task.filter=", "task.parent=", "task.tags")
+"""Beginnings of the settings that choose among the runs."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +58,11 @@ def select_runs(
         parent: id of a run; only its children are compared.
         tags: values that tags of the runs must have.
         filter: in MLflow's language; it has been applied to `runs`. Without filter, parent and
-            tags, the children of the latest parent with finished children are compared, or else
-            all runs.
+            tags, all runs are compared.
 
     Raises:
         DataError: there is no such run; with the known metrics.
     """
-    if not (parent or tags or filter):
-        parent = find_latest_parent(runs, metric)
     phrases = ["those" if tags or filter else "all of the experiment"]
     chosen = runs
     if parent is not None:
@@ -92,7 +94,14 @@ def find_latest_parent(runs: pd.DataFrame, metric: str) -> str | None:
 def find_best(
     runs: pd.DataFrame, metric: str, *, maximize: bool, without: Collection[str] = ()
 ) -> str:
-    """Return the id of the best finished training; of equal ones the latest.
+    """Return the id of the best finished training; arguments and errors as of `rank_runs`."""
+    return str(rank_runs(runs, metric, maximize=maximize, without=without)["run_id"].iloc[0])
+
+
+def rank_runs(
+    runs: pd.DataFrame, metric: str, *, maximize: bool, without: Collection[str] = ()
+) -> pd.DataFrame:
+    """Return the finished trainings, the best first; of equal ones the latest.
 
     Args:
         runs: all runs of the experiment, or those that a filter has found.
@@ -106,16 +115,20 @@ def find_best(
     of_search = get_column(runs, "tags.trial.number").notna()
     eligible = runs[~of_search & ~get_column(runs, "run_id").isin(list(without))]
     chosen = _select_eligible(eligible, metric, "not counting trials of searches").runs
-    ordered = chosen.sort_values([f"metrics.{metric}", "start"], ascending=[not maximize, False])
-    return str(ordered["run_id"].iloc[0])
+    return chosen.sort_values([f"metrics.{metric}", "start"], ascending=[not maximize, False])
 
 
 def find_bests(runs: pd.DataFrame, metric: str, *, maximize: bool) -> set[str]:
-    """Return the ids of the best run on each data set; arguments as of `find_best`."""
-    found = set()
+    """Return the ids of the best runs; arguments as of `find_best`.
+
+    They are all that tie on a data set, and those that multiruns and searches name as their best.
+    """
+    found = {*get_column(runs, "tags.best.run_id").dropna()}
     for _, those in runs.groupby(get_column(runs, "digest").fillna(""), dropna=False):
         with suppress(DataError):  # there is none on these data
-            found.add(find_best(those, metric, maximize=maximize))
+            ranked = rank_runs(those, metric, maximize=maximize)
+            values = ranked[f"metrics.{metric}"]
+            found |= {*ranked["run_id"][values == values.iloc[0]]}
     return found
 
 
@@ -123,10 +136,7 @@ def _select_eligible(chosen: pd.DataFrame, metric: str, description: str) -> Run
     of_training, ended = is_training(chosen), is_finished(chosen)
     valued = get_column(chosen, f"metrics.{metric}").notna()
     if not of_training.any():
-        raise DataError(
-            f"There is no training run to compare ({description}). Train some:"
-            f" {program.get_name()} -m ..."
-        )
+        raise DataError(f"There is no training run to compare ({description}). {_advise()}")
     if not (of_training & ended).any():
         raise DataError(f"None of {of_training.sum()} training runs has finished ({description}).")
     if not (of_training & ended & valued).any():
@@ -143,13 +153,30 @@ def _select_eligible(chosen: pd.DataFrame, metric: str, description: str) -> Run
     return RunSelection(chosen[of_training & ended & valued], description, counts)
 
 
+def _advise() -> str:
+    """Return how to come to a run: without what the command has chosen by, or by a training."""
+    words = shlex.split(program.get_command())[len(shlex.split(program.get_name())) :]
+    kept = [word for word in words if not word.lstrip("+").startswith(CHOOSING)]
+    if kept == words:
+        return f"Train some: {program.format_call()}"
+    return f"Without the filter: {program.format_call(*kept)}"
+
+
 def name_data(runs: pd.DataFrame) -> pd.Series[str]:
-    """Return the name of each run's data set, with the first digits of the digest of its rows."""
+    """Return the name of each run's data set, with as much of its digest as tells it apart."""
     digests = get_column(runs, "digest").astype(object)
     names = get_column(runs, "params.data.name").astype(object)
     # The same rows may have had several names.
     names = names.groupby(digests, dropna=False).transform("first").fillna("data")
-    return (names + " (" + digests.str[:SHOWN_DIGITS] + ")").fillna("unknown data")
+    known = digests.dropna().unique()
+    lengths = range(SHOWN_DIGITS, MAX_DIGITS)
+    apart = (n for n in lengths if len({one[:n] for one in known}) == len(known))
+    digits = next(apart, MAX_DIGITS)
+    titles = [
+        f"{name} ({digest[:digits]})" if isinstance(digest, str) else "unknown data"
+        for name, digest in zip(names, digests, strict=True)
+    ]
+    return pd.Series(titles, runs.index, dtype=object)
 
 
 def select_data(runs: pd.DataFrame, digest: str | None) -> pd.DataFrame:
@@ -199,7 +226,7 @@ def get_column(runs: pd.DataFrame, name: str) -> pd.Series[Any]:
 
 def _name_run(runs: pd.DataFrame, parent: str) -> str:
     own = runs.loc[runs["run_id"] == parent, "name"].dropna()
-    return f"{own.iloc[0]} ({parent})" if len(own) else parent
+    return f"{own.iloc[0]} ({shorten_id(parent)})" if len(own) else parent
 
 
 def _list_metrics(runs: pd.DataFrame) -> list[str]:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from tagifai.exceptions import DataError, TrackingError, UserError
 from tagifai.tracking import store
@@ -169,10 +170,29 @@ def reopen_run(run_id: str, uri: str) -> TrackedRun:
     return TrackedRun(run_id, RunSender(store.connect(uri), run_id))
 
 
-def end_run(experiment: Experiment, run_id: str, status: str, reason: str = "") -> None:
-    """Close a run that another process has created; other arguments as of `TrackedRun.end`."""
-    recorder = beginning.adopt_run(experiment, run_id)
-    TrackedRun(run_id, recorder).end(status, reason)
+def end_run(
+    experiment: Experiment,
+    run_id: str,
+    status: str,
+    reason: str = "",
+    metrics: Mapping[str, float] | None = None,
+    tags: Mapping[str, Any] | None = None,
+) -> None:
+    """Close a run that another process has created.
+
+    Args:
+        experiment: where it is recorded.
+        run_id: of the run.
+        status: as of `TrackedRun.end`.
+        reason: likewise.
+        metrics: that are recorded before.
+        tags: likewise.
+    """
+    run = TrackedRun(run_id, beginning.adopt_run(experiment, run_id))
+    with run.batch_logging():
+        run.log_metrics(metrics or {})
+        run.log_tags(tags or {})
+    run.end(status, reason)
 
 
 def find_id(run_id: str, uri: str) -> str:

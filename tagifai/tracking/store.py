@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 from tagifai.config.schema.rules import LONGEST_NAME
 from tagifai.exceptions import DataError, StoreUnavailableError, TrackingError, TrackingSettingError
 from tagifai.tracking import opening
-from tagifai.tracking.opening import failures, probes
+from tagifai.tracking.opening import failures, pages, probes
 from tagifai.utils import program
 from tagifai.utils.databases.waiting import mention_wait
 from tagifai.utils.secrets import mask
-from tagifai.utils.system import errors
 from tagifai.utils.urls import format_place, get_sqlite_path, is_url, locate_file
 
 if TYPE_CHECKING:
@@ -27,6 +26,9 @@ if TYPE_CHECKING:
     from tagifai.config.schema import Config
 
 EXPERIMENT_NAME, EXPERIMENT_ID = "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"
+
+_ids: dict[tuple[str, str], str] = {}
+"""Ids of the experiments that this process has used, by the URI of their store and their name."""
 
 log = logging.getLogger(__name__)
 
@@ -190,11 +192,15 @@ class Experiment:
             TrackingSettingError: the experiment was deleted.
             TrackingError: its folder of artifacts has moved.
         """
+        _ids[self.uri, self.name] = number = self._ensure(client)
+        return number
+
+    def _ensure(self, client: MlflowClient) -> str:
         found = client.get_experiment_by_name(self.name)
         if found is None:
             # A server knows where to put artifacts; a database does not.
             where = None if self.uri.startswith("http") else format_place(self.stores / "artifacts")
-            return str(client.create_experiment(self.name, artifact_location=where))
+            return str(client.create_experiment(self.name, where, {pages.KIND_TAG: pages.KIND}))
         refuse_deleted(found, self.uri)
         where = found.artifact_location
         is_ours = is_url(where) or locate_file(where) == self.stores / "artifacts"
@@ -204,7 +210,25 @@ class Experiment:
                 f"tracking.experiment = {self.name!r} has its artifacts in {where}, which does not"
                 " exist any more. Restore the folder, or use another tracking.experiment."
             )
+        if pages.KIND_TAG not in found.tags:
+            client.set_experiment_tag(found.experiment_id, pages.KIND_TAG, pages.KIND)
         return str(found.experiment_id)
+
+
+def describe_ui(config: Config) -> list[tuple[str, str]]:
+    """Return how the runs of the configured experiment are looked at: see `pages.list_ways`."""
+    uri, name = get_tracking_uri(config.tracking.uri), get_experiment_name(config)
+    if (uri, name) not in _ids:
+        try:
+            with translate_errors():
+                found = connect(uri).get_experiment_by_name(name)
+        except TrackingError as error:
+            log.info("The experiment %s was not looked up: %s", name, error)
+            found = None
+        if found is None:
+            return pages.list_ways(uri, None)
+        _ids[uri, name] = str(found.experiment_id)
+    return pages.list_ways(uri, _ids[uri, name])
 
 
 def is_reachable(uri: str, seconds: float = 2) -> bool:
@@ -231,15 +255,4 @@ def translate_errors() -> Iterator[None]:
     except (TrackingError, MemoryError):
         raise
     except Exception as error:
-        if limit := errors.describe_limit(error):
-            raise TrackingError(limit) from error
-        text = _shorten(mask(" ".join(str(error).split())))
-        kind = StoreUnavailableError if failures.may_pass(error) else TrackingError
-        raise kind(
-            f"Tracking failed: {type(error).__name__}: {text}. {failures.advise(error)}"
-        ) from error
-
-
-def _shorten(text: str, length: int = 300) -> str:
-    text = errors.strip_codes(text)
-    return text.rstrip(".") if len(text) <= length else f"{text[:length]}…"
+        raise failures.make_error(error) from error

@@ -55,15 +55,20 @@ class Components:
         Args:
             prepared: the rows that the components will be fitted to.
         """
-        if not list_open_parts(self.vectorizer):
-            return []
-        if not adapt_to_texts(self.vectorizer, prepared.get_texts("train")):
-            return []
-        note = (
-            "The texts have no spaces between words, so that single characters are the words, and"
-            " n-grams of characters cross them (vectorizer.char_analyzer=auto)."
-        )
-        return [note]
+        notes = []
+        if isinstance(self.threshold, AutoThreshold) and self.resolve_threshold(prepared) is None:
+            lacking = "the model has no probabilities of its own"
+            if prepared.other not in prepared.encoder.classes:
+                lacking = "these data have no fallback label"
+            notes.append(f"No threshold is applied: {lacking} (threshold=auto).")
+        if list_open_parts(self.vectorizer) and adapt_to_texts(
+            self.vectorizer, prepared.get_texts("train")
+        ):
+            notes.append(
+                "The texts have no spaces between words, so that single characters are the words,"
+                " and n-grams of characters cross them (vectorizer.char_analyzer=auto)."
+            )
+        return notes
 
     def check(self) -> None:
         """Refuse components that cannot work together, before any data are read.

@@ -48,6 +48,7 @@ class FitResult:
         performance: scores by part: "val", and "test" if the test rows were scored.
         threshold_effect: what the threshold does to the validation rows, or None without one.
         predicted: the validation rows and their predictions, by which `performance` is.
+        val_outputs: of the validation rows, before a refit, shape (n, classes); None for a trial.
     """
 
     make_tagger: Callable[[], Tagger]
@@ -58,6 +59,7 @@ class FitResult:
     performance: dict[str, Performance]
     threshold_effect: ThresholdEffect | None = None
     predicted: PredictedRows | None = None
+    val_outputs: Probabilities | None = None
 
     @cached_property
     def tagger(self) -> Tagger:
@@ -150,29 +152,27 @@ class TaggerTrainer:
         loop = EpochLoop(training.epochs, training.patience, callbacks, scorer, self._checkpoint)
         trained = self._train(loop, train_rows, val_rows, on_progress)
         tagger, y_prob = self._build_tagger(trained.model, policy, val_rows)
-        texts = prepared.get_texts("val")
-        performance = {"val": scoring.score_rows(texts, val_rows.y, tagger, y_prob)}
+        val = scoring.score_rows(prepared.get_texts("val"), val_rows.y, tagger, y_prob)
         if unfitted is not None:
             tagger, features, train_rows = self._refit(unfitted, tagger, trained.epoch + 1)
-        performance |= {"test": self._score_test(tagger, features)} if test else {}
+        tested = {"test": self._score_test(tagger, features)} if test else {}
         return FitResult(
             lambda: replace(tagger, vectorizer=features.get_fitted()),
             tagger.threshold,
             trained.history,
             trained.epoch,
             int(train_rows.X.shape[1]),
-            performance,
+            {"val": val, **tested},
             compute_threshold_effect(tagger, val_rows.y, y_prob),
             PredictedRows(prepared.split.val, val_rows.y, tagger.decide(y_prob)),
+            y_prob if test else None,
         )
 
     def _score_test(self, tagger: Tagger, features: CachedVectorizer) -> Performance:
         rows = _transform_part(self._prepared, features, "test")
         y_prob = tagger.calibrate(compute_outputs(tagger.model, rows.X))
-        texts, frequent = (
-            self._prepared.get_texts("test"),
-            self._prepared.find_most_frequent_class(),
-        )
+        texts = self._prepared.get_texts("test")
+        frequent = self._prepared.find_most_frequent_class()
         return scoring.score_unseen(texts, rows.y, tagger, y_prob, frequent)
 
     def _train(

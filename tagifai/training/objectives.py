@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from tagifai.config.schema import (
     PROBABILITY_METRICS,
@@ -14,10 +13,14 @@ from tagifai.config.schema import (
     STANDARD_METRICS,
     ObjectiveConfig,
 )
-from tagifai.data.prepare import PreparedData
-from tagifai.evaluation import metrics
 from tagifai.exceptions import ConfigError, suggest_closest
-from tagifai.models.outputs import gives_probabilities
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tagifai.data.prepare import PreparedData
+
+METRICS = "tagifai.evaluation.metrics"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,14 @@ class Repeat:
     random_state: np.random.RandomState | None
 
 
+def _list_registered() -> Iterable[str]:
+    """Return the names of metrics of a person's own; whoever has registered one has the module.
+
+    So a name is refused before the libraries of the metrics are loaded.
+    """
+    return sys.modules[METRICS].get_registered() if METRICS in sys.modules else ()
+
+
 def check_metrics(objective: ObjectiveConfig) -> None:
     """Refuse metrics that no run has; those of classes and slices depend on the data.
 
@@ -42,7 +53,7 @@ def check_metrics(objective: ObjectiveConfig) -> None:
     Raises:
         ConfigError: there is no such metric; with the known ones.
     """
-    known = [*STANDARD_METRICS, *(f"val_{name}" for name in metrics.get_registered())]
+    known = [*STANDARD_METRICS, *(f"val_{name}" for name in _list_registered())]
     for name in objective.measured:
         if "/" not in name and name not in known:
             raise ConfigError(
@@ -61,7 +72,7 @@ def check_shown_metrics(names: Sequence[str]) -> None:
     Raises:
         ConfigError: there is no such metric; with the known ones.
     """
-    known = [*SCORE_NAMES, *metrics.get_registered()]
+    known = [*SCORE_NAMES, *_list_registered()]
     for name in names:
         if name not in known:
             raise ConfigError(
@@ -80,6 +91,8 @@ def check_model(objective: ObjectiveConfig, model: Any) -> None:
     Raises:
         ConfigError: with the metrics that the model has.
     """
+    from tagifai.models.outputs import gives_probabilities  # late: names are checked without it
+
     for name in objective.measured:
         if name.removeprefix("val_") in PROBABILITY_METRICS and not gives_probabilities(model):
             raise ConfigError(
@@ -103,6 +116,8 @@ def make_repeats(prepared: PreparedData, objective: ObjectiveConfig, seed: int) 
     Raises:
         DataError: the rows cannot be split for the repeats.
     """
+    import numpy as np
+
     states = [np.random.RandomState((seed + r) % 2**32) for r in range(objective.repeats)]
     rows, splitter = (prepared.y, prepared.encoder, prepared.split), prepared.splitter
     if objective.by == "folds":
@@ -122,4 +137,6 @@ def compute_means(values: Sequence[Sequence[float]]) -> list[float]:
     Args:
         values: by repeat, a value of each metric; shape (repeats, metrics).
     """
+    import numpy as np
+
     return [float(np.mean(of_metric)) for of_metric in zip(*values, strict=True)]

@@ -47,6 +47,12 @@ class OpenRun:
     checkpoints: Checkpoints
 
     @property
+    def name(self) -> str:
+        """The run's name: that of the configuration, or what was chosen and overridden."""
+        chosen = self.config.tracking.run_name
+        return chosen or self.invocation.make_name(self.config.data.name)
+
+    @property
     def output_dir(self) -> Path:
         """The folder of the run's files."""
         return self.invocation.output_dir

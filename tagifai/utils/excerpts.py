@@ -45,6 +45,7 @@ def _escape(text: str) -> str:
 
 def shorten(text: str, characters: int = SHOWN_CHARACTERS) -> str:
     """Return the beginning of a text, made visible."""
+    text = mask(text)  # first: a part of a secret is not known for one
     return make_visible(text[:characters]) + "…" * (len(text) > characters)
 
 
@@ -54,10 +55,29 @@ def secure_cell(cell: Any) -> Any:
 
 
 def format_duration(seconds: float) -> str:
-    """Return about how long something takes, in words: "40 seconds", "25 minutes", "1.6 hours"."""
-    minutes = seconds / 60
-    if minutes >= 90:
-        return f"{minutes / 60:.1f} hours"
-    if minutes >= 1.5:
-        return f"{minutes:.0f} minutes"
-    return "a minute" if minutes >= 1 else f"{seconds:.0f} seconds"
+    """Return about how long something takes: "40 s", "25 min", "1.6 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def format_time(seconds: float) -> str:
+    """Return how long something took: "5.9 s", "2 min 5 s", "1 h 4 min"."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def format_size(count: float) -> str:
+    """Return a number of bytes: "135 B", "24 kB", "1.2 MB", "3.4 GB"."""
+    for unit, digits in (("B", 0), ("kB", 0), ("MB", 1)):
+        if count < 999.5:
+            return f"{count:.{digits}f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def shorten_id(run_id: str) -> str:
+    """Return the first 8 digits of a run's id, which stand for it: `task.run_id` takes them."""
+    return run_id[:8]

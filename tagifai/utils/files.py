@@ -49,9 +49,15 @@ def check_output(path: str | None, source: str | None) -> None:
         source: path or glob of what will be read, if anything.
 
     Raises:
-        DataError: there is a folder or a device, or it is the input.
+        DataError: there is a folder or a device, it is the input, or its folder takes no files.
     """
-    if path is None or not Path(path).exists():
+    if path is None:
+        return
+    if not Path(path).exists():
+        if not is_writable(Path(path)):
+            folder = next(place for place in Path(path).parents if place.exists())
+            code = errno.EACCES if folder.is_dir() else errno.ENOTDIR
+            raise DataError(f"{path} cannot be written: {os.strerror(code)}.")
         return
     if not Path(path).is_file():
         reason = "Is a directory" if Path(path).is_dir() else "Is not a regular file"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tagifai.utils.excerpts import UNSEEN
 from tagifai.utils.secrets import mask
 from tagifai.utils.terminal import format_path
 
@@ -19,6 +20,9 @@ PROGRAM_VARIABLE = "TAGIFAI_PROGRAM"
 
 COMMAND_VARIABLE = "TAGIFAI_COMMAND"
 """Variable by which it tells them the whole command."""
+
+SCRIPT_VARIABLE = "TAGIFAI_SCRIPT"
+"""Variable by which it tells them the path that it was called by."""
 
 FOLDER_VARIABLE = "TAGIFAI_FOLDER"
 """Variable by which it tells them its working directory."""
@@ -47,6 +51,7 @@ def export_command(argv: Sequence[str]) -> None:
     _started[:] = [time.monotonic()]
     with suppress(OSError):  # it may be gone
         os.environ[FOLDER_VARIABLE] = str(Path.cwd())
+    os.environ[SCRIPT_VARIABLE] = str(argv[0])
     os.environ[PROGRAM_VARIABLE] = shlex.join(_name(Path(argv[0])))
     os.environ[COMMAND_VARIABLE] = " ".join(
         [get_name(), *(shlex.quote(mask(word)) for word in argv[1:])]
@@ -115,16 +120,51 @@ def format_call(*arguments: str) -> str:
     """Return a command of this program as it is typed here: with what runs it, where it is.
 
     Args:
-        arguments: as of `format_command`.
+        arguments: as of `format_command`; a --config-dir among them takes the place of the present.
     """
-    name = shlex.split(get_name())
-    is_script = name[-1].endswith(".py")
-    words = [sys.argv[0]] if is_script else name
-    if "UV" in os.environ:
-        words = ["uv", "run", *words]
-    elif is_script:
-        words = ["python", *words]
-    return shlex.join([*words, *_list_config_dir(), *arguments])
+    given = [] if "--config-dir" in arguments else _list_config_dir()
+    return _join([*_list_caller(), *given, *arguments])
+
+
+def format_repetition(command: str) -> str:
+    """Return a command of this program as a shell takes it in any folder: how it was called, where.
+
+    Args:
+        command: as of `get_command` or `format_command`.
+    """
+    given = shlex.split(command)[len(shlex.split(get_name())) :]
+    folder = get_folder() or str(Path.cwd())
+    return f"{_join(['cd', folder])} && {_join([*_list_caller(), *given])}"
+
+
+def _list_caller() -> list[str]:
+    """Return the words that call this program; by a path what a shell would not find by its name.
+
+    What uv runs, it finds.
+    """
+    name, by_uv = shlex.split(get_name()), ["uv", "run"] if "UV" in os.environ else []
+    script, python = os.environ.get(SCRIPT_VARIABLE, name[-1]), Path(sys.executable)
+    if len(name) == 1 and not script.endswith(".py"):
+        return [*by_uv, *(name if by_uv or shutil.which(name[0]) == script else [script])]
+    if len(name) == 1 and by_uv:
+        return [*by_uv, script]
+    found = {each: shutil.which(each) for each in ("python", python.name)}
+    near = (each for each, path in found.items() if path and Path(path).parent == python.parent)
+    caller = "python" if by_uv else next(near, str(python))
+    return [*by_uv, caller, *(name[1:] or [script])]
+
+
+def _join(words: Sequence[str]) -> str:
+    """Return words quoted for a shell; characters that are not shown as they are, by their bytes.
+
+    So a command can be copied from where it is shown.
+    """
+    return " ".join(_quote_bytes(w) if UNSEEN.search(w) else shlex.quote(w) for w in words)
+
+
+def _quote_bytes(word: str) -> str:
+    plain = word.replace("\\", "\\\\").replace("'", "\\'")
+    return "$'" + UNSEEN.sub(lambda found: str(os.fsencode(found[0]))[2:-1], plain) + "'"
 
 
 def list_words(*arguments: str) -> list[str]:
@@ -137,13 +177,3 @@ def list_words(*arguments: str) -> list[str]:
     is_script = script.suffix == ".py" and script.name != "__main__.py"
     begin = [str(script)] if is_script else ["-m", "tagifai"]
     return [sys.executable, *begin, *_list_config_dir(), *arguments]
-
-
-def name_in_help(page: str) -> str:
-    """Return the page of help with the command that was typed; what is behind it stays in place."""
-
-    def name(line: re.Match[str]) -> str:
-        command = f"  {format_call()}{line[1]}"
-        return f"{command}  ".ljust(len(line[0])) if line[2] else command
-
-    return re.sub(r"^  tagifai\b(.*?)(  +|$)", name, page, flags=re.MULTILINE)

@@ -4,48 +4,43 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, TextIO, cast
+from typing import Any, TextIO, cast
 
 from tagifai.utils.secrets import mask
 from tagifai.utils.system.errors import STANDARD_OUTPUT
 
 
-class TerminalStream(Protocol):
-    """Standard output or standard error."""
-
-    def isatty(self) -> bool:
-        """Return whether the stream is a terminal."""
-        ...
-
-
-def is_ansi_enabled(stream: TerminalStream) -> bool:
-    """Return whether bars and colours may be written: the terminal has them, and they are allowed.
-
-    Args:
-        stream: standard output or standard error. NO_COLOR counts if it is not empty, as in
-            https://no-color.org.
-    """
+def is_ansi_enabled(stream: TextIO) -> bool:
+    """Return whether bars and colours may be written: the terminal has them, and nobody minds."""
+    # NO_COLOR counts if it is not empty, as in https://no-color.org.
     able = os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
     return stream.isatty() and able and not os.environ.get("NO_COLOR")
 
 
 def format_path(path: str | Path) -> str:
     """Return a path as it can be typed here: relative if it is in the working directory."""
-    try:
-        return str(Path(path).relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+    inside = Path(path).is_relative_to(Path.cwd())
+    return str(Path(path).relative_to(Path.cwd()) if inside else path)
 
 
 def open_missing_streams() -> None:
     """Give output somewhere to go where the shell closed it (`>&-`)."""
-    if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
-    if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+
+
+def mention(what: str) -> None:
+    """Say on standard error what is being done, if that is a terminal.
+
+    Args:
+        what: such as "Loading libraries".
+    """
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{what}\n")
+        sys.stderr.flush()
 
 
 def discard_output() -> None:
@@ -55,41 +50,32 @@ def discard_output() -> None:
 
 
 class MaskedStream:
-    """A stream of texts that hides secrets in what is written to it.
-
-    Args:
-        stream: that the texts go to.
-    """
+    """A stream of texts that hides secrets in what is written to it."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
 
     def write(self, text: str) -> int:
         """Write a text without its secrets, and return its length."""
-        with self._name_errors():
-            self.stream.write(mask(text))
+        self._call(self.stream.write, mask(text))
         return len(text)
 
     def flush(self) -> None:
         """Write what is held back."""
-        with self._name_errors():
-            self.stream.flush()
-
-    @contextmanager
-    def _name_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            if error.filename is None and self.stream is get_raw(sys.stdout):
-                error.filename = STANDARD_OUTPUT
-            raise
+        self._call(self.stream.flush)
 
     def writelines(self, lines: Any) -> None:
         """Write several texts."""
-        for line in lines:
-            self.write(line)
+        self.write("".join(lines))
+
+    def _call(self, function: Callable[..., Any], *arguments: str) -> None:
+        try:
+            function(*arguments)
+        except OSError as error:
+            named = isinstance(error, BrokenPipeError) or error.filename is not None
+            if not named and self.stream is get_raw(sys.stdout):
+                error.filename = STANDARD_OUTPUT
+            raise
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)

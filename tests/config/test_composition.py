@@ -24,7 +24,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         for name in (
             *("elt", "train", "evaluate", "errors", "predict", "compare", "info"),
             *("promote", "rollback", "rerun", "export", "import", "serve", "clean"),
-            *("nested", "curve", "repair", "sync"),
+            *("nested", "curve", "repair", "sync", "init", "runs"),
         )
     },
     "data": {
@@ -70,7 +70,9 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "quantile": "threshold/quantile",
     },
     "tracking": dict.fromkeys(("mlflow", "none"), "tracking/mlflow"),
-    "console": dict.fromkeys(("default", "plain", "quiet", "silent"), "console/console"),
+    "console": dict.fromkeys(
+        ("default", "notebook", "plain", "quiet", "silent"), "console/console"
+    ),
     "cache": dict.fromkeys(("default", "none"), "cache/features"),
     "plots": dict.fromkeys(("default", "none"), "plots/plots"),
 }

@@ -8,7 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from tagifai.config.job import SEARCH_TARGET, Job, SearchTrial, get_job, use_job
+from tagifai.config.job import SEARCH_TARGET, Job, SearchTrial, get_job, select_places, use_job
 from tagifai.sweeping.sweeper import SearchSweeperConfig
 
 BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
@@ -101,3 +101,14 @@ def test_a_job_that_hydra_did_not_begin_is_given(monkeypatch: pytest.MonkeyPatch
     with use_job(given):
         assert get_job() is given
     assert get_job() == of_hydra
+
+
+def test_the_places_that_were_given_are_needed_by_the_next_command_too() -> None:
+    places = [
+        "paths.stores=/x y",
+        "tracking=local",
+        "++tracking.uri=sqlite:///y",
+        "paths.outputs=/z",
+    ]
+    more = ["seed=3", "tracking.tags={a: b}", "tracking.run_name=x", "data.path=paths.csv"]
+    assert select_places([*more, *places]) == places

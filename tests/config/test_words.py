@@ -54,6 +54,8 @@ def refuse(monkeypatch: pytest.MonkeyPatch, composed: Compose, line: list[str]) 
         (["-epochs", "5"], "training.epochs=5"),
         (["--epochs", "seed=1"], "training.epochs=..."),
         (["--model", "sgd"], "model=sgd"),
+        (["--model", "sgdd"], "model=..."),  # which is no option
+        (["task=runs", "task.data=sample"], "data=sample"),
         (["--model.alpha", "0.1"], "model.alpha=0.1"),
         (["--predict"], "task=predict"),
         (["task=predict", "--text", "a b"], "task.text='a b'"),
@@ -63,6 +65,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch, composed: Compose, line: list[str]) 
         (["task=predict", "text=hello"], "task.text=hello"),
         (["text=hello"], "task=predict task.text=hello"),
         (["alpha=0.1"], "model.alpha=0.1"),
+        (["model.alpha:1"], "model.alpha=1"),
         (["model.epochs=5"], "training.epochs=5"),
     ],
 )
@@ -71,6 +74,15 @@ def test_what_is_no_setting_is_told_with_what_was_meant(
     monkeypatch: pytest.MonkeyPatch, composed: Compose, line: list[str], meant: str
 ) -> None:
     assert refuse(monkeypatch, composed, line).endswith(f" Did you mean {meant}?")
+
+
+@pytest.mark.usefixtures("typed")
+def test_an_option_that_there_is_not_is_not_suggested(
+    monkeypatch: pytest.MonkeyPatch, composed: Compose
+) -> None:
+    message = refuse(monkeypatch, composed, ["task=runs", "task.data=foo"])
+    assert message.startswith("'task.data' is not a key of the configuration. It takes: ")
+    assert "filter" in message
 
 
 @pytest.mark.parametrize("line", [["--xyzzy", "5"], ["xyzzy"], ["two words"]])
@@ -87,9 +99,9 @@ def test_what_looks_like_nothing_is_told_where_settings_are_listed(
     "line",
     [
         *(
-            ["-m"],
-            ["--multirun"],
-            ["--multi"],
+            ["-m", "seed=1"],
+            ["--multirun", "seed=1"],
+            ["--multi", "seed=1"],
             ["-c", "job"],
             ["--cfg=job"],
             ["-hm"],
@@ -107,6 +119,37 @@ def test_what_looks_like_nothing_is_told_where_settings_are_listed(
     ],
 )
 def test_flags_of_hydra_are_taken(line: list[str]) -> None:
+    words.refuse_unknown_flags(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        *((["model.alpha", *rest], "Did you mean model.alpha=1?") for rest in (["=", "1"], ["=1"])),
+        (["model.alpha=", "1"], "Did you mean model.alpha=1?"),
+        (["model.alpha =1"], "Did you mean model.alpha=1?"),
+        (["model.alpha", "="], "Did you mean model.alpha=...?"),
+        (["=sgd"], "'=sgd' has no key"),
+        *(([f"{flag}=x"], f"{flag} takes no value") for flag in ("--help", "-h", "-m", "--multi")),
+        *(([flag], "-m makes a run of each of several values") for flag in ("-m", "--multirun")),
+    ],
+)
+def test_a_newcomer_s_slip_is_told_in_one_sentence_with_the_way_out(
+    line: list[str], said: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        words.refuse_unknown_flags(line)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(["data.name=", "seed=1"], ["task.text=a = b"], ["task.text= a"], ["task.text="]),
+        *(["data.path=", "-m"], ["data.text=[a , b]"], ["--cfg=job"], ["--info=all"]),
+    ],
+)
+def test_blanks_and_signs_in_values_are_taken(line: list[str]) -> None:
     words.refuse_unknown_flags(line)
 
 

@@ -4,23 +4,28 @@ import io
 import re
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tagifai.config.schema.settings import ConsoleConfig as Settings
+from tagifai.console import progress
 from tagifai.console.display import Display
 from tagifai.console.progress import SearchProgress
 from tagifai.evaluation.intervals import METHOD
 from tagifai.evaluation.metrics import Performance, Scores
+from tagifai.reporting.run_summary import show_scores
 from tests import terminals
 
 LISTENED_TO = """
 import sys
 from tagifai.console.display import Display
+from tagifai.reporting.run_summary import show_scores
 
 shown = Display(quiet=False, plain=True, every=1)
 with shown.show_epoch_progress(10) as show:
@@ -30,7 +35,7 @@ with shown.show_epoch_progress(10) as show:
     for epoch in range(1, 10):
         show(epoch, 1.0, 2.0)
 names = ("precision", "recall", "f1", "num_samples")
-shown.show_scores("Test", {"overall": dict.fromkeys(names, 1), "class": {}, "slices": {}}, [])
+show_scores(shown, "Test", {"overall": dict.fromkeys(names, 1), "class": {}, "slices": {}}, [])
 shown.show_result("x" * 100_000)
 sys.stdout.flush()
 sys.stderr.write("trained")
@@ -42,13 +47,6 @@ class Terminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
-
-
-@dataclass
-class Settings:
-    verbosity: str = "normal"
-    style: str = "auto"
-    every: int = 10
 
 
 @pytest.fixture
@@ -90,7 +88,7 @@ def show_all(shown: Display) -> None:
     with shown.show_epoch_progress(2) as show:
         show(0, 1.0, 2.0)
         show(1, 0.5, 1.5)
-    shown.show_scores("Test", performance(), ["f1"])
+    show_scores(shown, "Test", performance(), ["f1"])
     shown.show_result("a result")
 
 
@@ -137,7 +135,7 @@ def test_quiet_leaves_out_all_but_results(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out == ""
     shown.show_result("a result")
     assert capsys.readouterr().out == "a result\n"
-    shown.show_scores("Test", performance(), ["f1"])
+    show_scores(shown, "Test", performance(), ["f1"])
     assert "overall (weighted)" in capsys.readouterr().out
 
 
@@ -272,6 +270,22 @@ def test_the_header_names_groups_options_and_values_and_leaves_out_none(
     ]
 
 
+def test_the_header_is_as_wide_as_its_longest_name_and_option_within_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    groups: dict[str, Any] = {
+        "hydra/sweeper/sampler": ("a_sampler_of_ones_own", {"seed": 1}),
+        "model": ("sgd", {"alpha": 1}),
+        "n" * 40: ("o", {"p": 2}),
+        "space": ("choice " * 30, {}),
+    }
+    display().show_header("t", groups)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].index("a_sampler") == lines[2].index("sgd") == lines[4].index("choice") == 30
+    assert lines[1].index("seed=1") == lines[2].index("alpha=1") == 53
+    assert lines[3].startswith("n" * 40 + "  o ")
+
+
 def test_lists_of_up_to_six_items_and_values_of_up_to_60_characters_are_shown_whole(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -298,29 +312,30 @@ def test_what_looks_like_markup_is_shown_as_it_is(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == "[bold]x[/bold] [1, 2] :smile:\n"
     scored = performance()
     scored["class"] = {"[red]": scores(0.5, 1)}
-    display().show_scores("Test", scored, ["f1"])
+    show_scores(display(), "Test", scored, ["f1"])
     assert "[red]" in capsys.readouterr().out
 
 
-def test_the_table_has_a_row_a_class_then_the_whole_then_a_row_a_slice(
+def test_the_table_has_a_row_a_class_then_the_whole_then_a_row_a_slice_that_tells_something(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    display().show_scores(
-        "Test, threshold 0.5", performance(short_text=scores(0.125, 3)), ["accuracy"]
-    )
-    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip(" ─━")]
-    assert lines == [
+    slices = {"short_text": scores(0.125, 10), "long": scores(1.0, 9), "odd": scores(0.0, 1)}
+    show_scores(display(), "Test, threshold 0.5", performance(**slices), ["accuracy"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines if line.strip(" ─━")][:6] == [
         ["Test,", "threshold", "0.5"],
-        ["precision", "recall", "f1", "samples"],
+        ["precision", "recall", "f1", "rows"],
         ["cv", "0.25", "0.25", "0.25", "4"],
         ["nlp", "1.00", "1.00", "1.00", "2"],
         ["overall", "(weighted)", "0.50", "0.50", "0.50", "6"],
-        ["slice", "short_text", "0.12", "0.12", "0.12", "3"],
-        ["Slice", "short_text:", "3", "rows:", "too", "few", "to", "tell."],
+        ["slice", "short_text", "0.12", "0.12", "0.12", "10"],
     ]
+    assert lines[-1] == (
+        "Not shown: 2 slices of fewer than 10 rows, too few to tell: long (9), odd (1)."
+    )
 
 
-def test_metrics_have_their_interval_and_a_baseline_and_the_digits_that_the_rows_carry(
+def test_metrics_have_their_interval_a_baseline_and_the_digits_that_the_rows_carry(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     scored = performance()
@@ -329,7 +344,7 @@ def test_metrics_have_their_interval_and_a_baseline_and_the_digits_that_the_rows
     bounds = {"accuracy": (0.49, 0.51), "f1": (0.87, 0.88)}
     scored["intervals"] = {"method": METHOD, "resamples": 1000, "bounds": bounds}
     scored["baseline"] = {"label": "cv", "metrics": {"accuracy": 0.3, "f1": 0.25}}
-    display().show_scores("Test", scored, ["accuracy", "log_loss", "ece", "f1"])
+    show_scores(display(), "Test", scored, ["accuracy", "log_loss", "ece", "f1"])
     out = capsys.readouterr().out
     lines = [line.split() for line in out[out.index("Metrics") :].splitlines()]
     assert [line for line in lines if line and "─" not in line[0]] == [
@@ -339,19 +354,6 @@ def test_metrics_have_their_interval_and_a_baseline_and_the_digits_that_the_rows
         ["log_loss", "0.1235", "-", "-"],
         ["f1", "0.8765", "0.8700", "to", "0.8800", "0.2500"],
         ["Interval:", "bootstrap", "over", "rows,", "95", "%."],
-        [
-            "Baseline:",
-            "always",
-            "cv,",
-            "the",
-            "most",
-            "frequent",
-            "class",
-            "of",
-            "the",
-            "train",
-            "rows.",
-        ],
     ]
 
 
@@ -360,7 +362,7 @@ def test_of_many_classes_the_table_has_the_lowest_and_the_highest_and_says_so(
 ) -> None:
     scored = performance()
     scored["class"] = {f"class-{number}": scores(number / 200, 9) for number in range(151)}
-    display().show_scores("Test", scored, [])
+    show_scores(display(), "Test", scored, [])
     out = capsys.readouterr().out
     shown = [int(number) for number in re.findall("^class-([0-9]+) ", out, re.M)]
     assert shown == [*range(10), *range(141, 151)]
@@ -371,7 +373,7 @@ def test_of_many_classes_the_table_has_the_lowest_and_the_highest_and_says_so(
 
 
 def test_without_slices_the_table_ends_with_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    display().show_scores("Test", performance(), ["f1"])
+    show_scores(display(), "Test", performance(), ["f1"])
     assert "slice" not in capsys.readouterr().out
 
 
@@ -406,10 +408,10 @@ def test_of_a_search_what_there_is_is_said_and_what_there_is_not_is_left_out(
         (2.0, 10, []),
         (2.0, 12, []),
         (2.0, 5, ["about 10 s left"]),
-        (12.0, 5, ["about 1 min 0 s left"]),
-        (12.34, 0, ["about 2 min 3 s left"]),
+        (12.0, 5, ["about 60 s left"]),
+        (12.34, 0, ["about 2 min left"]),
         (0.01, 9, ["about 0 s left"]),
-        (720.0, 0, ["about 120 min 0 s left"]),
+        (720.0, 0, ["about 2.0 h left"]),
     ],
 )
 def test_the_time_that_is_left_is_that_of_the_trials_that_are_left(
@@ -427,7 +429,7 @@ def test_a_plain_line_tells_what_has_happened_and_where_the_search_is(
         tell(state("Trial 1 failed", done=2, failed=1))
         tell(state("Trial 2 pruned", done=3, failed=1, pruned=1, seconds_per_trial=31.0))
     assert capsys.readouterr().out.splitlines() == [
-        "Trial 0 done | 1 of 3 done, best 0.5 (trial 0), 1 running, about 1 min 2 s left",
+        "Trial 0 done | 1 of 3 done, best 0.5 (trial 0), 1 running, about 62 s left",
         "Trial 1 failed | 2 of 3 done, 1 failed",
         "Trial 2 pruned | 3 of 3 done, 1 pruned, 1 failed",
     ]
@@ -442,6 +444,77 @@ def test_a_plain_line_is_said_once_and_never_where_nothing_has_happened(
             tell(state("Trial 0 pruned", done=1, pruned=1, running=running))
         tell(state())
     assert capsys.readouterr().out == "Trial 0 pruned | 1 of 2 done, 1 running, 1 pruned\n"
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Work that takes as long as the line that is said of it; set when there is such a line."""
+    monkeypatch.setattr(progress, "SECONDS_OF_SILENCE", 0.0)
+    said = threading.Event()
+    show = Display.show_line
+
+    def tell(self: Display, text: str, style: str = "") -> None:
+        show(self, text, style)
+        said.set()
+
+    monkeypatch.setattr(Display, "show_line", tell)
+    return said
+
+
+def test_work_that_takes_long_is_a_line_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], patient: threading.Event
+) -> None:
+    with display().show_spinner("Loading runs"):
+        assert patient.wait(60)
+    with display(quiet=True).show_spinner("Loading runs"):
+        pass
+    with display().show_spinner("Loading libraries", at_once=True):
+        assert capsys.readouterr().out == "Loading runs\nLoading libraries\n"
+
+
+def test_a_table_has_no_blanks_at_the_ends_of_lines_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    display().show_table("Names", ["n", "name"], [["1", "long enough"], ["22", "b"]])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == ["Names", " n  name", "─" * len("22  long enough")]
+    assert lines[3:] == [" 1  long enough", "22  b", ""]
+
+
+@pytest.mark.parametrize(("silent", "terminal"), [(False, True), (False, False), (True, True)])
+def test_where_only_results_are_shown_who_waits_at_a_terminal_is_told_why(
+    monkeypatch: pytest.MonkeyPatch, silent: bool, terminal: bool
+) -> None:
+    monkeypatch.setattr(progress, "SECONDS_OF_SILENCE", 0.0)
+    output, errors = io.StringIO(), Terminal() if terminal else io.StringIO()
+    monkeypatch.setattr(sys, "stdout", output)
+    monkeypatch.setattr(sys, "stderr", errors)
+    shown = Display(quiet=True, plain=False, every=1, silent=silent)
+    until = time.monotonic() + (60 if terminal and not silent else 0.1)
+    with shown.show_spinner("Loading libraries"):
+        while not errors.getvalue() and time.monotonic() < until:
+            time.sleep(0.01)
+    assert output.getvalue() == ""
+    assert errors.getvalue() == ("Loading libraries\n" if terminal and not silent else "")
+
+
+def test_steps_and_a_search_without_an_event_are_lines_from_time_to_time(
+    capsys: pytest.CaptureFixture[str], patient: threading.Event
+) -> None:
+    with display().show_step_progress("Figure", 2) as show:
+        assert patient.wait(60)
+        show(1, "a")
+        show(2, "b")
+    with display().show_trial_progress(3) as tell:
+        tell(state(running=2))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["Figure 1 of 2", "Figure 2 of 2", "0 of 3 done, 2 running"]
+
+
+def test_work_that_takes_no_time_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with display().show_spinner("Loading runs"), display().show_step_progress("Figure", 9) as show:
+        show(1, "a")
+    assert capsys.readouterr().out == ""
 
 
 def test_a_quiet_search_says_nothing_before_its_results(
@@ -495,6 +568,15 @@ def test_a_table_has_a_title_its_columns_and_a_line_a_row(
     assert "\x1b" not in output
 
 
+def test_columns_of_one_name_all_stand_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    left_out = display().show_table("Board", ["n", "run", "n"], [["1", "a", "2"]], texts={1})
+    assert [line.split() for line in capsys.readouterr().out.splitlines()[1::2]] == [
+        ["n", "run", "n"],
+        ["1", "a", "2"],
+    ]
+    assert left_out == []
+
+
 def test_a_table_without_rows_has_its_columns(capsys: pytest.CaptureFixture[str]) -> None:
     display().show_table("None", ["trial", "parameters"], [])
     assert rows_of(capsys.readouterr().out) == [["None"], ["trial", "parameters"]]
@@ -523,65 +605,98 @@ def test_long_parameters_are_folded_and_nothing_of_them_is_lost(terminal: Termin
     assert "0.12345678" in words
 
 
-# --- rankings ----------------------------------------------------------------------------------
+# --- columns of texts, and of numbers ----------------------------------------------------------
 
-NAMES = {"model": ["sgd", "sgd_huber"], "model.alpha": ["0.1", "0.25"]}
-FIGURES = {"mean": ["0.5000", "0.2500"], "seconds": ["1.0", "22.0"], "size": ["1 MB", "2 MB"]}
+COLUMNS = ("model", "model.alpha", "mean", "seconds", "size")
+ROWS = (
+    ("sgd", "0.1", "0.5000", "1.0 s", "1 MB"),
+    ("sgd_huber", "0.25", "0.2500", "22.0 s", "2 MB"),
+)
 
 
 def widest(text: str) -> int:
     return max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in text.splitlines())
 
 
-def test_a_ranking_has_names_to_the_left_and_figures_to_the_right(
+def test_a_table_has_texts_to_the_left_and_numbers_to_the_right(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert display().show_leaderboard("Best", NAMES, FIGURES, optional=("size", "seconds")) == []
+    assert display().show_table("Best", COLUMNS, ROWS, texts={0, 1}, optional=["size"]) == []
     output = capsys.readouterr().out
-    assert rows_of(output) == [
-        ["Best"],
-        ["model", "model.alpha", "mean", "seconds", "size"],
-        ["sgd", "0.1", "0.5000", "1.0", "1", "MB"],
-        ["sgd_huber", "0.25", "0.2500", "22.0", "2", "MB"],
-    ]
+    assert rows_of(output) == [["Best"], [*COLUMNS], *(" ".join(row).split() for row in ROWS)]
     header, first = (next(x for x in output.splitlines() if word in x) for word in ("mean", "sgd"))
     assert header.index("model.alpha") == first.index("0.1")
-    assert header.index("seconds") + len("seconds") == first.index("1.0") + len("1.0")
+    assert header.index("seconds") + len("seconds") == first.index("1.0 s") + len("1.0 s")
     assert "\x1b" not in output
 
 
-def test_figures_that_may_be_left_out_are_so_until_the_rest_fits(terminal: Terminal) -> None:
+def test_a_row_of_empty_texts_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    display().show_table("t", ["a", "b"], [["1", "x"], ["", ""], ["2", "y"]])
+    lines = capsys.readouterr().out.splitlines()
+    assert [set(line) <= {*" ─"} for line in lines] == [
+        False,
+        False,
+        True,
+        False,
+        True,
+        False,
+        True,
+    ]
+
+
+def test_columns_that_may_be_left_out_are_so_until_the_rest_fits(terminal: Terminal) -> None:
     # 60 columns: one of the two has to go.
-    long = NAMES | {"model.alpha": ["0.1", "0.12345678901234567890123"]}
-    assert display().show_leaderboard("t", long, FIGURES, ("size", "seconds")) == ["size"]
+    rows = [["sgd_huber", "0." + "1" * 26, *ROWS[0][2:]]]
+    left_out = display().show_table(
+        "t", COLUMNS, rows, texts={0, 1}, optional=["none", "size", "seconds"]
+    )
+    assert left_out == ["size"]
     assert widest(terminal.getvalue()) <= 60
     assert "seconds" in terminal.getvalue()
 
 
-def test_heads_are_broken_at_their_dots_before_names_share_a_column(terminal: Terminal) -> None:
-    names = {"vectorizer.max_features": ["1" * 12], "training.early.patience": ["2" * 12]}
-    display().show_leaderboard("t", names, {"mean": ["0.5000"], "a figure": ["0.123456789"]})
+def test_columns_that_may_be_left_out_are_so_before_rows_have_more_than_two_lines(
+    terminal: Terminal,
+) -> None:
+    # Of 60 columns the size leaves two words a line; without it there is room for four.
+    told = " ".join(f"setting{n}=1" for n in range(7))
+    columns, rows = ["mean", "settings", "size", "seconds"], [["0.5", told, "1" * 18, "1.0"]]
+    left_out = display().show_table("t", columns, rows, texts={1}, optional=["size", "seconds"])
+    assert left_out == ["size"]
+    assert len([line for line in seen(terminal) if "setting" in line]) == 3  # and the heading
+
+
+def test_names_of_texts_are_folded_at_dots_where_there_is_no_room(terminal: Terminal) -> None:
+    columns = ["vectorizer.max_features", "training.early.patience", "mean", "a figure"]
+    display().show_table(
+        "t", columns, [["1" * 12, "2" * 12, "0.5000", "0.123456789"]], texts={0, 1}
+    )
     assert widest(terminal.getvalue()) <= 60
     assert "1" * 12 in terminal.getvalue()
-    assert re.search(r"vectorizer\..*early\.", terminal.getvalue())
-    assert "=" not in terminal.getvalue()
+    assert {"training.", "early.", "patience"} <= {*OWN.sub("", terminal.getvalue()).split()}
 
 
-def test_names_without_room_share_a_column_and_nothing_of_them_is_lost(terminal: Terminal) -> None:
-    names = {f"model.parameter_{n}": ["[b]one[/b]", "two"] for n in range(5)}
-    assert display().show_leaderboard("t", names, FIGURES, ("size", "none")) == ["size"]
-    assert widest(terminal.getvalue()) <= 60
-    words = "".join(terminal.getvalue().split())
-    assert "0.5000" in words
-    for n in range(5):
-        assert f"model.parameter_{n}=[b]one[/b]" in re.sub(r"0\.5000|1\.0", "", words)
+def test_a_table_without_room_is_a_list_and_nothing_of_it_is_lost(terminal: Terminal) -> None:
+    columns = [f"model.parameter_{n}" for n in range(9)]
+    rows = [[f"[b]one{n}[/b]" for n in range(9)], [f"0.12345678{n}" for n in range(9)]]
+    assert display().show_table("t", columns, rows, optional=["none"]) == []
+    lines = seen(terminal)
+    for row in rows:
+        for name, cell in zip(columns, row, strict=True):
+            assert f"{name}  {cell}" in lines
 
 
-def test_a_ranking_of_one_nameless_row_has_figures_only(
-    capsys: pytest.CaptureFixture[str],
+# The widths that such a table of texts took by itself: a long word of one, prose of the other.
+@pytest.mark.parametrize("columns", range(46, 100, 6))
+def test_of_several_texts_no_word_is_broken_at_any_width(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
-    display(quiet=True).show_leaderboard("t", {}, {"mean": ["0.5"]})
-    assert rows_of(capsys.readouterr().out) == [["t"], ["mean"], ["0.5"]]
+    monkeypatch.setenv("COLUMNS", str(columns))
+    prose, word = "words of a sentence that goes on and on " * 4, "incomprehensibilities"
+    display().show_table("t", ["a", "b", "c"], [[prose, word, "0.123456"]], texts={0, 1})
+    written = OWN.sub("", terminal.getvalue())
+    assert widest(written) <= columns
+    assert all(text in written.split() for text in (*prose.split(), word, "0.123456"))
 
 
 # --- widths ------------------------------------------------------------------------------------
@@ -600,14 +715,15 @@ def show_everything(shown: Display) -> None:
     with shown.show_epoch_progress(2, 10) as show:
         show.update_rows(5)
         show(0, 1.0, 2.0)
-    scored = performance(short_text=scores(0.125, 3))
+    scored = performance(short_text=scores(0.125, 30))
     scored["class"]["natural-language-processing"] = scores(0.5, 6)
     known = {"accuracy": 0.5, "balanced_accuracy": 0.25}
     bounds = {"accuracy": (0.25, 0.75), "f1": (0.5, 1.0)}
     scored["metrics"] = known
     scored["intervals"] = {"method": METHOD, "resamples": 1000, "bounds": bounds}
     scored["baseline"] = {"label": "natural-language-processing", "metrics": known}
-    shown.show_scores(
+    show_scores(
+        shown,
         "Run 5e044bce476b4541b43b707f6b3eb4bf: test at threshold 0.5084, refitted",
         scored,
         ["accuracy", "balanced_accuracy", "f1"],
@@ -618,7 +734,7 @@ def show_everything(shown: Display) -> None:
     shown.show_table(
         "What differs", ["recorded", "now", ""], [["a" * 36, "b" * 36, "metric val_f1"]]
     )
-    shown.show_leaderboard("Rank", NAMES, FIGURES, optional=("size",))
+    shown.show_table("Rank", COLUMNS, ROWS, texts={0, 1}, optional=["size"])
 
 
 @pytest.mark.parametrize("columns", WIDTHS)
@@ -644,7 +760,7 @@ def test_no_word_and_no_figure_is_broken(
         "0.12",
         "0.5000",
         "0.25 to 0.75",
-        "samples",
+        "rows",
         "model.alpha=1,",
     ):
         assert whole in text.replace("nlp", "computer"), whole
@@ -730,7 +846,7 @@ def test_of_progress_nothing_is_left_but_how_the_training_ended(terminal: Termin
     with shown.show_step_progress("Figure", 2) as tell, shown.show_trial_progress(2) as state_is:
         tell(2, "losses")
         state_is(state("Trial 0 done", done=1))
-    assert seen(terminal) == ["Epochs:        2 of 3, train loss 0.50000, val 1.50000"]
+    assert seen(terminal) == ["Epochs:        2 of 3, train_loss 0.50000, val_loss 1.50000"]
 
 
 def interrupted_in_an_epoch(shown: Display) -> None:
@@ -779,8 +895,7 @@ def test_nothing_that_is_shown_steers_a_terminal_or_forges_a_line(terminal: Term
     shown.show_copyable("Path", Path(HOSTILE))
     shown.show_result(HOSTILE)
     shown.show_table(HOSTILE, [HOSTILE], [[HOSTILE]])
-    shown.show_leaderboard(HOSTILE, {HOSTILE: [HOSTILE]}, {HOSTILE: ["1"]})
-    shown.show_scores(HOSTILE, {**figures, "slices": {HOSTILE: scores(1.0, 2)}}, [])  # type: ignore[typeddict-item]
+    show_scores(shown, HOSTILE, {**figures, "slices": {HOSTILE: scores(1.0, 2)}}, [])  # type: ignore[typeddict-item]
     written = OWN.sub("", terminal.getvalue())
     assert not {*"\x1b\x07\x08\x9b\r\u202e\u2028"} & {*written}
     assert "[/bold]\nSaved" not in written

@@ -44,7 +44,7 @@ def test_a_training_leaves_no_bars_on_the_terminal(app: App) -> None:
     assert "━" in session.written
     assert "━" not in text
     assert "Loading" not in text
-    assert "Epochs:        3 of 3, train loss" in text
+    assert "Epochs:        3 of 3, train_loss" in text
     assert re.search(r"^vectorizer +tfidf_word ", text, re.M)
     assert re.search(r"^training +epochs=3 · patience=3, refit=True, resume=False$", text, re.M)
 
@@ -84,6 +84,14 @@ def test_an_error_is_a_line_on_a_dumb_terminal_and_in_a_pipe(app: App) -> None:
     piped = app.run("task=nope").stderr
     assert dumb == piped
     assert re.fullmatch(r"Error: task=nope: there is no such option\. task takes: .*\.\n", piped)
+
+
+def test_scores_come_before_figures_are_drawn_and_where_things_are_after_that(app: App) -> None:
+    session = on(app, 80, *SMALL[:2], "tracking=none")
+    assert session.code == 0, session.lines
+    found = [session.written.index(word) for word in ("overall (", "Score:", "Figure", "Report:")]
+    assert found == sorted(found)
+    assert "Figure" not in "\n".join(session.lines)
 
 
 @pytest.mark.e2e

@@ -248,6 +248,6 @@ def test_a_glob_over_models_runs_every_one_but_the_custom_one(app: App) -> None:
 
 
 def test_a_whitelist_that_is_none_is_one_clear_error(app: App) -> None:
-    done = app.run("--help", env={"TAGIFAI_WHITELIST": "*"})
+    done = app.run("--cfg", "job", env={"TAGIFAI_WHITELIST": "*"})
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("Error: The whitelist has '*'; a pattern is a package's name")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -156,15 +157,28 @@ def test_both_ways_of_calling_it_predict_and_name_themselves(
     assert found["predicted_tag"]
     done = trained.run(*command, "sweep=quick")
     assert done.returncode == 2
-    name = " ".join(command)
-    assert done.stderr == (
-        f"Error: sweep=quick is a search, which needs -m: {name} -m sweep=quick\n"
-    )
+    *python, name = command
+    called = r"\S*python\S* -m tagifai" if python else rf"\S*{name}"
+    said = rf"Error: sweep=quick is a search, which needs -m: {called} -m sweep=quick\n"
+    assert re.fullmatch(said, done.stderr)
 
 
 def test_a_run_is_reproduced_without_git(trained: Installed) -> None:
     said = trained.ok("tagifai", "task=rerun", "plots=none", "console=quiet")
     assert "is reproduced to the last bit" in said
+
+
+def test_options_that_were_copied_and_changed_are_used_in_their_folder(
+    environment: Path, tmp_path: Path
+) -> None:
+    installed = Installed(environment, tmp_path)
+    said = installed.ok("tagifai", "task=init")
+    assert "Use them:      tagifai --config-dir conf\n" in said
+    changed = tmp_path / "conf" / "choices.yaml"
+    changed.write_text(changed.read_text().replace("epochs: 10", "epochs: 2"))
+    few = (*SMALL[:1], "plots=none", "tracking=none")
+    trained = installed.ok("tagifai", "--config-dir", "conf", *few)
+    assert re.search(r"^training +epochs=2,", trained, re.MULTILINE)
 
 
 def test_a_search_of_two_workers_goes_by_an_extension_s_metric(trained: Installed) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tagifai.evaluation import intervals
-from tagifai.evaluation.intervals import compute_intervals
+from tagifai.evaluation.intervals import compute_class_intervals, compute_intervals
 from tagifai.evaluation.metrics import compute_performance
 from tagifai.evaluation.summary import list_values
 from tagifai.preprocessing.labels import Indices
@@ -70,3 +70,24 @@ def test_rows_of_the_same_two_classes_are_drawn_together(monkeypatch: pytest.Mon
     y_true, y_pred = np.arange(10_000) % 3, np.arange(10_000) % 2
     compute_intervals(y_true, y_pred, 3)
     assert drawn == [6]
+
+
+def test_intervals_of_classes_are_those_of_drawing_rows_one_by_one() -> None:
+    y_true, y_pred = draw(300, 5)
+    found = compute_class_intervals(y_true, y_pred, 6)
+    state, names = np.random.RandomState(7), tuple(map(str, range(6)))
+    drawn = []
+    for _ in range(400):
+        chosen = state.randint(300, size=300)
+        scored = compute_performance(y_true[chosen], y_pred[chosen], names)["class"]
+        drawn.append([scored[name]["f1"] for name in names])
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    assert np.abs(found - np.column_stack([low, high])).max() < 0.2 * (high - low).max()
+    assert found[5].tolist() == [0, 0]  # of which there is no row
+    actual = compute_performance(y_true, y_pred, names)["class"]
+    assert all(found[k][0] < actual[names[k]]["f1"] < found[k][1] for k in range(5))
+
+
+def test_draws_in_which_a_rare_class_does_not_occur_do_not_widen_its_interval() -> None:
+    y_true = np.array([0] * 97 + [1] * 3)
+    assert compute_class_intervals(y_true, y_true, 2).tolist() == [[1, 1], [1, 1]]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tagifai.evaluation import summary
@@ -56,3 +58,24 @@ def test_of_many_the_lowest_and_the_highest_are_and_those_with_more_rows_first()
 )  # fmt: skip
 def test_a_slice_of_fewer_than_ten_rows_says_so(rows: int, said: str) -> None:
     assert summary.describe_small_slice(scores(1.0, rows)) == said
+
+
+def test_classes_of_few_rows_are_the_weakest_only_where_no_others_are() -> None:
+    def found(**classes: tuple[float, int]) -> list[str]:
+        scored = {
+            name: {"precision": f1, "recall": f1, "f1": f1, "num_samples": rows}
+            for name, (f1, rows) in classes.items()
+        }
+        whole = {"precision": 0.5, "recall": 0.5, "f1": 0.5, "num_samples": 100}
+        performance: Any = {"overall": whole, "class": scored, "slices": {}}
+        return summary.describe_weakest(performance)
+
+    few = {"a": (0.0, 2), "b": (0.0, 1), "c": (0.0, 1), "unseen": (0.0, 0)}
+    assert found(**few, large=(0.5, 10), best=(1.0, 50)) == ["large: F1 0.50 on 10 rows"]
+    assert found(**few, best=(1.0, 50)) == [
+        "a: F1 0.00 on 2 rows, too few rows to tell",
+        "b: F1 0.00 on 1 row, too few rows to tell",
+        "3 of 4 classes have F1 0",
+    ]
+    assert found(a=(0.5, 2), best=(1.0, 50)) == ["a: F1 0.50 on 2 rows, too few rows to tell"]
+    assert found(good=(1.0, 60), best=(1.0, 50)) == []

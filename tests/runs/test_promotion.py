@@ -4,10 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sklearn.metrics import f1_score
 
 from tagifai.exceptions import ConfigError
 from tagifai.models.tagger import Tagger
-from tagifai.runs.promotion import Contender, compute_rows_digest, decide
+from tagifai.preprocessing.labels import LabelEncoder
+from tagifai.runs.promotion import Contender, compute_difference, compute_rows_digest, decide
 from tests.conftest import TAGS, TEXTS
 
 
@@ -36,6 +38,8 @@ def test_a_better_one_on_the_same_rows_takes_the_champion_s_place(
     decision = decide(good, bad, force=False)
     assert (decision.promoted, decision.f1) == (True, 1.0)
     assert decision.champion_f1 == pytest.approx(1 / 6)
+    assert decision.difference is not None
+    assert decision.difference.startswith("a difference in f1 on the same 12 test rows: +0.833")
 
 
 @pytest.mark.parametrize("same", [True, False])
@@ -82,3 +86,32 @@ def test_the_digest_of_test_rows_is_of_ids_and_labels_in_any_order() -> None:
         ["a", "b"], ["y", "x"]
     )
     assert compute_rows_digest(["a"], ["x"]) != compute_rows_digest(["a", "b"], ["x", "y"])
+
+
+class Said:
+    """A tagger that says what it is told to."""
+
+    def __init__(self, wrong_cv: int, wrong_nlp: int) -> None:
+        self.encoder, self.other = LabelEncoder(("cv", "nlp")), "cv"
+        self._said = (
+            [1] * wrong_cv + [0] * (90 - wrong_cv) + [0] * wrong_nlp + [1] * (10 - wrong_nlp)
+        )
+
+    def compute_outputs(self, texts: list[str]) -> list[int]:
+        return self._said
+
+    def decide(self, outputs: list[int]) -> list[int]:
+        return outputs
+
+
+def test_the_difference_is_of_the_score_that_decides() -> None:
+    labels = ["cv"] * 90 + ["nlp"] * 10
+    taggers: list[Any] = [Said(12, 0), Said(0, 10)]
+    runs = [Contender("r", tagger, "d", "r", labels, labels) for tagger in taggers]
+    found = compute_difference(runs[0], runs[1], "f1")
+    # Fewer rows are right, but both classes are found: the weighted F1 is higher.
+    scores = [f1_score(labels, run.predict(), average="weighted") for run in runs]
+    assert (found.one, found.other) == pytest.approx(tuple(scores))
+    assert found.one > found.other
+    accuracy = compute_difference(runs[0], runs[1], "accuracy")
+    assert accuracy.one - accuracy.other == pytest.approx(-0.02)

@@ -16,7 +16,7 @@ def test_the_run_of_a_trial_is_marked_as_that(
     composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job, "_given", [Job(tmp_path)])
-    invocation = Invocation("name", "command", tmp_path, {}, [], rerun_of="abc")
+    invocation = Invocation("command", tmp_path, {}, [], rerun_of="abc")
     config, trial = check(composed()), SearchTrial(3, "quick-sample")
     assert trainer._make_tags(config, invocation, trial) == {
         "study": "quick-sample",

@@ -227,8 +227,8 @@ def test_an_interrupt_ends_the_check_at_once_and_leaves_nothing(
 
 
 @pytest.mark.e2e
-def test_ten_seconds_of_random_changes_do_no_harm() -> None:
-    report = fuzz.run(10_000, seed=16, seconds=10)
+def test_two_hundred_random_changes_do_no_harm() -> None:
+    report = fuzz.run(200, seed=16)
     assert report.failures == []
-    assert report.counts["refused"] > 20
+    assert report.counts["refused"] > 100
     assert report.counts["taken in"] > 0

@@ -191,16 +191,6 @@ def test_joblib_is_told_how_many_jobs_there_are_at_a_time_and_only_basic_is_seri
     assert told(cfg).get("hydra.launcher.n_jobs") == (None if serial else 3)
 
 
-def test_the_folders_that_were_given_are_needed_by_the_next_command_too(
-    searching: Searching,
-) -> None:
-    sweeper = searching("paths.stores=/x y", "seed=3", "paths.outputs=/z")
-    assert composition.get_path_overrides(sweeper.master) == [
-        "paths.stores=/x y",
-        "paths.outputs=/z",
-    ]
-
-
 # --- telling ---------------------------------------------------------------------------------
 
 

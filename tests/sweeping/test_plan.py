@@ -187,10 +187,22 @@ def test_the_run_of_a_search_holds_what_it_is_a_search_of(
     }
     tags = kept(plan).tags
     assert tags["command"] == "run.py -m 'sweep=my own'"
-    assert (tags["storage"], tags["n_trials"], tags["preset"]) == ("in memory", 10, None)
-    assert tags["sampler"] == "optuna.samplers.TPESampler"
-    assert tags["pruner"] == "optuna.pruners.MedianPruner"
+    assert (tags["storage"], tags["trials"], tags["preset"]) == ("in memory", "0 of 10", None)
+    assert tags["sampler"] == "optuna.samplers.TPESampler, optuna.pruners.MedianPruner"
     assert tags["launcher"] == "basic"
+
+
+def test_the_header_has_names_alone_in_their_column_and_conditions_behind_the_values(
+    planning: Planning, capsys: pytest.CaptureFixture[str]
+) -> None:
+    when = {
+        "model=sgd": {"model.alpha": "choice(1,2)"},
+        "model=sgd_huber": {"model.alpha": "choice(3,4)"},
+    }
+    plan = planning({"model": "choice(sgd,sgd_huber)"}, when=when)
+    lines = [line.split(maxsplit=1) for line in header(plan, capsys).splitlines()]
+    assert ["model", "choice(sgd,sgd_huber)"] in lines
+    assert ["model.alpha", "choice(1,2) if model=sgd; choice(3,4) if model=sgd_huber"] in lines
 
 
 def header(plan: SearchPlan, capsys: pytest.CaptureFixture[str]) -> str:

@@ -13,6 +13,8 @@ from mlflow import MlflowClient
 from optuna.trial import TrialState
 
 from tagifai.models import bundles
+from tagifai.tracking.recording import validation_rows
+from tagifai.tracking.run import OWN_TAGS
 from tests.app import ROOT, SMALL, App, tracked_runs
 from tests.showcase import SERIAL, SHOWN_SEARCH, Showcase
 from tests.sweeping.searches import by_state, names, results, runs, study, validation
@@ -63,9 +65,12 @@ def test_mlflow_has_one_parent_and_a_child_for_each_trial(done: App) -> None:
 
     assert parent.info.status == "FINISHED"
     assert parent.data.params["space.model.alpha"] == "from 1e-06 to 0.01, log"
-    assert parent.data.tags["trials"] == "6 of 6"
+    assert parent.data.tags["trials"].startswith("6 of 6: ")
+    assert [*parent.data.metrics] == ["val_f1"]
+    of_all = {name for run in (parent, *children.values()) for name in run.data.tags}
+    assert {name for name in of_all if not name.startswith("mlflow.")} <= OWN_TAGS
     assert parent.data.tags["command"].startswith("run.py -m hydra/sweeper=tagifai")
-    assert parent.data.metrics["best_val_f1"] == study(app).best_value
+    assert parent.data.metrics["val_f1"] == study(app).best_value
     assert parent.data.tags["best.trial"] == str(study(app).best_trial.number)
     assert sorted(children) == [trial.number for trial in trials]
     for trial in trials:
@@ -84,7 +89,9 @@ def test_every_epoch_of_a_trial_is_in_mlflow(done: App) -> None:
     _, children = runs(app)
 
     for trial in study(app).trials:
-        history = client.get_metric_history(children[trial.number].info.run_id, "val_loss")
+        history = client.get_metric_history(
+            children[trial.number].info.run_id, "per_epoch/val_loss"
+        )
         epochs = 3 if trial.state is TrialState.COMPLETE else max(trial.intermediate_values) + 1
         assert [point.step for point in history] == list(range(epochs))
 
@@ -111,7 +118,7 @@ def test_the_results_name_the_best_trial_and_the_command_that_trains_it(
     assert content["run_id"] == best.user_attrs["run_id"]
     assert content["command"].startswith("run.py experiment=search-sample")
     assert sum(content["trials"][state] for state in ("complete", "pruned")) == 6
-    assert re.search(rf"^ +{best.number} +0\.\d{{4}} +model\.alpha=", output, re.M)
+    assert re.search(rf"^0\.\d{{4}} +\w{{8}} +{best.number} +alpha=", output, re.M)
 
 
 def test_a_search_shows_a_line_a_trial_and_no_epochs(showcase: Showcase) -> None:
@@ -332,8 +339,18 @@ def test_the_objective_may_be_a_mean_over_seeds_and_the_winner_repeats_it(app: A
     )
     client = MlflowClient(f"sqlite:///{app.stores}/mlflow.db")
     assert client.get_run(app.run_id()).data.metrics["objective"] == best.value
-    history = client.get_metric_history(best.user_attrs["run_id"], "seed_2/val_loss")
+    history = client.get_metric_history(best.user_attrs["run_id"], "per_epoch/seed_2/val_loss")
     assert len(history) == 3
+    # A board and the file of predictions are of the same trainings.
+    trials = runs(app)[1]
+    assert trials[best.number].data.metrics["val_f1"] == best.value
+    for metric in ("val_f1", "val_accuracy"):
+        one, other = (trials[number].data for number in (0, 1))
+        folders = (Path(one.tags["output_dir"]), Path(other.tags["output_dir"]))
+        found = validation_rows.compare(
+            [folders], metric, (one.metrics[metric], other.metrics[metric])
+        )
+        assert found.one == pytest.approx(one.metrics[metric], abs=1e-12)
 
 
 def test_several_objectives_give_a_front(app: App) -> None:

@@ -81,20 +81,20 @@ def test_what_can_go_is_shown_then_removed_by_the_command_and_then_there_is_noth
     shown = app.ok("task=clean")
     assert everything(app.folder) == before
     for line in (
-        rf"failed runs +1 +5 B +{failed} \(FAILED\)",
-        rf"pruned trials +1 +5 B +{pruned} \(PRUNED\)",
-        rf"models +1 +\d+ kB +{spare} \(not registered\)",
-        rf"output folders +1 +1 kB +{re.escape(OLD)} \(31 days\)",
-        r"total +4 ",
+        rf"failed runs \(1\) +5 B +failed *\n- {failed[:8]} +5 B *$",
+        rf"pruned trials \(1\) +5 B +pruned *\n- {pruned[:8]} +5 B *$",
+        rf"models \(1\) +\d+ kB +not registered and not the latest *\n- {spare[:8]} +\d+ kB *$",
+        rf"output folders \(1\) +1 kB +31 days *\n- {re.escape(OLD)} +1 kB *$",
+        r"total \(4\) +\d+ kB",
     ):
-        assert re.search(line, shown), line
+        assert re.search(line, shown, re.M), line
 
     (command,) = re.findall(r"Remove them: +(.*)", shown)
     words = shlex.split(command)
     assert words[-1] == "task.apply=true"
     assert f"paths.stores={app.stores}" in words
     done = app.ok(*words[words.index("task=clean") :])
-    assert re.search(r"^Removed.*total +4 .*mlflow gc --backend-store-uri", done, re.S)
+    assert re.search(r"^Removed.*total \(4\) .*mlflow gc --backend-store-uri", done, re.S)
     assert [stage(app, x) for x in (failed, pruned)] == ["deleted", "deleted"]
     assert [stage(app, x) for x in (spare, running)] == ["active", "active"]
     assert not bundle.exists()
@@ -162,11 +162,32 @@ def test_a_store_that_fails_in_the_middle_is_said_after_what_is_gone(
 
     monkeypatch.setattr(cleanup, "remove", remove)
     display = Display(quiet=False, plain=True, every=1)
-    found = [RemovalCandidate("failed runs", name, 5, "FAILED") for name in "abc"]
+    found = [RemovalCandidate("failed runs", name, 5, "failed") for name in "abc"]
     with pytest.raises(TrackingError, match=r"gone\. Run the same command again to go on\."):
         clean._remove(display, tmp_path, None, found)
     assert asked == ["a", "b"]
-    assert re.search(r"failed runs +1 +5 B +a \(FAILED\)", capsys.readouterr().out)
+    assert re.search(r"failed runs \(1\) +5 B +failed *\n- a +5 B", capsys.readouterr().out)
+
+
+def test_candidates_are_a_row_each_the_largest_first_and_the_rest_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = [
+        RemovalCandidate("caches", f"cache/texts/{size:02d}{'ab' * 31}.npz", size * 1000, why)
+        for size, why in ((1, "40 days"), (7, "31 days"), *((n, "50 days") for n in range(2, 7)))
+    ]
+    display = Display(quiet=False, plain=True, every=1)
+    clean._show(display, "Can be removed", found)
+    rows = [re.split(r" {2,}", line.strip()) for line in capsys.readouterr().out.splitlines()[3:]]
+    assert [row for row in rows if row != [""]] == [
+        ["caches (7)", "28 kB"],
+        ["- texts/07ababab….npz", "7 kB", "31 days"],
+        *([f"- texts/0{n}ababab….npz", f"{n} kB", "50 days"] for n in (6, 5, 4, 3)),
+        ["- and 2 more", "3 kB"],
+        ["total (7)", "28 kB"],
+    ]
+    clean._show(display, "Can be removed", found[:6])
+    assert "more" not in capsys.readouterr().out
 
 
 def test_a_value_that_makes_no_sense_is_refused(app: App) -> None:
@@ -182,7 +203,7 @@ def test_all_caches_go_when_that_is_asked_for_and_are_made_again(app: App) -> No
     assert len(kept) == 5
     assert "caches" not in app.ok("task=clean")
     shown = app.ok("task=clean", "task.cache=true")
-    assert re.search(r"caches +5 ", shown)
+    assert re.search(r"caches \(5\) ", shown)
     assert all(path.exists() for path in kept)
     assert "task.cache=true task.apply=true" in re.sub(r"paths\.\S+ ?", "", shown)
     app.ok("task=clean", "task.cache=true", "task.apply=true")

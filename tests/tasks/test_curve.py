@@ -22,8 +22,8 @@ def test_scores_by_share_are_shown_written_and_drawn_and_no_run_is_left(
     assert found["conclusion"] in output
     assert [len(row) for row in found["scores"]] == [2, 2]
     assert found["rows"][0] < found["rows"][1]
-    assert (path.parent / "figures" / "curve.png").is_file()
-    assert "<img" in (path.parent / "report.html").read_text()
+    assert (path.parent / "figures" / "curve.svg").is_file()
+    assert "<svg" in (path.parent / "report.html").read_text()
     assert not (app.stores / "run_id.txt").exists()
 
 

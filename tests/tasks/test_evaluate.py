@@ -4,8 +4,38 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from tagifai.config.schema import check
+from tagifai.models import bundles
+from tagifai.runs import records, resolve
+from tagifai.tasks import evaluate
 from tests.app import App
+from tests.conftest import Compose
+from tests.evaluation.test_error_analysis import tagger as make_tagger
+
+
+def test_a_baseline_of_a_class_that_the_model_does_not_know_is_left_out(
+    composed: Compose,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(resolve, "choose_run", lambda config: ("0" * 32, Path("bundle")))
+    monkeypatch.setattr(bundles, "load", lambda path: make_tagger(LogisticRegression()))
+    monkeypatch.setattr(records, "load_part", lambda *of_run: (["cat", "dog"], ["cats", "dogs"]))
+    config = check(
+        composed("task=evaluate", "console=plain", f"task.output={tmp_path}/scores.json")
+    )
+    for label, named in (("fish", False), ("cats", True), (["cats"], False)):
+        recorded = {"baseline": {"label": label}}
+        monkeypatch.setattr(bundles, "read_document", lambda *of, found=recorded: found)
+        assert evaluate.run(config) == 1.0
+        assert ("Baseline: always cats" in capsys.readouterr().out) is named
+
 
 TEXT = "Transfer learning with transformers for text"
 

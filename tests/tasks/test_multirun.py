@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow.entities import Run
 
+from tagifai.runs import trainer
 from tests.app import SMALL, App, end_group, environment, tracked_runs
 from tests.showcase import Showcase
 
@@ -50,6 +53,31 @@ def test_a_multirun_is_one_run_with_a_child_for_each_combination(app: App) -> No
     check_parent_and_children(app, arguments)
 
 
+@pytest.mark.parametrize("job", [0, 1])
+def test_an_interrupt_says_which_jobs_are_kept_and_how_to_compare_them(
+    app: App, monkeypatch: pytest.MonkeyPatch, job: int
+) -> None:
+    train, begun = trainer.train, []
+
+    def train_or_interrupt(*arguments: Any) -> Any:
+        begun.append(arguments)
+        if len(begun) > job:
+            raise KeyboardInterrupt
+        return train(*arguments)
+
+    monkeypatch.setattr(trainer, "train", train_or_interrupt)
+    done = app.run(*ALL_OF_TWO, "hydra/launcher=basic")
+    assert done.returncode == 130
+    assert done.stderr.endswith("\nInterrupted.\n")
+    if job == 0:
+        assert "Done: no job" in " ".join(done.stdout.split())
+        assert "task=compare" not in done.stdout
+        return
+    assert "Done: 1 of 2 jobs, whose runs are kept" in " ".join(done.stdout.split())
+    parent, _ = parent_and_children(app)
+    assert f"task=compare task.parent={parent.info.run_id}" in done.stdout
+
+
 @pytest.mark.e2e
 def test_it_is_so_with_the_workers_of_joblib(app: App) -> None:
     arguments = (*ALL_OF_TWO, "hydra/launcher=joblib")
@@ -63,10 +91,17 @@ def check_parent_and_children(app: App, arguments: tuple[str, ...]) -> None:
     assert [run.info.status for run in (parent, *children)] == ["FINISHED"] * 3
     assert [run.data.params["model.alpha"] for run in children] == ["0.0001", "1e-05"]
     (folder,) = app.outputs.glob("*/*-multirun")
-    assert (parent.info.run_name, parent.data.tags["sweep.dir"]) == (folder.name, str(folder))
+    assert (parent.info.run_name, parent.data.tags["sweep.dir"]) == (
+        "multirun · alpha",
+        str(folder),
+    )
+    scores = {run.data.metrics["objective"]: run.info.run_id for run in children}
+    assert parent.data.metrics == {"val_f1": max(scores)}
+    assert parent.data.tags["best.run_id"] in scores.values()
     told = [f"paths.stores={app.stores}", f"paths.outputs={app.outputs}"]
     assert shlex.split(parent.data.tags["command"]) == ["run.py", *arguments, *told]
     for child, alpha in zip(children, ("0.0001", "1e-05"), strict=True):
+        assert re.search(r" · alpha=1e-[45]", child.info.run_name)
         words = shlex.split(child.data.tags["command"])
         assert {f"model.alpha={alpha}", "training.epochs=2", *told} <= set(words)
         assert "-m" not in words

@@ -31,17 +31,18 @@ def run_ids(app: App) -> dict[int, str]:
 def test_a_multirun_ends_with_its_jobs_the_best_first_and_what_to_do_with_the_best(
     app: App,
 ) -> None:
-    done = app.run("-m", *SMALL, "objective.metric=val_loss", "model.alpha=10,1e-4")
+    mine = "tracking.experiment=mine"
+    done = app.run("-m", *SMALL, mine, "objective.metric=val_loss", "model.alpha=10,1e-4")
     assert done.returncode == 0, done.stderr
     title, head, _, best, worst, said, *ways = board_of(done.stdout)
     (folder,) = app.outputs.glob("*/*-multirun")
     assert title == f"Multirun {folder.name}: 2 jobs by val_loss (minimize)"
-    assert head.split() == ["model.alpha", "job", "val_loss"]
-    assert (best.split()[:2], worst.split()[:2]) == (["0.0001", "1"], ["10", "0"])
-    assert float(best.split()[2]) < float(worst.split()[2])
-    assert said.split(maxsplit=1)[1] == (
-        f"job 1 (model.alpha=0.0001), val_loss = {best.split()[2]}"
-    )
+    assert head.split() == ["val_loss", "run", "job", "settings"]
+    runs = run_ids(app)
+    assert best.split()[1:] == [runs[1][:8], "1", "alpha=1e-4"]
+    assert worst.split()[1:] == [runs[0][:8], "0", "alpha=10"]
+    assert float(best.split()[0]) < float(worst.split()[0])
+    assert said.split(maxsplit=1)[1] == f"job 1 (alpha=0.0001), val_loss = {best.split()[0]}"
     commands = {line.partition(":")[0]: shlex.split(line.partition(":")[2]) for line in ways}
     chosen = f"task.run_id={run_ids(app)[1]}"
     parent = json.loads((folder / "parent_run.json").read_text())["run_id"]
@@ -49,7 +50,7 @@ def test_a_multirun_ends_with_its_jobs_the_best_first_and_what_to_do_with_the_be
     assert {"task=promote", chosen} <= {*commands["Promote"]}
     assert {"task=compare", f"task.parent={parent}"} <= {*commands["Compare"]}
     for words in commands.values():
-        assert {f"paths.stores={app.stores}", f"paths.outputs={app.outputs}"} <= {*words}
+        assert {f"paths.stores={app.stores}", f"paths.outputs={app.outputs}", mine} <= {*words}
     assert "Compared: " in app.ok(*commands["Compare"][commands["Compare"].index("task=compare") :])
 
 
@@ -60,11 +61,13 @@ def test_without_tracking_and_with_a_failed_job_there_is_a_board_with_the_reason
     done = app.run(*RUNS, *huge, "model.eta0=1e308,0.01")
     assert done.returncode == 2
     lines = board_of(done.stdout)
-    assert [line.split()[:2] for line in lines[3:5]] == [["0.01", "1"], ["1e+308", "0"]]
-    assert [line.split()[-1] for line in lines[3:5]] == ["done", "failed"]
-    assert re.match(r"Failed: +job 0 \(model\.eta0=1e\+308\): .*diverged", lines[5])
-    assert re.match(r"Best: +job 1 \(model\.eta0=0\.01\), val_f1 = 0\.\d{4}$", lines[6])
-    assert len(lines) == 7  # a quiet console has results only
+    assert [line.split()[-1] for line in lines[3:5]] == ["eta0=0.01", "eta0=1e308"]
+    assert [line.split()[1] for line in lines[3:5]] == ["done", "failed"]
+    assert re.match(r"Failed: +job 0 \(eta0=1e\+308\): .*diverged", lines[5])
+    assert re.match(r"Best: +job 1 \(eta0=0\.01\), val_f1 = 0\.\d{4}$", lines[6])
+    # A quiet console has results only, to which the next command belongs.
+    assert re.match(r"Predict: .* task=predict ", lines[7])
+    assert len(lines) == 8
 
 
 def test_scores_of_several_objectives_are_shown_and_not_ranked(app: App) -> None:
@@ -73,8 +76,8 @@ def test_scores_of_several_objectives_are_shown_and_not_ranked(app: App) -> None
     assert done.returncode == 0, done.stderr
     title, head, *_ = lines = board_of(done.stdout)
     assert title.endswith(": 2 jobs")
-    assert head.split() == ["seed", "job", "val_f1", "model_bytes"]
-    assert [line.split()[0] for line in lines[3:5]] == ["1", "2"]
+    assert head.split() == ["val_f1", "model_bytes", "run", "job", "settings"]
+    assert [line.split()[-1] for line in lines[3:5]] == ["seed=1", "seed=2"]
     assert "Best" not in done.stdout
 
 
@@ -94,7 +97,7 @@ def test_jobs_of_different_objectives_are_shown_and_not_ranked(app: App, tmp_pat
     assert done.returncode == 0, done.stderr
     title, head, *_ = board_of(done.stdout)
     assert title.endswith(": 2 jobs")
-    assert head.split() == ["experiment", "job", "score", "score", "2"]
+    assert head.split() == ["score", "score", "2", "run", "job", "settings"]
     assert "Best" not in done.stdout
 
 
@@ -114,12 +117,12 @@ def test_a_preview_lists_the_jobs_and_starts_nothing(app: App) -> None:
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines() if line.strip()]
     assert lines[0][:5] == ["Preview:", "a", "multirun", "of", "4"]
-    assert lines[1] == ["seed", "model", "job"]
+    assert lines[1] == ["job", "seed", "model"]
     assert lines[3:7] == [
-        ["1", "sgd", "0"],
-        ["1", "linear_svc", "1"],
-        ["2", "sgd", "2"],
-        ["2", "linear_svc", "3"],
+        ["0", "1", "sgd"],
+        ["1", "1", "linear_svc"],
+        ["2", "2", "sgd"],
+        ["3", "2", "linear_svc"],
     ]
     assert lines[7][:3] == ["In", "all:", "plots=none"]
     assert not app.outputs.exists()
@@ -221,7 +224,7 @@ def test_a_run_folder_that_is_used_again_has_the_files_of_the_new_run_and_a_pers
     chosen = (*SMALL, "tracking=none", "training.epochs=1", f"hydra.run.dir={folder}")
     app.ok(*chosen, "plots=default", "seed=1")
     first = (folder / "run_id.txt").read_text()
-    assert (folder / "figures" / "confusion.png").is_file()
+    assert (folder / "figures" / "confusion.svg").is_file()
     own = [folder / "notes.md", folder / "figures" / "mine.png", folder / "bundle.bak" / "x"]
     own[2].parent.mkdir()
     for path in own:

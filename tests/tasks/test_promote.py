@@ -79,8 +79,28 @@ def test_the_best_run_by_validation_rows_is_the_first_champion(promoting: Promot
     output = promoting.ok("promote")
     assert "Version 1 is the champion now. There was no champion before." in output
     assert promoting.champion() == "better"
-    assert "is the champion already, version 1" in promoting.ok("promote")
+    scores = {
+        run.info.run_id: run.data.metrics
+        for run in tracked_runs(promoting.app)
+        if run.info.run_id in promoting.runs.values()
+    }
+    ranked = sorted(scores, key=lambda run_id: -scores[run_id]["val_f1"])
+    assert output.startswith("Candidates by val_f1 (validation rows), the highest first\n")
+    listed = re.findall(r"^([0-9a-f]{8}) .* (0\.\d{4}) +(0\.\d{4}) *(champion)?$", output, re.M)
+    assert listed == [
+        (x[:8], f"{scores[x]['val_f1']:.4f}", f"{scores[x]['test_f1']:.4f}", "") for x in ranked
+    ]
+    assert re.search(r"^Chosen: +the best of 3 finished runs on sample, by val_f1$", output, re.M)
+    assert re.search(r"^run .* val_f1 +test_f1 +is$", output, re.M)
+    assert re.search(rf"^champion +1 +{promoting.runs['better'][:8]} +0\.\d{{4}}$", output, re.M)
+    assert "challenger" not in output
+    assert re.search(r"^Use it: .* task=predict task.run_id=champion .*task.text", output, re.M)
+    again = promoting.ok("promote")
+    assert re.search(rf"^{promoting.runs['better'][:8]} .* champion$", again, re.M)
+    assert "is the champion already, version 1" in again
     assert list(promoting.versions()) == [1]
+    one = promoting.ok("promote", f"task.filter=attributes.run_id = '{promoting.runs['better']}'")
+    assert re.search(r"^Chosen: +the only finished run on sample, by val_f1$", one, re.M)
     # The worst by its loss, or the best of those that a filter finds, is another.
     promoting.ok("promote", "task.metric=val_loss", "task.direction=maximize", "task.force=true")
     assert promoting.champion() == "worse"
@@ -92,14 +112,20 @@ def test_a_better_challenger_takes_the_alias_and_a_worse_one_does_not(
     promoting.promote("worse")
     output = promoting.promote("better")
     assert "Version 2 is the champion now. It is better on the same test rows." in output
-    assert re.search(r"challenger +2 +0\.\d{4} +135 ", output)
-    assert re.search(r"champion +1 +0\.\d{4} +135 ", output)
-    assert f"Challenger:    version 2, run {promoting.runs['better']}" in output
-    assert f"Champion:      version 1, run {promoting.runs['worse']}" in output
+    assert re.search(rf"challenger +2 +{promoting.runs['better'][:8]} +0\.\d{{4}}$", output, re.M)
+    assert re.search(rf"champion +1 +{promoting.runs['worse'][:8]} +0\.\d{{4}}$", output, re.M)
+    assert re.search(r"^Test rows: +135, the same for both$", output, re.M)
+    assert re.search(
+        r"^Difference: +\w.* in f1 on the same 135 test rows: [-+]0.\d+, 95 % int", output, re.M
+    )
+    assert re.search(r"^Undo it: .* task=rollback ", output, re.M)
+    assert "Candidates" not in output
     assert promoting.champion() == "better"
 
     output = promoting.promote("worse")
     assert "Version 1 is registered, but not the champion." in output
+    anyway = rf"^Anyway: .* task=promote task.run_id={promoting.runs['worse'][:8]} task.force=true"
+    assert re.search(anyway, output, re.M)
     assert promoting.champion() == "better"
     tags = {number: version.tags for number, version in promoting.versions().items()}
     assert (tags[2]["decision"], tags[2]["forced"]) == ("promoted", "false")
@@ -118,6 +144,8 @@ def test_a_challenger_of_other_test_rows_is_refused_unless_forced(promoting: Pro
     assert (promoting.champion(), list(promoting.versions())) == ("better", [1])
     output = promoting.promote("elsewhere", "task.force=true")
     assert "Forced, without a comparison" in output
+    assert "135 and 135 others: these scores cannot be compared" in output
+    assert "Difference:" not in output
     assert promoting.versions()[2].tags["forced"] == "true"
     assert promoting.champion() == "elsewhere"
 
@@ -172,7 +200,7 @@ def test_names_stand_for_runs_wherever_a_run_is_taken(promoting: Promoting) -> N
         by_name = promoting.ok("predict", text, f"task.run_id={name}")
         by_id = promoting.ok("predict", text, f"task.run_id={promoting.runs[run]}")
         assert json.loads(by_name) == json.loads(by_id)
-    assert promoting.runs["worse"] in promoting.ok("evaluate", "task.run_id=champion")
+    assert promoting.runs["worse"][:8] in promoting.ok("evaluate", "task.run_id=champion")
     loaded = tagifai.load(
         "champion", f"tracking.model={promoting.model}", stores=promoting.app.stores
     )

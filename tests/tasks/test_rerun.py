@@ -18,6 +18,7 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from tagifai.evaluation.metrics import flatten
 from tests.app import SMALL, App
 
 
@@ -50,8 +51,9 @@ def test_a_run_trained_again_is_equal_and_recorded_as_a_run_like_any_other(app: 
 
     assert f"tagifai rerun of {first}" in output
     assert re.search("^model +sgd_averaged ", output, re.M)
-    scored = {name for name in run_of(app, first).data.metrics if re.match("(val|test)_", name)}
-    parts = f"the data, {len(scored - {'val_loss'})} metrics and"
+    performance = json.loads((bundle / "performance.json").read_text())
+    scored = [name for part in performance for name in flatten(performance[part], part)]
+    parts = f"the data, {len(scored)} metrics and"
     assert f"Run {first} is reproduced to the last bit: {parts}" in output
     assert "What differs" not in output
     assert app.run_id() != first
@@ -61,11 +63,12 @@ def test_a_run_trained_again_is_equal_and_recorded_as_a_run_like_any_other(app: 
     before, now = run_of(app, first), run_of(app, app.run_id())
     assert now.info.status == "FINISHED"
     assert now.info.experiment_id != before.info.experiment_id
-    assert now.info.run_name == before.info.run_name == "sgd_averaged-tfidf_word-sample"
+    assert now.info.run_name == before.info.run_name
+    assert now.info.run_name == "sgd_averaged · alpha=2e-4, seed=3, epochs=3, +1"
     assert now.data.tags["rerun_of"] == first
     assert "task=rerun" in shlex.split(now.data.tags["command"])
     assert now.data.tags["overrides"] == before.data.tags["overrides"]
-    assert now.data.tags["option.model"] == "sgd_averaged"
+    assert now.data.params["model"] == "sgd_averaged"
     assert "purpose" not in now.data.tags
     own = ("task.", "tracking.", "console.")
     assert {k: v for k, v in now.data.params.items() if not k.startswith(own)} == {

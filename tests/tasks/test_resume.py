@@ -86,7 +86,7 @@ def test_all_epochs_are_recorded_with_the_run_that_went_on(
     (logged,) = app.outputs.glob("*/*/bundle/../run.log")
     epochs = re.findall(r"Epoch (\d) \| train_loss (\S+) ", logged.read_text())
     assert [int(epoch) for epoch, _ in epochs] == [0, 1, 2, 3]
-    history = client.get_metric_history(later.info.run_id, "train_loss")
+    history = client.get_metric_history(later.info.run_id, "per_epoch/train_loss")
     assert [(p.step, f"{p.value:.5f}") for p in history] == [(int(e), loss) for e, loss in epochs]
 
 

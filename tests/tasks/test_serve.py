@@ -50,9 +50,11 @@ def serving(app: App, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], 
     process = app.start("task=serve", "task.port=0", *arguments)
     try:
         assert process.stdout is not None
-        line = process.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:\d+", line)
-        assert found, line + process.communicate()[1]
+        shown = ""
+        while not (found := re.search(r"http://127\.0\.0\.1:\d+", shown)):
+            line = process.stdout.readline()
+            assert line, shown + process.communicate()[1]
+            shown += line
         yield process, found[0]
     finally:
         process.kill()

@@ -79,7 +79,7 @@ def check_trained(place: Place) -> str:
     assert run.info.status == "FINISHED"
     assert run.data.metrics["test_f1"] > 0.5
     assert run.data.params["seed"] == "42"
-    assert len(place.client.get_metric_history(run_id, "train_loss")) == 3
+    assert len(place.client.get_metric_history(run_id, "per_epoch/train_loss")) == 3
     (model,) = place.client.search_logged_models([run.info.experiment_id])
     assert (model.source_run_id, str(model.status)) == (run_id, "READY")
     assert place.app.run_id() == run_id

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
 import tagifai
+from tagifai.tracking.settings import MOST_PARAMS
 from tests.app import ROOT, SMALL, App, tracked_runs
 from tests.showcase import Showcase
 
@@ -29,6 +32,28 @@ def test_a_run_says_what_it_does_in_plain_lines_without_a_terminal(showcase: Sho
     assert [c for c in output if ord(c) < 32 and c != "\n"] == []
 
 
+def test_a_run_ends_with_how_good_it_is_what_is_weak_and_where_things_are(
+    trained: App, showcase: Showcase
+) -> None:
+    output = showcase.output("run")
+    test = json.loads((trained.stores / "performance.json").read_text())["test"]
+
+    low, high = test["intervals"]["bounds"]["f1"]
+    assert (
+        f"Score:         f1 = {test['overall']['f1']:.2f} on {test['overall']['num_samples']} test"
+        f" rows, 95 % interval {low:.2f} to {high:.2f}; always '{test['baseline']['label']}' has"
+        f" {test['baseline']['metrics']['f1']:.2f}\n" in output
+    )
+    lines = ("Epoch", "overall", "Score:", "Weak:", "Time:", "Files:", "Report:", "Predict:")
+    found = [output.index(f"\n{line}") for line in (*lines, "MLflow:")]
+    assert found == sorted(found)
+    classes = sorted((found["f1"], name) for name, found in test["class"].items())
+    for (f1, name), begin in zip(classes[:2], ("Weak:", ""), strict=True):
+        assert (
+            f"\n{begin:15}{name}: F1 {f1:.2f} on {test['class'][name]['num_samples']} r" in output
+        )
+
+
 def test_a_quiet_run_prints_the_scores_only(app: App) -> None:
     output = app.ok(*SMALL, "tracking=none", "console=quiet")
 
@@ -36,7 +61,7 @@ def test_a_quiet_run_prints_the_scores_only(app: App) -> None:
     losses = [float(x) for x in re.findall(r"Epoch \d+ .* val_loss ([\d.]+)", log.read_text())]
     kept = losses.index(min(losses)) + 1
     refitted = f"refitted to train and validation rows for {kept} epoch{'s' * (kept > 1)}\n"
-    assert output.startswith(f"Run {app.run_id()}: test, {refitted}")
+    assert output.startswith(f"Run {app.run_id()[:8]}: test, {refitted}")
     assert "overall (weighted)" in output
     for word in ("Epoch", "Data:", "Predict"):
         assert word not in output
@@ -51,18 +76,19 @@ def test_a_run_leaves_its_record_in_mlflow(trained: App) -> None:
     assert run.data.params["model.alpha"] == "0.0002"
     assert run.data.params["vectorizer.analyzer"] == "word"
     assert run.data.metrics["test_f1"] == performance["test"]["overall"]["f1"]
-    assert run.data.metrics["val_class/mlops/f1"] == performance["val"]["class"]["mlops"]["f1"]
-    assert "test_slice/short_text/recall" in run.data.metrics
-    history = client.get_metric_history(run.info.run_id, "val_loss")
+    history = client.get_metric_history(run.info.run_id, "per_epoch/val_loss")
     assert [point.step for point in history] == [0, 1, 2]
     tags = run.data.tags
     assert "model.alpha=2e-4" in tags["overrides"]
     assert "vectorizer=tfidf_word" in tags["command"]
-    assert (tags["seed"], tags["purpose"]) == ("42", "test")
+    assert (run.data.params["seed"], tags["purpose"]) == ("42", "test")
     assert Path(tags["output_dir"]).is_dir()
-    assert tags["option.vectorizer"] == "tfidf_word"
-    assert tags["version.scikit-learn"]
-    assert tags["content.model.json"]
+    assert run.data.params["vectorizer"] == "tfidf_word"
+    assert "scikit-learn" in tags["versions"]
+    assert len(tags["content"]) == 64
+    assert len(run.data.params) <= MOST_PARAMS + len(shlex.split(tags["overrides"]))
+    assert len(run.data.metrics) <= 25
+    assert len([name for name in tags if not name.startswith("mlflow.")]) <= 15
     assert "mlflow.source.git.dirty" in tags or not (ROOT / ".git").exists()
     assert run.inputs is not None
     (data,) = run.inputs.dataset_inputs
@@ -70,6 +96,14 @@ def test_a_run_leaves_its_record_in_mlflow(trained: App) -> None:
     assert data.dataset.digest == manifest["digest"][:36]
     names = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert {"bundle", "config.yaml", "overrides.yaml", "performance.json", "run.log"} <= names
+    (of_mlops,) = [
+        row
+        for row in pd.read_json(
+            client.download_artifacts(run.info.run_id, "class_scores.json"), orient="split"
+        ).to_dict("records")
+        if (row["part"], row["name"]) == ("validation", "mlops")
+    ]
+    assert of_mlops["f1"] == pytest.approx(performance["val"]["class"]["mlops"]["f1"], abs=1e-6)
 
 
 def test_two_runs_of_one_configuration_are_equal_byte_by_byte(trained: App, app: App) -> None:

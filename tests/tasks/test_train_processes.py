@@ -56,7 +56,7 @@ def test_an_interrupted_run_is_closed_and_the_latest_run_stays(
     assert run.info.status == status
     assert run.data.tags["error"]
     if status == "KILLED":
-        assert run.data.metrics["val_loss"] > 0
+        assert run.data.metrics["per_epoch/val_loss"] > 0
     assert {name: (app.stores / name).read_bytes() for name in latest} == latest
     assert not list((app.stores / "running").iterdir())
 

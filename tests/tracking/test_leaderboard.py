@@ -12,7 +12,7 @@ from tests.frames import a_run, frame
 
 
 def names(*runs: dict[str, Any]) -> dict[str, list[str]]:
-    return leaderboard.find_varying_settings(frame(*runs), "f1").to_dict("list")  # type: ignore[return-value]
+    return differences.find_varying_settings(frame(*runs), "f1").to_dict("list")  # type: ignore[return-value]
 
 
 # --- what the rows are called ------------------------------------------------------------------
@@ -50,7 +50,7 @@ def test_an_option_of_one_group_does_not_hide_the_parameters_of_another() -> Non
 def test_a_missing_parameter_is_a_dash_and_no_option_is_the_option_none() -> None:
     assert names(a_run("a", params__model__c="1"), a_run("b")) == {"model.c": ["1", "-"]}
     assert names(a_run("a", params__model__c="None"), a_run("b")) == {}
-    runs = [a_run(option, tags__option__sampling=option) for option in ("None", "none")]
+    runs = [a_run(option, params__sampling=option) for option in ("None", "none")]
     assert names(*runs) == {}
 
 
@@ -66,6 +66,19 @@ def test_rows_of_one_digest_are_one_board_whatever_they_were_called() -> None:
     assert len(leaderboard.build_by_data(runs, "f1")) == 1
 
 
+def test_data_sets_whose_digests_begin_alike_are_two_boards() -> None:
+    runs = frame(a_run("a", 0.9, digest="012345678"), a_run("b", 0.1, digest="012345679", start=9))
+    boards = leaderboard.build_by_data(runs, "f1")
+    assert list(boards) == ["data (012345679)", "data (012345678)"]
+    assert [board.rows["mean"].tolist() for board in boards.values()] == [[0.1], [0.9]]
+
+
+def test_runs_on_unknown_data_are_one_board() -> None:
+    runs = frame(a_run("a", 0.9, digest=None), a_run("b", 0.1, digest=None, seed=2))
+    (board,) = leaderboard.build_by_data(runs, "f1").items()
+    assert (board[0], len(board[1].rows)) == ("unknown data", 1)
+
+
 def test_a_baseline_need_be_in_one_board_only() -> None:
     runs = frame(
         a_run("a", 0.1, option="sgd", start=1),
@@ -74,10 +87,8 @@ def test_a_baseline_need_be_in_one_board_only() -> None:
         a_run("d", 0.1, option="svc", digest="e"),
     )
     boards = leaderboard.build_by_data(runs, "f1", baseline="sgd")
-    assert {name: board.baseline for name, board in boards.items()} == {
-        "data (d)": "model=sgd",
-        "data (e)": None,
-    }
+    found = {name: (board.baseline, board.is_best) for name, board in boards.items()}
+    assert found == {"data (d)": ("model=sgd", False), "data (e)": ("model=nb", True)}
     with pytest.raises(ConfigError, match="no row is named so"):
         leaderboard.build_by_data(runs, "f1", baseline="forest")
 
@@ -96,8 +107,8 @@ def test_parameters_of_the_objective_matter_to_the_objective_only() -> None:
     runs = frame(
         a_run("a", params__objective__repeats="1"), a_run("b", params__objective__repeats="3")
     )
-    assert list(leaderboard.find_varying_settings(runs, "test_f1")) == []
-    assert list(leaderboard.find_varying_settings(runs, "objective")) == ["objective.repeats"]
+    assert list(differences.find_varying_settings(runs, "test_f1")) == []
+    assert list(differences.find_varying_settings(runs, "objective")) == ["objective.repeats"]
 
 
 def test_long_values_are_shortened_and_stay_different() -> None:
@@ -120,7 +131,8 @@ TWO_ROWS = (
 def test_runs_that_differ_in_their_seed_are_one_row_with_mean_and_deviation() -> None:
     board = leaderboard.build(frame(*TWO_ROWS), "f1")
     assert board.setting_columns == ("model",)
-    assert list(board.rows) == ["model", "n", "mean", "std", "seconds"]
+    first, *others = list(board.rows)
+    assert (first, others[:2], others[-1]) == ("mean", ["std", "n"], "seconds")
     best, other = (board.rows.loc[f"model={name}"] for name in "ba")
     assert list(board.rows.index) == ["model=b", "model=a"]
     assert (best["n"], best["mean"], best["seconds"]) == (1, 0.9, 2.0)
@@ -175,8 +187,29 @@ def test_the_size_of_a_model_is_a_column_where_a_run_knows_it(column: str) -> No
     assert math.isnan(sizes["model=b"])
 
 
-def test_without_a_baseline_there_are_no_differences() -> None:
-    assert "difference" not in leaderboard.build(frame(*TWO_ROWS), "f1").rows
+def test_without_a_baseline_rows_are_compared_with_the_first() -> None:
+    board = leaderboard.build(frame(*TWO_ROWS), "f1")
+    assert (board.baseline, board.is_best) == ("model=b", True)
+    assert board.rows["compared_with"].dropna().to_dict() == {"model=a": "model=b"}
+    # Seed 1 alone is a pair: 0.5 and 0.9.
+    assert board.rows.loc["model=a", "difference"] == pytest.approx(-0.4)
+    assert board.rows.loc["model=a", "reason"] == "their predictions are not on this machine"
+
+
+def test_a_row_has_the_id_of_its_best_run() -> None:
+    ids = [letter * 32 for letter in "abc"]
+    runs = [
+        a_run(i, value, seed=n)
+        for n, (i, value) in enumerate(zip(ids, (0.5, 0.9, 0.1), strict=True))
+    ]
+    for maximize, best in ((True, ids[1]), (False, ids[2])):
+        row = leaderboard.build(frame(*runs), "f1", maximize=maximize).rows.iloc[0]
+        assert (row["run_id"], row["run"]) == (best, best[:8])
+
+
+def test_the_rows_of_a_data_set_are_known_where_a_run_says_so() -> None:
+    assert leaderboard.build(frame(a_run("a", 0.5, rows=1234)), "f1").data_rows == 1234
+    assert leaderboard.build(frame(a_run("a", 0.5)), "f1").data_rows is None
 
 
 # --- the baseline ------------------------------------------------------------------------------
@@ -193,12 +226,16 @@ ROWS = pd.DataFrame(
         ("model=sgd, model.alpha=2", 1),
         ("model.alpha=2,model=sgd", 1),
         ("model.alpha=1", 0),
+        ("alpha=2.0", 1),
+        ("model=sgd, alpha=1", 0),
         ("nb", 2),
         ("id", 0),
+        ("0123456789abcdef", 2),
+        ("01234567", 2),
     ],
 )
 def test_a_baseline_is_a_label_a_part_of_one_or_a_run(baseline: str, row: int) -> None:
-    by_run = {"id": str(ROWS.index[0])}
+    by_run = {"id": str(ROWS.index[0]), "0123456789abcdef": str(ROWS.index[2])}
     assert differences.find_baseline(baseline, ROWS, by_run) == ROWS.index[row]
 
 

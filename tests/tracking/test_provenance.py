@@ -26,6 +26,7 @@ def git_state(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(program.PROGRAM_VARIABLE, "run.py")
+    monkeypatch.setenv(program.SCRIPT_VARIABLE, "run.py")
     monkeypatch.setenv(program.COMMAND_VARIABLE, "run.py")
 
 
@@ -93,32 +94,34 @@ def test_the_command_of_a_search_s_job_chooses_what_the_preset_chose(
     assert invocation.overrides == overrides
 
 
-def test_a_run_has_the_options_in_its_name_and_a_trial_its_number(
+def test_a_run_has_its_overrides_in_its_name_and_a_trial_its_number(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     chosen = {"model": "sgd", "vectorizer": "counts", "data": "sample", "sampling": None}
     task = ["seed=3", "paths.stores=/s"]
     hydra_of(monkeypatch, RunMode.RUN, task, chosen)
     invocation = tracking_provenance.get_invocation()
-    assert (invocation.name, invocation.output_dir) == ("sgd-counts-sample", Path("/out/1"))
+    assert (invocation.make_name("sample"), invocation.output_dir) == (
+        "sgd · seed=3",
+        Path("/out/1"),
+    )
     assert (invocation.options["model"], invocation.options["sampling"]) == ("sgd", None)
     assert (invocation.paths, invocation.rerun_of) == (["paths.stores=/s"], None)
 
     hydra_of(monkeypatch, RunMode.MULTIRUN, [], chosen, "tagifai.sweeping.sweeper.SearchSweeper")
-    assert tracking_provenance.get_invocation().name == "trial-7"
+    assert tracking_provenance.get_invocation().make_name("sample") == "trial 7"
 
 
 # --- of a record -------------------------------------------------------------------------------
 
-COMMAND = Invocation(
-    "x", "run.py task=rerun", Path("/o"), {"data": "sample"}, ["a=1"], ["paths.x=1"]
-)
+COMMAND = Invocation("run.py task=rerun", Path("/o"), {"data": "sample"}, ["a=1"], ["paths.x=1"])
 
 
 def test_a_run_trained_again_has_the_choices_of_the_record_and_the_present_command() -> None:
     options = {"model": "mine", "vectorizer": "counts", "data": "table"}
     made = COMMAND.derive_rerun({"options": options, "overrides": ["seed=1"]}, "0123456789")
-    assert (made.name, made.options, made.overrides) == ("mine-counts-table", options, ["seed=1"])
+    assert made.make_name("reviews") == "mine · seed=1"
+    assert (made.options, made.overrides) == (options, ["seed=1"])
     assert (made.command, made.output_dir) == ("run.py task=rerun", Path("/o"))
     assert (made.paths, made.rerun_of) == (["paths.x=1"], "0123456789")
 

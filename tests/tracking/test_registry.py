@@ -6,7 +6,7 @@ import pytest
 
 from tagifai.exceptions import DataError, TrackingError
 from tagifai.serving import saving
-from tagifai.tracking import session
+from tagifai.tracking import session, store
 from tagifai.tracking.registry import ModelRegistry, ModelVersion
 from tagifai.tracking.store import Experiment
 
@@ -19,7 +19,7 @@ def uri(tracked_stores: Path) -> str:
 def a_run(uri: str, stores: Path) -> tuple[str, str]:
     """A run with a model that is one file; ids of both."""
     run = session.create_run(Experiment(uri, "tagifai", stores))
-    run.log_model(stores)
+    run.log_model(stores, "sgd · C=0.5")
     model_id = run.get_model_id()
     assert model_id is not None
     run.end("FINISHED")
@@ -55,6 +55,21 @@ def test_versions_count_up_and_one_of_them_is_the_champion(uri: str, tracked_sto
     assert models.find_by_run(made[0].run_id) == made[0]
 
 
+def test_a_version_says_which_run_it_is_and_the_model_what_it_is_for(
+    uri: str, tracked_stores: Path
+) -> None:
+    run = session.create_run(Experiment(uri, "tagifai", tracked_stores), "sgd · C=0.5")
+    run.log_params({"data.name": "sample"})
+    run.log_metrics({"objective": 0.51236, "test_f1": 0.5})
+    run.log_model(tracked_stores, "sgd · C=0.5")
+    made = ModelRegistry(uri, "tagifai").register(run.id, str(run.get_model_id()))
+    client = store.connect(uri)
+    about = client.get_model_version("tagifai", str(made.number)).description
+    assert about == (f"Run sgd · C=0.5 ({run.id[:8]}) on sample: objective 0.5124, test_f1 0.5.")
+    assert "task=promote" in client.get_registered_model("tagifai").description
+    assert client.get_logged_model(str(run.get_model_id())).name == "sgd · C=0_5"
+
+
 def test_tags_are_set_and_those_that_are_none_are_taken_away(
     uri: str, tracked_stores: Path
 ) -> None:
@@ -80,7 +95,7 @@ def test_a_run_says_which_model_it_keeps(uri: str, tracked_stores: Path) -> None
 def test_a_run_without_a_model_keeps_none(uri: str, tracked_stores: Path) -> None:
     assert session.create_run(Experiment(uri, "tagifai", tracked_stores)).get_model_id() is None
     untracked = session.TrackedRun("abc")
-    untracked.log_model(tracked_stores)
+    untracked.log_model(tracked_stores, "x")
     assert (untracked.get_model_id(), untracked.get_status()) == (None, None)
 
 
@@ -93,7 +108,7 @@ def test_a_model_that_cannot_be_written_is_failed_and_not_the_run_s(
     run = session.reopen_run(session.create_run(Experiment(uri, "tagifai", tracked_stores)).id, uri)
     monkeypatch.setattr(saving, "save", broken)
     with pytest.raises(TrackingError, match="no space left"):
-        run.log_model(tracked_stores)
+        run.log_model(tracked_stores, "x")
     assert run.get_model_id() is None
 
 

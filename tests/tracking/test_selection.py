@@ -5,6 +5,7 @@ import pytest
 
 from tagifai.exceptions import DataError
 from tagifai.tracking import selection
+from tagifai.utils import program
 from tests.frames import NO_VALUE, a_run, frame
 
 # --- which runs count --------------------------------------------------------------------------
@@ -35,7 +36,8 @@ def test_the_children_of_the_latest_parent_that_has_any_to_compare_are_chosen() 
         a_run("trial", parent="search", start=9),
         a_run("alone", 0.3, start=10),
     )
-    choice = selection.select_runs(runs, "f1")
+    parent = selection.find_latest_parent(runs, "f1")
+    choice = selection.select_runs(runs, "f1", parent=parent)
     assert list(choice.runs["run_id"]) == ["b"]
     assert choice.description == "children of second (new)"
 
@@ -74,6 +76,30 @@ def test_parent_tags_and_filter_narrow_the_choice_together() -> None:
 def test_nothing_to_compare_is_an_error_that_says_why(runs: pd.DataFrame, said: str) -> None:
     with pytest.raises(DataError, match=said):
         selection.select_runs(runs, "f1")
+
+
+@pytest.mark.parametrize(
+    ("typed", "way_out"),
+    [
+        (
+            ["task=compare", "task.filter=tags.x = '1'", "+task.tags.y=1", "seed=1"],
+            "(those where tags.x = '1'). Without the filter: tagifai task=compare seed=1",
+        ),
+        (["task=compare"], "(those where tags.x = '1'). Train some: tagifai"),
+    ],
+)
+def test_where_nothing_is_found_there_is_a_command_that_finds_more(
+    monkeypatch: pytest.MonkeyPatch, typed: list[str], way_out: str
+) -> None:
+    for name in (program.COMMAND_VARIABLE, program.PROGRAM_VARIABLE, program.SCRIPT_VARIABLE):
+        monkeypatch.setenv(name, "")  # put back what the next line sets
+    monkeypatch.delenv("UV", raising=False)
+    monkeypatch.setattr("shutil.which", lambda _: "tagifai")
+    program.export_command(["tagifai", *typed])
+    none = pd.DataFrame(columns=["run_id", "name", "parent", "start"])
+    with pytest.raises(DataError) as error:
+        selection.select_runs(none, "f1", filter="tags.x = '1'")
+    assert str(error.value).endswith(way_out)
 
 
 def test_a_metric_that_no_run_has_is_an_error_with_those_that_there_are() -> None:
@@ -138,3 +164,15 @@ def test_of_several_data_sets_none_is_taken_in_silence() -> None:
             selection.select_data(runs, digest)
         assert said in str(caught.value)
         assert "german (d), news (ee)" in str(caught.value)
+
+
+def test_the_best_are_all_that_tie_on_a_data_set_and_the_best_of_each_multirun() -> None:
+    runs = frame(
+        a_run("a", 0.5),
+        a_run("b", 0.5),
+        a_run("worse", 0.4),
+        a_run("elsewhere", 0.1, digest="other"),
+        a_run("parent", tags__best__run_id="child", params__task__name=None),
+        a_run("child", 0.3, parent="parent"),
+    )
+    assert selection.find_bests(runs, "f1", maximize=True) == {"a", "b", "elsewhere", "child"}

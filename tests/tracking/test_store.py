@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, _validate_metric_name
 from tagifai.config.schema import check
 from tagifai.exceptions import TrackingError
 from tagifai.tracking import downloads, limits, session, store
+from tagifai.tracking.opening import pages
 from tagifai.tracking.store import Experiment
 from tests.conftest import Compose
 
@@ -305,3 +307,54 @@ def test_names_that_mlflow_takes_are_kept_and_others_get_a_digest() -> None:
 def test_items_are_given_in_lists_of_at_most_so_many() -> None:
     assert list(limits.split([1, 2, 3], 2)) == [[1, 2], [3]]
     assert list(limits.split([], 2)) == []
+
+
+# --- MLflow's pages ----------------------------------------------------------------------------
+
+
+def test_an_experiment_is_one_of_trainings_unless_somebody_has_said_otherwise(
+    tracked_stores: Path,
+) -> None:
+    client = store.connect(uri(tracked_stores))
+    place = str(tracked_stores / "artifacts")
+    client.create_experiment("old", place)
+    client.create_experiment("agents", place, tags={pages.KIND_TAG: "genai_development"})
+    for name, kind in (("new", pages.KIND), ("old", pages.KIND), ("agents", "genai_development")):
+        Experiment(uri(tracked_stores), name, tracked_stores).ensure(client)
+        (found,) = client.search_experiments(filter_string=f"name = '{name}'")
+        assert found.tags[pages.KIND_TAG] == kind
+
+
+def test_the_pages_are_served_by_a_command_and_lead_to_the_runs(
+    composed: Compose, tracked_stores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("UV", "MLFLOW_PORT", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    beside = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", str(beside))
+    config = check(composed(f"paths.stores={tracked_stores}", "tracking.experiment=mine"))
+    where = uri(tracked_stores)
+    command = f"mlflow ui --backend-store-uri {where}"
+    unknown = [("MLflow", command), ("Then open", "http://127.0.0.1:5000")]
+    assert store.describe_ui(config) == unknown
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert store.describe_ui(config)[0] == ("MLflow", f"{beside}/{command}")
+    number = Experiment.from_config(config).ensure(store.connect(where))
+    page = f"/#/experiments/{number}/runs?workflowType=machine_learning"
+    assert store.describe_ui(config)[1] == ("Then open", f"http://127.0.0.1:5000{page}")
+    monkeypatch.setenv("UV", "uv")
+    monkeypatch.setenv("MLFLOW_PORT", "5050")
+    assert store.describe_ui(config) == [
+        ("MLflow", f"uv run {command}"),
+        ("Then open", f"http://127.0.0.1:5050{page}"),
+    ]
+    assert pages.list_ways("https://host/", "7") == [
+        ("MLflow", "https://host/#/experiments/7/runs?workflowType=machine_learning")
+    ]
+
+
+def test_without_an_answer_there_is_still_a_way_to_the_server(
+    composed: Compose, nobody: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", nobody)
+    assert store.describe_ui(check(composed())) == [("MLflow", nobody)]

@@ -87,7 +87,7 @@ def test_epochs_are_estimated_from_a_part_of_one(
     # 10 epochs of 90 s, and of 0.5 ms for each of 120,000 rows whose losses are computed.
     (said,) = estimate(config, model, make_rows(90_000), 120_000)
     assert said.startswith(
-        "Training will take about 25 minutes (10 epochs of 90,000 rows with 3 classes; measured on"
+        "Training will take about 25 min (10 epochs of 90,000 rows with 3 classes; measured on"
         " a few of the rows). Shorter: training.epochs=3, training.patience=2"
     )
     assert model.fitted == 0
@@ -106,7 +106,7 @@ def test_a_refit_and_repeats_count(composed: Compose, monkeypatch: pytest.Monkey
     asked = ("training.epochs=10", "training.refit=true", "objective.repeats=3")
     # Three fits of 100 s, and a refit to a fifth more rows.
     (said,) = estimate(check(composed(*asked)), ByEpochs(), make_rows(10_000), 0)
-    assert "about 7 minutes (10 epochs of 10,000 rows with 3 classes, 3 repeats, a refit;" in said
+    assert "about 7 min (10 epochs of 10,000 rows with 3 classes, 3 repeats, a refit;" in said
     assert "objective.repeats=1" in said
 
 
@@ -114,11 +114,11 @@ def test_a_refit_and_repeats_count(composed: Compose, monkeypatch: pytest.Monkey
     ("seconds", "power", "sizes", "minutes"),
     [
         # Linear: 0.1 s for 100 rows are 100 s for 100,000.
-        (0.1, 1.0, [100, 200, 400, 800, 1600], "2 minutes"),
+        (0.1, 1.0, [100, 200, 400, 800, 1600], "2 min"),
         # As the square: a thousand times the rows are a million times the time.
-        (0.01, 2.0, [100, 200, 400, 800, 1600], "2.8 hours"),
+        (0.01, 2.0, [100, 200, 400, 800, 1600], "2.8 h"),
         # One that is long itself is the last.
-        (2.0, 1.0, [100], "33 minutes"),
+        (2.0, 1.0, [100], "33 min"),
         # So fast that even as the square it would be no minute.
         (0.00002, 1.0, [100], None),
     ],
@@ -167,8 +167,7 @@ def test_streamed_rows_are_estimated_from_the_first_chunks(config: Any) -> None:
     assert told == [1_000, 2_000, 3_000, 4_000, 5_000]
     (note,) = said
     assert note.startswith(
-        "Training will take about 7 minutes (10 epochs of 100,000 rows; measured on the first"
-        " 4,000)."
+        "Training will take about 7 min (10 epochs of 100,000 rows; measured on the first 4,000)."
     )
 
 

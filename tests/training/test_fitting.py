@@ -38,7 +38,7 @@ from tagifai.models.outputs import compute_outputs
 from tagifai.models.size import count_bytes
 from tagifai.models.tagger import Tagger
 from tagifai.models.temperature import fit_temperature
-from tagifai.models.thresholds import FixedThreshold, QuantileThreshold, Threshold
+from tagifai.models.thresholds import AutoThreshold, FixedThreshold, QuantileThreshold, Threshold
 from tagifai.preprocessing import cleaning as preprocessing_cleaning
 from tagifai.preprocessing.cleaning import Cleaner
 from tagifai.preprocessing.feature_cache import ArrayCache, skip_cache
@@ -708,6 +708,26 @@ def test_a_threshold_is_refused_where_there_is_nothing_to_compare_with_it() -> N
         " arguments, so there is nothing to compare with a threshold. Use threshold=none, or a"
         " model that has one of them."
     )
+
+
+@pytest.mark.parametrize(
+    ("accepted", "model", "lacking"),
+    [
+        ([], MODEL, "these data have no fallback label"),
+        (["cv", "nlp"], LinearSVC(), "the model has no probabilities of its own"),
+    ],
+)
+def test_an_automatic_threshold_that_is_not_applied_says_so(
+    accepted: list[str], model: Any, lacking: str
+) -> None:
+    chosen = Components(TfidfVectorizer(), None, model, AutoThreshold(0.25))
+    note = f"No threshold is applied: {lacking} (threshold=auto)."
+    assert chosen.adapt(prepared(accepted=accepted)) == [note]
+
+
+def test_an_automatic_threshold_that_is_applied_says_nothing() -> None:
+    chosen = Components(TfidfVectorizer(), None, MODEL, AutoThreshold(0.25))
+    assert chosen.adapt(prepared()) == []
 
 
 def test_a_model_with_probabilities_has_no_temperature() -> None:

@@ -25,6 +25,7 @@ from pyarrow import parquet
 
 from tagifai.exceptions import DataError
 from tagifai.utils import table_files
+from tagifai.utils.state import drafts
 from tagifai.utils.table_files import Fields, open_writer, parse_target
 
 ENCODABLE = st.text(st.characters(exclude_categories=["Cs"]))
@@ -265,13 +266,13 @@ def _failing(path: Path) -> Iterator[None]:
 def test_a_full_disk_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    make = tempfile.mkstemp
+    make = os.open
 
-    def make_full(**settings: Any) -> tuple[int, str]:
-        handle, path = make(**settings)
-        return (os.open("/dev/full", os.O_WRONLY) if "prefix" in settings else handle), path
+    def make_full(path: Any, *how: Any, **more: Any) -> int:
+        handle = make(path, *how, **more)
+        return make("/dev/full", os.O_WRONLY) if str(path).endswith(drafts.ENDING) else handle
 
-    monkeypatch.setattr(tempfile, "mkstemp", make_full)
+    monkeypatch.setattr(os, "open", make_full)
     with pytest.raises(DataError, match=rf"{name} cannot be written: the disk is full"):
         write(tmp_path / name, [(str(n), os.urandom(50).hex(), 0.5, None) for n in range(2000)])
     assert [*tmp_path.iterdir()] == []

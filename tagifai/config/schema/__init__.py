@@ -30,6 +30,7 @@ from tagifai.config.schema.root import (
     Config,
     check,
     find_schema_name,
+    flatten,
     flatten_config,
 )
 from tagifai.config.schema.tables import PIPED, TableConfig
@@ -62,6 +63,7 @@ __all__ = [
     "TwoTablesConfig",
     "check",
     "find_schema_name",
+    "flatten",
     "flatten_config",
     "name_test_metric",
 ]

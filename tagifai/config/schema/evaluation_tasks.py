@@ -15,49 +15,70 @@ from tagifai.config.schema.rules import (
 
 
 @dataclass
-class CompareTaskConfig:
-    """Rank the runs of an experiment; runs that differ only in their seed are one row.
+class ListedRunsConfig:
+    """Which runs a task lists, and where to.
 
     Args:
         experiment: name of the MLflow experiment; None is `tracking.experiment`.
-        parent: id of a parent run, whose children are compared.
+        parent: id of a parent run, or its first 8 digits or more, whose children are meant.
         filter: of runs, in MLflow's language, such as "params.split.shuffle = 'True'".
         tags: values that tags of the runs must have.
+        output: a .csv, .json or .md file for all rows; None writes none.
+        csv_safe: whether a text that a spreadsheet would compute gets a ' before it in CSV.
+        limit: most rows that are shown.
+    """
+
+    experiment: str | None = None
+    parent: str | None = None
+    filter: str | None = None
+    tags: dict[str, str] | None = field(default_factory=dict)
+    output: str | None = None
+    csv_safe: bool = True
+    limit: int = 20
+
+    def __post_init__(self) -> None:
+        for key in ("experiment", "filter"):
+            require_not_blank(key, getattr(self, key))
+        is_id = self.parent is None or re.fullmatch(r"[\w-]+", self.parent) is not None
+        require(is_id, "parent", self.parent, "the id of a run, or null")
+        kinds = (".csv", ".json", ".md")
+        is_kind = self.output is None or self.output.lower().endswith(kinds)
+        require(is_kind, "output", self.output, "a .csv, .json or .md file, or null")
+        require_at_least("limit", self.limit, 1)
+
+
+@dataclass
+class RunsTaskConfig(ListedRunsConfig):
+    """List the runs, the newest first; those of a multirun or search are one row."""
+
+    name: str = "runs"
+
+
+@dataclass
+class CompareTaskConfig(ListedRunsConfig):
+    """Rank the runs of an experiment; runs that differ only in their seed are one row.
+
+    Args:
         metric: of the runs; rows are sorted by its mean. None is `objective.metric`, of validation
             rows, because what the best of many runs has on the test rows is too good.
         direction: "maximize" or "minimize"; None is `objective.direction`. The best row comes
             first.
         baseline: a row's name, or the id of one of its runs; None shows no differences.
         confidence: of the intervals of differences, as a share.
-        output: a .csv, .json or .md file for all rows; None writes none.
-        csv_safe: whether a text that a spreadsheet would compute gets a ' before it in CSV.
-        limit: most rows that are shown.
     """
 
     name: str = "compare"
-    experiment: str | None = None
-    parent: str | None = None
-    filter: str | None = None
-    tags: dict[str, str] | None = field(default_factory=dict)
     metric: str | None = None
     direction: str | None = None
     baseline: str | None = None
     confidence: float = 0.95
-    output: str | None = None
-    csv_safe: bool = True
-    limit: int = 20
 
     def __post_init__(self) -> None:
-        for key in ("experiment", "filter", "metric", "baseline"):
+        super().__post_init__()
+        for key in ("metric", "baseline"):
             require_not_blank(key, getattr(self, key))
-        is_id = self.parent is None or re.fullmatch(r"[\w-]+", self.parent) is not None
-        require(is_id, "parent", self.parent, "the id of a run, or null")
         require_one_of("direction", self.direction, (None, "maximize", "minimize"))
         require_fraction("confidence", self.confidence)
-        kinds = (".csv", ".json", ".md")
-        is_kind = self.output is None or self.output.lower().endswith(kinds)
-        require(is_kind, "output", self.output, "a .csv, .json or .md file, or null")
-        require_at_least("limit", self.limit, 1)
 
 
 @dataclass

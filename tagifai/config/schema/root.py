@@ -110,6 +110,7 @@ SCHEMA_CLASSES: dict[str, type] = {
     "task/evaluate": tasks.EvaluateTaskConfig,
     "task/errors": tasks.ErrorsTaskConfig,
     "task/predict": tasks.PredictTaskConfig,
+    "task/runs": evaluation_tasks.RunsTaskConfig,
     "task/compare": evaluation_tasks.CompareTaskConfig,
     "task/nested": evaluation_tasks.NestedTaskConfig,
     "task/curve": evaluation_tasks.CurveTaskConfig,
@@ -123,6 +124,7 @@ SCHEMA_CLASSES: dict[str, type] = {
     "task/repair": tasks.RepairTaskConfig,
     "task/sync": tasks.SyncTaskConfig,
     "task/info": tasks.InfoTaskConfig,
+    "task/init": tasks.InitTaskConfig,
     "data/table": TableConfig,
     "data/two_tables": TwoTablesConfig,
     "preprocessing/steps": PreprocessingConfig,
@@ -171,14 +173,15 @@ def flatten_config(config: Config, without: Collection[str]) -> dict[str, Any]:
         config: the whole configuration.
         without: groups that are left out.
     """
-    return _flatten({k: v for k, v in asdict(config).items() if k not in without}, "")
+    return flatten({k: v for k, v in asdict(config).items() if k not in without})
 
 
-def _flatten(content: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return settings, and those of groups of them, under flat keys that begin with a prefix."""
     found: dict[str, Any] = {}
     for key, value in content.items():
         if isinstance(value, dict):
-            found |= _flatten(value, f"{prefix}{key}.")
+            found |= flatten(value, f"{prefix}{key}.")
         else:
             found[f"{prefix}{key}"] = value
     return found

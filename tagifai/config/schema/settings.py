@@ -31,7 +31,7 @@ class TrackingConfig:
         enabled: record runs in MLflow; without it a run is only on disk.
         uri: of the tracking store; the environment variable MLFLOW_TRACKING_URI wins.
         experiment: of MLflow, by name; MLFLOW_EXPERIMENT_NAME and MLFLOW_EXPERIMENT_ID win.
-        run_name: None names the run by its model, vectorizer and data.
+        run_name: None names the run by its model and what was overridden.
         tags: further tags of the run.
         model: name of the registered model that runs are promoted to.
         timeout: seconds that the store has to open, from 1 to 600.
@@ -83,7 +83,7 @@ class ConsoleConfig:
     Args:
         verbosity: "normal", "quiet" for the result only, or "silent" for not even that.
         style: "auto" draws bars and colours on a terminal and plain lines elsewhere; "plain"
-            writes plain lines everywhere.
+            writes plain lines everywhere; "notebook" draws bars below a notebook's cell.
         every: epochs between two plain lines.
     """
 
@@ -93,7 +93,7 @@ class ConsoleConfig:
 
     def __post_init__(self) -> None:
         require_one_of("verbosity", self.verbosity, ("normal", "quiet", "silent"))
-        require_one_of("style", self.style, ("auto", "plain"))
+        require_one_of("style", self.style, ("auto", "plain", "notebook"))
         require_at_least("every", self.every, 1)
 
 

@@ -29,7 +29,7 @@ class EltTaskConfig:
 
 @dataclass
 class TrainTaskConfig:
-    """Train a model and record the run."""
+    """Train a model, score it and record the run; the data are fetched if they are missing."""
 
     name: str = "train"
 
@@ -80,7 +80,7 @@ class InputTaskConfig:
 
 @dataclass
 class EvaluateTaskConfig(InputTaskConfig):
-    """Score a trained model.
+    """Score a trained model on its test rows, or on a labelled file.
 
     Args:
         run_id: the run, or latest, best or champion; None is the latest.
@@ -102,7 +102,7 @@ class EvaluateTaskConfig(InputTaskConfig):
 
 @dataclass
 class PredictTaskConfig(InputTaskConfig):
-    """Tag texts with a trained model.
+    """Tag a text (`task.text`), or the texts of a file (`task.input`), with a trained model.
 
     Args:
         run_id: the run, or latest, best or champion; None is the latest.
@@ -151,8 +151,8 @@ class ErrorsTaskConfig:
     Args:
         run_id: the run, or latest, best or champion; None is the latest.
         part: of the run's rows: train, val or test.
-        limit: most mistakes that are shown.
-        terms: most terms for the predicted and for the true class, of linear models.
+        limit: most mistakes of each kind that are shown: wrong labels, and under the threshold.
+        words: most words of a mistake that are marked, of linear models.
         output: a JSON file; None writes to the output folder only.
     """
 
@@ -160,7 +160,7 @@ class ErrorsTaskConfig:
     run_id: str | None = None
     part: str = "test"
     limit: int = 10
-    terms: int = 5
+    words: int = 5
     output: str | None = None
 
     def __post_init__(self) -> None:
@@ -168,7 +168,7 @@ class ErrorsTaskConfig:
             require_not_blank(key, getattr(self, key))
         require_one_of("part", self.part, ("train", "val", "test"))
         require_at_least("limit", self.limit, 0)
-        require_at_least("terms", self.terms, 0)
+        require_at_least("words", self.words, 0)
 
 
 @dataclass
@@ -230,6 +230,21 @@ class SyncTaskConfig:
 
 @dataclass
 class InfoTaskConfig:
-    """Show versions, data sets, the latest run, where everything is, and what is wrong."""
+    """Show data sets, runs, champion, studies and presets, where they are, and what is wrong."""
 
     name: str = "info"
+
+
+@dataclass
+class InitTaskConfig:
+    """Copy the configuration into a folder of your own, to read and change its options.
+
+    Args:
+        path: a new folder.
+    """
+
+    name: str = "init"
+    path: str = "conf"
+
+    def __post_init__(self) -> None:
+        require_target("path", self.path)

@@ -13,15 +13,9 @@ import pandas as pd
 from tagifai.data.tables.chunks import CHUNK_ROWS, EmptyTableError, Reading
 from tagifai.data.tables.options import ReadOptions
 from tagifai.data.tables.reader import Rows, TableFile, read_rows
-from tagifai.data.tables.values import name_label
+from tagifai.data.tables.values import PART_SPELLINGS, name_label
 from tagifai.exceptions import DataError
 from tagifai.utils.labels import clean_label
-
-PART_SPELLINGS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    "test": "test",
-}
 
 
 @dataclass

@@ -21,6 +21,25 @@ from tagifai.utils.labels import clean_label
 
 NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
+PART_SPELLINGS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    "test": "test",
+}
+"""How the parts of a data set are called, in a column and in names of files."""
+
+PART_OF_NAME = re.compile(rf"({'|'.join(PART_SPELLINGS)})(?![a-z])", re.IGNORECASE)
+
+
+def find_part(name: str) -> str | None:
+    """Return the part that the name of a file or folder begins with: train, val or test.
+
+    Args:
+        name: such as "test-00000.parquet".
+    """
+    found = PART_OF_NAME.match(name)
+    return PART_SPELLINGS[found[1].lower()] if found else None
+
 
 def convert(value: Any) -> str:
     """Return a value as a text.

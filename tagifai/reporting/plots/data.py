@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tagifai.evaluation.summary import MAX_SHOWN_CLASSES
 from tagifai.reporting.plots.style import (
     BLUE,
     COLOURS,
@@ -17,27 +16,28 @@ from tagifai.reporting.plots.style import (
     add_note,
     apply_style,
     distinguish_names,
+    fix_margins,
     make_axes,
 )
 
 
 @apply_style
-def plot_class_balance(rows: Mapping[str, Mapping[str, int]]) -> Figure:
+def plot_class_balance(rows: Mapping[str, Mapping[str, int]], others: Sequence[int] = ()) -> Figure:
     """Show how many rows each class has, by part.
 
-    Of many classes, the most and the least frequent ones are shown.
-
     Args:
-        rows: by class, the most frequent first, rows by part.
+        rows: by class in their order, rows by part.
+        others: rows of each of the classes that are not shown.
     """
-    total = sum(sum(parts.values()) for parts in rows.values())
-    title = f"Rows by class: {total} rows, {len(rows)} classes"
-    if len(rows) > MAX_SHOWN_CLASSES:
-        half = MAX_SHOWN_CLASSES // 2
-        title = add_note(title, f"the {half} classes with most rows, and the {half} with fewest")
-        found = list(rows.items())
-        rows = dict([*found[:half], *found[-half:]])
-    figure, axes = make_axes(title, "rows", "", 8.2, 1.7 + 0.36 * max(len(rows), 2))
+    total = sum(sum(parts.values()) for parts in rows.values()) + sum(others)
+    title = f"Rows by class: {total} rows, {len(rows) + len(others)} classes"
+    if others:
+        title = add_note(
+            title,
+            f"the {len(rows)} most confused; each of the others has {min(others)} to"
+            f" {max(others)} rows",
+        )
+    figure, axes = make_axes(title, "rows", "", height=1.55 + 0.34 * max(len(rows), 2), layout=None)
     places, left = np.arange(len(rows))[::-1], np.zeros(len(rows))
     parts = dict.fromkeys(part for found in rows.values() for part in found)
     for colour, part in zip((BLUE, COLOURS[4], COLOURS[2]), parts, strict=False):
@@ -45,13 +45,15 @@ def plot_class_balance(rows: Mapping[str, Mapping[str, int]]) -> Figure:
         axes.barh(places, sizes, left=left, color=colour, height=0.72, label=part)
         left += sizes
     for place, size in zip(places, left, strict=True):
-        share = f" {size:.0f} ({size / total:.1%})" if total else ""
-        axes.text(size, place, share, va="center", fontsize=10)
-    axes.set_yticks(places, distinguish_names(list(rows)))
-    axes.set(xlim=(0, 1.22 * max(left.max(initial=1), 1)), ylim=(-0.7, len(rows) - 0.3))
+        share = f"{size:.0f} ({size / total:.1%})" if total else ""
+        axes.text(size + 0.015 * left.max(), place, share, va="center", fontsize=10)
+    names = distinguish_names(list(rows))
+    axes.set_yticks(places, names)
+    axes.set(xlim=(0, 1.35 * max(left.max(initial=1), 1)), ylim=(-0.7, len(rows) - 0.3))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     axes.grid(visible=False, axis="y")
-    figure.legend(loc="outside lower center", ncols=3, fontsize=10)
+    fix_margins(figure, names, 0.9)
+    figure.legend(loc="lower center", ncols=3, fontsize=10)
     return figure
 
 
@@ -62,7 +64,7 @@ def plot_text_lengths(words: Sequence[int]) -> Figure:
     Args:
         words: of each text.
     """
-    figure, axes = make_axes("Length of the texts", "words in a text", "texts")
+    figure, axes = make_axes("Length of the texts", "words in a text", "texts", layout=None)
     counts = np.asarray(words, dtype=np.float64)
     # With the few longest texts, all others would be in one bar.
     last = int(np.quantile(counts, 0.99)) if len(counts) else 0
@@ -76,4 +78,5 @@ def plot_text_lengths(words: Sequence[int]) -> Figure:
             axes.plot([], [], " ", label=f"last bar: {last:g} to {counts.max():g} words")
         add_legend(axes)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    fix_margins(figure)
     return figure

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from tagifai.reporting.plots.style import BLUE, GREY, apply_style, distinguish_names, make_axes
+from tagifai.reporting.plots.style import (
+    BLUE,
+    GREY,
+    apply_style,
+    distinguish_names,
+    make_axes,
+    shorten,
+)
+
+ROW_HEIGHT = 0.3
+"""Of a row, in inches: 40 rows fit a screen and a half."""
+
+MOST_NAME = 52
+"""Characters of a row's name, which begins with its run as in the table."""
+
+
+LEGEND_WIDTH = 100
+"""Characters of a line of the legend, which a figure is wide enough for."""
 
 
 @apply_style
 def plot_means(
-    names: Sequence[str], mean: Sequence[float], std: Sequence[float], metric: str
+    names: Sequence[str], mean: Sequence[float], std: Sequence[float], metric: str, data: str
 ) -> Figure:
     """Show mean and standard deviation of each row, the best at the top.
 
@@ -21,11 +39,11 @@ def plot_means(
         mean: of the metric.
         std: its standard deviation; NaN for one run.
         metric: its name.
+        data: name of the data set.
     """
-    title = f"Mean {metric} of each configuration"
-    return _plot_rows(
-        title, metric, names, mean, np.vstack([std, std]), "mean ± standard deviation"
-    )
+    title = f"Mean {metric} on {shorten(data, 40)}"
+    label = "one run each" if np.isnan(std).all() else "mean ± standard deviation"
+    return _plot_rows(title, metric, names, mean, np.vstack([std, std]), label)
 
 
 @apply_style
@@ -34,7 +52,7 @@ def plot_differences(
     difference: Sequence[float],
     low: Sequence[float],
     high: Sequence[float],
-    baseline: str,
+    to: str,
     interval: str,
 ) -> Figure:
     """Show the difference of each row to a baseline, with its interval.
@@ -44,13 +62,14 @@ def plot_differences(
         difference: of their means.
         low: end of the interval; NaN where there is none.
         high: likewise.
-        baseline: name of the row that the others are compared with.
+        to: what the others are compared with, and on which data set.
         interval: name of the intervals.
     """
     centre = np.asarray(difference, dtype=np.float64)
     reach = np.vstack([centre - np.asarray(low), np.asarray(high) - centre])
-    title = f"Differences to {distinguish_names([baseline], 60)[0]}"
-    figure = _plot_rows(title, "difference", names, difference, reach, interval)
+    figure = _plot_rows(
+        f"Differences to {shorten(to, 60)}", "difference", names, difference, reach, interval
+    )
     figure.axes[0].axvline(0, color=GREY, linestyle="dashed", linewidth=1.5, zorder=0)
     return figure
 
@@ -63,7 +82,7 @@ def _plot_rows(
     reach: np.typing.NDArray[np.float64],
     interval: str,
 ) -> Figure:
-    figure, axes = make_axes(title, label, "", 8.2, 1.8 + 0.38 * max(len(names), 2))
+    figure, axes = make_axes(title, label, "", 8.2, 1.8 + ROW_HEIGHT * max(len(names), 2))
     places = np.arange(len(names))[::-1]
     axes.errorbar(
         centre,
@@ -73,9 +92,9 @@ def _plot_rows(
         color=BLUE,
         markersize=8,
         capsize=4,
-        label=interval,
+        label=textwrap.fill(interval, LEGEND_WIDTH),
     )
-    axes.set_yticks(places, distinguish_names(names, 48))
+    axes.set_yticks(places, distinguish_names(names, MOST_NAME))
     axes.set_ylim(-0.7, len(names) - 0.3)
     figure.legend(loc="outside lower center", fontsize=10)
     return figure

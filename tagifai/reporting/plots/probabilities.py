@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from tagifai.evaluation.standard_metrics import compute_calibration
 from tagifai.models.thresholds import Probabilities, fall_back
-from tagifai.preprocessing.labels import Indices
+from tagifai.preprocessing.labels import Indices, Mask
 from tagifai.reporting.plots.style import (
     BLUE,
     GREY,
@@ -22,6 +21,7 @@ from tagifai.reporting.plots.style import (
     add_note,
     apply_style,
     distinguish_names,
+    fix_margins,
     get_line_style,
     make_axes,
     make_figure,
@@ -39,7 +39,7 @@ def plot_precision_recall(
     y_prob: Probabilities,
     classes: Sequence[str],
     rows: str,
-    shown: Collection[str] | None = None,
+    shown: Sequence[int] | None = None,
 ) -> Figure:
     """Show the one-vs-rest precision and recall of each class, at all thresholds.
 
@@ -48,33 +48,48 @@ def plot_precision_recall(
         y_prob: class probabilities or decision values, shape (n, classes).
         classes: their names.
         rows: which rows these are.
-        shown: the classes that are drawn; None draws all.
+        shown: indices of the classes that are drawn, in their order; None draws all.
     """
     title = f"Precision and recall of each class ({rows})"
     if shown is not None and len(shown) < len(classes):
-        title = add_note(title, f"{len(shown)} of {len(classes)} classes: lowest and highest F1")
-    figure, axes = make_axes(title, "recall", "precision", 8.2, 5.2)
-    drawn = [k for k, name in enumerate(classes) if shown is None or name in shown]
-    truth = {k: y_true == k for k in drawn}
-    seen = [k for k in drawn if truth[k].any()]
-    areas = {k: float(average_precision_score(truth[k], y_prob[:, k])) for k in seen}
-    named = sorted(areas, key=areas.__getitem__)[:MAX_NAMED_CURVES]
+        title = add_note(title, f"the {len(shown)} most confused of {len(classes)} classes")
+    truth = {k: y_true == k for k in (range(len(classes)) if shown is None else shown)}
+    curves = {k: compute_curve(right, y_prob[:, k]) for k, right in truth.items() if right.any()}
+    areas = {k: float(-np.sum(np.diff(r) * p[:-1])) for k, (p, r) in curves.items()}
+    lowest = sorted(areas, key=areas.__getitem__)[:MAX_NAMED_CURVES]
+    named = [k for k in curves if k in lowest]
+    below = 0.7 + 0.2 * ((len(named) + 1) // 2 + 1)
+    figure, axes = make_axes(title, "recall", "precision", height=3.4 + below, layout=None)
     names = distinguish_names(classes, 26)
-    for k in seen:
-        precision, recall, _ = precision_recall_curve(truth[k], y_prob[:, k])
+    for k, (precision, recall) in curves.items():
         look: dict[str, Any] = {"color": PALE, "linewidth": 1.2, "zorder": 1}
         if k in named:
             colour, style = get_line_style(named.index(k))
             look = {"color": colour, "linestyle": style, "label": f"{names[k]}: {areas[k]:.2f}"}
         axes.plot(recall, precision, **look)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.05))
-    title = (
-        "average precision"
-        if len(seen) <= MAX_NAMED_CURVES
-        else f"lowest {MAX_NAMED_CURVES} of {len(seen)}"
-    )
-    figure.legend(loc="outside right upper", title=title, fontsize=10)
+    fix_margins(figure, below=below)
+    some = f", lowest {len(named)} of {len(curves)}" if len(named) < len(curves) else ""
+    heading = f"average precision{some}"
+    figure.legend(loc="lower center", ncols=2, title=heading, fontsize=10)
     return figure
+
+
+def compute_curve(truth: Mask, values: Probabilities) -> tuple[Probabilities, Probabilities]:
+    """Return precision and recall at each threshold, as scikit-learn's function that checks more.
+
+    Args:
+        truth: which rows are of the class, shape (n,), at least one.
+        values: of the class for each row, shape (n,).
+
+    Returns:
+        Both from the highest recall on, with 1 and 0 as their last.
+    """
+    order = np.argsort(-values, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(values[order])), len(values) - 1)
+    right = np.cumsum(truth[order])[last]
+    precision, recall = right / (last + 1), right / truth.sum()
+    return np.append(precision[::-1], 1.0), np.append(recall[::-1], 0.0)
 
 
 @apply_style
@@ -87,8 +102,9 @@ def plot_reliability(y_true: Indices, y_prob: Probabilities, rows: str) -> Figur
         rows: which rows these are.
     """
     error, bins = compute_calibration(y_true, y_prob)
-    figure = make_figure(f"Calibration of the probabilities ({rows})", 7.5, 5.6)
+    figure = make_figure(f"Calibration of the probabilities ({rows})", height=5.0, layout=None)
     upper, lower = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
+    fix_margins(figure)
     upper.plot(
         [0, 1], [0, 1], color=GREY, linestyle="dashed", linewidth=1.5, label="perfect calibration"
     )
@@ -133,7 +149,9 @@ def plot_threshold(
 
     steps = np.linspace(0, 1, STEPS)
     f1, covered = zip(*map(compute, steps), strict=True)
-    figure, axes = make_axes(f"F1 and coverage by threshold ({rows})", "threshold", "F1 or share")
+    figure, axes = make_axes(
+        f"F1 and coverage by threshold ({rows})", "threshold", "F1 or share", layout=None
+    )
     axes.plot(steps, f1, color=RED, label="F1, weighted")
     axes.plot(steps, covered, color=BLUE, linestyle="dashed", label="coverage: predictions kept")
     if chosen is not None:
@@ -141,7 +159,8 @@ def plot_threshold(
         text = f"chosen: {chosen:.3f}, F1 {at:.3f}, coverage {kept:.0%}"
         _mark_point(axes, chosen, at, text)
     axes.set(xlim=(0, 1), ylim=(-0.02, 1.05))
-    add_legend(axes, below=True)
+    fix_margins(figure, below=1.05)
+    figure.legend(loc="lower center", ncols=2, fontsize=10)
     return figure
 
 

@@ -8,7 +8,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tagifai.reporting.plots.style import BLUE, GREY, RED, add_legend, apply_style, make_axes
+from tagifai.reporting.plots.style import (
+    BLUE,
+    GREY,
+    RED,
+    add_legend,
+    apply_style,
+    fix_margins,
+    make_axes,
+)
 
 
 @apply_style
@@ -24,7 +32,7 @@ def plot_losses(
         loss: its name, such as "log_loss".
     """
     unit = f"{loss.replace('_', ' ')}{' (nats)' if loss == 'log_loss' else ''}"
-    figure, axes = make_axes("Losses by epoch", "epoch", unit)
+    figure, axes = make_axes("Losses by epoch", "epoch", unit, layout=None)
     epochs = np.arange(len(train_loss))
     # A line of one point would be invisible.
     dot = "o" if len(epochs) < 3 else ""
@@ -43,4 +51,5 @@ def plot_losses(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=0)
     add_legend(axes)
+    fix_margins(figure)
     return figure

@@ -110,7 +110,7 @@ def plot_parallel(
     best: npt.NDArray[np.bool_],
     metric: str,
 ) -> Figure:
-    """Show each trial as a line through its parameters, from grey (worst) to blue, the best in red.
+    """Show each trial as a line through its parameters, the worst in grey, the best in orange.
 
     Args:
         parameters: at least one, with the worst trial first.
@@ -118,9 +118,7 @@ def plot_parallel(
         best: whether the trial is one of the best, shape (n,).
         metric: name of the objective.
     """
-    title = (
-        f"Parameters and {shorten(metric, 60)} of each trial: the worst in grey, the best in red"
-    )
+    title = f"Parameters and {shorten(metric, 60)} of each trial: worst in grey, best in orange"
     columns = [PlottedParameter(metric, values, False, ()), *parameters]
     figure = make_figure(title, max(8.5, 2.0 * len(columns)), 5.0)
     axes = figure.subplots()

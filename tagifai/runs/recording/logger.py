@@ -7,15 +7,18 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from tagifai.config.formatting import format_yaml
-from tagifai.config.schema import Config, flatten_config
+from tagifai.config.schema import Config
 from tagifai.data.dataset_store import Dataset
 from tagifai.exceptions import StaleTrialError, TrackingError
 from tagifai.models import bundles
-from tagifai.tracking import session
+from tagifai.runs.recording import scores
+from tagifai.runs.recording.scores import EPOCHS
+from tagifai.tracking import session, settings
 from tagifai.tracking.provenance import Invocation
 from tagifai.training.callbacks import HistoryCallback
 from tagifai.training.fitting import FitResult
@@ -47,11 +50,11 @@ def log_epochs_on_error(tracked: session.TrackedRun, prefix: str = "") -> Iterat
 def log_epochs(tracked: session.TrackedRun, history: History, prefix: str = "") -> None:
     """Record the losses and the reported scores by epoch."""
     by_epoch: dict[str, list[float] | dict[int, float]] = {
-        f"{prefix}train_loss": history.train_loss,
-        f"{prefix}val_loss": history.val_loss,
+        f"{EPOCHS}{prefix}train_loss": history.train_loss,
+        f"{EPOCHS}{prefix}val_loss": history.val_loss,
     }
     if history.scores:
-        by_epoch[f"{prefix}reported"] = history.scores
+        by_epoch[f"{EPOCHS}{prefix}reported"] = history.scores
     tracked.log_epochs(by_epoch)
 
 
@@ -111,17 +114,18 @@ def log_inputs(
         provenance: the invocation's record.
     """
     output, overrides = invocation.output_dir, invocation.overrides
+    content = asdict(config)
+    params = settings.choose_params(content, invocation.options, invocation.overridden)
     with tracked.batch_logging():
-        tracked.log_params(flatten_config(config, without=("paths", "sweep", "cache")))
+        tracked.log_params(params)
         tracked.log_tags(
             {
                 "command": invocation.command,
                 "cwd": str(Path.cwd()),
                 "overrides": shlex.join(overrides),
                 "output_dir": str(output),
-                "seed": config.seed,
-                **{f"option.{group}": option for group, option in invocation.options.items()},
-                **{f"version.{name}": found for name, found in provenance["versions"].items()},
+                settings.REST_TAG: settings.compute_rest(content, params),
+                "versions": ", ".join(f"{k} {v}" for k, v in provenance["versions"].items()),
                 **{f"mlflow.source.git.{key}": value for key, value in provenance["git"].items()},
                 **config.tracking.tags,
             }
@@ -130,7 +134,7 @@ def log_inputs(
     counts = {"rows": manifest["rows"], "tags": manifest["tag_counts"]}
     source = next(iter(manifest["tables"].values()))["source"]
     tracked.log_dataset(manifest["name"], dataset.digest, source, counts)
-    (output / "config.yaml").write_text(format_yaml(asdict(config)), encoding="utf-8")
+    (output / "config.yaml").write_text(format_yaml(content), encoding="utf-8")
     tracked.log_file(output / "config.yaml")
     tracked.log_file(output / ".hydra" / "overrides.yaml")
 
@@ -169,12 +173,13 @@ def save_model(
     write_json(output / "performance.json", result.performance)
     published = bundles.publish(output / "bundle", run.stores, tracked.id)
     run.checkpoints.remove()
-    for prefix, history in histories.items():
-        log_epochs(tracked, history, prefix)
-    tracked.log_model(published)
-    log_result(tracked, result, objective, of_model=True)
+    tracked.log_model(published, run.name)
+    log_result(tracked, result, result.get_metrics(), objective, run.config, of_model=True)
+    log_epochs(tracked, next(iter(histories.values())))
     tracked.log_metrics({"model_bytes": result.get_metric("model_bytes")}, of_model=True)
-    tracked.log_tags({f"content.{name}": of_part for name, of_part in sums.items()})
+    of_model = {name: of_part for name, of_part in sums.items() if name not in documents}
+    tracked.log_tags({"content": sha256(format_json(of_model).encode()).hexdigest()})
+    scores.log_tables(tracked, output, result.performance, histories)
     tracked.log_file(output / "performance.json")
     tracked.log_bundle(published)
 
@@ -182,17 +187,28 @@ def save_model(
 def log_result(
     tracked: session.TrackedRun,
     result: FitResult,
+    metrics: Mapping[str, float],
     objective: Mapping[str, float],
+    config: Config,
     *,
     of_model: bool = False,
 ) -> None:
-    """Record the scores of a training and the objective; a single one has the name `objective`."""
+    """Record a training and its objective; a single one has the name `objective`.
+
+    Args:
+        tracked: the open run.
+        result: of the training, of repeats the last one.
+        metrics: all its scores under flat names; of a trial, the means over its repeats.
+        objective: the objective's metrics, and their values.
+        config: of the run.
+        of_model: whether the scores are those of the recorded model.
+    """
     log.info("Objective %s", ", ".join(f"{name} = {value!r}" for name, value in objective.items()))
-    by_epoch = ("train_loss", "val_loss")
-    final = {name: value for name, value in result.get_metrics().items() if name not in by_epoch}
+    # First, because MLflow compares runs by the metric that was recorded first.
     if len(objective) == 1:
-        final["objective"] = next(iter(objective.values()))
+        final = {"objective": next(iter(objective.values()))}
     else:
-        final |= {f"objective/{name}": value for name, value in objective.items()}
+        final = {f"objective/{name}": value for name, value in objective.items()}
+    final |= scores.choose_metrics(metrics, config)
     tracked.log_metrics(final, of_model=of_model)
     tracked.log_tags({"epoch": result.epoch, "features": result.features})

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagifai.models import bundles
-from tagifai.runs import latest, resolve
-from tagifai.runs.upkeep import disk
+from tagifai.runs import latest, listing, resolve
+from tagifai.runs.upkeep import disk, presets
 from tagifai.tracking import multirun
 from tagifai.tracking.inventory import (
     ENDED,
@@ -55,19 +55,20 @@ class RemovalCandidate:
 
 
 def find_tracked(
-    stores: Path, inventory: RunInventory, experiment: str, best: Collection[str] = ()
+    stores: Path, outputs: Path, inventory: RunInventory, experiment: str, best: Collection[str]
 ) -> tuple[list[RemovalCandidate], list[Path], list[str]]:
     """Find failed runs, and models that are not used.
 
     Args:
         stores: the folder of stores.
+        outputs: the folder of outputs.
         inventory: of the tracking store.
         experiment: name of the experiment whose runs may be removed.
         best: ids of the best runs, whose models are kept.
 
     Returns:
-        The runs and models, the output folders of the runs that are under way, and the ids of runs
-        with a bundle here that the store does not know.
+        The runs and models, the output folders of runs that are under way or that presets name,
+        and the ids of runs with a bundle here that the store does not know.
 
     Raises:
         ConfigError: there is no such experiment.
@@ -77,32 +78,42 @@ def find_tracked(
     since = latest.get_time(stores)
     found = inventory.list_runs(experiment)
     with_bundle = disk.list_bundles(stores)
-    known = {run.id: run for run in found}
-    for run_id in {*with_bundle, *locks.list_marked(stores / "running")} - known.keys():
-        if (run := inventory.get_run(run_id)) is not None:
-            known[run_id] = run
+    known = _find_others(inventory, found, {*with_bundle, *locks.list_marked(stores / "running")})
     models = inventory.list_models({run.experiment for run in known.values()})
-    kept = _find_protected(stores, inventory.list_registered_ids(), models)
+    named, folders = presets.find_named(stores, outputs, [*known.values()])
+    kept = named | _find_protected(stores, inventory.list_registered_ids(), models)
     useless = select_failed_runs(found, kept)
+    # Which run is the best of another experiment is not known.
     spare = [
         run
-        for run_id in with_bundle
-        if (run := known.get(run_id)) is not None
+        for run in found
+        if run.id in with_bundle
         and run not in useless
         and is_model_unused(run, {*kept, *best}, since)
     ]
     going = [(PRUNED if run.state == "PRUNED" else FAILED, run) for run in useless]
     going += [(MODEL, run) for run in spare]
+    busy = [Path(run.output) for run in known.values() if run.status not in ENDED and run.output]
     return (
         [_make_candidate(kind, run, stores, models.get(run.id, [])) for kind, run in going],
-        [Path(run.output) for run in known.values() if run.status not in ENDED and run.output],
+        busy + folders,
         sorted(set(with_bundle) - known.keys() - kept),
     )
 
 
+def _find_others(
+    inventory: RunInventory, found: Sequence[RunInfo], wanted: Collection[str]
+) -> dict[str, RunInfo]:
+    """Return the runs by id, and with them those of other experiments that are wanted."""
+    known = {run.id: run for run in found}
+    others = (inventory.get_run(run_id) for run_id in {*wanted} - known.keys())
+    return known | {run.id: run for run in others if run is not None}
+
+
 def _make_candidate(kind: str, run: RunInfo, stores: Path, models: list[str]) -> RemovalCandidate:
     size = sum(disk.measure(path)[0] for path in _list_paths(kind, stores, run.id, models))
-    why = "not registered" if kind == MODEL else run.failure or ""
+    words = listing.STATES | listing.TRIAL_STATES
+    why = "not registered and not the latest" if kind == MODEL else words[run.failure or ""]
     return RemovalCandidate(kind, run.id, size, why, stores)
 
 

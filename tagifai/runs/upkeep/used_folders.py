@@ -13,7 +13,7 @@ from tagifai.utils.system import errors
 
 OF_TRAINING = (
     *("config.yaml", "profile.json", "performance.json", "run_id.txt", "report.html"),
-    *("figures", "bundle"),
+    *("class_scores.json", "intervals.json", "repeats.json", "validation.npz", "figures", "bundle"),
 )
 WRITTEN = {
     "train": OF_TRAINING,

@@ -95,6 +95,10 @@ class PointSpace:
         features = json.dumps([w for w in words if not _is_of_model(w)])
         return features, next(iter(options), None)
 
+    def index_by_key(self, point: Point) -> dict[str, Any]:
+        """Return the values of a point by key."""
+        return self._space.index_by_key(point)
+
     def describe(self, point: Point) -> str:
         """Return what of a point differs from the first start; of the first start its options."""
         given = self._space.index_by_key(point)

@@ -176,10 +176,11 @@ class BudgetSearch:
         if any(a.value is not None for a in attempts):
             return
         first, end = self._asked_first or self.used, self.predict_end(attempts)
-        needed = (1 + WORKER_PER_START) * first + end
+        # More than what was refused, whatever the estimates say.
+        needed = max(1.2 * ((1 + WORKER_PER_START) * first + end), self.budget + 1)
         raise ConfigError(
             f"sweep.budget = {self.budget:g} seconds is too short: the first trial could begin"
             f" after {first:.0f}, and the winner and the board take about {end:.0f}. Give it at"
-            f" least {5 * -(-needed * 1.2 // 5):.0f}, or train the default at once, without"
+            f" least {5 * -(-needed // 5):.0f}, or train the default at once, without"
             " sweep=auto."
         )

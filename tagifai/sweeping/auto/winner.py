@@ -13,12 +13,12 @@ from hydra.core.utils import run_job
 from hydra.types import RunMode
 
 from tagifai.config.schema import name_test_metric
-from tagifai.sweeping import composition
 from tagifai.sweeping._hydra import get_return_value
 from tagifai.sweeping.auto import board
 from tagifai.sweeping.auto.costs import Attempt
 from tagifai.sweeping.auto.search import BudgetSearch
 from tagifai.sweeping.findings import presets, report, results
+from tagifai.sweeping.multiruns.jobs import read_run_id
 from tagifai.utils import program
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def end_search(plan: SearchPlan, sweeper: SweeperPlugin, search: BudgetSearch) -
         plan.display.show_copyable("Winner", f"{folder} (as before)")
     plan.parent.log_tags({"winner.trial": best.number, "winner.output_dir": str(folder)})
     plan.display.show_report(report.write(plan))
-    board.show(plan, search, attempts, best, _read_test_score(folder, plan.metrics[0]))
+    scored = _read_test_score(folder, plan.metrics[0])
+    board.show(plan, search, attempts, best, read_run_id(folder), scored)
 
 
 def _find_trained(plan: SearchPlan, best: Attempt, rows: int | None) -> Path | None:
@@ -118,11 +119,3 @@ def _read_test_score(folder: Path, metric: str) -> tuple[str, float, int] | None
         value = metrics.flatten(scored, "test")[name]
         return name, float(value), int(scored["overall"]["num_samples"])
     return None
-
-
-def mention_best(plan: SearchPlan) -> None:
-    """Say after an interrupt how to go on, and how to train the best so far."""
-    if results.summarize_study(plan.study, plan.metrics).best:
-        words = [f"experiment={plan.study.name}", *composition.get_path_overrides(plan.cfg)]
-        plan.display.show_line("The same command goes on, with a new budget.")
-        plan.display.show_copyable("Best so far", program.format_call(*words))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from optuna.trial import FrozenTrial
 from tagifai.sweeping.findings import advice, gains, presets, results
 from tagifai.sweeping.findings.results import SearchResult
 from tagifai.sweeping.spaces.space import SearchSpace
+from tagifai.sweeping.storage import is_shared
 from tagifai.utils import program
 from tagifai.utils.files import replace_atomically
 from tagifai.utils.secrets import mask_all
@@ -67,25 +69,19 @@ def _build_solution(
 
 
 def _log_results(plan: SearchPlan, result: SearchResult, gain: gains.Gain | None) -> None:
-    tally = result.counts
-    figures = {
-        "trials/complete": tally.complete,
-        "trials/pruned": tally.pruned,
-        "trials/failed": tally.failed,
-        "trials/died": tally.died,
-        "trials/same": sum(result.told),
-        "seconds_saved_by_pruning": result.saved_seconds,
-    }
-    best = {}
+    ends = result.describe_counts().partition(": ")[2]
+    told: dict[str, object] = {"trials": f"{result.counts.finished} of {plan.n_trials}: {ends}"}
     if len(plan.metrics) == 1 and result.best:
         trial = result.best[0]
-        figures[f"best_{plan.metrics[0]}"] = trial.values[0]
-        best = {f"best.{k}": v for k, v in plan.space.index_by_key(trial.params).items()}
-        best |= {"best.trial": trial.number, "best.run_id": trial.user_attrs.get("run_id")}
+        plan.parent.log_metrics({plan.metrics[0]: float(trial.values[0])})
+        told |= {
+            "best": shlex.join(plan.space.make_overrides(trial.params)),
+            "best.trial": trial.number,
+            "best.run_id": trial.user_attrs.get("run_id"),
+        }
     if gain is not None:
-        figures |= {f"gain/{name}": value for name, value in gain.to_dict().items()}
-    plan.parent.log_metrics({name: float(value) for name, value in figures.items()})
-    plan.parent.log_tags({**best, "trials": f"{tally.finished} of {plan.n_trials}"})
+        told["gain"] = gain.describe()
+    plan.parent.log_tags(told)
 
 
 def show(plan: SearchPlan, report: Path | None) -> None:
@@ -98,7 +94,11 @@ def show(plan: SearchPlan, report: Path | None) -> None:
     found, display = results.summarize_study(plan.study, plan.metrics), plan.display
     title = f"Study {found.study}: the best {len(found.top)} of {found.counts.finished} trials"
     if found.top:
-        display.show_table(title, *results.make_table(found, plan.space))
+        columns, rows, notes = results.make_table(found, plan.space)
+        texts = [place for place, name in enumerate(columns) if name in ("run", columns[-1])]
+        display.show_table(title, columns, rows, texts=texts, optional=["run"])
+        for about, note in notes.items():
+            display.show_fact(about, note)
     display.show_fact("Trials", found.describe_counts(plan.n_trials))
     facts = list_facts(plan, found)
     for name in ("Gain", "Best after"):
@@ -114,6 +114,21 @@ def show(plan: SearchPlan, report: Path | None) -> None:
         display.show_copyable("Train it", program.format_call(*words))
     if "Try next" in facts:
         display.show_copyable("Try next", facts["Try next"])
+
+
+def show_kept(plan: SearchPlan) -> None:
+    """Show after an interrupt which trials are kept, how to go on and how to train the best."""
+    found, display = results.summarize_study(plan.study, plan.metrics), plan.display
+    total = plan.n_trials if plan.budget is None else None
+    display.show_fact("Trials", found.describe_counts(total), result=True)
+    if not is_shared(plan.settings.storage):
+        display.show_fact("Kept", "none: the study is in memory", style="yellow", result=True)
+        return
+    new = "" if plan.budget is None else ", with a new budget"
+    display.show_fact("Kept", f"The same command goes on{new}.", result=True)
+    if found.best:
+        words = presets.list_words(plan, found, found.best[0].number)
+        display.show_copyable("Best so far", program.format_call(*words), result=True)
 
 
 def list_facts(plan: SearchPlan, result: SearchResult) -> dict[str, str]:

@@ -118,38 +118,9 @@ def _get_trained(trial: FrozenTrial) -> int:
 def _compare(
     one: Path, other: Path, metric: str, values: tuple[float, float], choices: int
 ) -> ScoreDifference:
-    """Return the difference of two trials on their validation rows.
+    from tagifai.tracking.recording import validation_rows  # late: needed at the end
 
-    Args:
-        one: folder of the better one.
-        other: folder of the other one.
-        metric: of the objective.
-        values: of both.
-        choices: trials that the better one was chosen from.
-
-    Raises:
-        ValueError: there is none, with the reason.
-    """
-    from tagifai.evaluation import intervals, paired  # late: needed at the end
-    from tagifai.training import validation_rows
-
-    score = metric.removeprefix("val_")
-    if score == metric or score not in intervals.SCORES:
-        raise ValueError(f"{metric} is no score of predicted labels")
-    parts = []
-    for folder in (one, other):
-        path = folder / validation_rows.FILE_NAME
-        try:
-            parts.append(validation_rows.read(path))
-        except (OSError, ValueError) as error:
-            raise ValueError(f"the predictions of trial {folder.name} are not in {path}") from error
-    try:
-        found = paired.compute_score_difference(parts[0], parts[1], score, choices)
-    except ValueError as error:
-        raise ValueError("the two trials have other validation rows") from error
-    if max(abs(found.one - values[0]), abs(found.other - values[1])) > 1e-9:
-        raise ValueError(f"the predictions in {one.parent} are of other trainings")
-    return found
+    return validation_rows.compare([(one, other)], metric, values, choices)
 
 
 def describe_absence(plan: SearchPlan, result: SearchResult) -> str | None:

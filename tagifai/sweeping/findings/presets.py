@@ -13,11 +13,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from optuna.trial import FrozenTrial
 
+from tagifai.config.job import select_places
 from tagifai.config.plugins import PRESET_END
 from tagifai.config.schema import Config
 from tagifai.config.texts import escape
 from tagifai.exceptions import ConfigError
-from tagifai.sweeping import composition
 from tagifai.training.trial import RESULT
 from tagifai.utils import program
 from tagifai.utils.files import replace_atomically
@@ -62,7 +62,10 @@ def make_name(result: SearchResult, number: int) -> str:
 
 def list_words(plan: SearchPlan, result: SearchResult, number: int) -> list[str]:
     """Return the arguments of the command that trains a trial by its preset."""
-    return [f"experiment={make_name(result, number)}", *composition.get_path_overrides(plan.cfg)]
+    return [
+        f"experiment={make_name(result, number)}",
+        *select_places(plan.cfg.hydra.overrides.task),
+    ]
 
 
 def write(path: Path, head: str, choices: Mapping[str, str], values: dict[str, Any]) -> None:

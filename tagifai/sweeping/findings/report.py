@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tagifai.config.composition import compose_defaults
 from tagifai.config.schema import flatten_config
@@ -16,9 +15,7 @@ from tagifai.sweeping.findings.results import SearchResult
 from tagifai.sweeping.plan import SearchPlan
 from tagifai.sweeping.studies import SAME_AS
 from tagifai.utils import environment, program
-
-RUN_ID_LENGTH = 8
-"""Characters of a run's id that are shown, enough to tell the runs of a search apart."""
+from tagifai.utils.excerpts import shorten_id
 
 ALT_TEXTS = {
     "optimization_history": "The objective by trial, the best so far and the present configuration",
@@ -75,7 +72,7 @@ def build(plan: SearchPlan) -> HtmlReport:
             "Space": [(key, str(text)) for key, text in plan.space.describe().items()],
             "Environment": list(environment.get_versions(environment.ALL_LIBRARIES).items()),
         },
-        command=program.get_command(),
+        command=program.format_repetition(program.get_command()),
     )
 
 
@@ -96,19 +93,17 @@ def _build_trial_table(plan: SearchPlan, found: SearchResult) -> ReportTable:
     trials = sorted(
         plan.study.list_trials(), key=lambda t: (places.get(t.number, len(places)), t.number)
     )
-    keys = list(dict.fromkeys(k for t in trials for k in plan.space.index_by_key(t.params)))
+    heading, told, common = results.describe_parameters(plan.space, trials)
     rows = []
-    for trial in trials:
+    for trial, settings in zip(trials, told, strict=True):
         values = trial.values or [""] * len(plan.metrics)
-        own: Mapping[str, Any] = plan.space.index_by_key(trial.params)
-        run = str(trial.user_attrs.get("run_id") or "")[:RUN_ID_LENGTH]
-        cells = [*values, run, *(own.get(key, "") for key in keys)]
-        rows.append(
-            [str(trial.number), results.describe_state(trial), *map(results.format_number, cells)]
-        )
-    columns = ["trial", "state", *plan.metrics, "run", *keys]
+        run = shorten_id(str(trial.user_attrs.get("run_id") or ""))
+        scores = [*map(results.format_number, values)]
+        rows.append([str(trial.number), results.describe_state(trial), *scores, run, settings])
+    columns = ["trial", "state", *plan.metrics, "run", heading]
     numbers = [0, *range(2, 2 + len(plan.metrics))]
-    return ReportTable("Trials", columns, rows, numbers=numbers, strong=range(len(found.best)))
+    title = f"Trials (most common: {common})" if common else "Trials"
+    return ReportTable(title, columns, rows, numbers=numbers, strong=range(len(found.best)))
 
 
 def _list_settings(plan: SearchPlan) -> list[html_pages.ReportSetting]:

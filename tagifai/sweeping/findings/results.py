@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,9 @@ from optuna.trial import FrozenTrial, TrialState
 from tagifai.sweeping.limits.constraints import is_feasible
 from tagifai.sweeping.spaces.space import SearchSpace
 from tagifai.sweeping.studies import ERROR, SAME_AS, Study, TrialCounts, has_died
+from tagifai.utils import board_cells
+from tagifai.utils.board_cells import MISSING, describe_settings
+from tagifai.utils.excerpts import format_duration, shorten_id
 
 MOST_REASONS = 4
 """Most reasons of failures that an error names beside the first one."""
@@ -67,7 +70,7 @@ class SearchResult:
         if self.counts.died:
             more.append(f"{self.counts.died} died and replaced")
         if kinds["pruned"]:
-            more.append(f"pruning saved about {self.saved_seconds:.0f} s")
+            more.append(f"pruning saved about {format_duration(self.saved_seconds)}")
         return "; ".join([f"{finished}{total}: {said}", *more])
 
 
@@ -149,14 +152,39 @@ def describe_failures(result: SearchResult, report: Path | None) -> str:
     return text if report is None else f"{text}. All of them are in {report}"
 
 
-def make_table(result: SearchResult, space: SearchSpace) -> tuple[list[str], list[list[str]]]:
-    """Return the best trials as a table: number, value of each metric, parameters."""
-    columns = ["trial", *result.metrics, "parameters"]
-    table = [
-        [str(trial.number), *map(format_number, trial.values), _format_parameters(space, trial)]
-        for trial in result.top
-    ]
-    return columns, table
+def make_table(
+    result: SearchResult, space: SearchSpace
+) -> tuple[list[str], list[list[str]], dict[str, str]]:
+    """Return the best trials as a board: value of each metric, run, trial and settings.
+
+    Returns:
+        Headings, rows, and what is to be known of them, by a word before it.
+    """
+    heading, told, common = describe_parameters(space, result.top)
+    shown = {
+        name: [board_cells.format_number(trial.values[place]) for trial in result.top]
+        for place, name in enumerate(result.metrics)
+    }
+    runs = [shorten_id(str(t.user_attrs.get("run_id") or MISSING)) for t in result.top]
+    shown |= {"run": runs} if {*runs} != {MISSING} else {}
+    shown |= {"trial": [str(trial.number) for trial in result.top], heading: told}
+    notes = {"Most common": common} if common else {}
+    if len(result.metrics) == 1 and result.top:
+        first = result.top[0]
+        equal = [str(t.number) for t in result.top[1:] if t.values == first.values]
+        if equal:
+            of = "trial" if len(equal) == 1 else "trials"
+            notes["Equal"] = f"{of} {', '.join(equal)} to trial {first.number}, which was first"
+    return [*shown], [list(row) for row in zip(*shown.values(), strict=True)], notes
+
+
+def describe_parameters(
+    space: SearchSpace, trials: Sequence[FrozenTrial]
+) -> tuple[str, list[str], str]:
+    """Return what tells trials apart: as `board_cells.describe_settings`."""
+    given = [space.index_by_key(trial.params) for trial in trials]
+    keys = dict.fromkeys(key for own in given for key in own)
+    return describe_settings([{k: str(own.get(k, MISSING)) for k in keys} for own in given])
 
 
 def format_number(value: Any) -> str:
@@ -166,8 +194,3 @@ def format_number(value: Any) -> str:
     if value == int(value) and abs(value) < 1e9:
         return str(int(value)) if abs(value) >= 10 else f"{value:.4f}"
     return f"{value:.4f}" if 0.01 <= abs(value) < 1e4 else f"{value:.4g}"
-
-
-def _format_parameters(space: SearchSpace, trial: FrozenTrial) -> str:
-    chosen: Mapping[str, Any] = space.index_by_key(trial.params)
-    return ", ".join(f"{key}={format_number(value)}" for key, value in chosen.items())

@@ -11,15 +11,16 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 
 from tagifai.config.error_messages import explain
-from tagifai.config.job import strip_hydra_node
+from tagifai.config.job import select_places, strip_hydra_node
 from tagifai.config.schema import Config, check
 from tagifai.console.display import Display
 from tagifai.exceptions import DamagedFileError
 from tagifai.sweeping._hydra import get_return_value
-from tagifai.sweeping.multiruns.jobs import Multirun
+from tagifai.sweeping.multiruns.jobs import RUN_ID, Multirun, read_run_id
 from tagifai.tracking import multirun
 from tagifai.utils import program
-from tagifai.utils.excerpts import shorten
+from tagifai.utils.board_cells import MISSING, describe_settings, format_number, shorten_keys
+from tagifai.utils.excerpts import shorten, shorten_id
 from tagifai.utils.secrets import mask
 
 SCORES = {"evaluate": "f1", "promote": "test_f1"}
@@ -31,9 +32,6 @@ TRAINING = ("train", "rerun")
 PIPED = ("predict",)
 """Tasks whose output is read by programs, which is to have nothing else in it."""
 
-RUN_ID = "run_id.txt"
-"""File in a job's folder with the id of the run that it trained."""
-
 MOST_ROWS = 20
 MOST_REASON = 300
 """Characters of a job's reason for its end."""
@@ -44,10 +42,10 @@ def show_preview(display: Display, planned: Multirun) -> None:
     varied = planned.list_varied()
     same = [item for item in planned.jobs[0] if item.partition("=")[0] not in varied[0]]
     fixed = [mask(item) for item in same if not item.startswith("sweep.preview=")]
-    names = {key: [mask(job[key]) for job in varied] for key in varied[0]}
+    rows = [[str(number), *map(mask, job.values())] for number, job in enumerate(varied)]
     count = f"{len(varied)} job{'s' if len(varied) > 1 else ''}"
     title = f"Preview: a multirun of {count}, none of which is started"
-    display.show_leaderboard(title, names, {"job": [*map(str, range(len(varied)))]})
+    display.show_table(title, ["job", *varied[0]], rows, texts=range(1, 1 + len(varied[0])))
     if fixed:
         display.show_fact("In all", " ".join(fixed), result=True)
     launcher = planned.cfg.hydra.runtime.choices.get("hydra/launcher")
@@ -83,17 +81,31 @@ def show_board(display: Display, planned: Multirun, ended: Sequence[JobReturn]) 
         title += f" by {metrics[0]} ({direction})" if direction else ""
         order += [number for number in range(len(values)) if number not in scores]
         display.show_result("")  # the jobs may have written just before
-        _show_jobs(display, title, metrics, [(n, varied[n], values[n]) for n in order])
+        found = {number: planned.find_folder(number) for number in order[:MOST_ROWS]}
+        trained = {number: folder and read_run_id(folder) for number, folder in found.items()}
+        runs = {number: run_id for number, run_id in trained.items() if run_id}
+        _show_jobs(display, title, metrics, [(n, varied[n], values[n]) for n in order], runs)
         best = order[0] if direction else None
     _show_failures(display, values, varied)
     if best is not None and len(varied) > 1:
-        score = f"{metrics[0]} = {_format(scores[best][0])}"
+        score = f"{metrics[0]} = {format_number(scores[best][0])}"
         equal = sum(found == scores[best] for found in scores.values()) - 1
         same = f"; {equal} more with the same" if equal else ""
         text = f"job {best} ({_describe(varied[best])}), {score}{same}"
         display.show_fact("Best", text, style="green", result=True)
     if scores:
-        _show_next(display, planned, config, best)
+        _show_next(display, planned, config, best, runs)
+
+
+def show_kept(display: Display, planned: Multirun) -> None:
+    """Show after an interrupt how many jobs have trained a run, and how to compare these."""
+    if planned.cfg.task.name not in TRAINING:
+        return
+    done = len([*planned.folder.rglob(RUN_ID)])
+    text = f"{done} of {len(planned.jobs)} jobs, whose runs are kept" if done else "no job"
+    display.show_fact("Done", text, style="yellow", result=True)
+    if done:
+        _show_comparison(display, planned, select_places(planned.jobs[0]))
 
 
 def _show_failures(
@@ -122,52 +134,70 @@ def _show_jobs(
     title: str,
     metrics: Sequence[str],
     rows: Sequence[tuple[int, dict[str, str], Any]],
+    runs: Mapping[int, str],
 ) -> None:
-    """Show a row for each job: its overrides, its number and its scores."""
+    """Show a row for each job: its scores, its run and number, and its overrides."""
     shown = rows[:MOST_ROWS]
-    names = {key: [mask(varied[key]) for _, varied, _ in shown] for key in shown[0][1]}
-    numbers = {"job": [str(number) for number, _, _ in shown]}
+    varied = [{key: mask(value) for key, value in job.items()} for _, job, _ in shown]
+    heading, told, common = describe_settings(varied)
+    cells: dict[str, list[str]] = {}
     for place, metric in enumerate(metrics):
-        cells = [
+        values = [
             value[place] if isinstance(value, list) and place < len(value) else None
             for _, _, value in shown
         ]
-        numbers[metric] = ["-" if cell is None else _format(cell) for cell in cells]
+        cells[metric] = [*map(format_number, values)]
+    numbers = {*cells, "job"}
     if any(not isinstance(value, list) for _, _, value in shown):
-        numbers["state"] = [_name_state(value) for _, _, value in shown]
-    display.show_leaderboard(title, names, numbers)
+        cells["state"] = [_name_state(value) for _, _, value in shown]
+    if runs:
+        cells["run"] = [shorten_id(runs.get(number, MISSING)) for number, _, _ in shown]
+    cells["job"] = [str(number) for number, _, _ in shown]
+    if varied[0]:
+        cells[heading] = told
+    texts = [place for place, name in enumerate(cells) if name not in numbers]
+    table = [*zip(*cells.values(), strict=True)]
+    display.show_table(title, [*cells], table, texts=texts, optional=["run"])
     if len(rows) > len(shown):
         display.show_line(f"... and {len(rows) - len(shown)} more")
+    if common:
+        display.show_fact("Most common", common, result=True)
 
 
-def _show_next(display: Display, planned: Multirun, config: Config, best: int | None) -> None:
+def _show_next(
+    display: Display,
+    planned: Multirun,
+    config: Config,
+    best: int | None,
+    runs: Mapping[int, str],
+) -> None:
     """Show what can be done with the jobs and the best of them, as it would be typed here."""
     given = planned.jobs[0 if best is None else best]
-    words = [item for item in given if item.startswith("paths.")]
-    folder = None if best is None else planned.find_folder(best)
-    path = None if folder is None else folder / RUN_ID
-    run_id = path.read_text(encoding="utf-8").strip() if path and path.is_file() else None
+    words = select_places(given)
+    run_id = None if best is None else runs.get(best)
     if run_id is not None:
         predict = program.format_call("task=predict", f"task.run_id={run_id}", *words)
-        display.show_copyable("Predict", f'{predict} task.text="..."')
+        display.show_copyable("Predict", f'{predict} task.text="..."', result=True)
     if not config.tracking.enabled or config.task.name not in TRAINING:
         return
-    with suppress(FileNotFoundError, DamagedFileError):
-        parent = f"task.parent={multirun.read_parent(planned.folder)['run_id']}"
-        display.show_copyable("Compare", program.format_call("task=compare", parent, *words))
+    _show_comparison(display, planned, words)
     if run_id is not None:
         promote = program.format_call("task=promote", f"task.run_id={run_id}", *words)
-        display.show_copyable("Promote", promote)
+        display.show_copyable("Promote", promote, result=True)
+
+
+def _show_comparison(display: Display, planned: Multirun, words: Sequence[str]) -> None:
+    """Show the command that compares the jobs, if their parent run is known."""
+    with suppress(FileNotFoundError, DamagedFileError):
+        parent = f"task.parent={multirun.read_parent(planned.folder)['run_id']}"
+        command = program.format_call("task=compare", parent, *words)
+        display.show_copyable("Compare", command, result=True)
 
 
 def _describe(varied: dict[str, str]) -> str:
-    return (
-        shorten(mask(" ".join(f"{key}={value}" for key, value in varied.items())), 100) or "alone"
-    )
-
-
-def _format(value: float) -> str:
-    return f"{value:.4f}" if abs(value) < 1000 else f"{value:.0f}"
+    names = shorten_keys([*varied])
+    text = " ".join(f"{names[key]}={value}" for key, value in varied.items())
+    return shorten(mask(text), 100) or "alone"
 
 
 def _name_state(value: Any) -> str:

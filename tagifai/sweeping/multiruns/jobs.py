@@ -19,8 +19,12 @@ from tagifai.config.paths import LONGEST_NAME
 from tagifai.exceptions import ConfigError, UserError
 from tagifai.sweeping._hydra import BasicSweeper
 from tagifai.tracking import multirun
+from tagifai.utils.board_cells import MISSING
 from tagifai.utils.excerpts import shorten
 from tagifai.utils.system import errors
+
+RUN_ID = "run_id.txt"
+"""File in a job's folder with the id of the run that it trained."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Multirun:
         pairs = [dict(item.partition("=")[::2] for item in job) for job in self.jobs]
         keys = dict.fromkeys(key for job in pairs for key in job)
         varied = [key for key in keys if len({job.get(key) for job in pairs}) > 1]
-        return [{key: job.get(key, "-") for key in varied} for job in pairs]
+        return [{key: job.get(key, MISSING) for key in varied} for job in pairs]
 
     def compose(self, number: int) -> DictConfig:
         """Return the configuration of a job, with Hydra's own."""
@@ -151,3 +155,9 @@ class NotingLauncher:
             raise ConfigError(explain_plugin(error)) from error
         self.ended += found
         return found
+
+
+def read_run_id(folder: Path) -> str | None:
+    """Return the id of the run that a job trained into its folder, or None if it trained none."""
+    path = folder / RUN_ID
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else None

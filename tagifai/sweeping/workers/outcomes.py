@@ -11,6 +11,7 @@ from optuna.trial import Trial, TrialState
 
 from tagifai.exceptions import UserError
 from tagifai.tracking import multirun, session
+from tagifai.tracking.recording import naming
 from tagifai.tracking.store import Experiment
 from tagifai.training.trial import PRUNED, STALE
 from tagifai.utils import program
@@ -108,7 +109,8 @@ def record_failure(worker: Worker, trial: Trial, reason: str) -> str | None:
         "command": program.format_command(*(w for w in words if not re.match(r"sweep[.=]", w))),
     }
     experiment = Experiment.from_config(worker.config)
-    with session.start_run(experiment, f"trial-{trial.number}", tags) as made:
+    name = naming.make_run_name({}, words, worker.config.data.name, trial.number)
+    with session.start_run(experiment, name, tags) as made:
         made.status = "FAILED"
         made.log_tags({"error": reason})
         return made.id

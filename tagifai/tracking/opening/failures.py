@@ -6,9 +6,12 @@ import re
 import sqlite3
 import sys
 
+from tagifai.exceptions import StoreUnavailableError, TrackingError
 from tagifai.tracking.opening.probes import CHECK, FAILED
 from tagifai.utils import program
 from tagifai.utils.databases.sqlite import is_locked
+from tagifai.utils.secrets import mask
+from tagifai.utils.system import errors
 from tagifai.utils.system.errors import list_causes
 
 DAMAGED = ("malformed", "not a database", "no such table", "no such column")
@@ -32,6 +35,20 @@ def advise(error: BaseException) -> str:
             repair = program.format_command("task=repair")
             return f"The tracking database is damaged: {repair} tells what is wrong."
     return CHECK
+
+
+def make_error(error: Exception) -> TrackingError:
+    """Return an error of MLflow as one of ours: what failed, and the way out."""
+    if limit := errors.describe_limit(error):
+        return TrackingError(limit)
+    text = _shorten(mask(" ".join(str(error).split())))
+    kind = StoreUnavailableError if may_pass(error) else TrackingError
+    return kind(f"Tracking failed: {type(error).__name__}: {text}. {advise(error)}")
+
+
+def _shorten(text: str, length: int = 300) -> str:
+    text = errors.strip_codes(text)
+    return text.rstrip(".") if len(text) <= length else f"{text[:length]}…"
 
 
 def _is_passing(error: BaseException) -> bool:

@@ -42,9 +42,6 @@ ONCE = {
 }
 """Variables of MLflow while it sends."""
 
-MODEL_NAME = "tagger"
-"""Name of a run's MLflow model."""
-
 
 def get_time() -> int:
     """Return the time in milliseconds since 1970."""
@@ -192,7 +189,7 @@ class RunSender:
         found = self._find_model(run.info.experiment_id) if self.again else None
         made = found or self.client.create_logged_model(
             run.info.experiment_id,
-            name=MODEL_NAME,
+            name=operation["name"],
             source_run_id=self.run_id,
             model_type="text-classifier",
         )

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,10 +36,10 @@ def open_file(path: Path, mode: str) -> Iterator[tuple[IO[Any], Path]]:
         path: where it will stand; its folder is made if it is missing.
         mode: "w" for text, "wb" for bytes.
     """
-    handle, draft = _make(path, folder=False)
     text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
-    try:
-        with os.fdopen(handle, mode, **text) as file:
+    draft = _choose_name(path)
+    try:  # an interrupt may come as soon as it is there
+        with os.fdopen(_make(draft, folder=False), mode, **text) as file:
             yield file, draft
     except BaseException:
         draft.unlink(missing_ok=True)
@@ -53,28 +53,36 @@ def open_folder(path: Path) -> Iterator[Path]:
     Args:
         path: where it will stand; its parent is made if it is missing.
     """
-    handle, draft = _make(path, folder=True)
+    draft, handle = _choose_name(path), None
     try:
+        handle = _make(draft, folder=True)
         yield draft
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-        os.close(handle)
+        if handle is not None:
+            os.close(handle)
 
 
-def _make(path: Path, *, folder: bool) -> tuple[int, Path]:
-    """Make a draft, and return a handle that has its lock."""
+def _choose_name(path: Path) -> Path:
+    """Return the path of a new draft, whose folder is made if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{_shorten(path.name)}."
+    draft = path
+    while draft == path or os.path.lexists(draft):
+        draft = path.with_name(f".{_shorten(path.name)}.{secrets.token_hex(4)}{ENDING}")
+    return draft
+
+
+def _make(draft: Path, *, folder: bool) -> int:
+    """Make a draft that nobody else reads, and return a handle that has its lock."""
     while True:
         if folder:
-            made = tempfile.mkdtemp(suffix=ENDING, prefix=prefix, dir=path.parent)
-            handle = os.open(made, os.O_RDONLY)
-        else:
-            handle, made = tempfile.mkstemp(suffix=ENDING, prefix=prefix, dir=path.parent)
+            draft.mkdir(0o700)
+        new = os.O_RDONLY if folder else os.O_RDWR | os.O_CREAT | os.O_EXCL
+        handle = os.open(draft, new | getattr(os, "O_BINARY", 0), 0o600)
         _lock(handle, wait=True)  # where there are no locks, nobody takes it for abandoned
         # Somebody may have found it before it was locked.
         if os.fstat(handle).st_nlink:
-            return handle, Path(made)
+            return handle
         os.close(handle)
 
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from tagifai.utils.excerpts import format_size
+
 SMALL = 16e6
 """Bytes; what has more left is hardly full."""
 
@@ -46,10 +48,8 @@ def describe_space(path: Path) -> str:
         usage = shutil.disk_usage(mount)
     except OSError:
         return f"the file system at {mount}"
-    return (
-        f"the file system at {mount} has {_format(usage.free)} left of {_format(usage.total)}, and"
-        " more was wanted"
-    )
+    left, total = format_size(usage.free), format_size(usage.total)
+    return f"the file system at {mount} has {left} left of {total}, and more was wanted"
 
 
 def has_room(path: Path, size: int = 1) -> bool:
@@ -67,11 +67,3 @@ def _measure(path: Path) -> float:
         return float(shutil.disk_usage(find_mount(path)).free)
     except OSError:
         return float("inf")
-
-
-def _format(size: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

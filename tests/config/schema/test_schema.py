@@ -25,6 +25,7 @@ from tagifai.config.schema.evaluation_tasks import (
     CompareTaskConfig,
     CurveTaskConfig,
     NestedTaskConfig,
+    RunsTaskConfig,
 )
 from tagifai.config.schema.experiment import (
     DisabledConfig,
@@ -64,6 +65,7 @@ from tagifai.config.schema.tasks import (
     ErrorsTaskConfig,
     EvaluateTaskConfig,
     InfoTaskConfig,
+    InitTaskConfig,
     PredictTaskConfig,
     RepairTaskConfig,
     RerunTaskConfig,
@@ -100,7 +102,7 @@ ACCEPTED: list[tuple[type, dict[str, Any]]] = [
     (PreprocessingConfig, {"stopwords": []}),
     (PreprocessingConfig, {"keep": r"\w\p{M}", "language": "de"}),
     (CountVectorizerConfig, {"max_df": 0.5}),
-    (ErrorsTaskConfig, {"part": "val", "limit": 0, "terms": 0}),
+    (ErrorsTaskConfig, {"part": "val", "limit": 0, "words": 0}),
     (HashingVectorizerConfig, {"n_features": 1, "norm": None}),
     (FeatureUnionConfig, {"word_ngram_max": 1, "char_weight": 0.5}),
     (EmbeddingUnionConfig, {"encoder": "my-encoder", "embedding_weight": 0.5}),
@@ -193,6 +195,7 @@ ACCEPTED: list[tuple[type, dict[str, Any]]] = [
     ),
     (RerunTaskConfig, {"run_id": "champion"}),
     (ExportTaskConfig, {"path": "a/b.ZIP"}),
+    (InitTaskConfig, {"path": "a/b"}),
     (ImportTaskConfig, {"path": "anything"}),
     *[(ServeTaskConfig, {"port": port}) for port in (0, 65535)],
     (CleanTaskConfig, {"days": 0.0, "max_gb": 0.0}),
@@ -217,6 +220,7 @@ REFUSED: list[tuple[type, dict[str, Any], str, str]] = [
     (PromoteTaskConfig, {"direction": "up"}, "direction", "one of null, maximize, minimize"),
     (PromoteTaskConfig, {"run_id": " "}, "run_id", "something that is not blank"),
     (RerunTaskConfig, {"run_id": ""}, "run_id", "something that is not blank"),
+    (InitTaskConfig, {"path": "https://a/b"}, "path", "a path on this machine"),
     *[
         (ExportTaskConfig, {"path": text}, "path", "a .zip file")
         for text in ("a", "a.tar.gz", "zip")
@@ -614,6 +618,7 @@ def test_the_name_of_a_task_is_its_option() -> None:
             PredictTaskConfig,
             CompareTaskConfig,
             InfoTaskConfig,
+            InitTaskConfig,
         ),
         *(
             PromoteTaskConfig,
@@ -624,7 +629,7 @@ def test_the_name_of_a_task_is_its_option() -> None:
             ImportTaskConfig,
             CleanTaskConfig,
         ),
-        *(NestedTaskConfig, CurveTaskConfig, RepairTaskConfig, SyncTaskConfig),
+        *(NestedTaskConfig, CurveTaskConfig, RepairTaskConfig, RunsTaskConfig, SyncTaskConfig),
     }
     found = {name: getattr(node, "name", None) for name, node in named.items()}
     assert found == {name: name for name in named}

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
+from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from tagifai.evaluation.metrics import Scores
 from tagifai.reporting.plots import classes, data, probabilities, style, training
@@ -63,73 +65,107 @@ def scores(value: float, number: int) -> Scores:
 def test_a_confusion_matrix_has_counts_and_shares_of_the_true_class(number: int) -> None:
     counts = np.eye(number, dtype=np.int64) * 3
     counts[0, 1] = 1
-    shown = min(number, 20)
-    figure = classes.plot_confusion(counts, names_of(number), "test rows")
+    figure = classes.plot_confusion(counts, names_of(number), "test rows", range(number))
     renderer, axes = drawn(figure), figure.axes[0]
     assert_apart(axes.get_yticklabels(), renderer)
     assert_apart(axes.get_xticklabels(), renderer)
     cells = {text.get_text() for text in axes.texts}
     assert cells == ({"3\n75%", "1\n25%", "3\n100%"} if number <= 12 else {"3", "1"})
-    assert len(axes.texts) == shown + 1
+    assert len(axes.texts) == number + 1
+    # The colour says the share, so that it shows on light and dark pages.
+    (cells_drawn,) = axes.collections
+    alphas = sorted({round(alpha, 2) for *_, alpha in np.asarray(cells_drawn.get_facecolor())})
+    assert alphas == [0.25, 0.75, 1.0]
 
 
-def test_of_many_classes_the_most_confused_are_shown_with_a_column_for_the_others() -> None:
+def test_of_many_classes_all_that_are_not_asked_for_are_one() -> None:
     counts = np.eye(151, dtype=np.int64) * 3
-    for k in range(10):
-        counts[10 * k + 5, 10 * k + 6] = 2
-    counts[5, 150] = 1
+    counts[5, 6], counts[5, 150], counts[7, 8], counts[9, 6] = 2, 1, 4, 1
     names = [f"class-{k}" for k in range(151)]
-    figure = classes.plot_confusion(counts, names, "test rows")
+    figure = classes.plot_confusion(counts, names, "test rows", [6, 5])
     axes = figure.axes[0]
-    assert "the 20 most confused of 151 classes" in figure.get_suptitle()
+    assert "the 2 most confused of 151 classes; 4 rows are confused among" in figure.get_suptitle()
     lines = [text.get_text() for text in axes.get_yticklabels()]
-    assert lines[:3] == ["class-5 (6)", "class-6 (3)", "class-15 (5)"]
-    assert len(lines) == 20
+    assert lines == ["class-6 (3)", "class-5 (6)", "149 other classes (452)"]
     columns = [text.get_text() for text in axes.get_xticklabels()]
-    assert columns[-1] == "(131 others)"
-    assert len(columns) == 21
-    cells = {(text.get_position(), text.get_text()) for text in axes.texts}
-    assert {((0, 0), "3"), ((1, 0), "2"), ((20, 0), "1")} <= cells
+    assert columns == ["class-6", "class-5", "149 other classes"]
+    cells = {
+        (*map(round, text.get_position()), text.get_text().partition("\n")[0])
+        for text in axes.texts
+    }
+    assert cells == {
+        *{(0, 0, "3"), (0, 1, "2"), (1, 1, "3"), (2, 1, "1"), (0, 2, "1"), (2, 2, "451")}
+    }
 
 
-def test_figures_of_many_classes_are_no_larger_than_those_of_twenty() -> None:
-    many, few = names_of(151), names_of(20)
-    for names, largest in ((many, 20), (few, 20)):
-        found = {name: scores(n / 200, n + 1) for n, name in enumerate(names)}
-        figure = classes.plot_scores(found, scores(0.7, 9), "test rows")
-        assert len(figure.axes[0].get_yticklabels()) == largest
-        balance = data.plot_class_balance({name: {"train": 6} for name in names})
-        assert len(balance.axes[0].get_yticklabels()) == largest
-        said = [each.get_suptitle() for each in (figure, balance)]
-        assert ("the 20 classes of 151 that have" in said[0]) == (names is many)
-        assert ("the 10 classes with most rows, and the 10" in said[1]) == (names is many)
+def test_names_of_any_length_have_their_place() -> None:
+    assert style.measure("机器学习") == pytest.approx(4 * 1.05 * 11 / 72)
+    for name in (
+        "a" * 30,
+        "REFUND_NOT_SHOWING_UP_ON_CARDS",
+        "b",
+    ):
+        found = {name: scores(0.5, 3), "c": scores(0.5, 3)}
+        bounds = dict.fromkeys(found, (0.2, 0.8))
+        made = [
+            classes.plot_confusion(np.eye(2, dtype=np.int64), [name, "c"], "test rows", [0, 1]),
+            classes.plot_scores(found, bounds, scores(0.7, 9), "test rows"),
+            data.plot_class_balance({name: {"train": 3}, "c": {"train": 2}}),
+        ]
+        for figure in made:
+            renderer = drawn(figure)
+            for axes in figure.axes:
+                labels = [*axes.get_yticklabels(), *axes.get_xticklabels(), axes.title]
+                boxes = [each.get_window_extent(renderer) for each in labels if each.get_text()]
+                assert all(box.x0 >= 0 and box.y0 >= 0 for box in boxes), name
 
 
 def test_precision_and_recall_are_drawn_of_the_classes_that_are_asked_for() -> None:
     y_true, y_prob = rows_of(40)
     names = [f"class-{k}" for k in range(40)]
-    figure = probabilities.plot_precision_recall(y_true, y_prob, names, "test rows", names[5:9])
-    assert "4 of 40 classes" in figure.get_suptitle()
+    figure = probabilities.plot_precision_recall(y_true, y_prob, names, "test rows", [8, 6, 5, 7])
+    assert "the 4 most confused of 40 classes" in figure.get_suptitle()
     assert len(figure.axes[0].lines) == 4
     shown = {text.get_text().partition(":")[0] for text in figure.legends[0].get_texts()}
     assert shown == set(names[5:9])
+    labels = [text.get_text().partition(":")[0] for text in figure.legends[0].get_texts()]
+    assert labels == ["class-8", "class-6", "class-5", "class-7"]
 
 
 def test_a_class_without_rows_has_no_share() -> None:
-    figure = classes.plot_confusion(np.array([[0, 0], [0, 2]]), ["a", "b"], "test rows")
+    figure = classes.plot_confusion(np.array([[0, 0], [0, 2]]), ["a", "b"], "test rows", [0, 1])
     drawn(figure)
     assert [text.get_text() for text in figure.axes[0].texts] == ["2\n100%"]
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_scores_by_class_have_support_and_the_largest_class_first(number: int) -> None:
+def test_scores_by_class_have_rows_and_intervals_in_the_order_that_is_given(number: int) -> None:
     found = {name: scores(0.5, n + 1) for n, name in enumerate(names_of(number))}
-    figure = classes.plot_scores(found, scores(0.7, 9), "test rows")
+    bounds = {name: (0.1, 0.5 + n / 200) for n, name in enumerate(found)}
+    figure = classes.plot_scores(found, bounds, scores(0.7, 9), "test rows")
     renderer, axes = drawn(figure), figure.axes[0]
     labels = axes.get_yticklabels()
     assert_apart(labels, renderer)
-    assert f"(n={number})" in labels[0].get_text()
+    assert "(1 row)" in labels[0].get_text()
+    assert labels[0].get_position()[1] == number - 1
     assert any("0.700" in text for text in texts(figure))
+    lines = next(each for each in axes.collections if isinstance(each, LineCollection))
+    drawn_bounds = [(*segment[:, 0], segment[0, 1]) for segment in lines.get_segments()]
+    expected = [(*bounds[name], number - 1 - n) for n, name in enumerate(found)]
+    assert np.allclose(drawn_bounds, expected)
+
+
+def test_average_precision_is_that_of_scikit_learn() -> None:
+    y_true, y_prob = rows_of(5)
+    y_prob = y_prob.round(1)  # so that many are equal
+    figure = probabilities.plot_precision_recall(y_true, y_prob, list("abcde"), "test rows")
+    shown = [text.get_text() for text in figure.legends[0].get_texts()]
+    expected = [average_precision_score(y_true == k, y_prob[:, k]) for k in range(5)]
+    assert shown == [f"{n}: {area:.2f}" for n, area in zip("abcde", expected, strict=True)]
+    precision, recall, _ = precision_recall_curve(y_true == 2, y_prob[:, 2])
+    line = figure.axes[0].lines[2]
+    assert np.allclose(line.get_xdata(), recall)
+    assert np.allclose(line.get_ydata(), precision)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -189,7 +225,15 @@ def test_the_balance_of_classes_has_rows_and_shares(number: int) -> None:
     figure = data.plot_class_balance(found)
     renderer, axes = drawn(figure), figure.axes[0]
     assert_apart(axes.get_yticklabels(), renderer)
-    assert {text.get_text() for text in axes.texts} == {f" 10 ({1 / number:.1%})"}
+    assert {text.get_text() for text in axes.texts} == {f"10 ({1 / number:.1%})"}
+
+
+def test_the_balance_of_classes_says_how_many_rows_those_have_that_are_not_shown() -> None:
+    figure = data.plot_class_balance({"a": {"train": 4, "test": 2}}, [3, 1, 2])
+    title = figure.get_suptitle()
+    assert title.startswith("Rows by class: 12 rows, 4 classes\n")
+    assert "each of the others has 1 to 3 rows" in title
+    assert [text.get_text() for text in figure.axes[0].texts] == ["6 (50.0%)"]
 
 
 @pytest.mark.parametrize(("words", "said"), [([3] * 5, "3"), ([1, 2, 900], "2"), ([], "")])
@@ -214,7 +258,7 @@ def test_every_figure_has_a_title_and_its_axes_have_labels() -> None:
     y_true, y_prob = rows_of(3)
     made = [
         training.plot_losses([1.0, 0.5], [1.0, 0.6], 1, "hinge"),
-        classes.plot_confusion(np.eye(3, dtype=np.int64), names_of(3), "test rows"),
+        classes.plot_confusion(np.eye(3, dtype=np.int64), names_of(3), "test rows", [0, 1, 2]),
         probabilities.plot_precision_recall(y_true, y_prob, names_of(3), "test rows"),
         probabilities.plot_threshold(y_true, y_prob, 0, 0.5, "validation rows"),
         data.plot_text_lengths([1, 2, 3]),

@@ -37,7 +37,7 @@ from tagifai.training.trial import NullTrial
 from tests.conftest import TAGS, TEXTS, Compose
 
 HISTORY = History(train_loss=[0.75, 0.5], val_loss=[1.0, 0.875])
-LOSSES = {"train_loss": [0.75, 0.5], "val_loss": [1.0, 0.875]}
+LOSSES = {"per_epoch/train_loss": [0.75, 0.5], "per_epoch/val_loss": [1.0, 0.875]}
 
 
 class Spy(session.TrackedRun):
@@ -53,7 +53,7 @@ class Spy(session.TrackedRun):
         self.data: list[tuple[str, str, str, Mapping[str, Any]]] = []
         self.files: list[str] = []
         self.bundles: list[Path] = []
-        self.models: list[Path] = []
+        self.models: list[tuple[Path, str]] = []
         self.of_model: dict[str, bool] = {}
 
     def _called(self, name: str) -> None:
@@ -92,9 +92,9 @@ class Spy(session.TrackedRun):
         self._called("log_bundle")
         self.bundles.append(path)
 
-    def log_model(self, bundle: Path) -> None:
+    def log_model(self, bundle: Path, name: str) -> None:
         self._called("log_model")
-        self.models.append(bundle)
+        self.models.append((bundle, name))
 
 
 # --- a training that ends early ----------------------------------------------------------------
@@ -128,7 +128,7 @@ def test_a_training_that_ends_before_its_first_epoch_is_recorded_without_losses(
     spy = Spy()
     with pytest.raises(KeyboardInterrupt), logger.log_epochs_on_error(spy):
         raise KeyboardInterrupt
-    assert spy.epochs == [{"train_loss": [], "val_loss": []}]
+    assert spy.epochs == [{"per_epoch/train_loss": [], "per_epoch/val_loss": []}]
 
 
 def test_a_training_that_goes_through_is_not_recorded_before_its_result() -> None:
@@ -149,9 +149,9 @@ def test_a_training_with_scores_is_recorded_under_its_own_names() -> None:
         raise TrainingPruned
     assert spy.epochs == [
         {
-            "seed_1/train_loss": [0.75, 0.5],
-            "seed_1/val_loss": [1.0, 0.875],
-            "seed_1/reported": {0: 0.25},
+            "per_epoch/seed_1/train_loss": [0.75, 0.5],
+            "per_epoch/seed_1/val_loss": [1.0, 0.875],
+            "per_epoch/seed_1/reported": {0: 0.25},
         }
     ]
 
@@ -289,7 +289,7 @@ def config(composed: Compose) -> Config:
 def invocation(output: Path, **chosen: Any) -> Invocation:
     command = "run.py model=sgd 'seed=1'"
     options = {"model": "sgd", "sampling": "random_over"}
-    return Invocation("a name", command, output, **({"options": options, "overrides": []} | chosen))
+    return Invocation(command, output, **({"options": options, "overrides": []} | chosen))
 
 
 PROVENANCE = {"versions": {"scikit-learn": "1.9.0"}, "git": {"commit": "c0ffee", "dirty": "true"}}
@@ -306,18 +306,18 @@ def test_all_that_a_run_is_made_from_is_recorded_but_where_it_was_made(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     spy = inputs(config, invocation(tmp_path, overrides=["model=sgd", "seed=1 "]))
-    assert (spy.params["model.C"], spy.params["model.alpha"]) == (10.0, None)
-    assert spy.params["training.epochs"] == 10
-    assert spy.params["seed"] == 42
+    assert (spy.params["model.C"], spy.params.get("model.alpha")) == ("10.0", None)
+    assert spy.params["training.epochs"] == "10"
+    assert spy.params["seed"] == "42"
     assert not [name for name in spy.params if name.startswith(("paths", "sweep"))]
-    assert (spy.params["objective.metric"], spy.params["objective.repeats"]) == ("val_f1", 1)
-    assert (spy.tags["seed"], spy.tags["team"], spy.tags["cwd"]) == (42, "x", str(tmp_path))
-    assert (spy.tags["option.model"], spy.tags["option.sampling"]) == ("sgd", "random_over")
+    assert (spy.params["objective.metric"], spy.params["objective.repeats"]) == ("val_f1", "1")
+    assert (spy.tags["team"], spy.tags["cwd"]) == ("x", str(tmp_path))
+    assert (spy.params["model"], spy.params["sampling"]) == ("sgd", "random_over")
     assert (spy.tags["command"], spy.tags["overrides"]) == (
         "run.py model=sgd 'seed=1'",
         "model=sgd 'seed=1 '",
     )
-    assert spy.tags["version.scikit-learn"] == "1.9.0"
+    assert spy.tags["versions"] == "scikit-learn 1.9.0"
     assert spy.tags["mlflow.source.git.commit"] == "c0ffee"
     assert spy.tags["mlflow.source.git.dirty"] == "true"
     counts = {"rows": 3, "tags": {"a": 2, "b": 1}}
@@ -355,7 +355,7 @@ OBJECTIVE = {"val_f1": 0.5}
 
 
 def open_run(spy: Spy, config: Config, output: Path) -> OpenRun:
-    invocation = Invocation("tiny", "run.py", output, {}, [])
+    invocation = Invocation("run.py", output, {}, [])
     components = Components(None, None, None, None)
     return OpenRun(
         config,
@@ -390,8 +390,8 @@ def test_the_model_is_saved_published_and_recorded(
     for bundle in (tmp_path / "run" / "bundle", published):
         assert bundles.load(bundle).predict(TEXTS[:1]) == tagger.predict(TEXTS[:1])
     assert spy.bundles == [published]
-    assert spy.files == ["performance.json"]
-    assert spy.models == [published]
+    assert spy.files == ["class_scores.json", "performance.json"]
+    assert spy.models == [(published, "None · sample")]
     written = json.loads((tmp_path / "run" / "performance.json").read_text())
     assert written == {"val": performance(0.5), "test": performance(0.25)}
 
@@ -421,10 +421,11 @@ def test_losses_are_recorded_by_epoch_and_scores_once_with_the_objective(
     assert spy.epochs == [LOSSES]
     assert (spy.metrics["val_f1"], spy.metrics["test_f1"]) == (0.5, 0.25)
     assert (spy.metrics["objective"], spy.metrics["threshold"]) == (0.5, 0.4)
-    assert not {"train_loss", "val_loss"} & set(spy.metrics)
+    assert spy.metrics["val_loss"] == HISTORY.val_loss[1]
     assert {spy.of_model[name] for name in ("test_f1", "objective", "model_bytes")} == {True}
     assert (spy.tags["epoch"], spy.tags["features"]) == (1, 7)
-    assert len(spy.tags["content.model.json"]) == 64
+    assert len(spy.tags["content"]) == 64
+    assert next(iter(spy.metrics)) == "objective"
 
 
 @pytest.mark.parametrize(
@@ -437,6 +438,7 @@ def test_losses_are_recorded_by_epoch_and_scores_once_with_the_objective(
     ],
 )  # fmt: skip
 def test_the_objective_is_one_metric_and_several_have_names(
+    config: Config,
     caplog: pytest.LogCaptureFixture,
     tagger: Tagger,
     objective: dict[str, float],
@@ -444,7 +446,8 @@ def test_the_objective_is_one_metric_and_several_have_names(
 ) -> None:
     spy = Spy()
     with caplog.at_level(logging.INFO, "tagifai"):
-        logger.log_result(spy, result(tagger), objective)
+        made = result(tagger)
+        logger.log_result(spy, made, made.get_metrics(), objective, config)
     assert {k: v for k, v in spy.metrics.items() if k.startswith("objective")} == recorded
     assert spy.metrics["val_f1"] == 0.5
     told = ", ".join(f"{name} = {value!r}" for name, value in objective.items())

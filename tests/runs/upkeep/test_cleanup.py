@@ -33,7 +33,7 @@ class Stores:
         return RunInventory(self.uri, self.path)
 
     def run(self, status: str, experiment: str = EXPERIMENT, **tags: str) -> str:
-        named = {key.replace("_", "."): value for key, value in tags.items()}
+        named = {"trial.state" if key == "trial_state" else key: x for key, x in tags.items()}
         run = session.create_run(Experiment(self.uri, experiment, self.path), None, named)
         put(self.path / "artifacts" / run.id / "artifacts" / "run.log")
         if status != "RUNNING":
@@ -67,7 +67,7 @@ class Stores:
         return {candidate.name: candidate.kind for candidate in self.candidates()}
 
     def candidates(self, *best: str) -> list[RemovalCandidate]:
-        return cleanup.find_tracked(self.path, self.ledger, EXPERIMENT, best)[0]
+        return cleanup.find_tracked(self.path, self.outputs, self.ledger, EXPERIMENT, best)[0]
 
     def remove_all(self) -> list[bool]:
         return [cleanup.remove(self.path, self.ledger, x) for x in self.candidates()]
@@ -82,6 +82,37 @@ def put(path: Path, content: str = "12345") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content)
     return path
+
+
+# --- what presets name -------------------------------------------------------------------------
+
+
+def test_what_a_preset_names_is_kept_and_so_is_the_run_that_its_search_has_trained(
+    stores: Stores,
+) -> None:
+    named, winner, spare = stores.trained(), stores.trained(), stores.trained()
+    other, latest = stores.trained(), stores.trained(latest=True)
+    folder = stores.outputs / "2026-01-01" / "07-42-16.793593-train"
+    for run_id, output in ((winner, folder), (other, stores.outputs / "elsewhere")):
+        stores.client.set_tag(run_id, "output_dir", str(output))
+    stores.run("FINISHED", study="words", **{"winner.output_dir": str(folder)})
+    # A search without a preset any more.
+    stores.run("FINISHED", study="old", **{"winner.output_dir": str(stores.outputs / "elsewhere")})
+    presets = stores.path / "presets" / "experiment"
+    put(presets / "words.yaml", "# Trial 3 of the search 'words'\n")
+    beside = put(stores.outputs / "2026-01-02" / "08-00-00.0-elt" / ".hydra" / "config.yaml")
+    put(presets / "mine.yaml", f"# As run {named} with 2026-01-02/08-00-00.0-elt/rows.csv\n")
+    assert stores.found() == {spare: MODEL, other: MODEL}
+    assert latest not in stores.found()
+    busy = cleanup.find_tracked(stores.path, stores.outputs, stores.ledger, EXPERIMENT, ())[1]
+    assert {*busy} == {beside.parents[1], folder}
+
+
+def test_a_model_of_another_experiment_is_kept_whose_best_run_is_not_known(stores: Stores) -> None:
+    elsewhere = stores.run("FINISHED", experiment="another")
+    put(stores.bundle(elsewhere) / "manifest.json", "{}")
+    stores.trained(latest=True)
+    assert stores.found() == {}
 
 
 # --- runs --------------------------------------------------------------------------------------
@@ -268,7 +299,9 @@ def test_models_of_runs_that_the_store_does_not_know_are_told_of_and_left(stores
     put(stores.bundle("f" * 32) / "manifest.json", "{}")
     put(stores.bundle("not.an.id") / "manifest.json", "{}")
     stores.trained(latest=True)
-    found, _, unknown = cleanup.find_tracked(stores.path, stores.ledger, EXPERIMENT)
+    found, _, unknown = cleanup.find_tracked(
+        stores.path, stores.outputs, stores.ledger, EXPERIMENT, ()
+    )
     assert (found, unknown) == ([], ["f" * 32, "not.an.id"])
 
 
@@ -356,7 +389,7 @@ def test_the_output_of_a_running_run_is_told_by_the_store_and_by_its_mark(
             Experiment(stores.uri, experiment, stores.path), None, {tag: "/a/b"}
         )
         locks.write_mark(stores.path / "running", run.id, run.id, stores.uri)
-        busy = cleanup.find_tracked(stores.path, stores.ledger, EXPERIMENT)[1]
+        busy = cleanup.find_tracked(stores.path, stores.outputs, stores.ledger, EXPERIMENT, ())[1]
         assert busy == [Path("/a/b")]
         run.end("FINISHED")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,6 +74,8 @@ def test_many_rows_are_tried_on_a_sample_first_whose_value_is_no_result(app: App
     assert [t.state for t in trials] == [TrialState.PRUNED] * 2
     assert "Trial 0 on a sample val_f1 1.0000" in shown
     assert "(2 more on a sample)" in shown
+    assert re.search(r"Winner: (\w+=\S+ )*C=\S+ ", shown)
+    assert re.search(r"Promote: .* task=promote task\.run_id=[0-9a-f]{32} ", shown)
     assert app.bundle().is_dir()  # of the better one, on all rows
     assert "(only on 1000 rows)" in shown
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -46,6 +47,10 @@ def test_a_budget_without_time_for_a_trial_is_refused_with_one_that_has(
     assert search.choose_next([]) is None
     with pytest.raises(ConfigError, match=r"budget = 10 seconds is too short.*at least \d+"):
         search.refuse_if_too_short([])
+    for budget in (19.5, 20.0, 60.0):  # that much was too little
+        with pytest.raises(ConfigError, match="too short") as refused:
+            begin(monkeypatch, budget, 5.0).refuse_if_too_short([])
+        assert float(re.findall(r"at least (\d+)", str(refused.value))[0]) > budget
     assert begin(monkeypatch, 20.0, 5.0).choose_next([]) is not None
 
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
 
+from tagifai.console.display import Display
 from tagifai.sweeping.findings import ending, report
 from tagifai.sweeping.plan import SearchPlan
 from tagifai.sweeping.studies import DIED, ERROR
@@ -76,8 +78,8 @@ def test_with_several_objectives_it_has_all_solutions(planning: Planning) -> Non
         "run_id": "def",
         "overrides": ["a=1", "vectorizer=word", "v.n=2.5"],
     }
-    assert not [name for name in kept(plan).metrics if name.startswith("best")]
-    assert kept(plan).tags == {"trials": "3 of 10"}
+    assert kept(plan).metrics == {}
+    assert kept(plan).tags == {"trials": "3 of 10: 3 complete"}
 
 
 @pytest.mark.parametrize("more", [(), TWO])
@@ -92,7 +94,7 @@ def test_without_a_winner_it_has_the_counts_and_there_is_no_preset(
         "trials": {"complete": 0, "pruned": 0, "failed": 1, "died": 0, "running": 0, "same": 0},
     }
     assert not [*(tmp_path / "stores").glob("presets/*/*")]
-    assert kept(plan).metrics["trials/failed"] == 1.0
+    assert kept(plan).tags["trials"] == "1 of 10: 0 complete, 1 failed"
     assert "best.trial" not in kept(plan).tags
 
 
@@ -102,21 +104,12 @@ def test_the_run_of_the_search_has_the_counts_and_the_best(planning: Planning) -
     tried(plan, {"model.alpha": 0.25, "vectorizer": "tfidf_char"}, 0.75, run_id="abc")
     tried(plan, {}, state=FAIL)
     ending.write(plan)
-    assert kept(plan).metrics == {
-        "trials/complete": 2.0,
-        "trials/pruned": 0.0,
-        "trials/failed": 1.0,
-        "trials/died": 0.0,
-        "trials/same": 0.0,
-        "seconds_saved_by_pruning": 0.0,
-        "best_val_f1": 0.75,
-    }
+    assert kept(plan).metrics == {"val_f1": 0.75}
     assert kept(plan).tags == {
-        "best.model.alpha": 0.25,
-        "best.vectorizer": "tfidf_char",
+        "best": "model.alpha=0.25 vectorizer=tfidf_char",
         "best.trial": 1,
         "best.run_id": "abc",
-        "trials": "3 of 10",
+        "trials": "3 of 10: 2 complete, 1 failed",
     }
 
 
@@ -137,10 +130,10 @@ def test_the_best_are_shown_with_the_counts_and_the_ways_on(
     tried(plan, {"model.alpha": 0.5}, 0.75)
     assert shown(plan, capsys) == [
         "Study s: the best 2 of 2 trials",
-        "trial   val_f1   parameters",
-        "───────────────────────────────────",
-        "    1   0.7500   model.alpha=0.5000",
-        "    0   0.5000   model.alpha=0.2500",
+        "val_f1  trial  settings",
+        "─────────────────────────",
+        "0.7500      1  alpha=0.5",
+        "0.5000      0  alpha=0.25",
         "Trials:        2 of 10: 2 complete",
         "Report:        report.html",
         "Results:       outputs/search/optimization_results.yaml",
@@ -172,7 +165,7 @@ def test_with_several_objectives_there_is_a_way_on_for_each_of_the_front(
     tried(plan, {"model.alpha": 0.25}, 0.5, 10)
     tried(plan, {"model.alpha": 0.5}, 0.75, 20)
     lines = shown(plan, capsys)
-    assert "    0   0.5000            10   model.alpha=0.2500" in lines
+    assert "0.5000        10.00      0  alpha=0.25" in lines
     assert [line.rpartition(" ")[2] for line in lines if line.startswith("Train it: ")] == [
         "experiment=s-trial0",
         "experiment=s-trial1",
@@ -191,7 +184,7 @@ def test_the_report_lists_all_trials_with_their_ends_and_their_runs(plan: Search
         (name, text.partition(";")[0]) for name, text in made.summary
     ]
     (table,) = made.tables
-    assert table.columns == ["trial", "state", "val_f1", "run", "vectorizer", "v.n"]
+    assert table.columns == ["trial", "state", "val_f1", "run", "settings"]
     assert [row[:4] for row in table.rows] == [
         ["0", "complete", "0.5000", "01234567"],
         ["1", "complete, the same as 0", "0.5000", ""],
@@ -201,3 +194,24 @@ def test_the_report_lists_all_trials_with_their_ends_and_their_runs(plan: Search
         ["5", "failed", "", ""],
     ]
     assert table.strong == range(1)
+
+
+@pytest.mark.parametrize(
+    ("storage", "told"),
+    [
+        ("sqlite:////tmp/studies.db", "Kept: The same command goes on. Best so far: "),
+        (None, "Kept: none: the study is in memory"),
+    ],
+)
+def test_an_interrupt_says_what_is_kept_and_how_to_go_on(
+    plan: SearchPlan, capsys: pytest.CaptureFixture[str], storage: str | None, told: str
+) -> None:
+    add(plan.study, COMPLETE, [0.5], n=0.25)
+    add(plan.study, FAIL, attributes={DIED: "Interrupted with its search."})
+    plan.settings = replace(plan.settings, storage=storage)
+    plan.n_trials, plan.display = 30, Display(quiet=True, plain=True, every=1)
+    ending.show_kept(plan)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.startswith("Trials: 1 of 30: 1 complete")
+    assert told in shown
+    assert ("experiment=s 'paths.stores=a b'" in shown) == (storage is not None)

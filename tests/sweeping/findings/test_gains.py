@@ -11,7 +11,7 @@ from tagifai.evaluation.paired import PredictedRows
 from tagifai.sweeping.findings import ending, gains, report
 from tagifai.sweeping.findings.results import summarize_study
 from tagifai.sweeping.plan import SearchPlan
-from tagifai.training import validation_rows
+from tagifai.tracking.recording import validation_rows
 from tests.sweeping.conftest import Planning, kept, tried
 
 ALPHA = {"model.alpha": "interval(0.0,1.0)"}
@@ -64,8 +64,8 @@ def test_a_search_that_paid_says_by_how_much_and_how_sure_that_is(plan: SearchPl
     )
     # The file and the run of the search have it, too.
     ending.write(plan)
-    logged = {k: v for k, v in kept(plan).metrics.items() if k.startswith("gain")}
-    assert logged == {f"gain/{name}": value for name, value in gain.items()}
+    assert kept(plan).tags["gain"] == found(plan).describe()
+    assert [*kept(plan).metrics] == ["val_accuracy"]
     assert OmegaConf.load(plan.folder / "optimization_results.yaml").gain == gain
 
 
@@ -133,10 +133,10 @@ def half_a_file(plan: SearchPlan) -> None:
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (no_file, "the predictions of trial 1 are not in {folder}/1/validation.npz"),
-        (half_a_file, "the predictions of trial 1 are not in {folder}/1/validation.npz"),
-        (other_rows, "the two trials have other validation rows"),
-        (other_values, "the predictions in {folder} are of other trainings"),
+        (no_file, "the predictions are not in {folder}/1/validation.npz"),
+        (half_a_file, "the predictions are not in {folder}/1/validation.npz"),
+        (other_rows, "the two have other validation rows"),
+        (other_values, "the predictions in {folder}/1 are of another training"),
     ],
 )
 def test_without_predictions_to_compare_there_is_no_interval_and_the_reason(

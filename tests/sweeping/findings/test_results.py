@@ -246,17 +246,29 @@ def test_a_table_has_a_row_for_each_of_the_best_with_keys_in_place_of_names() ->
     add(study, COMPLETE, [0.5], n=0.00123)
     add(study, COMPLETE, [0.75], n=2.5)
     assert make_table(summarize_study(study, ["val_f1"]), SPACE) == (
-        ["trial", "val_f1", "parameters"],
-        [
-            ["1", "0.7500", "vectorizer=word, v.n=2.5000"],
-            ["0", "0.5000", "vectorizer=word, v.n=0.00123"],
-        ],
+        ["val_f1", "trial", "settings"],
+        [["0.7500", "1", "vectorizer=word n=2.5"], ["0.5000", "0", "vectorizer=word n=0.00123"]],
+        {},
     )
+
+
+def test_equal_trials_are_said_to_be_so_and_runs_have_short_ids() -> None:
+    study = study_of()
+    for value in (0.5, 0.75, 0.75):
+        add(study, COMPLETE, [value], attributes={"run_id": "0123456789abcdef"})
+    columns, rows, notes = make_table(summarize_study(study, ["val_f1"]), SPACE)
+    assert columns[:3] == ["val_f1", "run", "trial"]
+    assert [row[:3] for row in rows] == [
+        ["0.7500", "01234567", "1"],
+        ["0.7500", "01234567", "2"],
+        ["0.5000", "01234567", "0"],
+    ]
+    assert notes == {"Equal": "trial 2 to trial 1, which was first"}
 
 
 def test_with_several_objectives_it_has_a_column_for_each() -> None:
     study = study_of("maximize", "minimize")
     add(study, COMPLETE, [0.5, 1234])
-    columns, table = make_table(summarize_study(study, ["val_f1", "model_bytes"]), SPACE)
-    assert columns == ["trial", "val_f1", "model_bytes", "parameters"]
-    assert table == [["0", "0.5000", "1234", "vectorizer=word, v.n=1.5000"]]
+    columns, table, _ = make_table(summarize_study(study, ["val_f1", "model_bytes"]), SPACE)
+    assert columns == ["val_f1", "model_bytes", "trial", "settings"]
+    assert table == [["0.5000", "1234", "0", "vectorizer=word n=1.5"]]

@@ -68,8 +68,8 @@ def test_a_finite_space_ends_when_it_is_done(shown: Any) -> None:
 @pytest.mark.parametrize(
     ("launcher", "said"),
     [
-        ("basic", "about 54 seconds, by the 2 trials so far"),
-        ("joblib", "about 27 seconds, by the 2 trials so far"),
+        ("basic", "about 54 s, by the 2 trials so far"),
+        ("joblib", "about 27 s, by the 2 trials so far"),
     ],
 )
 def test_the_time_is_estimated_from_the_trials_so_far(launcher: str, said: str, shown: Any) -> None:

@@ -82,7 +82,9 @@ def test_a_trial_that_failed_before_it_had_a_run_gets_one_that_says_why(
     record: Callable[..., tuple[str | None, list[Run], str]],
 ) -> None:
     run_id, (run,), alpha = record("sweep=quick", "seed=3", "hydra/launcher=basic")
-    assert (run.info.run_id, run.info.status, run.info.run_name) == (run_id, "FAILED", "trial-0")
+    assert (run.info.run_id, run.info.status) == (run_id, "FAILED")
+    assert run.info.run_name.startswith("trial 0 · ")
+    assert f"alpha={float(alpha):.4g}" in run.info.run_name
     tags = {key: value for key, value in run.data.tags.items() if "source" not in key}
     del tags["mlflow.user"], tags["mlflow.runName"], tags["tagifai.id"]
     assert tags == {

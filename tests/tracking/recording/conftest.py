@@ -124,7 +124,7 @@ def record_all(run: TrackedRun, stores: Path) -> None:
     bundle.mkdir(parents=True, exist_ok=True)
     (bundle / "part").write_text("weights")
     run.log_epochs({"train_loss": [0.75, 0.5], "reported": {1: 0.25}})
-    run.log_model(bundle)
+    run.log_model(bundle, "first")
     run.log_metrics({"test_f1": 0.875}, of_model=True)
     run.log_bundle(bundle)
     run.log_folder(folder / "figures")

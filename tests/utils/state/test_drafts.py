@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -175,3 +177,35 @@ def test_where_there_are_no_locks_of_files_no_draft_is_taken_for_abandoned(
 def test_the_commands_import_without_what_only_posix_has() -> None:
     code = "import sys; sys.modules |= dict.fromkeys(('fcntl', 'resource')); import tagifai.cli"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # what is open closes with the process
+@pytest.mark.parametrize("write", [replace_atomically, replace_folder_atomically])
+def test_an_interrupt_at_any_step_leaves_no_draft(tmp_path: Path, write: Any) -> None:
+    """Signals are raised between two steps of Python, also right after a file is made."""
+    steps, stop = 0, 1
+
+    def interrupt(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal steps
+        if not frame.f_code.co_filename.endswith(("drafts.py", "files.py", "contextlib.py")):
+            return None
+        frame.f_trace_opcodes = True
+        steps += event == "opcode"
+        if event == "opcode" and steps == stop:
+            raise KeyboardInterrupt
+        return interrupt
+
+    ended = False
+    while not ended:
+        steps = 0
+        sys.settrace(interrupt)
+        try:
+            with write(tmp_path / "made"):
+                sys.settrace(None)
+                ended = True
+                raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            sys.settrace(None)
+        assert names(tmp_path) == [], stop
+        stop += 1
+    assert stop > 100

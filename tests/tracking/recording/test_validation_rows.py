@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tagifai.evaluation.paired import PredictedRows
-from tagifai.training import validation_rows
+from tagifai.tracking.recording import validation_rows
 
 
 @pytest.mark.parametrize("repeats", [0, 1, 3])
