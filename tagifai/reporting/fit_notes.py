@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tagifai.evaluation import summary
@@ -63,6 +63,22 @@ def describe_effect(effect: ThresholdEffect) -> str:
     )
 
 
+def describe_main_score(result: FitResult, objective: Collection[str]) -> str:
+    """Return the main score of the test rows with its interval and baseline, as a phrase."""
+    values = result.get_metrics()
+    main = summary.find_main_metric(objective, values)
+    return summary.describe_score(main, values[f"test_{main}"], result.performance["test"])
+
+
+def describe_next_step(run: OpenRun, result: FitResult) -> tuple[str, str] | None:
+    """Return what to try next: a command as it is typed here, and the reason; or None."""
+    overrides = run.invocation.overrides
+    suggestion = next_steps.suggest(run.config, result, run.prepared, overrides)
+    if suggestion is None:
+        return None
+    return program.format_call(*suggestion.add_to(overrides)), f"because {suggestion.reason}"
+
+
 def list_main_lines(
     run: OpenRun, result: FitResult, objective: Mapping[str, float]
 ) -> list[tuple[str, str]]:
@@ -73,14 +89,8 @@ def list_main_lines(
         result: the fitted tagger and its scores.
         objective: its metrics and their values.
     """
-    test, overrides = result.performance["test"], run.invocation.overrides
-    values = result.get_metrics()
-    main = summary.find_main_metric(objective, values)
-    found = [("score", summary.describe_score(main, values[f"test_{main}"], test))]
-    weak = summary.describe_weakest(test)
+    found = [("score", describe_main_score(result, objective))]
+    weak = summary.describe_weakest(result.performance["test"])
     found += [("weak", "; ".join(weak))] if weak else []
-    suggestion = next_steps.suggest(run.config, result, run.prepared, overrides)
-    if suggestion is not None:
-        command = program.format_call(*suggestion.add_to(overrides))
-        found.append(("try next", f"{command} (because {suggestion.reason})"))
-    return found
+    step = describe_next_step(run, result)
+    return found if step is None else [*found, ("try next", f"{step[0]} ({step[1]})")]

@@ -9,10 +9,14 @@ from pathlib import Path
 from tagifai.console.display import Display
 from tagifai.evaluation import summary
 from tagifai.evaluation.summary import format_metric
-from tagifai.reporting.fit_notes import describe_cost, list_fit_notes
+from tagifai.reporting.fit_notes import (
+    describe_cost,
+    describe_main_score,
+    describe_next_step,
+    list_fit_notes,
+)
 from tagifai.reporting.run_summary import show_scores
 from tagifai.tracking import store
-from tagifai.training import next_steps
 from tagifai.training.fitting import FitResult
 from tagifai.training.model_fitting import is_trained_by_epochs
 from tagifai.training.open_run import OpenRun
@@ -24,13 +28,12 @@ def show_result(
     display: Display, run: OpenRun, result: FitResult, objective: Mapping[str, float]
 ) -> None:
     """Show how good a run is, what is weak, and what to try next."""
-    config, test, values = run.config, result.performance["test"], result.get_metrics()
+    config, test = run.config, result.performance["test"]
     threshold = result.tagger.threshold
     at = "" if threshold is None else f" at threshold {threshold:.4f}"
     at += _describe_refit(run, result) if config.training.refit else ""
     show_scores(display, f"Run {shorten_id(run.tracked.id)}: test{at}", test, config.metrics)
-    main = summary.find_main_metric(objective, values)
-    score = summary.describe_score(main, values[f"test_{main}"], test)
+    score = describe_main_score(result, objective)
     display.show_fact("Score", score + describe_cost(result.threshold_effect), style="green")
     repeats = config.objective.repeats
     chosen = summary.count_choosing_rows(result.performance["val"], repeats)
@@ -42,12 +45,10 @@ def show_result(
         display.show_fact("" if number else "Weak", text)
     for note in list_fit_notes(result):
         display.show_note(note)
-    overrides = run.invocation.overrides
-    suggestion = next_steps.suggest(config, result, run.prepared, overrides)
-    if suggestion is not None:
-        command = program.format_call(*suggestion.add_to(overrides))
-        display.show_copyable("Try", command)
-        display.show_fact("", f"because {suggestion.reason}")
+    step = describe_next_step(run, result)
+    if step is not None:
+        display.show_copyable("Try", step[0])
+        display.show_fact("", step[1])
 
 
 def show_places(display: Display, run: OpenRun, report: Path | None) -> None:
