@@ -39,6 +39,7 @@ from tagifai.config import paths
 from tagifai.evaluation import metrics, slices
 from tagifai.models import bundles
 from tagifai.preprocessing import cleaning
+from tagifai.reporting import run_ending
 from tagifai.utils import process_pool
 from tests.app import App, environment
 from tests.conftest import CONF, TEXTS
@@ -530,6 +531,21 @@ def test_what_was_not_foreseen_is_raised_as_it_is_and_logged(here: Path) -> None
         tagifai.train(*SMALL, "preprocessing.first=[broken]", "tracking=none")
     (folder,) = sorted({*outputs(here)} - {*before})
     assert "ZeroDivisionError" in (folder / "run.log").read_text()
+
+
+def test_a_model_is_kept_whatever_goes_wrong_with_showing_its_scores(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    kept = {*here.glob("stores/artifacts/*/artifacts/bundle")}
+    monkeypatch.setattr(run_ending, "show_scores", fail)
+    with pytest.raises(ZeroDivisionError) as caught:
+        tagifai.train(*SMALL, "tracking=none")
+    (saved,) = {*here.glob("stores/artifacts/*/artifacts/bundle")} - kept
+    assert bundles.load(saved).predict(["It broke"])
+    assert "The model is trained and saved anyway" in "".join(caught.value.__notes__)
 
 
 # --- somebody else's process -------------------------------------------------------------------

@@ -81,8 +81,9 @@ def train(
         repeats = RepeatTrainer(run, display)
         result = repeats.fit(run.prepared, run.components, test=True)
         objective = repeats.compute_objective(result)
-        run_ending.show_result(display, run, result, objective)
+        # Saved first: whatever goes wrong with what is said of it, the model is kept.
         logger.save_model(run, result, objective, repeats.histories)
+        run_ending.show_result(display, run, result, objective)
         if result.predicted is not None:
             validation_rows.write(run.output_dir / validation_rows.FILE_NAME, [result.predicted])
         folder = get_job().multirun_dir
